@@ -1,0 +1,1 @@
+"""An embedded server that answers as TensorFlow Serving does: the serving room of genline."""

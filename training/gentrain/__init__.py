@@ -1,0 +1,1 @@
+"""Images in, a run directory out: the training room of genline."""
