@@ -1,16 +1,112 @@
-"""The genserve command."""
+"""The genserve command: reads flags, answers signals, and says in one line what went wrong.
+
+TensorFlow is imported only once there is something to serve: `genserve --help` needs none.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 import click
 
+from genserve.errors import ServeError
+from genserve.flags import FlagError, Flags
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+HELP = """Serve the SavedModels under a folder, over gRPC, as TensorFlow Serving does.
+
+The folder holds one folder for each version, named by its number. The latest version is served; a new one is loaded
+beside it and takes over without a failed request. SIGTERM and Ctrl-C finish what is in flight.
+
+\b
+Example:
+  genserve --model_name digits --model_base_path models/digits --port 8500
+"""
+
+
+@click.command(help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--model_base_path", required=True, metavar="DIR", help="Folder of versions, such as models/digits.")
+@click.option("--model_name", default=Flags.model_name, show_default=True, metavar="NAME", help="Name clients ask for.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=Flags.port,
+    show_default=True,
+    metavar="PORT",
+    help="Port for gRPC.",
+)
+@click.option(
+    "--rest_api_port",
+    type=int,
+    default=Flags.rest_api_port,
+    show_default=True,
+    metavar="PORT",
+    help="Port for REST, which is not built yet: only 0, for none.",
+)
+@click.option(
+    "--file_system_poll_wait_seconds",
+    type=float,
+    default=Flags.file_system_poll_wait_seconds,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds between two looks for versions; 0 looks only once.",
+)
 @click.version_option(package_name="genline")
-def cli() -> None:
-    """Fetch images from a generator, over gRPC or from a TFLite file."""
+def cli(**options: object) -> None:
+    try:
+        flags = Flags(**options)  # type: ignore[arg-type]
+    except FlagError as error:
+        raise click.UsageError(str(error)) from error
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    stop = stop_on_signals()
+    try:
+        with quiet_tensorflow():
+            from genserve import server
+    except ModuleNotFoundError as error:
+        raise click.ClickException("needs TensorFlow: pip install 'genline[serve]'") from error
+    try:
+        server.serve(flags, stop)
+    except ServeError as error:
+        raise click.ClickException(error.message) from error
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; a second one ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    return stop
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Keep TensorFlow's C++ lines off the terminal, unless TF_CPP_MIN_LOG_LEVEL says that they are wanted.
+
+    Some are written while it is imported, before TensorFlow 2.21 reads that variable, straight to file descriptor 2.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as devnull:
+            os.dup2(devnull.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def main() -> None:

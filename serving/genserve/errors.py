@@ -1,0 +1,52 @@
+"""The one exception that genserve raises on purpose: a gRPC code and a message for whoever asked.
+
+Every module raises it and server.py turns it into the status of an RPC, model.py into the status of a version, cli.py
+into a line on stderr. Not for bugs: what else escapes a request is answered as INTERNAL by server.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+MESSAGE_LIMIT_BYTES = 1024  # kErrorMessageLimit in TF Serving's grpc_status_util.cc
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class ServeError(Exception):
+    """A failure with a gRPC code; the message is meant for the client."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        """Keep the code beside the message."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def line(self) -> str:
+        """The message's first line: TensorFlow adds stack traces beneath it, which logs do not want."""
+        return self.message.strip().split("\n", 1)[0]
+
+
+def invalid_argument(message: str) -> ServeError:
+    """The error of most bad requests."""
+    return ServeError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> ServeError:
+    """The error for a model, a version or a file that is not there."""
+    return ServeError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def from_tensorflow(error: Any) -> ServeError:
+    """The same code and message as a `tf.errors.OpError`; its codes are gRPC's by number."""
+    return ServeError(_CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)
+
+
+def truncated(message: str) -> str:
+    """The message as TF Serving sends it: at most 1024 bytes, then `...TRUNCATED` (grpc_status_util.cc)."""
+    encoded = message.encode()
+    if len(encoded) <= MESSAGE_LIMIT_BYTES:
+        return message
+    return encoded[:MESSAGE_LIMIT_BYTES].decode(errors="ignore") + "...TRUNCATED"

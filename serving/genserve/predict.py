@@ -1,0 +1,110 @@
+"""PredictionService.Predict: from a PredictRequest to a PredictResponse, with TF Serving's checks in its order.
+
+Not for running the graph (servable.py) nor for the bytes of tensors (tensors.py).
+Source: TF Serving's servables/tensorflow/predict_impl.cc and predict_util.cc, TensorFlow's cc/saved_model/util.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+import numpy as np
+from tensorflow_serving.apis import predict_pb2
+
+from genserve.errors import ServeError, invalid_argument
+from genserve.model import Models, servable_for
+from genserve.servable import Servable
+from genserve.tensors import TensorError, decode, encode
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+def predict(models: Models[Servable], request: Any) -> Any:
+    """Answer a PredictRequest.
+
+    Raises:
+        ServeError: with TF Serving's code and message for each case in docs/serving.md.
+    """
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    with servable_for(models, request.model_spec) as servable:
+        return run(servable, request)
+
+
+def run(servable: Servable, request: Any) -> Any:
+    """Answer a PredictRequest on a version that is at hand, whatever model the request names (warm-up does)."""
+    key = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(key)
+    if signature is None:
+        raise ServeError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
+    check_input_count(signature, request)
+    feeds = input_arrays(signature, request)
+    aliases = output_aliases(signature, request.output_filter)
+    results = servable.run(feeds, [signature.outputs[alias].name for alias in aliases])
+
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = request.model_spec.name
+    response.model_spec.signature_name = key
+    response.model_spec.version.value = servable.version
+    for alias, result in zip(aliases, results, strict=True):
+        encode(result, response.outputs[alias])
+    return response
+
+
+def check_input_count(signature: Any, request: Any) -> None:
+    """Refuse more inputs than the signature has, or fewer where it has no defaults (VerifyRequestInputsSize)."""
+    sent, needed = set(request.inputs), set(signature.inputs)
+    if len(sent) == len(needed) or (len(sent) < len(needed) and signature.defaults):
+        return
+    raise invalid_argument(
+        f"input size does not match signature: {len(sent)}!={len(needed)} len({_set(sent)}) != len({_set(needed)}). "
+        f"Sent extra: {_set(sent - needed)}. Missing but required: {_set(needed - sent)}."
+    )
+
+
+def input_arrays(signature: Any, request: Any) -> dict[str, np.ndarray]:
+    """The request's inputs, or the signature's defaults, by tensor name (GetInputValues)."""
+    feeds, used = {}, set()
+    for alias, info in sorted(signature.inputs.items()):
+        if alias in request.inputs:
+            proto = request.inputs[alias]
+            used.add(alias)
+        elif alias in signature.defaults:
+            proto = signature.defaults[alias]
+        else:
+            raise invalid_argument(
+                f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
+                f"provided. Inputs expected to be in the request {_set(request.inputs)}, or default input alias set: "
+                f"{','.join(sorted(signature.defaults))}"
+            )
+        try:
+            feeds[info.name] = decode(proto)
+        except TensorError as error:
+            raise invalid_argument(f"tensor parsing error: {alias}") from error
+    if len(used) != len(request.inputs):
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(used))}, "
+            f"request input: {','.join(sorted(request.inputs))}"
+        )
+    return feeds
+
+
+def output_aliases(signature: Any, output_filter: Iterable[str]) -> list[str]:
+    """The outputs asked for, or all of them where none is named (PreProcessPrediction)."""
+    aliases: list[str] = []
+    for alias in output_filter:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} "
+                f"Outputs expected to be in the set {_set(signature.outputs)}."
+            )
+        if alias in aliases:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        aliases.append(alias)
+    return aliases or sorted(signature.outputs)
+
+
+def _set(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

@@ -1,0 +1,67 @@
+"""Warm-up: the requests that a version brings along are run before it becomes available.
+
+TensorFlow compiles and allocates on the first run of each batch size; the replay takes that from the first clients.
+Source: TF Serving's servables/tensorflow/saved_model_warmup_util.cc and saved_model_warmup.cc.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import prediction_log_pb2
+
+from genserve import predict
+from genserve.errors import ServeError, from_tensorflow, invalid_argument
+from genserve.servable import Servable
+
+log = logging.getLogger(__name__)
+
+REQUESTS_FILE = Path("assets.extra/tf_serving_warmup_requests")
+MAX_RECORDS = 1000
+
+
+def warm_up(servable: Servable, version_path: Path) -> None:
+    """Run every record of the version's warm-up file, if it has one; the model names inside are not checked.
+
+    Raises:
+        ServeError: a record failed or cannot be read, or there are more than 1000; the message names record and file.
+    """
+    path = version_path / REQUESTS_FILE
+    if not path.is_file():
+        return
+    count = 0
+    for count, record in enumerate(_records(path), start=1):
+        if count > MAX_RECORDS:
+            raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+        try:
+            predict.run(servable, _request(record))
+        except ServeError as error:
+            raise ServeError(error.code, f"warm-up record {count} of {path}: {error.message}") from error
+    log.info("%s version %d warmed up with %d requests", servable.name, servable.version, count)
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    try:
+        yield from tf.compat.v1.io.tf_record_iterator(str(path))
+    except tf.errors.DataLossError as error:
+        cause = from_tensorflow(error)
+        hint = ". Please verify your warmup data is in TFRecord format."
+        raise ServeError(cause.code, f"{cause.message}{hint}") from error
+
+
+def _request(record: bytes) -> Any:
+    """The PredictRequest in a PredictionLog; the other APIs that a log may hold are not served here."""
+    try:
+        prediction = prediction_log_pb2.PredictionLog.FromString(record)
+    except DecodeError as error:
+        raise invalid_argument("Failed to parse warmup record: it is no PredictionLog") from error
+    if prediction.WhichOneof("log_type") != "predict_log":
+        kind = prediction.WhichOneof("log_type") or "none"
+        raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+    return prediction.predict_log.request
