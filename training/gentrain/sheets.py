@@ -1,0 +1,37 @@
+"""Many images on one sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gentrain.files import replacing
+
+
+def to_pixels(images: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Float images in [-1, 1] → uint8, rounded."""
+    return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def sheet(
+    images: np.ndarray[Any, np.dtype[np.uint8]], columns: int, gap: int = 2
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Lay uint8 (N, H, W, C) in rows of `columns`, `gap` white pixels between them; uint8 (height, width, C)."""
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def save_png(pixels: np.ndarray[Any, np.dtype[np.uint8]], path: Path) -> None:
+    """Write uint8 (H, W, C) as PNG, enlarged where it would be small on a screen; whole or not at all."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    scale = max(1, 512 // max(image.size))
+    with replacing(path) as temporary:
+        image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(temporary, "PNG")
