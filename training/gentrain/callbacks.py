@@ -157,7 +157,7 @@ class Keeper(keras.callbacks.Callback):
 
 
 class PoliteStop(keras.callbacks.Callback):
-    """Ctrl-C or SIGTERM ends the run after the steps under way, so that it can be kept; a second one ends it at once."""
+    """Ctrl-C or SIGTERM ends the run after the steps under way, to be kept; a second one ends it at once."""
 
     def __init__(self) -> None:
         super().__init__()

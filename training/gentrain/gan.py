@@ -16,7 +16,7 @@ from gentrain.settings import Settings
 
 
 class GAN(keras.Model):
-    """Trained through `fit` on uint8 (2·batch, H, W, C): one half for the discriminator's step, one for the generator's.
+    """Trained through `fit` on uint8 (2·batch, H, W, C): half for the discriminator's step, half for the generator's.
 
     Attributes:
         generator: the network being trained.

@@ -1,4 +1,4 @@
-"""The generator and the discriminator, built from stock Keras layers alone, for any side that halves down to 4–7 pixels.
+"""The generator and the discriminator, of stock Keras layers alone, for any side that halves down to 4–7 pixels.
 
 Convolutions keep one width, since at these sizes width in the early stages costs more time than it brings. Up-sampling
 is a transposed convolution with kernel 4 and stride 2, and BatchNorm stands where TFLite can fold it into its neighbour

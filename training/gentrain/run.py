@@ -1,6 +1,6 @@
 """One training: decide what it is, start it or go on with it, leave a run directory (contract 1).
 
-`plan` reads and compares settings without TensorFlow, so that a mistake or a finished run is told at once; `fit` trains.
+`plan` compares settings without TensorFlow, so that a mistake or a finished run is told at once; `fit` trains.
 """
 
 from __future__ import annotations
@@ -27,8 +27,16 @@ from gentrain.settings import DEFAULT_PRESET, MAY_CHANGE, PRESETS, Settings
 STEPS_PER_EXECUTION = 8
 
 ARTIFACTS = (
-    "config.json dataset.json generator.keras discriminator.keras checkpoints log.jsonl events samples metrics.json"
-).split()
+    "config.json",
+    "dataset.json",
+    "generator.keras",
+    "discriminator.keras",
+    "checkpoints",
+    "log.jsonl",
+    "events",
+    "samples",
+    "metrics.json",
+)
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,7 @@ def _check_images(plan: Plan, dataset: Dataset) -> None:
     if then["fingerprint"] != dataset.fingerprint:
         raise TrainError(
             f"{plan.data}: not the images that {plan.run} began with ({then['count']} of {then['image_shape']} then, "
-            f"{len(dataset.images)} of {list(dataset.images.shape[1:])} now); take another --run, or --fresh to start over"
+            f"{len(dataset.images)} of {list(dataset.images.shape[1:])} now); take another --run or --fresh"
         )
 
 

@@ -106,7 +106,7 @@ def parse_change(text: str) -> tuple[str, Any]:
         TrainError: no such setting, or a value that is not of its type.
     """
     name, equals, value = (part.strip() for part in text.partition("="))
-    types = {field.name: type(field.default) for field in dataclasses.fields(Settings)}
+    types = {name: type(value) for name, value in dataclasses.asdict(Settings()).items()}
     if not equals:
         raise TrainError(f"--set takes name=value, got {text!r}")
     if name not in types:
