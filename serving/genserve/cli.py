@@ -90,14 +90,13 @@ def stop_on_signals() -> threading.Event:
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's C++ lines off the terminal, unless TF_CPP_MIN_LOG_LEVEL says that they are wanted.
+    """Keep TensorFlow's C++ lines off the terminal; TF_CPP_MIN_LOG_LEVEL=0 shows them.
 
-    Some are written while it is imported, before TensorFlow 2.21 reads that variable, straight to file descriptor 2.
+    TensorFlow 2.21 writes some while it is imported, whatever that variable says, straight to file descriptor 2.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         yield
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
     terminal = os.dup(2)
     try:
