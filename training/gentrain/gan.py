@@ -31,7 +31,6 @@ class GAN(keras.Model):
         self.discriminator = discriminator
         self.averaged = keras.models.clone_model(generator)
         self.averaged.set_weights(generator.get_weights())
-        self.averaged.trainable = False
         self.settings = settings
         self.images_seen = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.images_total = tf.Variable(round(settings.kimg * 1000), dtype=tf.int64, trainable=False)

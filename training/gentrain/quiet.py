@@ -6,30 +6,42 @@ import importlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+"""Whether the user asked for TensorFlow's log."""
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow; what it prints on the way is shown only if the import fails, or the user set a log level.
+    """Import TensorFlow.
 
-    TF_CPP_MIN_LOG_LEVEL alone does not do it: since TensorFlow 2.17 the first lines come before it is read.
+    TF_CPP_MIN_LOG_LEVEL alone does not quiet it: since TensorFlow 2.17 the first lines come before it is read.
 
     Raises:
         ModuleNotFoundError: TensorFlow is not installed.
     """
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with stderr():
         importlib.import_module("tensorflow")
+
+
+@contextmanager
+def stderr() -> Iterator[None]:
+    """Hold back what is written to stderr, by C++ code too; show it if the block fails."""
+    if WANTED:
+        yield
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
-    stderr = os.dup(2)
+    real = os.dup(2)
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:
-            importlib.import_module("tensorflow")
+            yield
         except BaseException:
             notes.seek(0)
-            os.write(stderr, notes.read())
+            os.write(real, notes.read())
             raise
         finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+            os.dup2(real, 2)
+            os.close(real)
