@@ -17,6 +17,7 @@ import click
 
 from genserve.errors import ServeError
 from genserve.flags import FlagError, Flags
+from genserve.port import check_port_is_free
 
 HELP = """Serve the SavedModels under a folder, over gRPC, as TensorFlow Serving does.
 
@@ -65,14 +66,17 @@ def cli(**options: object) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = stop_on_signals()
     try:
+        check_port_is_free(flags.port)
         with quiet_tensorflow():
             from genserve import server
+        server.serve(flags, stop)
     except ModuleNotFoundError as error:
         raise click.ClickException("needs TensorFlow: pip install 'genline[serve]'") from error
-    try:
-        server.serve(flags, stop)
     except ServeError as error:
-        raise click.ClickException(error.message) from error
+        raise click.ClickException(error.line) from error
+    # Leaving by the usual way would wait for a load or a request that has outlived the grace period.
+    logging.shutdown()
+    os._exit(0)
 
 
 def stop_on_signals() -> threading.Event:

@@ -49,7 +49,10 @@ def run(servable: Servable, request: Any) -> Any:
     response.model_spec.signature_name = key
     response.model_spec.version.value = servable.version
     for alias, result in zip(aliases, results, strict=True):
-        encode(result, response.outputs[alias])
+        try:
+            encode(result, response.outputs[alias])
+        except TensorError as error:
+            raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"output {alias}: {error}") from error
     return response
 
 

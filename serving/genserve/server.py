@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from genserve.errors import ServeError, truncated
 from genserve.flags import Flags
 from genserve.metadata import metadata
 from genserve.model import Model, Models
+from genserve.port import ADDRESS, cannot_listen
 from genserve.predict import predict
 from genserve.servable import Servable
 from genserve.status import status
@@ -32,7 +32,6 @@ from genserve.warmup import warm_up
 
 log = logging.getLogger(__name__)
 
-ADDRESS = "0.0.0.0"  # as TF Serving binds
 GRACE_SECONDS = 30.0  # for requests in flight after SIGTERM
 MESSAGE_LIMIT_BYTES = 2**31 - 1
 # TensorFlow spreads one request over all cores; more threads than cores keep short requests going beside long ones.
@@ -58,7 +57,6 @@ def serve(flags: Flags, stop: threading.Event) -> None:
         ServeError: the port is taken, or there is nothing to serve and nobody looks for it again.
     """
     tf.get_logger().setLevel(logging.ERROR)
-    check_port_is_free(flags.port)
     models = {flags.model_name: Model(flags.model_name, flags.base_path, load)}
     watcher = threading.Thread(
         target=watch, args=(models, flags.file_system_poll_wait_seconds, stop), name="watcher", daemon=True
@@ -67,7 +65,7 @@ def serve(flags: Flags, stop: threading.Event) -> None:
     while not all(model.ready.wait(0.1) for model in models.values()):
         if stop.is_set():
             return
-        if not watcher.is_alive():
+        if not watcher.is_alive() and not all(model.ready.is_set() for model in models.values()):
             raise ServeError(
                 grpc.StatusCode.NOT_FOUND,
                 f"nothing to serve under {flags.base_path}, and --file_system_poll_wait_seconds=0 looks only once",
@@ -102,27 +100,6 @@ def watch(models: Models[Servable], seconds: float, stop: threading.Event) -> No
                 log.exception("looking for versions of %s failed", model.name)
         if seconds == 0 or stop.wait(seconds):
             return
-
-
-def check_port_is_free(port: int) -> None:
-    """Say at once that a port is taken, and not after minutes of loading.
-
-    Binds without listening, so that clients are still refused while the models load.
-
-    Raises:
-        ServeError: UNAVAILABLE, naming the port.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((ADDRESS, port))
-        except OSError as error:
-            raise cannot_listen(port, error.strerror or str(error)) from error
-
-
-def cannot_listen(port: int, why: str) -> ServeError:
-    """The port is not to be had."""
-    return ServeError(grpc.StatusCode.UNAVAILABLE, f"cannot listen on {ADDRESS}:{port}: {why}")
 
 
 def start(models: Models[Servable], port: int) -> grpc.Server:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -188,10 +189,20 @@ def toy_path(tmp_path_factory):
             **{name: (tf.as_dtype(name), None) for name in TYPES},
         ),
         "busy": signature(lambda seconds: busy(seconds), seconds=(tf.float64, [None])),
-        "large": signature(lambda n: {"zeros": tf.zeros([n[0]])}, n=(tf.int32, [None])),
     }
-    tf.saved_model.save(tf.Module(), str(base_path / "00000003"), signatures=signatures)
+    version_path = base_path / "00000003"
+    tf.saved_model.save(tf.Module(), str(version_path), signatures=signatures)
+    add_default(version_path / "saved_model.pb")
     return base_path
+
+
+def add_default(path):
+    """Adds a signature like `pair` in which b is 10 where it is not sent; tf.saved_model.save writes no defaults."""
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    signatures = model.meta_graphs[0].signature_def
+    signatures["pair_with_default"].CopyFrom(signatures["pair"])
+    signatures["pair_with_default"].defaults["b"].CopyFrom(tf.make_tensor_proto([10], tf.int32))
+    path.write_bytes(model.SerializeToString())
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,11 @@ def test_output_filter_chooses_outputs(toy, values):
     assert values(toy.predict("pair", **PAIR)).keys() == {"sum", "difference"}
 
 
+def test_input_left_out_takes_the_signatures_default(toy, values):
+    assert values(toy.predict("pair_with_default", a=PAIR["a"]))["sum"] == [15]
+    assert values(toy.predict("pair_with_default", **PAIR))["sum"] == [8]
+
+
 def test_version_can_be_named(toy):
     assert toy.predict(x=X, version=3).model_spec.version.value == 3
 
@@ -170,6 +175,11 @@ ERRORS = {
         INVALID,
         "Signature input alias: b(feed name: pair_b:0) not found in request and no default value provided. "
         "Inputs expected to be in the request {a,z}, or default input alias set: ",
+    ),
+    "input beside a default": (
+        {"signature": "pair_with_default", "a": PAIR["a"], "z": PAIR["b"]},
+        INVALID,
+        "Inputs contains invalid name. Used request inputs: a, request input: a,z",
     ),
     "wrong dtype": (
         {"x": np.array([[1, 2, 3]], np.int32)},
