@@ -196,11 +196,14 @@ def _check_range(values: NDArray[Any], storage: np.dtype[Any], name: str, dtype:
 def _packed(tensor: Any, dtype: DType, name: str) -> NDArray[Any]:
     """Numbers of fixed width: the bytes as they are, or number by number where the sender did not pack them."""
     number = wire.Tensor.DESCRIPTOR.fields_by_name[dtype.field].number
+    chunks = getattr(tensor, dtype.field)
     unread: Any = unknown_fields.UnknownFieldSet(tensor)
     if any(field.field_number == number for field in unread):
+        if chunks:  # which came first is no longer known
+            raise ClientError(f"{name}: found {dtype.field} packed and unpacked in one tensor, expected either")
         loose = wire.LooseTensor.FromString(tensor.SerializeToString())
         return np.asarray(getattr(loose, dtype.field), dtype=dtype.storage)
-    content = b"".join(getattr(tensor, dtype.field))
+    content = b"".join(chunks)
     if len(content) % np.dtype(dtype.storage).itemsize:
         raise ClientError(f"{name}: found {len(content)} bytes of {dtype.field}, expected whole {dtype.name} values")
     return np.frombuffer(content, dtype.storage)

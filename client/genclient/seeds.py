@@ -19,7 +19,7 @@ from genclient.errors import UsageError
 MAX_IMAGES = 1_000_000
 """Images in one call: a bound, so that a slip of the pen in a range is an answer and not a full memory."""
 
-_INT64 = range(-(2**63), 2**63)
+_LEAST, _MOST = -(2**63), 2**63 - 1  # of int64
 _RANGE = re.compile(r"(-?\d{1,19})(?:-(-?\d{1,19}))?", re.ASCII)
 
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -36,8 +36,9 @@ def seed_range(first: int, n: int) -> NDArray[np.int64]:
     """
     if not 1 <= n <= MAX_IMAGES:
         raise UsageError(f"n: found {n}, expected 1 to {MAX_IMAGES} images")
-    if first not in _INT64 or first + n - 1 not in _INT64:
-        raise UsageError(f"seed: {n} seeds from {first} leave int64, expected {_INT64[0]} to {_INT64[-1]}")
+    first = int(first)  # a numpy integer would wrap around
+    if first < _LEAST or first + n - 1 > _MOST:
+        raise UsageError(f"seed: {n} seeds from {first} leave int64, expected {_LEAST} to {_MOST}")
     seeds: NDArray[np.int64] = np.arange(n, dtype=np.int64) + np.int64(first)
     return seeds
 
@@ -48,14 +49,11 @@ def seed_array(seeds: Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
     Raises:
         UsageError: they are not whole numbers within int64, or not a list of 1 to MAX_IMAGES.
     """
-    try:
-        array = np.asarray(seeds)
-        exact = array.astype(np.int64, casting="same_kind")
-    except (TypeError, ValueError, OverflowError):
-        exact = np.empty(0, np.int64)
-    if exact.ndim != 1 or not 1 <= len(exact) <= MAX_IMAGES:
+    array = np.asarray(seeds)
+    whole = array.dtype.kind == "i" or (array.dtype.kind == "u" and array.size and array.max() <= _MOST)
+    if not whole or array.ndim != 1 or not 1 <= len(array) <= MAX_IMAGES:
         raise UsageError(f"seeds: found {str(seeds)[:60]}, expected 1 to {MAX_IMAGES} whole numbers within int64")
-    return exact
+    return array.astype(np.int64)
 
 
 def parse_seeds(text: str) -> NDArray[np.int64]:
@@ -77,8 +75,8 @@ def _parse_range(part: str, whole: str) -> tuple[int, int]:
         raise UsageError(f"seeds: found {part!r} in {whole!r}, expected numbers and ranges such as 0,3-5")
     first = int(match[1])
     last = first if match[2] is None else int(match[2])
-    if first not in _INT64 or last not in _INT64:
-        raise UsageError(f"seeds: {part!r} leaves int64, expected {_INT64[0]} to {_INT64[-1]}")
+    if not (_LEAST <= first <= _MOST and _LEAST <= last <= _MOST):
+        raise UsageError(f"seeds: {part!r} leaves int64, expected {_LEAST} to {_MOST}")
     if last < first:
         raise UsageError(f"seeds: range {part!r} runs backwards, expected the lower seed first")
     return first, last
