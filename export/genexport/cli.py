@@ -53,9 +53,7 @@ def publish(source: Path, repository: Path, name: str, version: int | None, outp
     low, high = generator.output_range
     height, width, channels = generator.image_shape
     classes = f", {generator.class_count} classes" if generator.conditional else ""
-    _tell(
-        f"generator of {width}×{height}×{channels} from {generator.latent_size} latents{classes}, pixels {low:g} to {high:g}"
-    )
+    _tell(f"{width}×{height}×{channels} from {generator.latent_size} latents{classes}, pixels from {low:g} to {high:g}")
     folder = publish_generator(generator, repository, name, version, _tell)
     _tell(f"published in {time.perf_counter() - started:.1f} s")
     click.echo(folder)

@@ -125,7 +125,7 @@ def _inputs(path: Path, model: Any) -> tuple[str, int, str | None]:
     if len(latents) != 1 or len(labels) > 1 or len(latents) + len(labels) != len(model.inputs):
         found = ", ".join(f"{t.name} {t.dtype} {_shape(t.shape)}" for t in model.inputs)
         raise ExportError(
-            f"{path}: expected an input of latents, float32 (N, Z), and perhaps one of labels, int32 (N,); found {found}"
+            f"{path}: expected latents, float32 (N, Z), and perhaps labels, int32 (N,), as inputs; found {found}"
         )
     return latents[0].name, int(latents[0].shape[1]), labels[0].name if labels else None
 

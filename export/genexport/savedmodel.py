@@ -1,7 +1,7 @@
 """Write a generator as SavedModel and run it as TensorFlow Serving would: the v1 loader and a session.
 
-`keras.export.ExportArchive` tracks the variables that the endpoints use. A Keras 3 model held by a plain tf.Module loads
-in TensorFlow 2 and fails in TensorFlow Serving's session, so nothing but a v1 session counts as a check.
+`keras.export.ExportArchive` tracks the variables that endpoints use. A Keras 3 model held by a plain tf.Module loads in
+TensorFlow 2 and fails in TensorFlow Serving's session, so nothing but a v1 session counts as a check.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from genexport.latents import latents_of_seeds
 
 Signature = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 
-# Why separate signatures, and not one with an output filter: TensorFlow Serving never batches requests whose filters differ.
+# Separate signatures, not one with an output filter: TensorFlow Serving never batches requests whose filters differ.
 
 
 def signatures(generator: Generator) -> dict[str, Signature]:
