@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,12 @@ def decode_pngs(pictures: NDArray[Any], name: str) -> NDArray[np.uint8]:
 def _open(content: Any, name: str) -> Image.Image:
     """A picture of which only the head has been read."""
     try:
-        picture = Image.open(io.BytesIO(content), formats=["PNG"])
-    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content), formats=["PNG"])
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise ClientError(f"{name}: found a picture of a size that is refused: {error}") from None
+    except (OSError, ValueError, TypeError, SyntaxError):
         raise ClientError(f"{name}: found an element that is no PNG picture") from None
     if picture.mode not in ("L", "RGB", "RGBA"):
         raise ClientError(f"{name}: found a PNG picture of mode {picture.mode}, expected L, RGB or RGBA")

@@ -160,6 +160,7 @@ class Model(model_service_pb2_grpc.ModelServiceServicer):
     """Versions and their states, as (number, state, error message)."""
 
     versions: list = field(default_factory=lambda: [(3, "AVAILABLE", "")])
+    answered: threading.Event = field(default_factory=threading.Event)
 
     def GetModelStatus(self, request, context):
         if request.model_spec.name != "digits":
@@ -171,6 +172,7 @@ class Model(model_service_pb2_grpc.ModelServiceServicer):
                 version=version, state=get_model_status_pb2.ModelVersionStatus.State.Value(state)
             )
             added.status.error_message = message
+        self.answered.set()
         return response
 
 
@@ -236,40 +238,68 @@ def tools():
     return sys.modules[__name__]
 
 
-def _tflite(folder, conditional):
-    """A TFLite file of `render` with the signature `generate`, made through Keras as genexport makes it."""
-    latents = keras.Input((Z,), name="latents")
-    images = keras.layers.Dense(WEIGHTS.shape[1], "sigmoid", use_bias=False, name="dense")(latents)
-    images = keras.layers.Reshape(IMAGE_SHAPE)(images)
-    model = keras.Model(latents, images)
-    model.get_layer("dense").set_weights([WEIGHTS])
-    inputs = [tf.TensorSpec((1, Z), tf.float32, name="latents")]
-    if conditional:
-        inputs.append(tf.TensorSpec((1,), tf.int32, name="labels"))
-
-    def generate(latents, labels=None):
-        images = model(latents)
-        if labels is not None:
-            images = images * 0.5 + 0.1 * tf.cast(tf.reshape(labels, (1, 1, 1, 1)), tf.float32)
-        return {"images": images}
-
+def _converter(folder, model, generate, *inputs):
+    """A TFLite converter of a function over a model, with the signature `generate`, by way of Keras's exporter."""
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint("generate", generate, input_signature=inputs)
+    archive.add_endpoint("generate", generate, input_signature=list(inputs))
     archive.write_out(str(folder), verbose=False)
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["generate"])
+    return tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["generate"])
+
+
+def _save(folder, converter):
     path = folder / "generator.tflite"
     path.write_bytes(converter.convert())
     return path
 
 
+def _generator():
+    """`render` without labels, as a Keras model."""
+    latents = keras.Input((Z,), name="latents")
+    images = keras.layers.Dense(WEIGHTS.shape[1], "sigmoid", use_bias=False, name="dense")(latents)
+    model = keras.Model(latents, keras.layers.Reshape(IMAGE_SHAPE)(images))
+    model.get_layer("dense").set_weights([WEIGHTS])
+    return model
+
+
+LATENTS = tf.TensorSpec((1, Z), tf.float32, name="latents")
+
+
 @pytest.fixture(scope="session")
 def tflite(tmp_path_factory):
     """A generator without labels, as a TFLite file."""
-    return _tflite(tmp_path_factory.mktemp("plain"), conditional=False)
+    folder, model = tmp_path_factory.mktemp("plain"), _generator()
+    return _save(folder, _converter(folder, model, lambda latents: {"images": model(latents)}, LATENTS))
+
+
+@pytest.fixture(scope="session")
+def quantised_tflite(tmp_path_factory):
+    """The same in full int8 with uint8 output, which keeps float latents."""
+    folder, model = tmp_path_factory.mktemp("quantised"), _generator()
+    converter = _converter(folder, model, lambda latents: {"images": model(latents)}, LATENTS)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([draw([seed])] for seed in range(50))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_output_type = tf.uint8
+    return _save(folder, converter)
 
 
 @pytest.fixture(scope="session")
 def conditional_tflite(tmp_path_factory):
     """A generator with labels, as a TFLite file."""
-    return _tflite(tmp_path_factory.mktemp("conditional"), conditional=True)
+    folder, model = tmp_path_factory.mktemp("conditional"), _generator()
+
+    def generate(latents, labels):
+        brighter = 0.1 * tf.cast(tf.reshape(labels, (1, 1, 1, 1)), tf.float32)
+        return {"images": model(latents) * 0.5 + brighter}
+
+    labels = tf.TensorSpec((1,), tf.int32, name="labels")
+    return _save(folder, _converter(folder, model, generate, LATENTS, labels))
+
+
+@pytest.fixture(scope="session")
+def other_tflite(tmp_path_factory):
+    """A TFLite file that is no generator."""
+    folder, model = tmp_path_factory.mktemp("other"), keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    inputs = tf.TensorSpec((1, 3), tf.float32, name="x")
+    return _save(folder, _converter(folder, model, lambda x: {"y": model(x)}, inputs))

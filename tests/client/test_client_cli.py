@@ -1,0 +1,368 @@
+"""The command as users and scripts meet it: what lands where, what it prints, how it fails and with which code."""
+
+import importlib.metadata
+import io
+import os
+import pty
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+NO_TENSORFLOW = """
+import sys
+from genclient.cli import main
+try:
+    main()
+except SystemExit as error:
+    assert not error.code, error.code
+heavy = {"tensorflow", "tensorflow_serving", "keras", "jax", "torch"} & {name.split(".")[0] for name in sys.modules}
+assert not heavy, heavy
+"""
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Start the real command and leave it running; what still runs at the end is stopped."""
+    processes = []
+
+    def start(*arguments, **settings):
+        command = [sys.executable, "-c", "from genclient.cli import main; main()", *map(str, arguments)]
+        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, **settings}
+        processes.append(subprocess.Popen(command, **settings))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def files(folder):
+    """Everything in a folder, temporary files included."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def free_port():
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def hold(served):
+    """Have a server receive requests and not answer them, until the client goes away."""
+
+    def answer(request, context):
+        gone = threading.Event()
+        context.add_callback(gone.set)
+        gone.wait(60)
+
+    served.prediction.answer = answer
+
+
+def test_a_sheet_holds_all_images_row_by_row_and_says_what_made_them(genclient, serve, tmp_path, tools):
+    done = genclient("sample", "--target", serve().target, "--n", 5, "--seed", 10, "--truncation", 0.5)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"out.png\n", b"")
+    assert files(tmp_path) == ["out.png"]
+    images = tools.pixels(tools.render(tools.draw(range(10, 15)) * 0.5))
+    height, width, _ = tools.IMAGE_SHAPE
+    with Image.open(tmp_path / "out.png") as sheet:
+        assert sheet.text == {"seeds": "10-14", "model": "digits", "version": "3", "truncation": "0.5"}
+        assert sheet.size == (3 * width, 2 * height)
+        cells = np.asarray(sheet).reshape(2, height, 3, width, 3).swapaxes(1, 2).reshape(6, height, width, 3)
+    assert np.abs(cells[:5].astype(int) - images).max() <= 1
+    assert not cells[5].any()
+
+
+def test_a_folder_gets_one_picture_a_seed(genclient, serve, tmp_path, tools):
+    served = serve(signatures=tools.signature_table(conditional=True))
+    options = ("--seeds", "6,12-13", "--label", 2, "--signature", "uint8")
+    done = genclient("sample", "--target", served.target, *options, "--out", "a/b")
+    assert done.stderr == b""
+    assert done.stdout.decode().split() == ["a/b/seed0006.png", "a/b/seed0012.png", "a/b/seed0013.png"]
+    assert files(tmp_path / "a/b") == ["seed0006.png", "seed0012.png", "seed0013.png"]
+    with Image.open(tmp_path / "a/b/seed0012.png") as picture:
+        assert picture.text == {"seed": "12", "model": "digits", "version": "3", "truncation": "1", "label": "2"}
+        expected = tools.pixels(tools.render(tools.draw([12]), [2]))[0]
+        assert np.abs(np.asarray(picture).astype(int) - expected).max() <= 1
+
+
+def test_an_archive_holds_images_seeds_and_labels(genclient, serve, tmp_path, tools):
+    served = serve(signatures=tools.signature_table(conditional=True))
+    done = genclient("sample", "--target", served.target, "--n", 70, "--label", 1, "--out", "x/images.npz")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"x/images.npz\n", b"")
+    with np.load(tmp_path / "x/images.npz") as arrays:
+        assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == {
+            "images": ("uint8", (70, *tools.IMAGE_SHAPE)),
+            "seeds": ("int64", (70,)),
+            "labels": ("int32", (70,)),
+        }
+        assert arrays["labels"].tolist() == [1] * 70
+        assert arrays["seeds"].tolist() == list(range(70))
+
+
+def test_a_dash_sends_the_sheet_to_stdout_and_nothing_else(genclient, serve, tmp_path, tools):
+    done = genclient("sample", "--target", serve().target, "--n", 4, "--out", "-")
+    assert (done.returncode, done.stderr) == (0, b"")
+    height, width, _ = tools.IMAGE_SHAPE
+    assert Image.open(io.BytesIO(done.stdout)).size == (2 * width, 2 * height)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_grey_and_transparent_images_become_such_pictures(genclient, serve, tmp_path, tools, channels):
+    def grow(images):
+        return tools.as_values(np.repeat(images[..., :1], channels, axis=-1))
+
+    done = genclient("sample", "--target", serve(encode=grow).target, "--n", 1)
+    assert done.returncode == 0
+    assert Image.open(tmp_path / "out.png").mode == {1: "L", 4: "RGBA"}[channels]
+
+
+def test_two_channels_are_for_archives_only(fails, genclient, serve, tools):
+    target = serve(encode=lambda images: tools.as_values(images[..., :2])).target
+    assert fails("sample", "--target", target)[1].startswith("images: found 2 channels, expected 1, 3 or 4")
+    assert genclient("sample", "--target", target, "--out", "two.npz").returncode == 0
+
+
+def test_tensorflow_is_never_imported(serve, tflite, tmp_path):
+    for source in (("--target", serve().target), ("--tflite", str(tflite))):
+        for signature in ((), ("--signature", "png")) if source[0] == "--target" else ((),):
+            command = [sys.executable, "-c", NO_TENSORFLOW, "sample", *source, *signature, "--n", "2"]
+            subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
+
+
+def test_help_loads_nothing_heavy(genclient):
+    program = (
+        "import sys, genclient.cli; print({'numpy', 'grpc', 'PIL', 'google'} & {m.split('.')[0] for m in sys.modules})"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout == b"set()\n"
+    for arguments in ((), ("--help",), ("-h",)):
+        done = genclient(*arguments)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.startswith(b"Usage: genclient")
+    version = f"genclient, version {importlib.metadata.version('genline')}\n"
+    assert genclient("--version").stdout.decode() == version
+
+
+def test_info_describes_the_model_and_its_versions(genclient, serve, tools):
+    signatures = tools.signature_table(conditional=True)
+    served = serve(signatures=signatures, versions=[(3, "AVAILABLE", ""), (2, "END", "out of \x1b[31mmemory")])
+    done = genclient("info", "--target", served.target)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().splitlines() == [
+        "model      digits",
+        "version    3 AVAILABLE",
+        "version    2 END out of ?[31mmemory",
+        "latents    5",
+        "images     6 × 4 × 3",
+        "labels     yes",
+        "signature  png              labels int32 (N), latents float32 (N, 5) → png_bytes string (N)",
+        "signature  seeds            labels int32 (N), seeds int64 (N) → images uint8 (N, 6, 4, 3)",
+        "signature  serving_default  labels int32 (N), latents float32 (N, 5) → images float32 (N, 6, 4, 3)",
+        "signature  uint8            labels int32 (N), latents float32 (N, 5) → images uint8 (N, 6, 4, 3)",
+    ]
+
+
+def test_status_succeeds_only_with_an_available_version(genclient, serve):
+    served = serve(versions=[(1, "END", ""), (2, "AVAILABLE", "")])
+    done = genclient("status", "--target", served.target)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"2 AVAILABLE\n1 END\n", b"")
+    served.model.versions = [(2, "LOADING", "")]
+    done = genclient("status", "--target", served.target)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"2 LOADING\n", b"")
+
+
+def test_wait_begins_before_the_port_is_open(started, serve):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process = started("wait", "--target", f"127.0.0.1:{port}", "--timeout", 60)
+        listener.accept()[0].close()  # it has tried
+    serve(port=port)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (0, b"3\n", b"")
+
+
+def test_wait_gives_up_when_its_time_is_over(fails, serve):
+    code, line = fails("wait", "--target", f"127.0.0.1:{free_port()}", "--timeout", 0.5)
+    assert code == 1
+    assert line.startswith("model 'digits' not available after 0.5 s; last seen: no server is ready at 127.0.0.1:")
+
+
+def test_a_closed_port_is_reported_at_once(fails, tmp_path):
+    target = f"127.0.0.1:{free_port()}"
+    for command in ("sample", "info", "status"):
+        code, line = fails(command, "--target", target, timeout=10)
+        assert code == 64 + grpc.StatusCode.UNAVAILABLE.value[0]
+        assert line.startswith(f"no server is ready at {target}: ")
+        assert "refused" in line
+    assert files(tmp_path) == []
+
+
+def test_an_unknown_model_is_reported_in_the_servers_words(fails, serve):
+    target = serve().target
+    code, line = fails("sample", "--target", target, "--model", "cats")
+    assert (code, line) == (69, f"{target} answered NOT_FOUND: Servable not found for request: Latest(cats)")
+    assert fails("status", "--target", target, "--model", "cats")[0] == 69
+    assert fails("sample", "--target", target, "--model", "") == (
+        2,
+        "model: found an empty name, expected that of a served model",
+    )
+
+
+def test_a_server_that_takes_too_long_is_given_up(fails, serve):
+    served = serve()
+    hold(served)
+    code, line = fails("sample", "--target", served.target, "--timeout", 0.5)
+    assert code == 68
+    assert line.startswith(f"{served.target} answered DEADLINE_EXCEEDED")
+
+
+def test_failures_of_the_model_are_one_line(fails, serve, tools, tmp_path):
+    conditional = serve(signatures=tools.signature_table(conditional=True)).target
+    code, line = fails("sample", "--target", conditional)
+    assert (code, line.split(",")[0]) == (2, "label: found none")
+    plain = serve(encode=lambda images: tools.as_values(images * np.nan)).target
+    code, line = fails("sample", "--target", plain, "--out", "folder/")
+    assert (code, line) == (1, "images: found values that are not finite numbers, expected floats in [0, 1]")
+    assert fails("sample", "--target", plain, "--signature", "jpeg")[0] == 1
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("--n", 0), "'--n': 0 is not in the range"),
+        (("--n", -3), "'--n': -3 is not in the range"),
+        (("--n", "x"), "'--n': 'x' is not a valid int"),
+        (("--seeds", "5-3"), "seeds: range '5-3' runs backwards"),
+        (("--seeds", "-"), "seeds: found '-'"),
+        (("--seed", 2**63), "leave int64"),
+        (("--seed", 1, "--seeds", "1"), "--seed and --seeds: found both"),
+        (("--n", 3, "--seeds", "1"), "--n: found 3 beside --seeds 1 of 1 images"),
+        (("--truncation", "nan"), "truncation: found nan"),
+        (("--truncation", "-inf"), "truncation: found -inf"),
+        (("--truncation", 0.5, "--signature", "seeds"), "expected 1 with a signature that takes seeds"),
+        (("--label", -1), "'--label': -1 is not in the range"),
+        (("--label", 3), "label: found 3, expected none"),
+        (("--timeout", 0), "timeout: found 0.0"),
+        (("--target", "localhost"), "target: found 'localhost', expected HOST:PORT"),
+        (("--out", "picture.jpg"), "--out: found picture.jpg, expected a name that ends in .png or .npz"),
+        (("--out", ""), "--out: found ''"),
+        (("--gird",), "No such option"),
+        (("extra",), "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(fails, serve, tmp_path, arguments, found):
+    target = () if "--target" in arguments else ("--target", serve().target)
+    code, line = fails("sample", *target, *arguments)
+    assert code == 2
+    assert found in line
+    assert files(tmp_path) == []
+
+
+def test_an_unknown_command_is_named(fails):
+    code, line = fails("smaple")
+    assert code == 2
+    assert "smaple" in line
+
+
+def test_a_place_that_cannot_be_written_is_named(fails, serve, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    target = serve().target
+    for out in ("file/out.png", "file/images.npz", "file/pictures/"):
+        code, line = fails("sample", "--target", target, "--n", 1, "--out", out)
+        assert (code, line.startswith(f"cannot write {out.rstrip('/')}")) == (1, True)
+    assert files(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("out", ["out.png", "out.npz", "pictures/"])
+def test_a_full_disk_leaves_nothing_behind(fails, serve, tmp_path, out):
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    (tmp_path / "pictures").mkdir()
+    code, line = fails("sample", "--target", serve().target, "--n", 4, "--out", out, preexec_fn=no_room)
+    assert (code, line[:13], line[-14:]) == (1, "cannot write ", "File too large")
+    assert files(tmp_path) == ["pictures"]
+
+
+def test_a_file_that_is_there_is_replaced_whole_and_kept_on_failure(genclient, serve, tmp_path):
+    (tmp_path / "out.png").write_bytes(b"old")
+    assert genclient("sample", "--target", f"127.0.0.1:{free_port()}").returncode == 78
+    assert (tmp_path / "out.png").read_bytes() == b"old"
+    assert genclient("sample", "--target", serve().target).returncode == 0
+    assert Image.open(tmp_path / "out.png").format == "PNG"
+    assert (tmp_path / "out.png").stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+
+def current_umask():
+    """The umask of this process."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("out", ["out.png", "pictures/", "-"])
+def test_interruption_ends_with_130_and_no_partial_file(started, serve, tmp_path, out):
+    served = serve()
+    hold(served)
+    process = started("sample", "--target", served.target, "--out", out)
+    assert served.prediction.asked.wait(60)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr.strip()) == (130, b"", b"")
+    assert files(tmp_path) == []
+
+
+def test_a_reader_that_leaves_is_no_error(started, serve):
+    for out in ("-", "pictures/"):
+        process = started("sample", "--target", serve().target, "--out", out)
+        process.stdout.close()
+        assert process.wait(60) == 128 + signal.SIGPIPE
+        assert process.stderr.read() == b""
+
+
+def test_a_stdout_that_takes_nothing_is_named(serve, tmp_path):
+    with open("/dev/full", "wb") as full:
+        for arguments in (("sample", "--out", "-"), ("sample",), ("status",)):
+            done = run_with_stdout(full, *arguments, "--target", serve().target, cwd=tmp_path)
+            assert done.returncode == 1
+            assert done.stderr == b"genclient: cannot write to standard output: No space left on device\n"
+
+
+def test_a_closed_stdout_is_named(serve, tmp_path):
+    done = run_with_stdout(None, "sample", "--out", "-", "--target", serve().target, preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr.decode().count("\n")) == (2, 1)
+    assert done.stderr.startswith(b"genclient: --out -: found a terminal or nothing on stdout")
+
+
+def run_with_stdout(stdout, *arguments, **settings):
+    """Run the command with this stdout and give the finished process."""
+    command = [sys.executable, "-c", "from genclient.cli import main; main()", *map(str, arguments)]
+    settings = {"check": False, "stderr": subprocess.PIPE, "timeout": 60, **settings}
+    return subprocess.run(command, stdout=stdout, **settings)
+
+
+def test_a_terminal_gets_no_picture_but_does_get_progress(serve, tmp_path):
+    ours, terminal = pty.openpty()
+    try:
+        done = run_with_stdout(terminal, "sample", "--out", "-", "--target", serve().target)
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+        done = run_with_stdout(
+            subprocess.PIPE, "sample", "--n", 70, "--target", serve().target, stderr=terminal, cwd=tmp_path
+        )
+        assert (done.returncode, done.stdout) == (0, b"out.png\n")
+        shown = os.read(ours, 1000).decode()
+    finally:
+        os.close(ours)
+        os.close(terminal)
+    assert "64 of 70 images" in shown
+    assert shown.endswith("70 of 70 images\r\x1b[K")
