@@ -133,7 +133,9 @@ class Model(Generic[S]):
         except OSError as error:
             self._complain(f"could not read base path {self.base_path} for {self.name}: {error.strerror}")
             return
-        if not found:
+        if found:
+            self._complaint = ("", 0.0)  # what comes back later is news again
+        else:
             self._complain(f"no versions of {self.name} found under base path {self.base_path}: is a folder named 1?")
         for version in self._failures.keys() - found.keys():
             del self._failures[version]

@@ -16,6 +16,8 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from genserve.errors import ServeError
+from genserve.model import Model
 from tensorflow_serving.apis import get_model_status_pb2, predict_pb2, prediction_log_pb2
 
 AVAILABLE, END = 30, 50
@@ -124,13 +126,27 @@ def test_broken_version_never_displaces_the_good_one_and_is_served_once_mended(
     assert answer_of(server) == (broken, {broken})
 
 
-def test_broken_version_is_not_tried_again_and_again(server, publish, base_path, until):
-    publish()
-    broken = next(numbers)
-    (base_path / str(broken)).mkdir()
-    until(lambda: server.states().get(broken) == END)
-    publish()  # many polls later
-    assert server.log.read_text().count(f"toy version {broken} failed to load") == 1
+def test_broken_version_is_tried_again_only_when_its_files_have_changed_and_lain_still(tmp_path):
+    tries = []
+
+    def load(name, version, path):
+        tries.append(version)
+        raise ServeError(grpc.StatusCode.INTERNAL, "broken")
+
+    model = Model("toy", tmp_path, load)
+    (tmp_path / "1").mkdir()
+    for _ in range(5):
+        model.poll()
+    assert tries == [1]
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"half")
+    model.poll()
+    assert tries == [1]
+    for _ in range(5):
+        model.poll()
+    assert tries == [1, 1]
+    (tmp_path / "2").mkdir()
+    model.poll()
+    assert tries == [1, 1, 2]
 
 
 def test_deleting_the_newest_version_rolls_back_to_the_one_before(server, publish, base_path, until):
