@@ -47,7 +47,7 @@ def read(path: str, frame: Frame) -> Dataset:
             headers[file] = _header(file)
         except Exception as error:  # Pillow's plugins raise nearly anything on broken files
             skipped[file] = _reason(error)
-    _refuse_if_mostly_broken(path, len(files), skipped)
+    _refuse_if_mostly_broken(root, len(files), skipped)
 
     side = frame.side({size for size, _ in headers.values()})
     channels = frame.channels or (1 if all(mode in GREY_MODES for _, mode in headers.values()) else 3)
@@ -67,7 +67,7 @@ def read(path: str, frame: Frame) -> Dataset:
             else:
                 kept.append(file)
                 squares.append(result)
-    _refuse_if_mostly_broken(path, len(files), skipped)
+    _refuse_if_mostly_broken(root, len(files), skipped)
 
     class_names, notes = _classes(root, files)
     labels = None
@@ -164,10 +164,11 @@ def _classes(root: Path, files: list[Path]) -> tuple[tuple[str, ...], tuple[str,
     return tuple(_shown(Path(name)) for name in names), ()
 
 
-def _refuse_if_mostly_broken(path: str, count: int, skipped: dict[Path, str]) -> None:
+def _refuse_if_mostly_broken(root: Path, count: int, skipped: dict[Path, str]) -> None:
     if 2 * len(skipped) > count:
         file, reason = min(skipped.items())
-        raise TrainError(f"{path}: {len(skipped)} of {count} images are broken, for one {_shown(file)}: {reason}")
+        example = f"{_shown(file.relative_to(root))}: {reason}"
+        raise TrainError(f"{_shown(root)}: {len(skipped)} of {count} images are broken, for one {example}")
 
 
 def _reason(error: Exception) -> str:

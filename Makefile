@@ -1,0 +1,84 @@
+# The pipeline, a line a step; every step is one of the four commands. Change a variable as in
+#   make train DATA=photos PRESET=medium RUN=runs/photos NAME=photos
+
+PYTHON ?= python3
+NAME   ?= digits
+DATA   ?= digits
+PRESET ?= small
+RUN    ?= runs/$(NAME)
+MODELS ?= models
+OUT    ?= out/$(NAME).png
+PORT   ?= 8500
+N      ?= 16
+ARGS   ?=
+
+BIN = .venv/bin
+
+.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo             train on digits, export, serve, and fetch $(N) images into $(OUT)'
+	@echo 'make train            images → run directory        DATA=$(DATA) PRESET=$(PRESET) RUN=$(RUN) ARGS=…'
+	@echo 'make export           run directory → a new version MODELS=$(MODELS) NAME=$(NAME)'
+	@echo 'make serve            the embedded server           PORT=$(PORT)'
+	@echo 'make sample           images from the server        N=$(N) OUT=$(OUT) ARGS=…'
+	@echo 'make serve-container  TensorFlow Serving, on a GPU where there is one'
+	@echo 'make test, make lint, make bench, make clean'
+
+install: .venv/installed
+install-dev: .venv/installed-dev
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[all]'
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	@touch $@
+
+train: install
+	$(BIN)/gentrain fit --data $(DATA) --run $(RUN) --preset $(PRESET) $(ARGS)
+
+export: install
+	$(BIN)/genexport publish $(RUN) --repository $(MODELS) --name $(NAME)
+
+serve: install
+	$(BIN)/genserve --port $(PORT) --model_name $(NAME) --model_base_path $(MODELS)/$(NAME)
+
+sample: install
+	$(BIN)/genclient sample --n $(N) --target localhost:$(PORT) --model $(NAME) --out $(OUT) $(ARGS)
+
+serve-container:
+	REPOSITORY=$(MODELS) NAME=$(NAME) PORT=$(PORT) serving/deploy/run.sh
+
+# A folder's time changes when a version is moved into it: it is older than the generator until that is published.
+$(MODELS)/$(NAME): $(RUN)/generator.keras
+	@$(MAKE) --no-print-directory export
+
+demo: train
+	@$(MAKE) --no-print-directory $(MODELS)/$(NAME)
+	$(BIN)/genserve --port $(PORT) --model_name $(NAME) --model_base_path $(MODELS)/$(NAME) & server=$$!; \
+	trap 'kill $$server 2>/dev/null; wait $$server' EXIT; \
+	$(BIN)/genclient wait --target localhost:$(PORT) --model $(NAME) && \
+	$(BIN)/genclient sample --n $(N) --target localhost:$(PORT) --model $(NAME) --out $(OUT)
+	@echo; echo 'run directory   $(RUN)      (samples/, log.jsonl, generator.keras)'
+	@echo 'repository      $(MODELS)/$(NAME)    (SavedModel, tflite/, contact_sheet.png, manifest.json)'
+	@echo 'images          $(OUT)'
+
+test: install-dev
+	$(BIN)/pytest $(ARGS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv runs models out dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,47 @@
+"""What all rooms' tests share: one short real training, one real export of it, and the commands as a user runs them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """`command("gentrain", "fit", …)` runs one of the four commands and gives what it printed and its exit code."""
+
+    def run(name: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        program = Path(sys.executable).with_name(name)
+        return subprocess.run(
+            [program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            **options,  # type: ignore[call-overload]
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_directory(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """A real training on the digits, short: 4 kimg."""
+    run = tmp_path_factory.mktemp("runs") / "digits"
+    done = command("gentrain", "fit", "--data", "digits", "--run", run, "--preset", "quick", "--kimg", "4")
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory, command: Command, run_directory: Path) -> Path:
+    """A model repository with version 1 of `digits`, exported from `run_directory`."""
+    root = tmp_path_factory.mktemp("repository") / "models"
+    done = command("genexport", "publish", run_directory, "--repository", root, "--name", "digits")
+    assert done.returncode == 0, done.stderr
+    return root

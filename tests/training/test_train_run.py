@@ -1,0 +1,246 @@
+"""The run directory of contract 1, and going on with a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from gentrain.callbacks import Guard
+from gentrain.dataset import batches
+from gentrain.errors import TrainError
+from gentrain.gan import GAN
+from gentrain.networks import build_discriminator, build_generator
+from gentrain.settings import Settings
+from PIL import Image
+
+SMALL_RUN = ["--data", "digits", "--set", "width=8", "--set", "latent_size=16", "--set", "kimg_per_tick=0.512"]
+
+
+def read_log(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def logged_images(run: Path) -> float:
+    return read_log(run)[-1]["kimg"] * 1000 if (run / "log.jsonl").exists() else 0
+
+
+def weights(file: Path) -> list[np.ndarray]:
+    return keras.models.load_model(file).get_weights()
+
+
+def test_run_directory_holds_what_the_contract_names(run_directory: Path) -> None:
+    config = json.loads((run_directory / "config.json").read_text())
+    assert config["settings"]["kimg"] == 4.0
+    assert config["settings"]["batch"] == 64
+    assert {"genline", "tensorflow", "keras"} <= config["versions"].keys()
+    dataset = json.loads((run_directory / "dataset.json").read_text())
+    assert dataset["source"] == "digits"
+    assert dataset["count"] == 5000
+    assert dataset["image_shape"] == [28, 28, 1]
+    assert dataset["class_counts"] == {str(digit): 500 for digit in range(10)}
+    for line in read_log(run_directory):
+        assert line.keys() >= {"kimg", "d_loss", "g_loss", "images_per_second", "learning_rate"}
+    assert list((run_directory / "events").glob("events.out.tfevents.*"))
+    assert any((run_directory / "checkpoints").iterdir())
+
+
+def test_generator_is_a_functional_model_of_stock_layers(run_directory: Path) -> None:
+    generator = keras.models.load_model(run_directory / "generator.keras", safe_mode=True)
+    assert [(tensor.name, tensor.shape, tensor.dtype) for tensor in generator.inputs] == [
+        ("latents", (None, 128), "float32")
+    ]
+    assert generator.output_shape == (None, 28, 28, 1)
+    assert all(type(layer).__module__.startswith("keras.src.layers.") for layer in generator.layers)
+    images = np.asarray(generator(np.random.default_rng(0).normal(size=(64, 128)).astype(np.float32)))
+    assert images.dtype == np.float32
+    assert images.min() >= -1
+    assert images.max() <= 1
+    assert images.std(axis=0).mean() > 0.05, "different latents should give different images"
+
+
+def test_kept_generator_is_the_average_and_not_the_last_step(run_directory: Path) -> None:
+    """The sheet of the last samples is the kept generator's: seeds 0 to 63 of contract 3, through generator.keras."""
+    from gentrain.latents import latents_of_seeds
+    from gentrain.sheets import sheet, to_pixels
+
+    generator = keras.models.load_model(run_directory / "generator.keras")
+    last = sorted((run_directory / "samples").glob("*kimg.png"))[-1]
+    drawn = sheet(to_pixels(np.asarray(generator(latents_of_seeds(range(64), 128)))), columns=8)[..., 0]
+    with Image.open(last) as image:
+        shown = np.asarray(image.resize(drawn.shape[::-1], Image.Resampling.NEAREST))
+    assert np.abs(shown.astype(int) - drawn).max() <= 1
+
+
+def test_samples_start_at_zero_and_change(run_directory: Path) -> None:
+    sheets = sorted(path.name for path in (run_directory / "samples").iterdir())
+    assert sheets[0] == "000000kimg.png"
+    assert len(sheets) >= 2
+    first, last = (np.asarray(Image.open(run_directory / "samples" / name)) for name in (sheets[0], sheets[-1]))
+    assert not np.array_equal(first, last)
+
+
+def test_a_finished_run_is_left_as_it_is_without_loading_tensorflow(run_directory: Path, command) -> None:
+    before = (run_directory / "generator.keras").stat().st_mtime_ns
+    again = command(
+        "gentrain",
+        "fit",
+        "--data",
+        "digits",
+        "--run",
+        run_directory,
+        "--preset",
+        "quick",
+        "--kimg",
+        "4",
+        env={"PATH": ""},
+    )
+    assert again.returncode == 0
+    assert "finished" in again.stderr
+    assert (run_directory / "generator.keras").stat().st_mtime_ns == before
+
+
+def test_killed_run_goes_on_to_the_very_weights_of_an_undisturbed_one(tmp_path: Path, command) -> None:
+    length = ["--kimg", "4.096", "--set", "kimg_per_checkpoint=1.024"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command("gentrain", "fit", "--run", whole, *SMALL_RUN, *length).returncode == 0
+
+    gentrain = Path(sys.executable).with_name("gentrain")
+    process = subprocess.Popen([gentrain, "fit", "--run", killed, *SMALL_RUN, *length], stderr=subprocess.DEVNULL)
+    wait_until(lambda: any((killed / "checkpoints").glob("[0-9]*")), process)
+    process.kill()
+    process.wait()
+    kept = max(int(path.name) for path in (killed / "checkpoints").glob("[0-9]*"))
+    assert 0 < kept < 4096, "the kill should come in the middle"
+
+    done = command("gentrain", "fit", "--run", killed, *SMALL_RUN, *length)
+    assert done.returncode == 0, done.stderr
+    assert "going on at" in done.stderr
+    for name in ("generator.keras", "discriminator.keras"):
+        for undisturbed, resumed in zip(weights(whole / name), weights(killed / name), strict=True):
+            np.testing.assert_array_equal(undisturbed, resumed)
+    assert [line["kimg"] for line in read_log(killed)] == [line["kimg"] for line in read_log(whole)]
+
+
+def test_polite_stop_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
+    """Ctrl-C, then the same command again, then SIGTERM: each keeps what was learned."""
+    run = tmp_path / "run"
+    gentrain = Path(sys.executable).with_name("gentrain")
+    kept = 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        arguments = [gentrain, "fit", "--run", run, *SMALL_RUN, "--kimg", "1000"]
+        process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: logged_images(run) > kept, process)  # noqa: B023
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert f"go on with: gentrain fit --run {run}" in stderr
+        assert "Traceback" not in stderr
+        assert (run / "generator.keras").exists()
+        newest = max((run / "checkpoints").glob("[0-9]*/progress.json"))
+        before, kept = kept, json.loads(newest.read_text())["images_seen"]
+        assert kept > before
+
+
+def test_changed_settings_are_refused_by_name_and_a_longer_run_is_not(run_directory: Path, command) -> None:
+    refused = command("gentrain", "fit", "--run", run_directory, "--batch", 32, "--set", "width=16", "--data", "tests")
+    assert refused.returncode == 1
+    for name in ("batch 64 (now 32)", "width 32 (now 16)", "data digits (now tests)"):
+        assert name in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_other_images_under_the_same_name_are_refused(tmp_path: Path, command) -> None:
+    images, run = tmp_path / "images", tmp_path / "run"
+    draw_images(images, 8, seed=1)
+    length = ["--kimg", "0.1", "--batch", "8", "--set", "width=8"]
+    assert command("gentrain", "fit", "--data", images, "--run", run, *length).returncode == 0
+    shutil.rmtree(images)
+    draw_images(images, 9, seed=2)
+    refused = command("gentrain", "fit", "--data", images, "--run", run, "--kimg", "5")
+    assert refused.returncode == 1
+    assert "8 of [16, 16, 3] then, 9 of [16, 16, 3] now" in refused.stderr
+    fresh = command("gentrain", "fit", "--data", images, "--run", run, *length, "--fresh")
+    assert fresh.returncode == 0, fresh.stderr
+    assert json.loads((run / "dataset.json").read_text())["count"] == 9
+
+
+def test_minutes_end_a_run_by_the_clock(tmp_path: Path, command) -> None:
+    done = command("gentrain", "fit", "--run", tmp_path / "run", *SMALL_RUN, "--minutes", "0.1")
+    assert done.returncode == 0, done.stderr
+    progress = json.loads(next((tmp_path / "run" / "checkpoints").glob("*/progress.json")).read_text())
+    assert progress["seconds"] >= 6
+    again = command("gentrain", "fit", "--run", tmp_path / "run", *SMALL_RUN, "--minutes", "0.1")
+    assert "finished" in again.stderr
+
+
+def test_epochs_set_the_length_by_the_number_of_images(tmp_path: Path, command) -> None:
+    plan = command("gentrain", "fit", "--data", "digits", "--run", tmp_path / "run", "--epochs", 3, "--dry-run")
+    assert json.loads(plan.stdout)["settings"]["kimg"] == 15.0
+    assert not (tmp_path / "run").exists(), "a dry run writes nothing"
+
+
+def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(run_directory: Path) -> None:
+    settings = Settings(width=4, latent_size=4, batch=4)
+    gan = GAN(build_generator(8, 1, 4, 4, seed=1), build_discriminator(8, 1, 4, seed=2), settings)
+    gan.compile()
+    kernel = gan.discriminator.trainable_variables[0]
+    kernel.assign(kernel * np.nan)
+    images = batches(np.zeros((16, 8, 8, 1), np.uint8), rows=8, seed=0, first_batch=0)
+    with pytest.raises(TrainError, match=r"d_loss.*no longer finite.*checkpoints/0000"):
+        gan.fit(images, steps_per_epoch=1, verbose=0, callbacks=[Guard(run_directory)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--run", "x"], "a new run needs --data"),
+        (["--run", "x", "--data", "nowhere"], "nowhere: no such data source"),
+        (["--run", "x", "--data", "digits", "--preset", "huge"], "--preset huge: no such preset"),
+        (["--run", "x", "--data", "digits", "--kimg", "-1"], "kimg must be from 0.001"),
+        (["--run", "x", "--data", "digits", "--kimg", "nan"], "kimg must be"),
+        (["--run", "x", "--data", "digits", "--batch", "1"], "batch must be from 2"),
+        (["--run", "x", "--data", "digits", "--epochs", "0"], "kimg must be from"),
+        (["--run", "x", "--data", "digits", "--set", "resolution=30"], "multiple of 4"),
+        (["--run", "x", "--data", "digits", "--set", "depth=3"], "no such setting"),
+        (["--run", "x", "--data", "digits", "--set", "width"], "name=value"),
+        (["--run", "x", "--data", "digits", "--set", "width=a"], "expected a whole number, got 'a'"),
+        (["--run", ".", "--data", "digits"], "holds other things and no config.json"),
+        (["--run", "file", "--data", "digits"], "not a folder"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(arguments: list[str], message: str, tmp_path: Path, command) -> None:
+    (tmp_path / "file").write_text("")
+    done = command("gentrain", "fit", *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_two_lengths_are_wrong_use(tmp_path: Path, command) -> None:
+    done = command("gentrain", "fit", "--data", "digits", "--run", tmp_path / "x", "--kimg", 1, "--minutes", 1)
+    assert done.returncode == 2
+    assert done.stderr == "gentrain: --kimg, --epochs and --minutes all set the length; give one of them\n"
+
+
+def wait_until(condition, process: subprocess.Popen) -> None:
+    while not condition():
+        assert process.poll() is None, "the training ended before the condition was met"
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def draw_images(folder: Path, count: int, seed: int) -> None:
+    folder.mkdir()
+    generator = np.random.default_rng(seed)
+    for i in range(count):
+        Image.fromarray(generator.integers(0, 255, (16, 16, 3), np.uint8)).save(folder / f"{i}.png")
