@@ -72,11 +72,11 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command()
-@click.option("--n", type=click.IntRange(1, 1_000_000), metavar="COUNT", help=f"Images.  [default: {DEFAULT_N}]")
+@click.option("--n", type=int, metavar="COUNT", help=f"Images.  [default: {DEFAULT_N}]")
 @click.option("--seed", type=int, metavar="SEED", help="Seed of the first image; the next has the next.  [default: 0]")
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
 @click.option("--truncation", type=float, default=1.0, show_default=True, metavar="PSI", help="Factor on the latents.")
-@click.option("--label", type=click.IntRange(0, 2**31 - 1), metavar="INDEX", help="Class, where there are classes.")
+@click.option("--label", type=int, metavar="INDEX", help="Class, where there are classes.")
 @click.option(
     "--signature",
     default="serving_default",
@@ -215,9 +215,9 @@ def _saver(out: str) -> Saver:
                 "--out -: found a terminal or nothing on stdout, expected a pipe or a file for the picture"
             )
         return lambda batches, text: _emit(_sheet(batches, text))
-    if not out or "\0" in out:
+    if not out:
         raise UsageError(f"--out: found {out!r}, expected a path or -")
-    if out.endswith("/") or path.is_dir():
+    if out.endswith("/") or os.path.isdir(out):
         return lambda batches, text: _save_pictures(path, batches, text)
     suffix = path.suffix.lower()
     if suffix == ".png":
@@ -282,7 +282,7 @@ def _version_text(batch: Batch) -> dict[str, str]:
 def _text(model: str, condition: dict[str, Any]) -> dict[str, str]:
     """Text fields of a picture: what gives the same one again."""
     label = {} if condition["label"] is None else {"label": str(condition["label"])}
-    return {"model": model, "truncation": f"{condition['truncation']:g}", **label}
+    return {"model": printable(model), "truncation": f"{condition['truncation']:g}", **label}
 
 
 def _description(model: ModelInfo, versions: list[VersionStatus]) -> str:
@@ -307,10 +307,12 @@ def _shown(batches: Iterable[Batch], total: int) -> Iterator[Batch]:
     """The batches, with a count of the images on stderr while they come."""
     done = 0
     with _progress() as show:
+        show(f"0 of {total} images")
         for batch in batches:
             done += len(batch.seeds)
-            show(f"{done} of {total} images")
+            show("")  # paths may go to the same terminal meanwhile
             yield batch
+            show(f"{done} of {total} images")
 
 
 @contextlib.contextmanager
@@ -330,7 +332,7 @@ def _emit(content: str | bytes) -> None:
     """Write to stdout, unbuffered, so that an error is reported here and not when Python ends."""
     if sys.stdout is None:
         raise ClientError("cannot write to standard output: it is closed")
-    rest = memoryview(content.encode() if isinstance(content, str) else content)
+    rest = memoryview(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
     try:
         while rest:
             rest = rest[os.write(sys.stdout.fileno(), rest) :]

@@ -63,8 +63,8 @@ class Client:
         Raises:
             UsageError: an argument cannot be meant as it is.
         """
-        if not model:
-            raise UsageError("model: found an empty name, expected that of a served model")
+        if not model or not model.isprintable():
+            raise UsageError(f"model: found {model!r}, expected the name of a served model")
         self.target = target
         self.model = model
         self._channel = Channel(target, timeout_seconds)
@@ -89,7 +89,7 @@ class Client:
             ClientError: the server refuses, cannot be reached, or describes no signatures.
         """
         if self._info is None:
-            self._info = model_info(self._channel.metadata(self.model), self.target)
+            self._info = model_info(self._channel.metadata(self.model), self.model, self.target)
         return self._info
 
     def status(self) -> list[VersionStatus]:
@@ -133,13 +133,13 @@ class Client:
         signature: str = "serving_default",
     ) -> NDArray[np.uint8]:
         """Images of `n` seeds from `seed` on, or of `seeds`: uint8 (N, H, W, C); for the rest see `stream`."""
-        wanted = seed_range(seed, n) if seeds is None else seed_array(seeds)
+        wanted = seed_range(seed, n) if seeds is None else seeds
         batches = self.stream(wanted, truncation=truncation, label=label, signature=signature)
         return np.concatenate([batch.images for batch in batches])
 
     def stream(
         self,
-        seeds: NDArray[np.int64],
+        seeds: Sequence[int] | NDArray[np.int64],
         *,
         truncation: float = 1.0,
         label: int | None = None,
@@ -148,7 +148,7 @@ class Client:
         """Images of `seeds`, in their order, a request at a time, all from one version of the model.
 
         Args:
-            seeds: int64 (N,), N above 0; equal seeds give equal images, in whatever batch.
+            seeds: whole numbers within int64, one an image; equal seeds give equal images, in whatever batch.
             truncation: factor on the latents; below 1 nearer to the average image.
             label: class of every image, where the generator is conditional.
             signature: which of the model's functions to call.
@@ -157,11 +157,10 @@ class Client:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the server refuses, cannot be reached, or answers something that is not images.
         """
-        if seeds.ndim != 1 or not len(seeds):
-            raise UsageError(f"seeds: found shape {seeds.shape}, expected (N,) with N above 0")
+        rows = seed_array(seeds)
         spec = self.info().generator(signature)
         check_condition(spec, label, truncation)
-        return self._stream(seeds, truncation, label, signature, spec)
+        return self._stream(rows, truncation, label, signature, spec)
 
     def _stream(
         self, seeds: NDArray[np.int64], truncation: float, label: int | None, signature: str, spec: SignatureSpec
@@ -177,10 +176,9 @@ class Client:
             reply = self._channel.predict(request)
             if reply.model_spec.HasField("version"):
                 version = reply.model_spec.version.value
-            images = _images(reply)
-            if len(images) != len(rows) or images.shape[1:] != (shape or images.shape[1:]):
-                expected = codec.shape_text((len(rows), *(shape or images.shape[1:])))
-                raise ClientError(f"images: found shape {codec.shape_text(images.shape)}, expected {expected}")
+            images = _images(reply, len(rows))
+            if shape is not None and images.shape[1:] != shape:
+                raise ClientError(f"images: found {images.shape[1:]} after {shape} in the same call, expected one size")
             shape = images.shape[1:]
             yield Batch(rows, images, version)
 
@@ -231,8 +229,12 @@ def generator_inputs(
     return inputs
 
 
-def _images(reply: Any) -> NDArray[np.uint8]:
+def _images(reply: Any, rows: int) -> NDArray[np.uint8]:
     for name, read in (("images", pixels.to_pixels), ("png_bytes", pixels.decode_pngs)):
         if name in reply.outputs:
-            return read(codec.decode(reply.outputs[name], name), name)
+            array = codec.decode(reply.outputs[name], name)
+            if array.shape[:1] != (rows,):
+                expected = f"{rows} rows, as asked for"
+                raise ClientError(f"{name}: found shape {codec.shape_text(array.shape)}, expected {expected}")
+            return read(array, name)
     raise ClientError(f"the reply has outputs {sorted(reply.outputs)}, expected images or png_bytes")

@@ -99,12 +99,16 @@ def decode(tensor: Any, name: str) -> NDArray[Any]:
     if dtype is None:
         raise ClientError(f"{name}: found dtype {dtype_name(tensor.dtype)}, expected a number type or string")
     shape = _shape(tensor.shape, name)
-    values = _from_content(tensor.tensor_content, dtype, shape, name) if tensor.tensor_content else None
-    if values is None:
+    if tensor.tensor_content:
+        values = _from_content(tensor.tensor_content, dtype, shape, name)
+    else:
         values = _filled(_from_field(tensor, dtype, name), shape, name)
     if dtype is BFLOAT16:
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    return values.reshape(shape)
+    try:
+        return values.reshape(shape)
+    except ValueError:  # no values, and sizes whose product numpy cannot hold
+        raise ClientError(f"{name}: found shape {shape_text(shape)}, which is no array's") from None
 
 
 def _shape(shape: Any, name: str) -> tuple[int, ...]:

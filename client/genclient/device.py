@@ -5,7 +5,7 @@ The only module that needs the extra `device`. Not for converting or measuring s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from genclient import pixels
 from genclient.client import Batch, check_condition, generator_inputs
 from genclient.errors import ClientError
 from genclient.generator import ModelInfo, SignatureSpec, TensorSpec
+from genclient.seeds import seed_array
 
 SIGNATURE = "generate"
 """The function of a TFLite file that makes one image of one row of latents."""
@@ -56,16 +57,21 @@ class DeviceGenerator:
             signatures[name] = SignatureSpec(inputs, outputs)
         return ModelInfo(self._name, None, signatures)
 
-    def stream(self, seeds: NDArray[np.int64], *, truncation: float = 1.0, label: int | None = None) -> Iterator[Batch]:
-        """Images of `seeds` (N,), in their order, a few at a time; arguments as in `Client.stream`.
+    def stream(
+        self, seeds: Sequence[int] | NDArray[np.int64], *, truncation: float = 1.0, label: int | None = None
+    ) -> Iterator[Batch]:
+        """Images of `seeds`, in their order, a few at a time; arguments as in `Client.stream`.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file is no generator's, fails to run, or makes something that is not images.
         """
+        rows = seed_array(seeds)
         spec = self.info().generator(SIGNATURE)
+        if "latents" not in spec.inputs or "images" not in spec.outputs:
+            raise ClientError(f"{self._name}: found {spec}, expected latents → images in a TFLite file")
         check_condition(spec, label, truncation)
-        return self._stream(seeds, truncation, label, spec)
+        return self._stream(rows, truncation, label, spec)
 
     def _stream(
         self, seeds: NDArray[np.int64], truncation: float, label: int | None, spec: SignatureSpec

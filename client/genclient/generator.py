@@ -107,14 +107,14 @@ def _fault(signature: SignatureSpec) -> str | None:
     return None
 
 
-def model_info(reply: Any, target: str) -> ModelInfo:
-    """What a wire.MetadataResponse says.
+def model_info(reply: Any, model: str, target: str) -> ModelInfo:
+    """What a wire.MetadataResponse says of `model`; the server, named by `target` in errors, need not repeat the name.
 
     Raises:
         ClientError: the reply holds no signatures, or none that parse.
     """
     if "signature_def" not in reply.metadata:
-        raise ClientError(f"{target} describes no signatures of model {reply.model_spec.name!r}")
+        raise ClientError(f"{target} describes no signatures of model {model!r}")
     try:
         table = wire.Signatures.FromString(reply.metadata["signature_def"].value)
     except DecodeError as error:
@@ -125,7 +125,7 @@ def model_info(reply: Any, target: str) -> ModelInfo:
         for name, signature in table.signature_def.items()
         if not name.startswith("__")  # TensorFlow's own, such as __saved_model_init_op
     }
-    return ModelInfo(reply.model_spec.name, version, signatures)
+    return ModelInfo(model, version, signatures)
 
 
 def _tensors(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:

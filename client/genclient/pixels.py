@@ -41,9 +41,9 @@ def decode_pngs(pictures: NDArray[Any], name: str) -> NDArray[np.uint8]:
     Raises:
         ClientError: an element is no such file, sizes differ, or together they exceed MAX_PIXELS.
     """
-    opened = [_open(picture, name) for picture in pictures.reshape(-1)]
-    if not opened:
-        raise ClientError(f"{name}: found no pictures, expected one a row")
+    if pictures.ndim != 1 or not len(pictures):
+        raise ClientError(f"{name}: found shape {pictures.shape}, expected (N,) with N above 0")
+    opened = [_open(picture, name) for picture in pictures]
     kinds = {(picture.size, picture.mode) for picture in opened}
     if len(kinds) > 1:
         raise ClientError(f"{name}: found pictures of different kinds {sorted(kinds)}, expected one")

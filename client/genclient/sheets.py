@@ -73,8 +73,7 @@ def save_npz(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
 
 def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Make the parent folders, write beside the place and rename; whatever interrupts leaves nothing behind."""
-    # The process id keeps two writers of the same name apart.
-    beside = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    beside = path.with_name(f".genclient-{os.getpid()}.tmp")  # two processes may write to one folder
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

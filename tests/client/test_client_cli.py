@@ -213,7 +213,7 @@ def test_an_unknown_model_is_reported_in_the_servers_words(fails, serve):
     assert fails("status", "--target", target, "--model", "cats")[0] == 69
     assert fails("sample", "--target", target, "--model", "") == (
         2,
-        "model: found an empty name, expected that of a served model",
+        "model: found '', expected the name of a served model",
     )
 
 
@@ -239,8 +239,8 @@ def test_failures_of_the_model_are_one_line(fails, serve, tools, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (("--n", 0), "'--n': 0 is not in the range"),
-        (("--n", -3), "'--n': -3 is not in the range"),
+        (("--n", 0), "n: found 0, expected 1 to 1000000 images"),
+        (("--n", -3), "n: found -3, expected"),
         (("--n", "x"), "'--n': 'x' is not a valid int"),
         (("--seeds", "5-3"), "seeds: range '5-3' runs backwards"),
         (("--seeds", "-"), "seeds: found '-'"),
@@ -250,7 +250,7 @@ def test_failures_of_the_model_are_one_line(fails, serve, tools, tmp_path):
         (("--truncation", "nan"), "truncation: found nan"),
         (("--truncation", "-inf"), "truncation: found -inf"),
         (("--truncation", 0.5, "--signature", "seeds"), "expected 1 with a signature that takes seeds"),
-        (("--label", -1), "'--label': -1 is not in the range"),
+        (("--label", -1), "label: found -1, expected none"),
         (("--label", 3), "label: found 3, expected none"),
         (("--timeout", 0), "timeout: found 0.0"),
         (("--target", "localhost"), "target: found 'localhost', expected HOST:PORT"),
@@ -365,4 +365,5 @@ def test_a_terminal_gets_no_picture_but_does_get_progress(serve, tmp_path):
         os.close(ours)
         os.close(terminal)
     assert "64 of 70 images" in shown
-    assert shown.endswith("70 of 70 images\r\x1b[K")
+    assert shown.startswith("\r\x1b[K0 of 70 images")
+    assert shown.endswith("\r\x1b[K")

@@ -182,6 +182,11 @@ def test_a_shape_of_unknown_rank_is_refused():
         received(proto)
 
 
+def test_a_shape_that_no_array_has_is_refused_even_without_values():
+    with pytest.raises(ClientError, match=r"^images: found shape .* which is no array's"):
+        received(shaped(tf.float32, [0, 2**62, 2**62]))
+
+
 def test_bytes_that_are_no_whole_floats_are_refused():
     with pytest.raises(ClientError, match="found 3 bytes of float_val"):
         codec.decode(wire.Tensor(dtype=1, float_val=[b"abc"]), "images")
