@@ -108,10 +108,35 @@ def _load_model(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises by whatever is wrong inside the archive
-        reason = " ".join(str(error).split())
-        if "Could not locate class" in reason or "unknown" in reason.lower():
-            reason = f"it needs code of its own; build it from Keras' own layers ({reason[:200]})"
-        raise ExportError(f"{path}: cannot be loaded: {reason[:400]}") from error
+        foreign = sorted(_foreign_layers(path))
+        if foreign:
+            reason = f"it needs code that is not in the file ({', '.join(foreign)}); build it from Keras' own layers"
+        else:
+            reason = " ".join(str(error).split())[:400]
+        raise ExportError(f"{path}: cannot be loaded: {reason}") from error
+
+
+def _foreign_layers(path: Path) -> set[str]:
+    """Classes of a .keras file that Keras itself has not, and Lambda, which holds code that is not loaded."""
+    found = set()
+
+    def walk(config: Any) -> None:
+        if isinstance(config, list):
+            for item in config:
+                walk(item)
+        elif isinstance(config, dict):
+            module, name = config.get("module"), config.get("class_name")
+            if name == "Lambda" or (name and config.get("registered_name") and not str(module).startswith("keras")):
+                found.add(name)
+            for item in config.values():
+                walk(item)
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            walk(json.loads(archive.read("config.json")))
+    except (KeyError, ValueError, zipfile.BadZipFile):
+        return set()
+    return found
 
 
 def _inputs(path: Path, model: Any) -> tuple[str, int, str | None]:

@@ -17,11 +17,14 @@ Signature = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 
 def signatures(generator: Generator) -> dict[str, Signature]:
     """Name → (function, specs). All inputs share dimension 0, any size from 0 on, so that a server can batch them."""
-    height, width, channels = generator.image_shape
 
     def images(latents: tf.Tensor, *labels: tf.Tensor) -> tf.Tensor:
-        # Without the reshape, TensorFlow's fused convolution answers an empty batch with a wrong number of channels.
-        return tf.reshape(generator.images(latents, *labels), [tf.shape(latents)[0], height, width, channels])
+        # TensorFlow's fused convolutions answer an empty batch with a wrong number of channels (2.21, in a session), so
+        # the generator always gets a row.
+        rows = tf.shape(latents)[0]
+        missing = tf.cast(rows == 0, tf.int32)
+        inputs = [tf.pad(values, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1)) for values in (latents, *labels)]
+        return generator.images(*inputs)[:rows]
 
     def serving_default(latents: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"images": images(latents, *labels)}
