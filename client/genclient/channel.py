@@ -85,15 +85,23 @@ class Channel:
         request = wire.MetadataRequest(model_spec=wire.ModelSpec(name=model), metadata_field=["signature_def"])
         return self._call(_PREDICTION + "GetModelMetadata", request, wire.MetadataResponse)
 
-    def status(self, model: str, timeout_seconds: float | None = None) -> Any:
-        """The wire.StatusResponse about a model's versions."""
+    def status(self, model: str, timeout_seconds: float | None = None, *, wait_for_ready: bool = False) -> Any:
+        """The wire.StatusResponse about a model's versions; with `wait_for_ready`, the server may come up meanwhile."""
         request = wire.StatusRequest(model_spec=wire.ModelSpec(name=model))
-        return self._call(_MODEL + "GetModelStatus", request, wire.StatusResponse, timeout_seconds)
+        return self._call(_MODEL + "GetModelStatus", request, wire.StatusResponse, timeout_seconds, wait_for_ready)
 
-    def _call(self, method: str, request: Any, reply_type: Any, timeout_seconds: float | None = None) -> Any:
+    def _call(
+        self,
+        method: str,
+        request: Any,
+        reply_type: Any,
+        timeout_seconds: float | None = None,
+        wait_for_ready: bool = False,
+    ) -> Any:
         call: Any = self._channel.unary_unary(method)
+        timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            reply = call(request.SerializeToString(), timeout=timeout_seconds or self.timeout_seconds)
+            reply = call(request.SerializeToString(), timeout=timeout, wait_for_ready=wait_for_ready)
             return reply_type.FromString(reply)
         except grpc.RpcError as error:
             raise RpcError(self.target, error) from None

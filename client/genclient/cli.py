@@ -58,7 +58,7 @@ def tflite_option(command: Command) -> Command:
 @click.version_option(package_name="genline", prog_name="genclient")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    r"""Fetch images from a generator, over gRPC or from a TFLite file.
+    """Fetch images from a generator, over gRPC or from a TFLite file.
 
     \b
     genclient wait --model digits
@@ -95,7 +95,7 @@ def cli(context: click.Context) -> None:
 )
 @click.pass_context
 def sample(context: click.Context, /, out: str, **options: Any) -> None:
-    r"""Make images, and print the paths of the files they are in.
+    """Make images, and print the paths of the files they are in.
 
     \b
     --out sheet.png    one picture with all images, nearly square

@@ -98,7 +98,7 @@ class Client:
         Raises:
             ClientError: the server refuses, cannot be reached, or does not know the model.
         """
-        return self._status(None)
+        return self._status()
 
     def wait(self, timeout_seconds: float = 60.0) -> int:
         """Return the newest available version, as soon as there is one; the server need not run yet.
@@ -108,9 +108,12 @@ class Client:
         """
         end = time.monotonic() + timeout_seconds
         found = "nothing"
+        absent = False
         while (left := end - time.monotonic()) > 0:
             try:
-                versions = self._status(min(left, self._channel.timeout_seconds))
+                # The first call tells why there is no server. The next has to wait for one: called again and again,
+                # gRPC does not get on with a connection, which it may do only while a call waits for it.
+                versions = self._status(left, wait_for_ready=absent)
                 available = [version.version for version in versions if version.state == "AVAILABLE"]
                 if available:
                     return available[0]
@@ -118,7 +121,9 @@ class Client:
             except RpcError as error:
                 if error.code not in _NOT_YET:
                     raise
-                found = str(error)
+                if not (absent and error.code is StatusCode.DEADLINE_EXCEEDED):
+                    found = str(error)
+                absent = error.code is StatusCode.UNAVAILABLE
             time.sleep(max(0.0, min(POLL_SECONDS, end - time.monotonic())))
         raise ClientError(f"model {self.model!r} not available after {timeout_seconds:g} s; last seen: {found}")
 
@@ -188,8 +193,8 @@ class Client:
             request.model_spec.version.value = version
         return request
 
-    def _status(self, timeout_seconds: float | None) -> list[VersionStatus]:
-        reply = self._channel.status(self.model, timeout_seconds)
+    def _status(self, timeout_seconds: float | None = None, *, wait_for_ready: bool = False) -> list[VersionStatus]:
+        reply = self._channel.status(self.model, timeout_seconds, wait_for_ready=wait_for_ready)
         versions = [
             VersionStatus(item.version, _STATES.get(item.state, str(item.state)), item.status.error_message)
             for item in reply.model_version_status

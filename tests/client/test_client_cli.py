@@ -148,6 +148,7 @@ def test_help_loads_nothing_heavy(genclient):
         done = genclient(*arguments)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.startswith(b"Usage: genclient")
+        assert b"\n  genclient wait --model digits\n" in done.stdout
     version = f"genclient, version {importlib.metadata.version('genline')}\n"
     assert genclient("--version").stdout.decode() == version
 
