@@ -282,7 +282,7 @@ def _version_text(batch: Batch) -> dict[str, str]:
 def _text(model: str, condition: dict[str, Any]) -> dict[str, str]:
     """Text fields of a picture: what gives the same one again."""
     label = {} if condition["label"] is None else {"label": str(condition["label"])}
-    return {"model": printable(model), "truncation": f"{condition['truncation']:g}", **label}
+    return {"model": printable(model), "truncation": str(condition["truncation"]), **label}
 
 
 def _description(model: ModelInfo, versions: list[VersionStatus]) -> str:

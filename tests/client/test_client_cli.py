@@ -89,7 +89,7 @@ def test_a_folder_gets_one_picture_a_seed(genclient, serve, tmp_path, tools):
     assert done.stdout.decode().split() == ["a/b/seed0006.png", "a/b/seed0012.png", "a/b/seed0013.png"]
     assert files(tmp_path / "a/b") == ["seed0006.png", "seed0012.png", "seed0013.png"]
     with Image.open(tmp_path / "a/b/seed0012.png") as picture:
-        assert picture.text == {"seed": "12", "model": "digits", "version": "3", "truncation": "1", "label": "2"}
+        assert picture.text == {"seed": "12", "model": "digits", "version": "3", "truncation": "1.0", "label": "2"}
         expected = tools.pixels(tools.render(tools.draw([12]), [2]))[0]
         assert np.abs(np.asarray(picture).astype(int) - expected).max() <= 1
 
