@@ -1,0 +1,96 @@
+"""What a user types first: the base install, without TensorFlow, and `make demo`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def base_install(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a fresh virtual environment with `pip install .` and nothing else."""
+    folder = tmp_path_factory.mktemp("base") / "venv"
+    venv.create(folder, with_pip=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, ROOT], check=True)
+    return folder / "bin"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_base_install_is_the_client_alone(base_install: Path) -> None:
+    listed = run(base_install / "python", "-m", "pip", "list", "--format", "freeze").stdout.lower()
+    packages = {line.partition("==")[0].partition(" ")[0] for line in listed.splitlines()}
+    assert packages >= {"genline", "click", "grpcio", "numpy", "pillow", "protobuf"}
+    assert not [name for name in packages if "tensor" in name or "keras" in name]
+    site = next((base_install.parent / "lib").glob("python*/site-packages"))
+    own = [path for path in site.iterdir() if not path.name.startswith(("pip", "setuptools", "_distutils"))]
+    size = sum(f.stat().st_size for path in own for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file())
+    assert size < 120e6
+
+
+def test_client_runs_without_tensorflow_and_the_others_say_what_to_install(base_install: Path, tmp_path: Path) -> None:
+    for name in ("gentrain", "genexport", "genserve", "genclient"):
+        helped = run(base_install / name, "--help")
+        assert helped.returncode == 0, helped.stderr
+        assert "Usage: " in helped.stdout
+    (tmp_path / "models" / "1").mkdir(parents=True)
+    (tmp_path / "images").mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "images" / f"{i}.png")
+    for extra, arguments in (
+        ("train", ["gentrain", "fit", "--data", "digits", "--run", tmp_path / "run"]),
+        ("train", ["gentrain", "fit", "--data", tmp_path / "images", "--run", tmp_path / "run2"]),
+        ("export", ["genexport", "publish", tmp_path, "--repository", tmp_path, "--name", "x"]),
+        ("serve", ["genserve", "--model_base_path", tmp_path / "models", "--port", free_port()]),
+        ("device", ["genclient", "sample", "--tflite", ROOT / "pyproject.toml", "--out", tmp_path / "out.png"]),
+    ):
+        told = run(base_install / str(arguments[0]), *arguments[1:])
+        assert told.returncode != 0
+        assert f"pip install 'genline[{extra}]'" in told.stderr.splitlines()[-1]
+        assert "Traceback" not in told.stderr
+
+
+def test_demo_goes_from_images_to_images_and_a_second_one_reuses_them(tmp_path: Path) -> None:
+    variables = {
+        "BIN": Path(sys.executable).parent,
+        "RUN": tmp_path / "runs" / "digits",
+        "MODELS": tmp_path / "models",
+        "OUT": tmp_path / "out" / "digits.png",
+        "PRESET": "quick",
+        "ARGS": "--kimg 1",
+        "PORT": free_port(),
+    }
+    # The environment that runs the tests is the one that `make install` would make.
+    make = ["make", "--old-file=.venv/installed", "demo", *(f"{name}={value}" for name, value in variables.items())]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    first = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert first.returncode == 0, first.stderr
+    with Image.open(variables["OUT"]) as sheet:
+        assert min(sheet.size) >= 4 * 28
+    assert str(variables["OUT"]) in first.stdout
+    generator = (tmp_path / "runs" / "digits" / "generator.keras").stat().st_mtime_ns
+    second = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert second.returncode == 0, second.stderr
+    assert [path.name for path in (tmp_path / "models" / "digits").iterdir() if path.name.isdigit()] == ["1"]
+    assert (tmp_path / "runs" / "digits" / "generator.keras").stat().st_mtime_ns == generator
+    with socket.socket() as probe:
+        assert probe.connect_ex(("localhost", int(str(variables["PORT"])))) != 0, "the server is stopped"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
