@@ -68,7 +68,7 @@ def test_version_holds_what_the_contract_names(version: Path) -> None:
 
 def test_every_signature_gives_the_images_of_keras(run_directory: Path, served) -> None:
     keras_model = keras.models.load_model(run_directory / "generator.keras")
-    latents = latents_of(SEEDS, 128)
+    latents = latents_of(SEEDS, 32)
     expected = (np.asarray(keras_model(latents)) + 1) / 2
     images = served("serving_default", latents=latents)
     assert images.dtype == np.float32
@@ -90,7 +90,7 @@ def test_an_image_does_not_depend_on_its_batch(served) -> None:
 
 @pytest.mark.parametrize("signature", ["serving_default", "uint8", "png", "seeds"])
 def test_an_empty_batch_gives_no_images_of_the_right_shape(signature: str, served) -> None:
-    inputs = {"seeds": SEEDS[:0]} if signature == "seeds" else {"latents": np.zeros((0, 128), np.float32)}
+    inputs = {"seeds": SEEDS[:0]} if signature == "seeds" else {"latents": np.zeros((0, 32), np.float32)}
     assert served(signature, **inputs).shape == ((0,) if signature == "png" else (0, 28, 28, 1))
 
 
@@ -99,10 +99,10 @@ def test_tflite_runs_on_litert_with_builtins_and_a_static_batch(version: Path, v
     interpreter = Interpreter(model_path=str(version / "tflite" / f"digits-{variant}.tflite"))
     assert interpreter.get_signature_list() == {"generate": {"inputs": ["latents"], "outputs": ["images"]}}
     (latents,), (images,) = interpreter.get_input_details(), interpreter.get_output_details()
-    assert latents["shape_signature"].tolist() == [1, 128]
+    assert latents["shape_signature"].tolist() == [1, 32]
     assert images["shape_signature"].tolist() == [1, 28, 28, 1]
     generate = interpreter.get_signature_runner("generate")
-    inputs = latents_of(SEEDS, 128)
+    inputs = latents_of(SEEDS, 32)
     made = np.concatenate([generate(latents=row[None])["images"] for row in inputs])
     error = made - served("serving_default", latents=inputs)
     assert np.abs(error).max() < (1e-5 if variant == "float32" else 0.2)
@@ -136,7 +136,7 @@ def test_warm_up_has_every_signature_and_batch_size_and_replays(version: Path, s
 
 def test_manifest_tells_shapes_parity_and_provenance(version: Path, run_directory: Path) -> None:
     manifest = json.loads((version / "manifest.json").read_text())
-    assert (manifest["latent_size"], manifest["image_shape"]) == (128, [28, 28, 1])
+    assert (manifest["latent_size"], manifest["image_shape"]) == (32, [28, 28, 1])
     assert manifest["signatures"]["seeds"] == {
         "inputs": {"seeds": {"dtype": "int64", "shape": [None]}},
         "outputs": {"images": {"dtype": "uint8", "shape": [None, 28, 28, 1]}},
@@ -165,7 +165,7 @@ def test_verify_passes_and_finds_a_flipped_byte_and_a_missing_file(version: Path
 
 def test_show_tells_what_is_in_the_newest_version(repository: Path, command) -> None:
     shown = command("genexport", "show", repository / "digits").stdout
-    assert "28×28×1 from 128 latents" in shown
+    assert "28×28×1 from 32 latents" in shown
     assert "seeds int64 (N) → images uint8 (N, 28, 28, 1)" in shown
     assert "tflite/digits-dynamic.tflite" in shown
 

@@ -59,7 +59,7 @@ def test_weights_follow_from_the_seed() -> None:
 
 
 def test_average_moves_half_way_in_a_half_life() -> None:
-    settings = Settings(batch=50, ema_halflife_kimg=0.1, ema_rampup=1e6, width=4, latent_size=4)
+    settings = Settings(batch=50, ema_halflife_kimg=0.1, ema_rampup=1e6, latent_size=4)
     gan = GAN(build_generator(8, 1, 4, 4, 0), build_discriminator(8, 1, 4, 1), settings)
     start = [variable.numpy() for variable in gan.averaged.variables]
     for variable in gan.generator.variables:

@@ -20,7 +20,16 @@ from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
 from PIL import Image
 
-SMALL_RUN = ["--data", "digits", "--set", "width=8", "--set", "latent_size=16", "--set", "kimg_per_tick=0.512"]
+SMALL_RUN = [
+    "--data",
+    "digits",
+    "--set",
+    "generator_width=8",
+    "--set",
+    "latent_size=16",
+    "--set",
+    "kimg_per_tick=0.512",
+]
 
 
 def read_log(run: Path) -> list[dict]:
@@ -54,11 +63,11 @@ def test_run_directory_holds_what_the_contract_names(run_directory: Path) -> Non
 def test_generator_is_a_functional_model_of_stock_layers(run_directory: Path) -> None:
     generator = keras.models.load_model(run_directory / "generator.keras", safe_mode=True)
     assert [(tensor.name, tensor.shape, tensor.dtype) for tensor in generator.inputs] == [
-        ("latents", (None, 128), "float32")
+        ("latents", (None, 32), "float32")
     ]
     assert generator.output_shape == (None, 28, 28, 1)
     assert all(type(layer).__module__.startswith("keras.src.layers.") for layer in generator.layers)
-    images = np.asarray(generator(np.random.default_rng(0).normal(size=(64, 128)).astype(np.float32)))
+    images = np.asarray(generator(np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)))
     assert images.dtype == np.float32
     assert images.min() >= -1
     assert images.max() <= 1
@@ -72,7 +81,7 @@ def test_kept_generator_is_the_average_and_not_the_last_step(run_directory: Path
 
     generator = keras.models.load_model(run_directory / "generator.keras")
     last = sorted((run_directory / "samples").glob("*kimg.png"))[-1]
-    drawn = sheet(to_pixels(np.asarray(generator(latents_of_seeds(range(64), 128)))), columns=8)[..., 0]
+    drawn = sheet(to_pixels(np.asarray(generator(latents_of_seeds(range(64), 32)))), columns=8)[..., 0]
     with Image.open(last) as image:
         shown = np.asarray(image.resize(drawn.shape[::-1], Image.Resampling.NEAREST))
     assert np.abs(shown.astype(int) - drawn).max() <= 1
@@ -149,9 +158,11 @@ def test_polite_stop_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None
 
 
 def test_changed_settings_are_refused_by_name_and_a_longer_run_is_not(run_directory: Path, command) -> None:
-    refused = command("gentrain", "fit", "--run", run_directory, "--batch", 32, "--set", "width=16", "--data", "tests")
+    refused = command(
+        "gentrain", "fit", "--run", run_directory, "--batch", 32, "--set", "generator_width=16", "--data", "tests"
+    )
     assert refused.returncode == 1
-    for name in ("batch 64 (now 32)", "width 32 (now 16)", "data digits (now tests)"):
+    for name in ("batch 64 (now 32)", "generator_width 48 (now 16)", "data digits (now tests)"):
         assert name in refused.stderr
     assert refused.stderr.count("\n") == 1
 
@@ -159,7 +170,7 @@ def test_changed_settings_are_refused_by_name_and_a_longer_run_is_not(run_direct
 def test_other_images_under_the_same_name_are_refused(tmp_path: Path, command) -> None:
     images, run = tmp_path / "images", tmp_path / "run"
     draw_images(images, 8, seed=1)
-    length = ["--kimg", "0.1", "--batch", "8", "--set", "width=8"]
+    length = ["--kimg", "0.1", "--batch", "8", "--set", "generator_width=8"]
     assert command("gentrain", "fit", "--data", images, "--run", run, *length).returncode == 0
     shutil.rmtree(images)
     draw_images(images, 9, seed=2)
@@ -187,7 +198,7 @@ def test_epochs_set_the_length_by_the_number_of_images(tmp_path: Path, command) 
 
 
 def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(run_directory: Path) -> None:
-    settings = Settings(width=4, latent_size=4, batch=4)
+    settings = Settings(latent_size=4, batch=4)
     gan = GAN(build_generator(8, 1, 4, 4, seed=1), build_discriminator(8, 1, 4, seed=2), settings)
     gan.compile()
     kernel = gan.discriminator.trainable_variables[0]
@@ -209,8 +220,8 @@ def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(ru
         (["--run", "x", "--data", "digits", "--epochs", "0"], "kimg must be from"),
         (["--run", "x", "--data", "digits", "--set", "resolution=30"], "multiple of 4"),
         (["--run", "x", "--data", "digits", "--set", "depth=3"], "no such setting"),
-        (["--run", "x", "--data", "digits", "--set", "width"], "name=value"),
-        (["--run", "x", "--data", "digits", "--set", "width=a"], "expected a whole number, got 'a'"),
+        (["--run", "x", "--data", "digits", "--set", "batch"], "name=value"),
+        (["--run", "x", "--data", "digits", "--set", "batch=a"], "expected a whole number, got 'a'"),
         (["--run", ".", "--data", "digits"], "holds other things and no config.json"),
         (["--run", "file", "--data", "digits"], "not a folder"),
     ],

@@ -1,8 +1,9 @@
 """The generator and the discriminator, of stock Keras layers alone, for any side that halves down to 4–7 pixels.
 
-Convolutions keep one width, since at these sizes width in the early stages costs more time than it brings. Up-sampling
-is a transposed convolution with kernel 4 and stride 2, and BatchNorm stands where TFLite can fold it into its neighbour
-(after Dense before the Reshape): any other norm costs ten times the error in int8.
+Convolutions keep one width, since at these sizes width in the early stages costs more time than it brings; the stage at
+full size, which costs most, has a third of it. Up-sampling is a transposed convolution with kernel 4 and stride 2, and
+BatchNorm stands where TFLite can fold it into its neighbour (after Dense before the Reshape): any other norm costs ten
+times the error in int8.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ def build_generator(side: int, channels: int, latent_size: int, width: int, seed
     x = layers.BatchNormalization(momentum=0.9)(x)
     x = layers.ReLU()(x)
     x = layers.Reshape((start, start, 2 * width))(x)
-    for _ in range(doublings):
-        x = layers.Conv2DTranspose(width, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
+    for stage in range(1, doublings + 1):
+        filters = width if stage < doublings else max(1, width // 3)
+        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
     images = layers.Conv2D(channels, 3, padding="same", activation="tanh", kernel_initializer=init(), name="images")(x)

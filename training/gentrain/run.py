@@ -135,8 +135,8 @@ def fit(plan: Plan, dataset: Dataset, show: Any) -> Progress:
     s = plan.settings
     _, side, _, channels = dataset.images.shape
     gan = GAN(
-        build_generator(side, channels, s.latent_size, s.width, seed=2 * s.seed),
-        build_discriminator(side, channels, s.width, seed=2 * s.seed + 1),
+        build_generator(side, channels, s.latent_size, s.generator_width, seed=2 * s.seed),
+        build_discriminator(side, channels, s.discriminator_width, seed=2 * s.seed + 1),
         s,
     )
     gan.compile(steps_per_execution=STEPS_PER_EXECUTION)
