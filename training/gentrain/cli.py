@@ -50,7 +50,7 @@ def fit(
 
     \b
     gentrain fit --data digits --run runs/digits
-    gentrain fit --data photos/ --run runs/photos --minutes 30 --set width=64
+    gentrain fit --data photos/ --run runs/photos --minutes 30 --set batch=32
     """
     from gentrain import run as training
     from gentrain import sources
