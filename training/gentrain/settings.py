@@ -35,8 +35,8 @@ class Settings:
     learning_rate_final: float = 3e-4  # reached along a cosine over the run
     beta_1: float = 0.0
     beta_2: float = 0.99
-    gamma: float = 10.0  # weight of the gradient penalties R1 and R2
-    gamma_final: float = 1.0  # reached along a cosine over the run
+    gamma: float = 1.0  # weight of the gradient penalties R1 and R2
+    gamma_final: float = 0.1  # reached along a cosine over the run
     ema_halflife_kimg: float = 44.0  # of the averaged generator, the one that is kept
     ema_rampup: float = 0.05  # the half-life is never more than this part of the images seen so far
 
