@@ -275,7 +275,7 @@ def test_garbage_for_a_request_is_refused_and_the_next_one_served(toy, method):
 
 def test_many_different_filters_and_failures_leave_the_server_well(toy):
     for outputs in (["sum"], ["difference"], ["sum", "difference"], ["difference", "sum"]) * 30:
-        assert list(toy.predict("pair", outputs, **PAIR).outputs) == sorted(outputs)
+        assert set(toy.predict("pair", outputs, **PAIR).outputs) == set(outputs)
     assert toy.process.poll() is None
 
 
