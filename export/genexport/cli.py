@@ -141,7 +141,7 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except ExportError as error:
-        _fail(str(error), 1)
+        _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("genexport"):
             raise

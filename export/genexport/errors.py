@@ -1,5 +1,13 @@
-"""The one exception that genexport raises for something the user can mend."""
+"""The exceptions that genexport raises for something the user can mend."""
 
 
 class ExportError(Exception):
     """A message fit for the user: names the file or layer, what was found and what was expected."""
+
+    exit_code = 1
+
+
+class UsageError(ExportError):
+    """An option that cannot be, whatever lies on the disk."""
+
+    exit_code = 2

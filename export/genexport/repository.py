@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from genexport.errors import ExportError
+from genexport.errors import ExportError, UsageError
 
 STAGING = ".staging-"
 LOCK = ".lock"
@@ -30,9 +30,9 @@ def versions(base: Path) -> list[int]:
 
 
 def check_name(name: str) -> None:
-    """Raise ExportError for a name that cannot be a model's."""
+    """Raise UsageError for a name that cannot be a model's."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise ExportError(f"--name {name!r}: expected letters, digits, `_`, `.` and `-`")
+        raise UsageError(f"--name {name!r}: expected letters, digits, `_`, `.` and `-`")
 
 
 @contextmanager

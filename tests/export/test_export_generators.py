@@ -174,5 +174,5 @@ def test_a_repository_that_cannot_be_written_is_told_in_one_line(run_directory: 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b"])
 def test_a_name_that_is_no_folder_is_refused(name: str, run_directory: Path, tmp_path: Path, command) -> None:
     done = command("genexport", "publish", run_directory, "--repository", tmp_path, "--name", name)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"--name {name!r}: expected letters" in done.stderr

@@ -128,7 +128,7 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except TrainError as error:
-        _fail(str(error), 1)
+        _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("gentrain"):
             raise

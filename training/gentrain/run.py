@@ -19,7 +19,7 @@ from typing import Any
 from gentrain import checkpoints, quiet, sources
 from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset, Frame, batches
-from gentrain.errors import TrainError
+from gentrain.errors import TrainError, UsageError
 from gentrain.files import write_json
 from gentrain.settings import DEFAULT_PRESET, MAY_CHANGE, PRESETS, Settings
 
@@ -82,15 +82,16 @@ def plan(
         fresh: start over, whatever the run directory holds.
 
     Raises:
-        TrainError: the folder is no run, or settings are wrong, or differ from those that the run began with.
+        UsageError: an unknown preset, a setting out of its range, a new run without data.
+        TrainError: the folder is no run, or settings differ from those that the run began with.
     """
     changes = dict(changes or {})
     if preset is not None and preset not in PRESETS:
-        raise TrainError(f"--preset {preset}: no such preset; there are {', '.join(PRESETS)}")
+        raise UsageError(f"--preset {preset}: no such preset; there are {', '.join(PRESETS)}")
     begun = None if fresh else _read_config(run)
     if begun is None:
         if data is None:
-            raise TrainError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
+            raise UsageError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
         preset = preset or DEFAULT_PRESET
         settings, done = PRESETS[preset](), Progress()
     else:

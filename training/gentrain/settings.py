@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gentrain.errors import TrainError
+from gentrain.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Settings:
     kimg_per_checkpoint: float = 20.0  # a checkpoint, generator.keras and a sheet of samples
 
     def __post_init__(self) -> None:
-        """Raises TrainError for a value outside its range."""
+        """Raises UsageError for a value outside its range."""
         for field in dataclasses.fields(self):
             value, (low, high) = getattr(self, field.name), RANGES[field.name]
             if not (math.isfinite(value) and low <= value <= high):
-                raise TrainError(f"{field.name} must be from {low:g} to {high:g}, got {value:g}")
+                raise UsageError(f"{field.name} must be from {low:g} to {high:g}, got {value:g}")
         if self.resolution % 4:
-            raise TrainError(f"resolution must be a multiple of 4, got {self.resolution}")
+            raise UsageError(f"resolution must be a multiple of 4, got {self.resolution}")
         if self.channels == 2:
-            raise TrainError("channels must be 1, 3, or 0 for what the images have, got 2")
+            raise UsageError("channels must be 1, 3, or 0 for what the images have, got 2")
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -105,16 +105,16 @@ def parse_change(text: str) -> tuple[str, Any]:
     """`name=value` as given to --set → (name, value of the setting's type).
 
     Raises:
-        TrainError: no such setting, or a value that is not of its type.
+        UsageError: no such setting, or a value that is not of its type.
     """
     name, equals, value = (part.strip() for part in text.partition("="))
     types = {name: type(value) for name, value in dataclasses.asdict(Settings()).items()}
     if not equals:
-        raise TrainError(f"--set takes name=value, got {text!r}")
+        raise UsageError(f"--set takes name=value, got {text!r}")
     if name not in types:
-        raise TrainError(f"--set {name}: no such setting; there are {', '.join(types)}")
+        raise UsageError(f"--set {name}: no such setting; there are {', '.join(types)}")
     try:
         return name, types[name](value)
     except ValueError:
         kind = "a whole number" if types[name] is int else "a number"
-        raise TrainError(f"--set {name}: expected {kind}, got {value!r}") from None
+        raise UsageError(f"--set {name}: expected {kind}, got {value!r}") from None
