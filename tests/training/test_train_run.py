@@ -235,6 +235,31 @@ def test_wrong_use_is_told_in_one_line(arguments: list[str], code: int, message:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]])
+def test_a_folder_that_is_no_run_is_left_alone_even_by_fresh(fresh: list[str], tmp_path: Path, command) -> None:
+    for name in ("samples", "holiday"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.txt").write_text("dear to me")
+    refused = command("gentrain", "fit", "--data", "digits", "--run", tmp_path, *SMALL_RUN[2:], "--kimg", 1, *fresh)
+    assert refused.returncode == 1
+    assert "holds other things and no config.json" in refused.stderr
+    assert (tmp_path / "samples" / "mine.txt").exists()
+    shutil.rmtree(tmp_path / "holiday")
+    refused = command("gentrain", "fit", "--data", "digits", "--run", tmp_path, *SMALL_RUN[2:], "--kimg", 1)
+    assert "--fresh clears them" in refused.stderr
+    assert (tmp_path / "samples" / "mine.txt").exists()
+
+
+def test_what_a_kill_left_half_written_is_no_obstacle_and_goes(tmp_path: Path, command) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".tmp-1-config.json").write_text("{")
+    (run / "dataset.json").write_text("{")
+    done = command("gentrain", "fit", "--run", run, *SMALL_RUN, "--kimg", "0.1")
+    assert done.returncode == 0, done.stderr
+    assert not list(run.glob("**/.tmp-*"))
+
+
 def test_two_lengths_are_wrong_use(tmp_path: Path, command) -> None:
     done = command("gentrain", "fit", "--data", "digits", "--run", tmp_path / "x", "--kimg", 1, "--minutes", 1)
     assert done.returncode == 2

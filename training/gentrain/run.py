@@ -88,7 +88,7 @@ def plan(
     changes = dict(changes or {})
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"--preset {preset}: no such preset; there are {', '.join(PRESETS)}")
-    begun = None if fresh else _read_config(run)
+    begun = _read_config(run, fresh)
     if begun is None:
         if data is None:
             raise UsageError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
@@ -121,6 +121,8 @@ def fit(plan: Plan, dataset: Dataset, show: Any) -> Progress:
         TrainError: too few images, other images than the run began with, losses no longer finite, a full disk.
     """
     _check_images(plan, dataset)
+    for left in plan.run.glob("**/.tmp-*"):  # by a kill while it was written
+        _remove(left)
     if not plan.continues:
         for name in ARTIFACTS:
             _remove(plan.run / name)
@@ -197,15 +199,24 @@ def _check_images(plan: Plan, dataset: Dataset) -> None:
         )
 
 
-def _read_config(run: Path) -> dict[str, Any] | None:
-    """The config.json of a run, or None for a folder that is free to become one."""
+def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
+    """The config.json of a run, or None for a folder that is free to become one.
+
+    A folder with anything else in it is somebody's own and never taken. What looks like parts of a run without a
+    config.json is cleared by --fresh alone.
+    """
     path = run / "config.json"
     try:
         if path.exists():
+            if fresh:
+                return None
             config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return config
-        if run.exists() and any(entry.name not in ARTIFACTS for entry in run.iterdir()):
+        found = {entry.name for entry in run.iterdir() if not entry.name.startswith(".tmp-")} if run.exists() else set()
+        if found - set(ARTIFACTS):
             raise TrainError(f"{run}: holds other things and no config.json; take an empty or a new folder for --run")
+        if found - {"dataset.json"} and not fresh:
+            raise TrainError(f"{run}: holds parts of a run and no config.json; --fresh clears them")
     except NotADirectoryError:
         raise TrainError(f"{run}: not a folder") from None
     except (OSError, ValueError) as error:
