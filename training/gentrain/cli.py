@@ -1,16 +1,15 @@
-"""The gentrain command: options in, one call of `run` or `sources`, results on stdout, progress on stderr."""
+"""The gentrain command: one sub-command a file of `commands/`, and errors told in one line."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
-from pathlib import Path
 
 import click
 
+from gentrain.commands.data import data
+from gentrain.commands.fit import fit
+from gentrain.commands.presets import presets
 from gentrain.errors import TrainError
-from gentrain.progress import ProgressLine, duration, summary, tell
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -19,101 +18,8 @@ def cli() -> None:
     """Train a generator on a folder of images."""
 
 
-@cli.command()
-@click.option("--data", metavar="SOURCE", help="`digits`, or a folder of images (a sub-folder is a class).")
-@click.option(
-    "--run", required=True, type=click.Path(path_type=Path), help="The run directory; an existing one is continued."
-)
-@click.option("--preset", metavar="NAME", help="Where the settings start from; see `gentrain presets`.")
-@click.option("--kimg", type=float, help="Length: thousand images shown to the discriminator.")
-@click.option("--epochs", type=float, help="Length: times that every image is shown.")
-@click.option("--minutes", type=float, help="Length: minutes of training, whatever the machine manages in them.")
-@click.option("--batch", type=int, help="Images a step.")
-@click.option("--seed", type=int, help="Of weights, noise and the order of the images.")
-@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="Change any other setting; may be repeated.")
-@click.option("--fresh", is_flag=True, help="Start over, even if the run directory holds a run.")
-@click.option("--dry-run", is_flag=True, help="Print what would be trained as JSON, and stop.")
-def fit(
-    data: str | None,
-    run: Path,
-    preset: str | None,
-    kimg: float | None,
-    epochs: float | None,
-    minutes: float | None,
-    batch: int | None,
-    seed: int | None,
-    sets: tuple[str, ...],
-    fresh: bool,
-    dry_run: bool,
-) -> None:
-    """Train a GAN, or go on with one: the same command continues a run that was stopped.
-
-    \b
-    gentrain fit --data digits --run runs/digits
-    gentrain fit --data photos/ --run runs/photos --minutes 30 --set batch=32
-    """
-    from gentrain import run as training
-    from gentrain import sources
-    from gentrain.settings import parse_change
-
-    if sum(length is not None for length in (kimg, epochs, minutes)) > 1:
-        raise click.UsageError("--kimg, --epochs and --minutes all set the length; give one of them")
-    options = {"kimg": kimg, "minutes": minutes, "batch": batch, "seed": seed}
-    changes = {name: value for name, value in options.items() if value is not None}
-    for text in sets:
-        name, value = parse_change(text)
-        if changes.setdefault(name, value) != value:
-            raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
-    plan = training.plan(run, data, preset, changes, epochs, fresh)
-    if plan.finished and not dry_run:
-        tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer, --fresh starts over")
-        click.echo(run)
-        return
-    dataset = sources.read(plan.data, plan.frame)
-    if dry_run:
-        click.echo(json.dumps(training.describe(plan, dataset), indent=2))
-        return
-
-    tell(summary(dataset))
-    tell(
-        f"{run}: {'going on at' if plan.continues else 'new run, preset'} "
-        f"{f'{plan.done.images_seen / 1000:g} kimg' if plan.continues else plan.preset}"
-    )
-    with ProgressLine(plan) as line:
-        done = training.fit(plan, dataset, line.show)
-    kimg_done = f"{done.images_seen / 1000:g} kimg"
-    if not dataclasses.replace(plan, done=done).finished:
-        tell(f"stopped and kept at {kimg_done}; go on with: gentrain fit --run {run}")
-        sys.exit(130)
-    tell(f"finished: {kimg_done} in {duration(done.seconds)}")
-    click.echo(run)
-
-
-@cli.command()
-def presets() -> None:
-    """List the presets, with what each is for and how long it takes."""
-    from gentrain.settings import PRESETS
-
-    for name, preset in PRESETS.items():
-        click.echo(f"{name:8} {(preset.__doc__ or '').strip()}")
-
-
-@cli.command()
-@click.argument("source")
-@click.option("--resolution", type=int, default=32, show_default=True, help="The longest side in pixels.")
-def data(source: str, resolution: int) -> None:
-    """Read a SOURCE of images and tell what is in it, and which files had to be skipped and why."""
-    from gentrain import sources
-    from gentrain.dataset import Frame
-    from gentrain.settings import Settings
-
-    Settings(resolution=resolution)  # refuses a resolution out of range
-    dataset = sources.read(source, Frame(resolution))
-    click.echo(summary(dataset))
-    for name, count in dataset.class_counts().items():
-        click.echo(f"  {count:6} {name}")
-    for skipped in dataset.skipped:
-        click.echo(f"skipped {skipped.file}: {skipped.reason}")
+for command in (fit, presets, data):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""One file a command: its options, one call of the room beneath, and what it prints."""
