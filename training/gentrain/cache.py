@@ -1,9 +1,32 @@
-"""Where decoded images and feature nets are kept between runs."""
+"""Where decoded images and feature nets are kept between runs.
+
+Images are decoded once: an entry of `images/` is a folder with `images.npy`, `labels.npy` and `dataset.json`, named by
+a digest of the source's identity and the frame. It appears in one rename, whole, or never.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
+import json
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from gentrain.dataset import Contents, Dataset, Frame, Pixels, Show, Skipped, Source
+from gentrain.errors import TrainError
+
+# Part of every key: raise it when images decode to other pixels than before.
+DECODING_VERSION = 1
+
+MOST_ENTRIES = 20
 
 
 def root() -> Path:
@@ -11,3 +34,174 @@ def root() -> Path:
     if chosen := os.environ.get("GENLINE_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genline"
+
+
+def decoded(source: Source, frame: Frame, show: Show) -> Dataset:
+    """The images of a source from the cache; decoded into it if they are not there, or damaged.
+
+    Several processes may ask for the same at once: one decodes, the others wait for it.
+
+    Raises:
+        TrainError: what `source.decode` raises, or the cache cannot be written.
+    """
+    folder = root() / "images"
+    entry = folder / _key(source, frame)
+    if dataset := _load(entry, source):
+        return dataset
+    with _telling_where(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _lock(entry, wait=True)
+    with lock:
+        if dataset := _load(entry, source):
+            return dataset
+        with _telling_where(folder):
+            _tidy(folder, entry)
+            temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{entry.name}-", dir=folder))
+        try:
+            _decode_into(temporary, source, frame, show)
+            with _telling_where(folder):
+                shutil.rmtree(entry, ignore_errors=True)
+                os.replace(temporary, entry)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    dataset = _load(entry, source)
+    if dataset is None:
+        raise TrainError(f"{entry}: decoded images are gone again; GENLINE_CACHE names another folder for them")
+    return dataset
+
+
+def _key(source: Source, frame: Frame) -> str:
+    wanted = repr((DECODING_VERSION, source.identity, astuple(frame)))
+    return hashlib.sha256(wanted.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _load(entry: Path, source: Source) -> Dataset | None:
+    """The data set of an entry; None if there is none, or it is damaged."""
+    try:
+        told = json.loads((entry / "dataset.json").read_text(encoding="utf-8"))
+        if any((entry / name).stat().st_size != size for name, size in told["bytes"].items()):
+            return None
+        images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(entry / "labels.npy", allow_pickle=False) if "labels.npy" in told["bytes"] else None
+        skipped = tuple(Skipped(**skipped) for skipped in told["skipped"])
+        fingerprint, class_names, notes = told["fingerprint"], tuple(told["class_names"]), tuple(told["notes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    with contextlib.suppress(OSError):  # a cache that is only read from
+        os.utime(entry)
+    return Dataset(source.name, images, labels, class_names, skipped, notes, fingerprint)
+
+
+def _decode_into(entry: Path, source: Source, frame: Frame, show: Show) -> None:
+    """Write all three files of an entry."""
+    with _telling_where(entry.parent):
+        file = (entry / "images.npy").open("wb")
+    with file:
+        writer = _Writer(file)
+        contents = source.decode(frame, writer.append, show)
+        with _telling_where(entry.parent):
+            writer.finish()
+    with _telling_where(entry.parent):
+        _write_rest(entry, source, contents)
+
+
+def _write_rest(entry: Path, source: Source, contents: Contents) -> None:
+    names = ["images.npy"]
+    if contents.labels is not None:
+        np.save(entry / "labels.npy", contents.labels)
+        names.append("labels.npy")
+    images = np.load(entry / "images.npy", mmap_mode="r")
+    if contents.labels is not None and len(contents.labels) != len(images):
+        raise ValueError(f"{source.name}: {len(contents.labels)} labels for {len(images)} images")
+    dataset = Dataset(source.name, images, contents.labels, contents.class_names, contents.skipped, contents.notes)
+    told = dataset.describe() | {"bytes": {name: (entry / name).stat().st_size for name in names}}
+    (entry / "dataset.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+
+class _Writer:
+    """A .npy file that grows: its header is written again when the number of images is known."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.shape: tuple[int, ...] = ()
+        self.count = 0
+
+    def append(self, images: Pixels) -> None:
+        """Write uint8 (n, H, W, C)."""
+        with _telling_where(Path(self.file.name).parent.parent):
+            if not self.count:
+                self.shape = images.shape[1:]
+                self._header()
+            self.file.write(np.ascontiguousarray(images).data)
+        self.count += len(images)
+
+    def finish(self) -> None:
+        """The header with the final count; NumPy leaves room in it for the first axis to grow."""
+        self.file.seek(0)
+        self._header()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def _header(self) -> None:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+
+def _lock(entry: Path, wait: bool) -> IO[bytes]:
+    """Open and lock the entry's lock file; raises BlockingIOError if another has it and `wait` is False."""
+    path = entry.with_name(f".lock-{entry.name}")
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                return file
+        except FileNotFoundError:  # removed by its last holder: once more
+            pass
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _tidy(folder: Path, ours: Path) -> None:
+    """Remove what killed processes left, and the entries that were not used for longest; the lock of `ours` is held."""
+    folders = [path for path in folder.iterdir() if path.is_dir()]
+    for left in folders:
+        if left.name.startswith(f".tmp-{ours.name}"):
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.name.startswith(".tmp-"):
+            _remove(left, left.with_name(left.name.split("-")[1]))
+    entries = sorted((path for path in folders if not path.name.startswith(".")), key=_last_used, reverse=True)
+    for old in entries[MOST_ENTRIES - 1 :]:
+        if old != ours:
+            _remove(old, old)
+
+
+def _last_used(entry: Path) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _remove(folder: Path, entry: Path) -> None:
+    """Remove a folder that belongs to `entry`, unless another process is writing that entry."""
+    with contextlib.suppress(OSError):
+        lock = _lock(entry, wait=False)
+        with lock:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not entry.exists():
+                entry.with_name(f".lock-{entry.name}").unlink()
+
+
+@contextlib.contextmanager
+def _telling_where(folder: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainError(
+            f"{folder}: decoded images cannot be kept: {error.strerror or error}; "
+            "GENLINE_CACHE names another folder for them"
+        ) from error

@@ -141,7 +141,8 @@ class Keeper(keras.callbacks.Callback):
         if now.images_seen == self.kept_at:
             return
         # The checkpoint comes last: once it says that a run is finished, the rest is there.
-        for name, network in (("generator", self.model.averaged), ("discriminator", self.model.discriminator)):
+        self.model.critic.set_weights(self.model.discriminator.get_weights())
+        for name, network in (("generator", self.model.averaged), ("discriminator", self.model.critic)):
             with replacing(self.run / f"{name}.keras") as temporary:
                 network.save(temporary)
         self.draw_samples(now.images_seen)

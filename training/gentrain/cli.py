@@ -6,9 +6,11 @@ import sys
 
 import click
 
+from gentrain.commands.augment_study import augment_study
 from gentrain.commands.data import data
 from gentrain.commands.fit import fit
 from gentrain.commands.presets import presets
+from gentrain.commands.report import report
 from gentrain.errors import TrainError
 
 
@@ -18,7 +20,7 @@ def cli() -> None:
     """Train a generator on a folder of images."""
 
 
-for command in (fit, presets, data):
+for command in (fit, presets, data, report, augment_study):
     cli.add_command(command)
 
 

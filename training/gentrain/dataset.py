@@ -1,34 +1,70 @@
-"""Decoded images in memory, and the endless, repeatable stream of batches that training draws from them.
+"""What passes from the sources to the networks: how images are wanted, a source before it is read, a data set after.
 
-Sources make a `Dataset`; nothing here opens a file.
+Sources decode, `gentrain.cache` keeps what they decoded, `gentrain.stream` draws batches; nothing here opens a file.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ImageColor
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+from gentrain.errors import UsageError
 
-SMALLEST_SIDE = 8
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Labels = np.ndarray[Any, np.dtype[np.int32]]
+
+SMALLEST_SIDE, LARGEST_SIDE = 8, 128
+CROPS = ("center", "none")
 
 
 @dataclass(frozen=True)
 class Frame:
     """How images are wanted.
 
-    `resolution` is the longest side in pixels: images that are all square and of one size up to it stay as they are,
-    others are cropped to the centre square and resized to it. `channels` is 1, 3, or 0 for what the images have.
+    Attributes:
+        resolution: the longest side in pixels, a multiple of 4 from 8 to 128. Images that are all square and of one
+            size up to it stay as they are, others are resized to it.
+        channels: 1, 3, or 0 for what the images have.
+        crop: `center` takes the largest square in the middle; `none` takes all of the image and gives up its aspect.
+        background: what lies under transparent pixels: a name that Pillow knows, or #rrggbb.
+
+    Raises:
+        UsageError: a value outside its range.
     """
 
     resolution: int
     channels: int = 0
+    crop: str = "center"
+    background: str = "white"
+
+    def __post_init__(self) -> None:
+        """Refuse what no image can be brought to."""
+        if not SMALLEST_SIDE <= self.resolution <= LARGEST_SIDE or self.resolution % 4:
+            raise UsageError(
+                f"resolution must be a multiple of 4 from {SMALLEST_SIDE} to {LARGEST_SIDE}, got {self.resolution}"
+            )
+        if self.channels not in (0, 1, 3):
+            raise UsageError(f"channels must be 1, 3, or 0 for what the images have, got {self.channels}")
+        if self.crop not in CROPS:
+            raise UsageError(f"crop must be {' or '.join(CROPS)}, got {self.crop!r}")
+        self.background_rgb  # noqa: B018, raises for what is no colour
+
+    @cached_property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background as (red, green, blue) from 0 to 255."""
+        try:
+            colour = ImageColor.getrgb(self.background)
+        except ValueError:
+            colour = ()
+        if len(colour) != 3:
+            raise UsageError(f"background must be the name of a colour or #rrggbb, got {self.background!r}")
+        return colour[0], colour[1], colour[2]
 
     def side(self, sizes: set[tuple[int, int]]) -> int:
         """The side in pixels for images of these (width, height)s; a multiple of 4, so that networks can halve it."""
@@ -48,21 +84,60 @@ class Skipped:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images uint8 (N, H, W, C) and, where they have classes, labels int32 (N,), indices into `class_names`."""
+class Contents:
+    """What a source tells beside the pixels; labels int32 (N,) are indices into `class_names`."""
 
-    source: str
-    images: np.ndarray[Any, np.dtype[np.uint8]]
-    labels: np.ndarray[Any, np.dtype[np.int32]] | None = None
+    labels: Labels | None = None
     class_names: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+
+Append = Callable[[Pixels], None]
+"""Takes the next images, uint8 (n, side, side, channels); a source calls it as often as it likes, always one shape."""
+
+Show = Callable[[int, int | None], None]
+"""Called now and then with the number of images decoded, and of all there are (None where that is not known yet)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images found but not yet decoded.
+
+    Attributes:
+        name: fit to be printed and stored.
+        identity: differs whenever the decoded images might.
+        decode: gives all images to `Append` in an order that is always the same, and returns what else there is.
+    """
+
+    name: str
+    identity: str
+    decode: Callable[[Frame, Append, Show], Contents]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images uint8 (N, H, W, C), in memory or mapped from the cache, and, where they have classes, labels int32 (N,).
+
+    `labels` are indices into `class_names`.
+    """
+
+    source: str
+    images: Pixels
+    labels: Labels | None = None
+    class_names: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    known_fingerprint: str | None = field(default=None, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over shape, pixels, labels and class names: equal fingerprints train alike."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode("utf-8", "surrogateescape"))
-        digest.update(np.ascontiguousarray(self.images).data)
+        for start in range(0, len(self.images), 4096):
+            digest.update(np.ascontiguousarray(self.images[start : start + 4096]).data)
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
@@ -86,37 +161,3 @@ class Dataset:
             "skipped": [{"file": s.file, "reason": s.reason} for s in self.skipped],
             "notes": list(self.notes),
         }
-
-
-def to_square(image: Image.Image, side: int, channels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Crop to the centre square and resize with antialiasing to uint8 (side, side, channels)."""
-    image = image.convert("RGB" if channels == 3 else "L")
-    if image.size != (side, side):
-        edge = min(image.size)
-        left, top = (image.width - edge) // 2, (image.height - edge) // 2
-        box = (left, top, left + edge, top + edge)
-        image = image.resize((side, side), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-    return np.asarray(image, np.uint8).reshape(side, side, channels)
-
-
-def batches(images: np.ndarray[Any, np.dtype[np.uint8]], rows: int, seed: int, first_batch: int) -> tf.data.Dataset:
-    """An endless stream of uint8 (rows, H, W, C), from batch `first_batch` on.
-
-    Every image comes once an epoch, each epoch in another order. Order follows from (seed, position) alone, with
-    no state to save: the RandomIndexShuffle op is a bijection of indices that is computed index by index.
-    """
-    import tensorflow as tf
-
-    count = len(images)
-    pixels = tf.constant(images)
-
-    def draw(batch: tf.Tensor) -> tf.Tensor:
-        position = batch * rows + tf.range(rows, dtype=tf.int64)
-        epoch = position // count
-        keys = tf.stack([tf.fill([rows], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
-        last = tf.fill([rows], tf.constant(count - 1, tf.int64))
-        order = tf.raw_ops.RandomIndexShuffle(index=position % count, seed=keys, max_index=last)
-        return tf.gather(pixels, order)
-
-    stream = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max // max(rows, 1))
-    return stream.map(draw, num_parallel_calls=1, deterministic=True).prefetch(8)

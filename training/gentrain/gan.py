@@ -1,6 +1,7 @@
 """The GAN as Keras trains it: two networks, an averaged generator, and one step for both.
 
-Noise follows from (seed, images seen) and nothing else, so a step can be repeated exactly after a restart.
+All randomness follows from (seed, images seen) and nothing else, so a step can be repeated exactly after a restart; it
+is drawn for the whole batch and cut, so several devices together make the step that one would make alone.
 """
 
 from __future__ import annotations
@@ -11,33 +12,60 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gentrain import losses
+from gentrain.augment import augment
+from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
+from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 class GAN(keras.Model):
-    """Trained through `fit` on uint8 (2·batch, H, W, C): half for the discriminator's step, half for the generator's.
+    """Trained through `fit` on what `gentrain.stream.batches` gives.
 
     Attributes:
         generator: the network being trained.
-        averaged: its exponential moving average, the one to sample from and to keep.
+        averaged: its exponential moving average in float32, the one to sample from and to keep.
         images_seen: int64 variable, real images shown to the discriminator so far.
         images_total: int64 variable, where the schedules end.
     """
 
-    def __init__(self, generator: Any, discriminator: Any, settings: Settings) -> None:
+    def __init__(self, side: int, channels: int, classes: int, settings: Settings) -> None:
+        """Weights follow from the seed. `settings.precision` is float32 or bfloat16; `classes` 0 for no condition."""
         super().__init__(name="gan")
-        self.generator = generator
-        self.discriminator = discriminator
-        self.averaged = keras.models.clone_model(generator)
-        self.averaged.set_weights(generator.get_weights())
-        self.settings = settings
-        self.images_seen = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.images_total = tf.Variable(round(settings.kimg * 1000), dtype=tf.int64, trainable=False)
-        self.means = {
-            name: keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "r1", "r2", "real_logit", "fake_logit")
-        }
+        self.settings, self.loss_of = settings, LOSSES[settings.loss]
+        self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        policy = POLICIES[settings.precision]
+        self.generator = build_generator(side, channels, classes, settings, policy, synchronized=self.replicas > 1)
+        self.discriminator = build_discriminator(side, channels, classes, settings, policy)
+        self.averaged = build_generator(side, channels, classes, settings)
+        self.critic = build_discriminator(side, channels, classes, settings)  # in float32, to be kept
+        self.dropouts = [
+            layer.seed_generator.state
+            for layer in self.discriminator.layers
+            if isinstance(layer, keras.layers.Dropout) and layer.rate
+        ]
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.images_seen = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first)
+        self.images_total = tf.Variable(
+            round(settings.kimg * 1000), dtype=tf.int64, trainable=False, aggregation=first
+        )
+        names = ["d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy"]
+        if settings.loss == "wgan-gp":
+            names.append("slope")
+        elif self._penalised:
+            names += ["r1", "r2"]
+        self.means = {name: keras.metrics.Mean(name) for name in names}
         self.built = True  # no `call`, so Keras cannot build it by itself
+
+    @property
+    def parts(self) -> int:
+        """Batches of real images that a step takes."""
+        return 1 if self.settings.shared_pass else 2
+
+    @property
+    def _penalised(self) -> bool:
+        return bool(self.settings.gamma or self.settings.gamma_final)
 
     @property
     def metrics(self) -> list[Any]:
@@ -57,64 +85,167 @@ class GAN(keras.Model):
         """How much of the training is done, float32 from 0 to 1."""
         return tf.minimum(tf.cast(self.images_seen, tf.float32) / tf.cast(self.images_total, tf.float32), 1.0)
 
-    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One step of the discriminator, one of the generator, one of the average."""
-        s = self.settings
-        images = tf.cast(images, tf.float32) / 127.5 - 1.0
-        real_for_d, real_for_g = tf.split(images, 2)
-        rows = tf.shape(real_for_d)[0]
-        latents = tf.random.stateless_normal(
-            (2 * rows, s.latent_size), tf.stack([tf.constant(s.seed, tf.int64), self.images_seen])
-        )
-        latents_for_d, latents_for_g = tf.split(latents, 2)
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step of the discriminator, one of the generator, one of the average.
 
+        Args:
+            data: images uint8 (parts, N, H, W, C) and labels int32 (parts, N), N being a device's part of the batch:
+                part 0 for the discriminator, and unless both share a pass part 1 for the generator.
+        """
+        s = self.settings
+        images, labels = data
+        draws = Draws(s.seed, self.images_seen, images.shape[1], self.replicas)
         learning_rate = _cosine(s.learning_rate, s.learning_rate_final, self.progress())
         self.d_optimizer.learning_rate.assign(learning_rate)
         self.g_optimizer.learning_rate.assign(learning_rate)
+        for number, state in enumerate(self.dropouts):
+            state.assign(tf.cast(tf.stack([tf.constant(s.seed + number, tf.int64), self.images_seen]), state.dtype))
 
-        self._discriminator_step(real_for_d, latents_for_d)
-        self._generator_step(real_for_g, latents_for_g)
-        self.images_seen.assign_add(tf.cast(rows, tf.int64))
-        self._average(tf.cast(rows, tf.float32))
+        latents = draws.latents(s.latent_size, self.parts)
+        if s.shared_pass:
+            self._shared_step(images[0], labels[0], latents[0], draws)
+        else:
+            self._discriminator_step(images[0], labels[0], latents[0], draws)
+            self._generator_step(images[1], labels[1], latents[1], draws)
+        self.images_seen.assign_add(draws.rows)
+        self._average(draws.rows)
         return {name: mean.result() for name, mean in self.means.items()}
 
-    def _discriminator_step(self, real: tf.Tensor, latents: tf.Tensor) -> None:
-        s = self.settings
-        gamma = _cosine(s.gamma, s.gamma_final, self.progress())
-        both = tf.concat([real, self.generator(latents, training=True)], axis=0)
-        variables = self.discriminator.trainable_variables
+    def _discriminator_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
+        real, fake = self._pixels(real, draws), self._make(latents, labels)
         with tf.GradientTape() as tape:
-            with tf.GradientTape(watch_accessed_variables=False) as input_tape:
-                input_tape.watch(both)
-                logits = self.discriminator(both, training=True)
-            at_real, at_fake = tf.split(input_tape.gradient(logits, both), 2)
-            r1, r2 = losses.gradient_penalty(at_real), losses.gradient_penalty(at_fake)
-            real_logits, fake_logits = tf.split(logits, 2)
-            loss = losses.rpgan_discriminator(real_logits, fake_logits)
-            objective = loss + gamma / 2 * (r1 + r2)
-        self.d_optimizer.apply_gradients(zip(tape.gradient(objective, variables), variables, strict=True))
-        self.means["d_loss"].update_state(loss)
-        self.means["r1"].update_state(r1)
-        self.means["r2"].update_state(r2)
-        self.means["real_logit"].update_state(real_logits)
-        self.means["fake_logit"].update_state(fake_logits)
+            objective = self._objective(real, fake, labels, draws)
+        self._apply(self.d_optimizer, self.discriminator, tape, objective)
 
-    def _generator_step(self, real: tf.Tensor, latents: tf.Tensor) -> None:
-        variables = self.generator.trainable_variables
+    def _generator_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
+        real = self._pixels(real, draws)
         with tf.GradientTape() as tape:
-            both = tf.concat([real, self.generator(latents, training=True)], axis=0)
-            real_logits, fake_logits = tf.split(self.discriminator(both, training=True), 2)
-            loss = losses.rpgan_generator(real_logits, fake_logits)
-        self.g_optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            fake_logits = self._judge(self._make(latents, labels), labels, draws)
+            # No gradient goes through this one: in one batch with the fakes it would be computed all the same.
+            real_logits = self._judge(real, labels, draws)
+            loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
+        self._apply(self.g_optimizer, self.generator, tape, loss)
         self.means["g_loss"].update_state(loss)
 
-    def _average(self, rows: tf.Tensor) -> None:
+    def _shared_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
+        real = self._pixels(real, draws)
+        with tf.GradientTape() as g_tape:
+            fake = self._make(latents, labels)
+            fake_logits = self._judge(fake, labels, draws)
+            loss = tf.reduce_mean(self.loss_of.generator(self._judge(real, labels, draws), fake_logits))
+        with tf.GradientTape() as tape:
+            objective = self._objective(real, fake, labels, draws)
+        self._apply(self.g_optimizer, self.generator, g_tape, loss)
+        self._apply(self.d_optimizer, self.discriminator, tape, objective)
+        self.means["g_loss"].update_state(loss)
+
+    def _objective(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
+        """What the discriminator minimises: its loss, and the penalties on the slope of its logits."""
+        s = self.settings
+        with tf.GradientTape(watch_accessed_variables=False) as at_images:
+            at_images.watch([real, fake])
+            logits = self._judge(tf.concat([real, fake], axis=0), tf.concat([labels, labels], axis=0), draws)
+        real_logits, fake_logits = tf.split(logits, 2)
+        loss = tf.reduce_mean(self.loss_of.discriminator(real_logits, fake_logits))
+        means = self.means
+        means["d_loss"].update_state(loss)
+        means["real_logit"].update_state(real_logits)
+        means["fake_logit"].update_state(fake_logits)
+        means["d_accuracy"].update_state(tf.cast(real_logits > fake_logits, tf.float32))
+        if s.loss == "wgan-gp":
+            slope = tf.reduce_mean(wgan_gp.slope_penalty(self._slope_between(real, fake, labels, draws)))
+            means["slope"].update_state(slope)
+            return loss + wgan_gp.PENALTY_WEIGHT * slope
+        if not self._penalised:
+            return loss
+        at_real, at_fake = at_images.gradient(logits, [real, fake])
+        r1, r2 = tf.reduce_mean(gradient_penalty(at_real)), tf.reduce_mean(gradient_penalty(at_fake))
+        means["r1"].update_state(r1)
+        means["r2"].update_state(r2)
+        return loss + _cosine(s.gamma, s.gamma_final, self.progress()) / 2 * (r1 + r2)
+
+    def _slope_between(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
+        part = draws.uniform(1)[:, :, None, None]
+        between = real + part * (fake - real)
+        with tf.GradientTape(watch_accessed_variables=False) as at_images:
+            at_images.watch(between)
+            logits = self._judge(between, labels, draws)
+        return at_images.gradient(logits, between)
+
+    def _pixels(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+        """Uint8 → float32 in [-1, 1], half of them mirrored where that is asked for."""
+        images = tf.cast(images, tf.float32) / 127.5 - 1.0
+        if self.settings.flip:
+            mirrored = draws.uniform(1)[:, :, None, None] < 0.5
+            images = tf.where(mirrored, tf.reverse(images, axis=[2]), images)
+        return images
+
+    def _make(self, latents: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        return self.generator(with_condition(self.generator, latents, labels), training=True)
+
+    def _judge(self, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
+        s = self.settings
+        if s.augment:
+            part = s.augment * tf.minimum(self.progress() / max(s.augment_ramp, 1e-6), 1.0)
+            images = augment(images, part, lambda values: draws.uniform(values, images.shape[0]))
+        return self.discriminator(with_condition(self.discriminator, images, labels), training=True)
+
+    def _apply(self, optimizer: Any, network: Any, tape: tf.GradientTape, loss: tf.Tensor) -> None:
+        """One step. Optimisers add up the gradients of all devices, so each brings its part of the mean."""
+        variables = network.trainable_variables
+        gradients = [gradient / self.replicas for gradient in tape.gradient(loss, variables)]
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _average(self, rows: int) -> None:
         """Move the averaged generator towards the trained one; early on faster, so that it forgets the start."""
         s = self.settings
         halflife = tf.minimum(s.ema_halflife_kimg * 1000.0, s.ema_rampup * tf.cast(self.images_seen, tf.float32))
         keep = tf.where(halflife > 0, tf.exp(-math.log(2.0) * rows / tf.maximum(halflife, 1e-6)), 0.0)
         for mean, value in zip(self.averaged.variables, self.generator.variables, strict=True):
             mean.assign(value + keep * (mean - value))
+
+
+class Draws:
+    """The random numbers of one step: drawn for the whole batch, of which each device takes its rows.
+
+    Args:
+        seed: of the run.
+        images_seen: int64 scalar; with the seed it decides every number.
+        mine: rows of this device.
+        replicas: how many devices there are, each with as many rows.
+    """
+
+    def __init__(self, seed: int, images_seen: tf.Tensor, mine: int, replicas: int) -> None:
+        self.seed, self.images_seen, self.replicas = seed, images_seen, replicas
+        self.rows = mine * replicas
+        self.streams = 0
+
+    def latents(self, size: int, parts: int) -> list[tf.Tensor]:
+        """One batch N(0, 1) of float32 (mine, size) for each part of the step."""
+        drawn = tf.random.stateless_normal((parts * self.rows, size), self._key())
+        return [self._mine(part) for part in tf.split(drawn, parts)]
+
+    def uniform(self, values: int, mine: int | None = None) -> tf.Tensor:
+        """Float32 (mine, values) in [0, 1); more rows than the batch has where `mine` says so."""
+        rows = self.rows if mine is None else mine * self.replicas
+        return self._mine(tf.random.stateless_uniform((rows, values), self._key()))
+
+    def _key(self) -> tf.Tensor:
+        key = tf.stack([tf.constant(self.seed + 2**31 * self.streams, tf.int64), self.images_seen])
+        self.streams += 1
+        return key
+
+    def _mine(self, drawn: tf.Tensor) -> tf.Tensor:
+        if self.replicas == 1:
+            return drawn
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        mine = drawn.shape[0] // self.replicas
+        return drawn[number * mine : (number + 1) * mine]
+
+
+def with_condition(network: Any, first: tf.Tensor, labels: tf.Tensor) -> Any:
+    """What a network is called with: latents or images alone, or with labels where it has that input."""
+    return [first, labels] if len(network.inputs) > 1 else first
 
 
 def _cosine(first: float, last: float, progress: tf.Tensor) -> tf.Tensor:

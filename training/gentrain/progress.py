@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from gentrain.checkpoints import Progress
     from gentrain.dataset import Dataset
-    from gentrain.run import Plan
+    from gentrain.plan import Plan
 
 SECONDS_BETWEEN_LINES = 15.0
 

@@ -1,10 +1,9 @@
-"""Every number that decides a training, and the presets that people start from. No TensorFlow here."""
+"""Every number and choice that decides a training. No TensorFlow here; the starting points are in presets.py."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +17,18 @@ class Settings:
     # Images
     resolution: int = 32  # the longest side in pixels; smaller square images of one size stay as they are
     channels: int = 0  # 1, 3, or 0 for what the images have
+    crop: str = "center"  # to the square in the middle, or none: the whole image, its sides made equal
+    background: str = "white"  # under transparent pixels: a colour's name or #rrggbb
+    flip: bool = False  # mirror each image left to right half of the time
+    conditional: bool = False  # the generator takes the classes of the data as `labels`
 
     # Networks
+    networks: str = "genline"  # a file of gentrain/networks
     latent_size: int = 32  # Z
     generator_width: int = 48  # channels of its convolutions
     discriminator_width: int = 32
+    dropout: float = 0.0  # in the discriminators of the published pairs
+    spectral_norm: bool = False  # on every weight of the discriminator
 
     # Length: `minutes` above 0 ends the run by the clock, whatever `kimg` says
     kimg: float = 220.0  # thousand real images shown to the discriminator
@@ -30,26 +36,39 @@ class Settings:
     batch: int = 64  # images a step
     seed: int = 0  # of weights, noise and the order of the data
 
+    # What the networks play for
+    loss: str = "rpgan"  # a file of gentrain/losses
+    gamma: float = 1.0  # weight of the gradient penalties R1 and R2, with any loss; 0 with gamma_final 0: none
+    gamma_final: float = 0.1  # reached along a cosine over the run
+    augment: float = 0.0  # DiffAugment: the part of the images that is changed, once the ramp is over
+    augment_ramp: float = 0.5  # the part of the run over which it rises from 0
+    shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
+
     # Optimisation (Adam for both networks)
     learning_rate: float = 2e-3
     learning_rate_final: float = 3e-4  # reached along a cosine over the run
     beta_1: float = 0.0
     beta_2: float = 0.99
-    gamma: float = 1.0  # weight of the gradient penalties R1 and R2
-    gamma_final: float = 0.1  # reached along a cosine over the run
     ema_halflife_kimg: float = 44.0  # of the averaged generator, the one that is kept
     ema_rampup: float = 0.05  # the half-life is never more than this part of the images seen so far
+    precision: str = "auto"  # of the arithmetic; weights, sums and what is kept are float32
 
     # Reports
     kimg_per_tick: float = 5.0  # a line of log.jsonl
     kimg_per_checkpoint: float = 20.0  # a checkpoint, generator.keras and a sheet of samples
+    kimg_per_evaluation: float = 0.0  # Fréchet distance and the rest in the log, and the best snapshot kept; 0: never
+    best_by: str = "frechet"  # the metric that decides which snapshot is the best
 
     def __post_init__(self) -> None:
         """Raises UsageError for a value outside its range."""
         for field in dataclasses.fields(self):
-            value, (low, high) = getattr(self, field.name), RANGES[field.name]
-            if not (math.isfinite(value) and low <= value <= high):
-                raise UsageError(f"{field.name} must be from {low:g} to {high:g}, got {value:g}")
+            value = getattr(self, field.name)
+            if field.name in RANGES:
+                low, high = RANGES[field.name]
+                if not (math.isfinite(value) and low <= value <= high):
+                    raise UsageError(f"{field.name} must be from {low:g} to {high:g}, got {value:g}")
+            elif field.name in CHOICES and value not in CHOICES[field.name]:
+                raise UsageError(f"{field.name} must be one of {', '.join(CHOICES[field.name])}, got {value!r}")
         if self.resolution % 4:
             raise UsageError(f"resolution must be a multiple of 4, got {self.resolution}")
         if self.channels == 2:
@@ -62,43 +81,38 @@ RANGES: dict[str, tuple[float, float]] = {
     "latent_size": (1, 4096),
     "generator_width": (1, 1024),
     "discriminator_width": (1, 1024),
+    "dropout": (0, 0.9),
     "kimg": (1e-3, 1e9),
     "minutes": (0, 1e6),
     "batch": (2, 8192),
     "seed": (0, 2**31 - 1),
+    "gamma": (0, 1e6),
+    "gamma_final": (0, 1e6),
+    "augment": (0, 1),
+    "augment_ramp": (0, 1),
     "learning_rate": (0, 1),
     "learning_rate_final": (0, 1),
     "beta_1": (0, 0.9999),
     "beta_2": (0, 0.99999),
-    "gamma": (0, 1e6),
-    "gamma_final": (0, 1e6),
     "ema_halflife_kimg": (0, 1e6),
     "ema_rampup": (0, 1e6),
     "kimg_per_tick": (1e-3, 1e9),
     "kimg_per_checkpoint": (1e-3, 1e9),
+    "kimg_per_evaluation": (0, 1e9),
+}
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "crop": ("center", "none"),
+    "networks": ("genline", "dcgan28", "dcgan64", "celeba64"),
+    "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "best_by": ("frechet", "kernel", "precision", "recall", "density", "coverage"),
 }
 
 # Reports do not change what is learned, and a longer run goes on where a shorter one ended.
-MAY_CHANGE = frozenset({"kimg", "minutes", "kimg_per_tick", "kimg_per_checkpoint"})
-
-
-def small() -> Settings:
-    """Up to 32×32, grey or colour. Digits, 28×28: 220 kimg in 4 to 5 minutes on two CPU cores."""
-    return Settings()
-
-
-def quick() -> Settings:
-    """The same cut short, to see everything work: 10 kimg, blurred digits, about 20 seconds on two CPU cores."""
-    return Settings(kimg=10.0, kimg_per_tick=1.0, kimg_per_checkpoint=5.0)
-
-
-def medium() -> Settings:
-    """Up to 64×64. Colour, 64×64: 300 kimg in about three quarters of an hour on two CPU cores."""
-    return Settings(resolution=64, kimg=300.0)
-
-
-PRESETS: dict[str, Callable[[], Settings]] = {"small": small, "quick": quick, "medium": medium}
-DEFAULT_PRESET = "small"
+MAY_CHANGE = frozenset(
+    {"kimg", "minutes", "kimg_per_tick", "kimg_per_checkpoint", "kimg_per_evaluation", "best_by"}
+)
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -113,8 +127,15 @@ def parse_change(text: str) -> tuple[str, Any]:
         raise UsageError(f"--set takes name=value, got {text!r}")
     if name not in types:
         raise UsageError(f"--set {name}: no such setting; there are {', '.join(types)}")
+    if types[name] is bool:
+        if value.lower() not in SWITCH:
+            raise UsageError(f"--set {name}: expected 1 or 0, got {value!r}")
+        return name, SWITCH[value.lower()]
     try:
         return name, types[name](value)
     except ValueError:
         kind = "a whole number" if types[name] is int else "a number"
         raise UsageError(f"--set {name}: expected {kind}, got {value!r}") from None
+
+
+SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

@@ -45,6 +45,7 @@ def fit(
     gentrain fit --data digits --run runs/digits
     gentrain fit --data photos/ --run runs/photos --minutes 30 --set batch=32
     """
+    from gentrain import plan as plans
     from gentrain import run as training
     from gentrain import sources
     from gentrain.settings import parse_change
@@ -57,14 +58,14 @@ def fit(
         name, value = parse_change(text)
         if changes.setdefault(name, value) != value:
             raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
-    plan = training.plan(run, data, preset, changes, epochs, fresh)
+    plan = plans.plan(run, data, preset, changes, epochs, fresh)
     if plan.finished and not dry_run:
         tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer, --fresh starts over")
         click.echo(run)
         return
     dataset = sources.read(plan.data, plan.frame)
     if dry_run:
-        click.echo(json.dumps(training.describe(plan, dataset), indent=2))
+        click.echo(json.dumps(plans.describe(plan, dataset), indent=2))
         return
 
     tell(summary(dataset))

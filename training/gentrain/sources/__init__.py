@@ -1,27 +1,81 @@
-"""Where images come from. A source is one module with `read`, and one line in `SOURCES`; anything else is a folder."""
+"""Where images come from. A source is one module with `open`, and one line in `SOURCES`.
+
+A source is asked for by its name (`digits`), by its name and a path (`celeba:faces.zip`), or by the path alone, where
+what lies there tells which it is.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from typing import NamedTuple
 
-from gentrain.dataset import Dataset, Frame
-from gentrain.sources import digits, folder
+from gentrain import cache
+from gentrain.dataset import Dataset, Frame, Show, Source
+from gentrain.errors import TrainError, UsageError
+from gentrain.sources import celeba, digits, emoji, fashion_mnist, folder, idx, npz, tfrecord, zipped
+from gentrain.sources.pictures import shown
 
-SOURCES: dict[str, Callable[[Frame], Dataset]] = {
-    "digits": digits.read,
+
+class Kind(NamedTuple):
+    """How to open a kind of source, and whether one lies at a path; None for a kind that takes no path."""
+
+    open: Callable[[str], Source]
+    fits: Callable[[str], bool] | None = None
+
+
+def _never(path: str) -> bool:
+    """For what looks like another kind, and must be named."""
+    return False
+
+
+# A path is taken for the first kind that fits.
+SOURCES: dict[str, Kind] = {
+    "digits": Kind(digits.open),
+    "fashion-mnist": Kind(fashion_mnist.open),
+    "npz": Kind(npz.open, npz.fits),
+    "zip": Kind(zipped.open, zipped.fits),
+    "tfrecord": Kind(tfrecord.open, tfrecord.fits),
+    "idx": Kind(idx.open, idx.fits),
+    "celeba": Kind(celeba.open, _never),
+    "emoji": Kind(emoji.open, emoji.fits),
+    "folder": Kind(folder.open, folder.fits),
 }
 
 
-def read(source: str, frame: Frame) -> Dataset:
-    """Read all images of a source, decoded, into memory.
+def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Dataset:
+    """All images of a source, decoded; from the cache if they were decoded before.
 
     Args:
-        source: a name of `SOURCES`, or the path of a folder of images (`./digits` for a folder with such a name).
-        frame: how large and with how many channels they are wanted.
+        source: `NAME`, `NAME:PATH` or a path (`./digits` for a folder with such a name); the names are `SOURCES`.
+        frame: how large, with how many channels, and how cropped they are wanted.
+        show: is told about the progress of a decoding.
+
+    Returns:
+        Images uint8 (N, H, W, C), mapped from the cache and read-only, with all that is known about them.
 
     Raises:
-        TrainError: no such source, nothing in it, or more than half of it broken.
+        UsageError: a name without the path that it needs.
+        TrainError: no such source, nothing in it, more than half of it broken, or no place to keep the images.
     """
-    if source in SOURCES:
-        return SOURCES[source](frame)
-    return folder.read(source, frame)
+    return cache.decoded(find(source), frame, show)
+
+
+def find(source: str) -> Source:
+    """The source that is meant, not yet decoded; raises as `read`."""
+    name, _, path = source.partition(":")
+    named = SOURCES.get(name)
+    if named and named.fits is None:
+        if path:
+            raise UsageError(f"{shown(source)}: {name} takes no path")
+        return named.open("")
+    if named and path:
+        return named.open(path)
+    for kind in SOURCES.values():
+        if kind.fits is not None and kind.fits(source):
+            return kind.open(source)
+    if os.path.exists(source):
+        raise TrainError(f"{shown(source)}: not a folder of images, nor any other kind of data: {', '.join(SOURCES)}")
+    if named:
+        raise UsageError(f"{name} needs a path: {name}:PATH")
+    raise TrainError(f"{shown(source)}: no such data source: neither a known name ({', '.join(SOURCES)}) nor a path")

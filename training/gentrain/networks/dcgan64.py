@@ -1,0 +1,39 @@
+"""The pair of the 64×64 tutorials, made consistent: a generator from 4×4×128, kernels of 4.
+
+Published beside it is a critic for 28×28×3, which does not fit what the generator makes; this one halves the image as
+often as the generator doubles it. `generator_width` is the 128, `discriminator_width` the critic's first 64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+from gentrain.networks.parts import Initializers, Norm, stages
+from gentrain.settings import Settings
+
+
+def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm) -> Any:
+    """Latents (N, any) → images (N, side, side, channels) before the tanh."""
+    start, doublings = stages(side)
+    width = s.generator_width
+    x = layers.Dense(start * start * width, use_bias=False, kernel_initializer=init())(x)
+    x = layers.LeakyReLU(0.2)(norm(x))
+    x = layers.Reshape((start, start, width))(x)
+    for stage in range(doublings - 1):
+        filters = max(1, width // 2 ** max(0, stage - 1))
+        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
+        x = layers.LeakyReLU(0.2)(norm(x))
+    return layers.Conv2DTranspose(channels, 4, 2, padding="same", kernel_initializer=init())(x)
+
+
+def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:
+    """Images (N, side, side, channels) → features (N, any)."""
+    _, halvings = stages(side)
+    for stage in range(halvings):
+        width = s.discriminator_width * min(2**stage, 2)
+        x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init())(x)
+        x = layers.LeakyReLU(0.2)(x)
+    x = layers.Flatten()(x)
+    return layers.Dropout(s.dropout, seed=init.next_seed())(x)

@@ -1,0 +1,47 @@
+"""genline's own pair, of stock Keras layers alone, for any side that halves down to 4–7 pixels.
+
+Two dense layers bend the Gaussian of the latents towards the shapes of the images, as in StyleGAN's mapping network
+(arXiv 1812.04948): on digits that brings more than the same time in convolutions. Those keep one width, since at
+these sizes width in the early stages costs more time than it brings; the stage at full size, which costs most, has a
+third of it. Up-sampling is a transposed convolution with kernel 4 and stride 2, and BatchNorm stands where TFLite can
+fold it into its neighbour (after Dense before the Reshape): any other norm costs ten times the error in int8.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+from gentrain.networks.parts import Initializers, Norm, stages
+from gentrain.settings import Settings
+
+MAPPING_LAYERS = 2
+MAPPING_WIDTH = 128
+
+
+def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm) -> Any:
+    """Latents (N, any) → images (N, side, side, channels) before the tanh."""
+    start, doublings = stages(side)
+    width = s.generator_width
+    for _ in range(MAPPING_LAYERS):
+        x = layers.Dense(MAPPING_WIDTH, use_bias=False, kernel_initializer=init())(x)
+        x = layers.ReLU()(norm(x))
+    x = layers.Dense(start * start * 2 * width, use_bias=False, kernel_initializer=init())(x)
+    x = layers.ReLU()(norm(x))
+    x = layers.Reshape((start, start, 2 * width))(x)
+    for stage in range(1, doublings + 1):
+        filters = width if stage < doublings else max(1, width // 3)
+        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
+        x = layers.ReLU()(norm(x))
+    return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init())(x)
+
+
+def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:
+    """Images (N, side, side, channels) → features (N, any). No norm: its statistics would mix real and fake images."""
+    _, halvings = stages(side)
+    for stage in range(halvings + 1):
+        width = s.discriminator_width * min(2**stage, 2)
+        x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init())(x)
+        x = layers.LeakyReLU(0.2)(x)
+    return layers.Flatten()(x)

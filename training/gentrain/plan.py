@@ -1,0 +1,184 @@
+"""What a training is to be: settings from a preset or from the run that it continues, compared without TensorFlow, so
+that a mistake or a finished run is told at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gentrain import checkpoints, sources
+from gentrain.checkpoints import Progress
+from gentrain.dataset import Dataset, Frame
+from gentrain.errors import TrainError, UsageError
+from gentrain.presets import DEFAULT_PRESET, PRESETS
+from gentrain.settings import MAY_CHANGE, Settings
+
+ARTIFACTS = (
+    "config.json",
+    "dataset.json",
+    "generator.keras",
+    "discriminator.keras",
+    "checkpoints",
+    "log.jsonl",
+    "events",
+    "samples",
+    "metrics.json",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, where, and how far that is already."""
+
+    run: Path
+    data: str
+    preset: str
+    settings: Settings
+    done: Progress
+    continues: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        if self.settings.minutes:
+            return self.done.seconds >= self.settings.minutes * 60
+        return self.done.images_seen >= self.settings.kimg * 1000
+
+    @property
+    def frame(self) -> Frame:
+        """How the images are wanted."""
+        s = self.settings
+        return Frame(s.resolution, s.channels, s.crop, s.background)
+
+
+def plan(
+    run: Path,
+    data: str | None = None,
+    preset: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    epochs: float | None = None,
+    fresh: bool = False,
+) -> Plan:
+    """Settle what `fit` is to do; nothing is written.
+
+    Args:
+        run: the run directory; one that exists is continued.
+        data: a source (see `gentrain.sources`); a new run needs one.
+        preset: a name of `PRESETS`.
+        changes: settings that differ from the preset's.
+        epochs: the length, in times that every image is shown to the discriminator.
+        fresh: start over, whatever the run directory holds.
+
+    Raises:
+        UsageError: an unknown preset, a setting out of its range, a new run without data.
+        TrainError: the folder is no run, or settings differ from those that the run began with.
+    """
+    changes = dict(changes or {})
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"--preset {preset}: no such preset; there are {', '.join(PRESETS)}")
+    begun = _read_config(run, fresh)
+    if begun is None:
+        if data is None:
+            raise UsageError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
+        preset = preset or DEFAULT_PRESET
+        settings, done = PRESETS[preset](), Progress()
+    else:
+        settings, done = _settings_of(run, begun), checkpoints.progress_of(checkpoints.latest(run))
+        _refuse_changes(run, begun, settings, data, preset, changes)
+        data, preset = begun["data"], begun["preset"]
+    if epochs is not None:
+        count = begun["image_count"] if begun else len(sources.read(data, Frame(settings.resolution)).images)
+        changes["kimg"] = epochs * count / 1000
+    if "kimg" in changes:
+        changes.setdefault("minutes", 0.0)
+    return Plan(run, data, preset, dataclasses.replace(settings, **changes), done, continues=begun is not None)
+
+
+def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
+    """The config.json of a run, or None for a folder that is free to become one.
+
+    A folder with anything else in it is somebody's own and never taken. What looks like parts of a run without a
+    config.json is cleared by --fresh alone.
+    """
+    path = run / "config.json"
+    try:
+        if path.exists():
+            if fresh:
+                return None
+            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return config
+        found = {entry.name for entry in run.iterdir() if not entry.name.startswith(".tmp-")} if run.exists() else set()
+        if found - set(ARTIFACTS):
+            raise TrainError(f"{run}: holds other things and no config.json; take an empty or a new folder for --run")
+        if found - {"dataset.json"} and not fresh:
+            raise TrainError(f"{run}: holds parts of a run and no config.json; --fresh clears them")
+    except NotADirectoryError:
+        raise TrainError(f"{run}: not a folder") from None
+    except (OSError, ValueError) as error:
+        raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
+    return None
+
+
+def _settings_of(run: Path, config: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings(**config["settings"])
+    except (KeyError, TypeError) as error:
+        raise TrainError(
+            f"{run / 'config.json'}: not of this version of genline ({error}); --fresh starts over"
+        ) from error
+
+
+def _refuse_changes(
+    run: Path,
+    config: Mapping[str, Any],
+    settings: Settings,
+    data: str | None,
+    preset: str | None,
+    changes: Mapping[str, Any],
+) -> None:
+    """Raise TrainError naming every setting that is asked for now and cannot differ from what the run began with."""
+    asked: dict[str, Any] = {"data": data, "preset": preset}
+    was = {"data": config["data"], "preset": config["preset"], **dataclasses.asdict(settings)}
+    if data is not None and Path(data).exists() and Path(was["data"]).exists() and Path(data).samefile(was["data"]):
+        del asked["data"]
+    asked = {name: value for name, value in asked.items() if value is not None}
+    asked |= {name: value for name, value in changes.items() if name not in MAY_CHANGE}
+    differing = [f"{name} {was[name]} (now {value})" for name, value in asked.items() if value != was[name]]
+    if differing:
+        raise TrainError(f"{run} began with {', '.join(differing)}; take another --run, or --fresh to start over")
+
+
+def describe(plan: Plan, dataset: Dataset) -> dict[str, Any]:
+    """What config.json holds."""
+    return {
+        "data": plan.data,
+        "preset": plan.preset,
+        "settings": dataclasses.asdict(plan.settings),
+        "image_count": len(dataset.images),
+        "image_shape": list(dataset.images.shape[1:]),
+        "seed": plan.settings.seed,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("genline", "tensorflow", "keras", "numpy")},
+        },
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that trains, where it runs from a checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None

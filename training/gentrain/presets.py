@@ -1,0 +1,73 @@
+"""Where the settings of a training start from. A preset is a function; its docstring says what it is for, how long it
+takes and how good it gets, on two CPU cores (bench/RESULTS.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gentrain.settings import Settings
+
+
+def small() -> Settings:
+    """Up to 32×32, grey or colour. Digits, 28×28: 220 kimg in 4 to 5 minutes on two CPU cores."""
+    return Settings(kimg_per_evaluation=55.0)
+
+
+def quick() -> Settings:
+    """The same cut short, to see everything work: 10 kimg, blurred digits, about 20 seconds on two CPU cores."""
+    return Settings(kimg=10.0, kimg_per_tick=1.0, kimg_per_checkpoint=5.0)
+
+
+def medium() -> Settings:
+    """Up to 64×64. Colour, 64×64: 300 kimg in about three quarters of an hour on two CPU cores."""
+    return Settings(resolution=64, kimg=300.0, kimg_per_evaluation=50.0)
+
+
+def large() -> Settings:
+    """Up to 128×128."""
+    return Settings(resolution=128, kimg=400.0, batch=32, gamma=10.0, gamma_final=1.0, kimg_per_evaluation=50.0)
+
+
+def _as_published(**settings: object) -> Settings:
+    """The recipe of the tutorials: Adam at a constant rate, bce, no penalty, and no average worth the name."""
+    published = {
+        "loss": "bce", "gamma": 0.0, "gamma_final": 0.0, "shared_pass": True, "dropout": 0.3,
+        "learning_rate": 1e-4, "learning_rate_final": 1e-4, "beta_1": 0.9, "beta_2": 0.999,
+        "ema_halflife_kimg": 0.0, "latent_size": 100,
+    }  # fmt: skip
+    return Settings(**{**published, **settings})  # type: ignore[arg-type]
+
+
+def dcgan28() -> Settings:
+    """The tutorials' 28×28 pair: from 7×7×128 with BatchNorm, for comparison."""
+    return _as_published(networks="dcgan28", resolution=28, generator_width=64, discriminator_width=64, kimg=250.0)
+
+
+def tf_tutorial() -> Settings:
+    """TensorFlow's DCGAN tutorial, 28×28 from 7×7×256, its loss, optimiser and batch of 256."""
+    return _as_published(
+        networks="dcgan28", resolution=28, generator_width=128, discriminator_width=64, batch=256, kimg=3000.0
+    )
+
+
+def dcgan64() -> Settings:
+    """The tutorials' 64×64 generator, from 4×4×128, with a critic that fits it: theirs is for 28×28×3."""
+    return _as_published(networks="dcgan64", resolution=64, generator_width=128, discriminator_width=64, kimg=500.0)
+
+
+def celeba64() -> Settings:
+    """The tutorials' 64×64 CelebA pair: 1024–512–256 channels, and a critic of convolutions and max-pooling."""
+    return _as_published(networks="celeba64", resolution=64, generator_width=256, discriminator_width=64, kimg=500.0)
+
+
+PRESETS: dict[str, Callable[[], Settings]] = {
+    "small": small,
+    "quick": quick,
+    "medium": medium,
+    "large": large,
+    "dcgan28": dcgan28,
+    "tf-tutorial": tf_tutorial,
+    "dcgan64": dcgan64,
+    "celeba64": celeba64,
+}
+DEFAULT_PRESET = "small"

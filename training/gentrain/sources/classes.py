@@ -1,0 +1,69 @@
+"""Which label means which class: from the names of folders, or from numbers. No label ever changes silently."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gentrain.dataset import Labels
+from gentrain.errors import TrainError
+from gentrain.sources.pictures import shown
+
+
+class FolderClasses(NamedTuple):
+    """Class names, the label of each sub-folder by its name on the disk, and notes for the user."""
+
+    names: tuple[str, ...]
+    index: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def classes_of_folders(files: Iterable[str], source: str) -> FolderClasses:
+    """Classes from every image found, so that a broken one shifts no label; none if some lie in no sub-folder.
+
+    Args:
+        files: paths relative to the data set, with `/`.
+        source: named in errors.
+
+    Folders whose names are all whole numbers are put in the order of these, others in the order of their bytes.
+
+    Raises:
+        TrainError: two folders could not be told apart by their printed names.
+    """
+    found: set[str] = set()
+    loose = 0
+    for file in files:
+        first, slash, _ = file.partition("/")
+        if slash:
+            found.add(first)
+        else:
+            loose += 1
+    if found and loose:
+        return FolderClasses((), {}, (f"{loose} images lie beside the sub-folders, so these are not taken as classes",))
+    numbered = all(name.isascii() and name.isdigit() for name in found)
+    folders = sorted(found, key=lambda name: (int(name) if numbered else 0, os.fsencode(name)))
+    names = tuple(shown(folder) for folder in folders)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TrainError(f"{source}: two sub-folders are both shown as {twice}; rename one of them")
+    notes = _note_on_numbers([int(name) for name in names]) if numbered else ()
+    return FolderClasses(names, {folder: i for i, folder in enumerate(folders)}, notes)
+
+
+def classes_of_numbers(numbers: np.ndarray[Any, Any]) -> tuple[Labels, tuple[str, ...], tuple[str, ...]]:
+    """Integers (N,) → labels int32 (N,) from 0 on, class names (the numbers themselves), and notes for the user."""
+    values, labels = np.unique(numbers, return_inverse=True)
+    names = tuple(str(int(value)) for value in values)
+    return labels.reshape(-1).astype(np.int32), names, _note_on_numbers([int(value) for value in values])
+
+
+def _note_on_numbers(values: list[int]) -> tuple[str, ...]:
+    """Say so where a class is named by a number that is not its label."""
+    differing = [(i, value) for i, value in enumerate(values) if i != value]
+    if not differing:
+        return ()
+    label, value = differing[0]
+    return (f"classes keep their numbers as names and are counted from 0: class {value} has label {label}",)

@@ -1,0 +1,141 @@
+"""Any number of encoded images, decoded by threads into chunks: what folders, archives and records have in common.
+
+Two passes: headers, as far as they are needed to settle the size and the channels, then pixels. Memory holds a few
+chunks, never all images.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from gentrain.dataset import Append, Frame, Labels, Pixels, Show, Skipped
+from gentrain.errors import TrainError
+from gentrain.sources.pictures import header, reason, square
+
+CHUNK = 64
+MOST_THREADS = 16
+
+
+class Item(NamedTuple):
+    """One image: its name fit to be printed, what `Load` needs to open it, and its class (0 where there are none)."""
+
+    name: str
+    content: Any
+    label: int = 0
+
+
+Load = Callable[[Any], "str | IO[bytes]"]
+"""From an item's content to what Pillow opens; raises what is wrong with it."""
+
+
+class Decoded(NamedTuple):
+    """Of the images that could be decoded the labels, int32 (N,); of the others what was wrong."""
+
+    labels: Labels
+    skipped: tuple[Skipped, ...]
+
+
+def decode(
+    name: str,
+    items: Callable[[], Iterable[Item]],
+    total: int | None,
+    load: Load,
+    frame: Frame,
+    append: Append,
+    show: Show,
+) -> Decoded:
+    """Give every image to `append`, as squares uint8 (n, side, side, channels), in the order of `items`.
+
+    Args:
+        name: of the source, for errors.
+        items: called once for each pass; both times with the same outcome.
+        total: how many there are, if that is known.
+        load: opens one; called by several threads at once.
+        frame: how the images are wanted.
+        append: takes the images.
+        show: is told how many are done.
+
+    Raises:
+        TrainError: more than half of the images are broken.
+    """
+    labels: list[int] = []
+    skipped: list[Skipped] = []
+    done = 0
+    with warnings.catch_warnings():  # around the threads: it is not safe within them
+        warnings.simplefilter("ignore")
+        side, channels = _shape(items(), load, frame)
+
+        def decode_chunk(chunk: list[Item]) -> list[Pixels | str]:
+            return [_square_or_reason(load, item, frame, side, channels) for item in chunk]
+
+        for chunk, results in _in_order(decode_chunk, _chunks(items())):
+            squares = [result for result in results if not isinstance(result, str)]
+            if squares:
+                append(np.stack(squares))
+            labels += [item.label for item, result in zip(chunk, results, strict=True) if not isinstance(result, str)]
+            skipped += [Skipped(i.name, r) for i, r in zip(chunk, results, strict=True) if isinstance(r, str)]
+            done += len(chunk)
+            show(done, total)
+    refuse_if_mostly_broken(name, done, skipped)
+    return Decoded(np.array(labels, np.int32), tuple(skipped))
+
+
+def refuse_if_mostly_broken(name: str, count: int, skipped: list[Skipped]) -> None:
+    """Raise TrainError if more than half of `count` images were skipped."""
+    if 2 * len(skipped) > count:
+        example = f"{skipped[0].file}: {skipped[0].reason}"
+        raise TrainError(f"{name}: {len(skipped)} of {count} images are broken, for one {example}")
+
+
+def _shape(items: Iterable[Item], load: Load, frame: Frame) -> tuple[int, int]:
+    """Side and channels of the squares, from the headers; stops as soon as no further header can change them."""
+    sizes: set[tuple[int, int]] = set()
+    grey = True
+    for item in items:
+        try:
+            found = header(load(item.content), frame)
+        except Exception:  # it will be met again, and named, with the pixels
+            continue
+        sizes.add(found.size)
+        grey = grey and found.grey
+        side_is_settled = len(sizes) > 1 or frame.side(sizes) == frame.resolution
+        if side_is_settled and (frame.channels or not grey):
+            break
+    return frame.side(sizes), frame.channels or (1 if grey else 3)
+
+
+def _square_or_reason(load: Load, item: Item, frame: Frame, side: int, channels: int) -> Pixels | str:
+    try:
+        return square(load(item.content), frame, side, channels)
+    except Exception as error:  # Pillow's plugins raise nearly anything on broken files
+        return reason(error)
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, CHUNK)):
+        yield chunk
+
+
+def _in_order(
+    work: Callable[[list[Item]], list[Pixels | str]], chunks: Iterable[list[Item]]
+) -> Iterator[tuple[list[Item], list[Pixels | str]]]:
+    """Each chunk with its outcome, in order; only a few chunks are under way at any time."""
+    threads = min(os.cpu_count() or 1, MOST_THREADS)
+    waiting: deque[tuple[list[Item], Future[list[Pixels | str]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for chunk in chunks:
+            waiting.append((chunk, pool.submit(work, chunk)))
+            if len(waiting) > 2 * threads:
+                first, outcome = waiting.popleft()
+                yield first, outcome.result()
+        for last, outcome in waiting:
+            yield last, outcome.result()

@@ -1,0 +1,173 @@
+"""TFRecord files of tf.train.Example with encoded images, as the image pipelines of TensorFlow write them."""
+
+from __future__ import annotations
+
+import builtins
+import glob
+import io
+import os
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gentrain.dataset import Append, Contents, Frame, Labels, Show, Source
+from gentrain.errors import TrainError
+from gentrain.sources import encoded
+from gentrain.sources.classes import classes_of_numbers
+from gentrain.sources.encoded import Item
+from gentrain.sources.folder import file_identity
+from gentrain.sources.pictures import Unfit, shown
+
+IMAGE_KEYS = ("image/encoded", "image", "image_raw", "encoded", "image_bytes", "img", "jpg", "jpeg", "png")
+LABEL_KEYS = ("image/class/label", "label", "labels", "class", "image/label")
+TEXT_KEYS = ("image/class/text", "label_text", "class_name", "class_text")
+
+
+def open(path: str) -> Source:
+    """Images of every record: JPEG, PNG or whatever else Pillow reads, under one of `IMAGE_KEYS`.
+
+    Args:
+        path: a file, a folder of files whose names contain `.tfrecord`, or a pattern such as `train-*`. GZIP is known
+            by itself.
+
+    Integers under one of `LABEL_KEYS` are classes, named by the text under one of `TEXT_KEYS`, or by their number.
+
+    Raises:
+        TrainError: no such file; when decoding, a damaged file (with the number of the record), records without an
+            image, or one label with two names.
+    """
+    files = _files(path)
+    if not files:
+        raise TrainError(f"{shown(path)}: no TFRecord files found")
+    identity = "tfrecord " + " ".join(file_identity(file) for file in files)
+    return Source(shown(path), identity, partial(_decode, shown(path), files))
+
+
+def fits(path: str) -> bool:
+    """Whether `path` is, or holds, or matches files named so."""
+    return any(".tfrecord" in os.path.basename(file).lower() for file in _files(path))
+
+
+def _files(path: str) -> list[str]:
+    if os.path.isdir(path):
+        found = [os.path.join(path, name) for name in os.listdir(path) if ".tfrecord" in name.lower()]
+    else:
+        found = [path] if os.path.exists(path) else glob.glob(path)
+    return sorted(file for file in found if os.path.isfile(file) and not os.path.basename(file).startswith("."))
+
+
+def _decode(name: str, files: list[str], frame: Frame, append: Append, show: Show) -> Contents:
+    classes = _Classes(name)
+
+    def items() -> Iterator[Item]:
+        for file in files:
+            for number, record in enumerate(_records(file)):
+                where = f"{shown(os.path.basename(file))} record {number}"
+                yield _item(record, where, classes)
+
+    decoded = encoded.decode(name, items, None, _load, frame, append, show)
+    if not len(decoded.labels):
+        raise TrainError(f"{name}: no records in it")
+    labels, names, notes = classes.settle(decoded.labels)
+    return Contents(labels, names, decoded.skipped, notes)
+
+
+def _records(file: str) -> Iterator[bytes]:
+    from gentrain import quiet
+
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    records = tf.data.TFRecordDataset(file, compression_type=_compression(file)).as_numpy_iterator()
+    number = 0
+    while True:
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise TrainError(f"{shown(file)}: record {number} is damaged or cut short ({error.message})") from error
+        yield record
+        number += 1
+
+
+def _compression(file: str) -> str:
+    """GZIP or nothing; a first record of 559,903 bytes begins like GZIP, so that is tried the other way too."""
+    import tensorflow as tf
+
+    with builtins.open(file, "rb") as opened:
+        if opened.read(3) != b"\x1f\x8b\x08":
+            return ""
+    try:
+        next(tf.data.TFRecordDataset(file).as_numpy_iterator())
+    except (tf.errors.OpError, StopIteration):
+        return "GZIP"
+    return ""
+
+
+def _item(record: bytes, where: str, classes: _Classes) -> Item:
+    import tensorflow as tf
+
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except Exception:  # of protobuf, of one kind or another
+        return Item(where, Unfit("not a tf.train.Example"))
+    found = {key: _value(features[key]) for key in features}
+    content = next((found[key] for key in IMAGE_KEYS if isinstance(found.get(key), bytes)), None)
+    label = next((found[key] for key in LABEL_KEYS if found.get(key) is not None), None)
+    text = next((found[key] for key in TEXT_KEYS if isinstance(found.get(key), bytes)), None)
+    if content is None:
+        content = Unfit(f"no encoded image; it has {shown(', '.join(sorted(found)) or 'nothing')}")
+    return Item(where, content, classes.number(label, text))
+
+
+def _value(feature: Any) -> bytes | int | None:
+    """The one integer or byte string of a feature; None if it is anything else."""
+    kind = feature.WhichOneof("kind")
+    values = getattr(feature, kind).value if kind in ("bytes_list", "int64_list") else ()
+    return values[0] if len(values) == 1 else None
+
+
+def _load(content: bytes | Unfit) -> io.BytesIO:
+    if isinstance(content, Unfit):
+        raise content
+    return io.BytesIO(content)
+
+
+class _Classes:
+    """Labels as they are met, numbered in the order of their first appearance until all are known."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.met: dict[int | str | None, int] = {}
+        self.texts: dict[int, str] = {}
+
+    def number(self, label: bytes | int | None, text: bytes | None) -> int:
+        """The provisional number of a record's label, or of its text where it has no label; TrainError: two names."""
+        name = None if text is None else shown(text.decode("utf-8", "surrogateescape"))
+        if isinstance(label, int) and name is not None and self.texts.setdefault(label, name) != name:
+            raise TrainError(f"{self.source}: label {label} is named {self.texts[label]} and {name}")
+        key = shown(label.decode("utf-8", "surrogateescape")) if isinstance(label, bytes) else label
+        return self.met.setdefault(name if key is None else key, len(self.met))
+
+    def settle(self, numbers: Labels) -> tuple[Labels | None, tuple[str, ...], tuple[str, ...]]:
+        """Provisional numbers (N,) → labels, class names and notes; no labels unless all records have one of a kind."""
+        keys = list(self.met)
+        if {type(key) for key in keys} == {int}:
+            labels, names, notes = classes_of_numbers(np.array(keys, np.int64)[numbers])
+            return labels, self._named(names), notes
+        if {type(key) for key in keys} == {str}:
+            order = sorted(keys, key=str)
+            return np.array([order.index(key) for key in keys], np.int32)[numbers], tuple(map(str, order)), ()
+        without = int(np.sum(numbers == self.met.get(None, -1)))
+        if without == len(numbers):
+            return None, (), ()
+        note = f"{without} records have no label" if without else "labels are numbers and texts"
+        return None, (), (f"{note}, so there are no classes",)
+
+    def _named(self, numbers: tuple[str, ...]) -> tuple[str, ...]:
+        """Texts for numbers, where every number has one of its own."""
+        texts = tuple(self.texts.get(int(number), number) for number in numbers)
+        return texts if len(set(texts)) == len(texts) else numbers

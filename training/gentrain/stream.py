@@ -1,0 +1,71 @@
+"""The endless, repeatable stream of batches that training draws from a data set."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gentrain.dataset import Dataset, Pixels
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Up to here the pixels are held by TensorFlow and gathered without leaving the graph; beyond, rows are read as needed.
+LARGEST_IN_MEMORY_BYTES = 2**27
+
+
+def batches(dataset: Dataset, rows: int, seed: int, first_batch: int) -> tf.data.Dataset:
+    """An endless stream of (images uint8 (rows, H, W, C), labels int32 (rows,)), from batch `first_batch` on.
+
+    Every image comes once an epoch, each epoch in another order. Order follows from (seed, position) alone, with
+    no state to save: the RandomIndexShuffle op is a bijection of indices that is computed index by index. Labels are 0
+    where the data set has none. Large data stay on the disk: memory does not grow with their number.
+    """
+    import tensorflow as tf
+
+    count = len(dataset.images)
+    all_labels = tf.constant(np.zeros(count, np.int32) if dataset.labels is None else dataset.labels)
+    in_memory = dataset.images.nbytes <= LARGEST_IN_MEMORY_BYTES
+    pixels = tf.constant(dataset.images) if in_memory else None
+    shape = (rows, *dataset.images.shape[1:])
+    read = None if in_memory else _reader(dataset.images)
+
+    def draw(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        position = batch * rows + tf.range(rows, dtype=tf.int64)
+        epoch = position // count
+        keys = tf.stack([tf.fill([rows], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
+        last = tf.fill([rows], tf.constant(count - 1, tf.int64))
+        order = tf.raw_ops.RandomIndexShuffle(index=position % count, seed=keys, max_index=last)
+        images = tf.gather(pixels, order) if in_memory else tf.numpy_function(read, [order], tf.uint8, stateful=False)
+        return tf.ensure_shape(images, shape), tf.gather(all_labels, order)
+
+    stream = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max // max(rows, 1))
+    return stream.map(draw, num_parallel_calls=1 if in_memory else 4, deterministic=True).prefetch(8)
+
+
+def _reader(images: Pixels) -> Any:
+    """A function from int64 (n,) to those images, uint8 (n, H, W, C).
+
+    From a file they are read, not mapped: what is mapped counts as this process' memory, and to wait for a disk
+    inside NumPy is to hold up all Python threads.
+    """
+    whole_file = isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap)  # a slice tells a wrong offset
+    if not (whole_file and images.flags.c_contiguous and hasattr(os, "preadv")):
+        return images.__getitem__
+    try:
+        file = open(images.filename, "rb", buffering=0)  # noqa: SIM115, open for as long as the stream is drawn from
+    except OSError:
+        return images.__getitem__
+    start, row_bytes, shape = images.offset, images[0].nbytes, images.shape[1:]
+
+    def read(order: np.ndarray[Any, np.dtype[np.int64]]) -> Pixels:
+        rows = np.empty((len(order), row_bytes), np.uint8)
+        for row, index in zip(rows, order.tolist(), strict=True):
+            if os.preadv(file.fileno(), [row], start + index * row_bytes) != row_bytes:
+                raise OSError(f"{images.filename}: ends before image {index}")
+        return rows.reshape(-1, *shape)
+
+    return read

@@ -1,0 +1,106 @@
+"""The same latents over the whole training, from the sheets under RUN/samples: an animated WebP or GIF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from gentrain.errors import TrainError, UsageError
+from gentrain.files import replacing
+
+LONGEST_SIDE = 544  # pixels of a frame's sheet, eight of 64 and their gaps; wider ones are reduced, longer ones cut
+MOST_FRAMES = 120  # of more sheets every second, third … is left out, never the first or the last
+SECONDS = 8.0  # about how long it plays, if frames stay between the two limits below
+FRAME_MS = (80, 500)
+LAST_FRAME_MS = 2500
+CAPTION = 22  # pixels below the sheet for the time in kimg
+FORMATS = {".webp": "WEBP", ".gif": "GIF"}
+
+
+def sheets_of(run: Path) -> list[Path]:
+    """The sheets of samples of a run, oldest first."""
+    return sorted((run / "samples").glob("[0-9]*kimg.png"), key=kimg_of)
+
+
+def kimg_of(sheet: Path) -> int:
+    """`samples/000120kimg.png` → 120."""
+    digits = sheet.name.removesuffix("kimg.png")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def write(run: Path, path: Path) -> int:
+    """Write the time-lapse of a run; whole or not at all.
+
+    Args:
+        run: the run directory.
+        path: where to; `.webp` or `.gif`.
+
+    Returns:
+        How many frames it has; 0, and no file, where fewer than two sheets can be read.
+
+    Raises:
+        UsageError: `path` ends otherwise.
+        TrainError: it cannot be written.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: a time-lapse is a .webp or a .gif file")
+    frames = _frames(_chosen(sheets_of(run)))
+    if len(frames) < 2:
+        return 0
+    with replacing(path) as temporary:
+        frames[0].save(
+            temporary,
+            FORMATS[path.suffix.lower()],
+            save_all=True,
+            append_images=frames[1:],
+            duration=durations(len(frames)),
+            loop=0,
+            **({"quality": 75, "method": 4} if path.suffix.lower() == ".webp" else {"optimize": True}),
+        )
+    return len(frames)
+
+
+def durations(frames: int) -> list[int]:
+    """Milliseconds of each frame: even, the last one longer."""
+    low, high = FRAME_MS
+    each = round(min(max(SECONDS * 1000 / frames, low), high))
+    return [each] * (frames - 1) + [LAST_FRAME_MS]
+
+
+def _chosen(sheets: Sequence[Path]) -> list[Path]:
+    if len(sheets) <= MOST_FRAMES:
+        return list(sheets)
+    return [sheets[round(i * (len(sheets) - 1) / (MOST_FRAMES - 1))] for i in range(MOST_FRAMES)]
+
+
+def _frames(sheets: Sequence[Path]) -> list[Image.Image]:
+    """A picture a sheet, all of one size, each with its kimg below; sheets that cannot be read are left out."""
+    frames: list[Image.Image] = []
+    for path in sheets:
+        try:
+            with Image.open(path) as opened:
+                sheet = _small(opened.convert("RGB"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's, for damaged files
+            continue
+        size = (frames[0].width, frames[0].height - CAPTION) if frames else sheet.size
+        frame = Image.new("RGB", (size[0], size[1] + CAPTION), "white")
+        frame.paste(sheet if sheet.size == size else sheet.resize(size))
+        # It differs from frame to frame: writers merge frames that are equal.
+        _caption(frame, f"{kimg_of(path)} kimg")
+        frames.append(frame)
+    return frames
+
+
+def _small(sheet: Image.Image) -> Image.Image:
+    """Reduced to a width of `LONGEST_SIDE`, and cut below at as much."""
+    if sheet.width > LONGEST_SIDE:
+        height = max(1, round(sheet.height * LONGEST_SIDE / sheet.width))
+        sheet = sheet.resize((LONGEST_SIDE, height), Image.Resampling.LANCZOS)
+    return sheet.crop((0, 0, sheet.width, min(sheet.height, LONGEST_SIDE)))
+
+
+def _caption(frame: Image.Image, text: str) -> None:
+    font = ImageFont.load_default(size=14)
+    ImageDraw.Draw(frame).text((4, frame.height - CAPTION // 2), text, "#333333", font, anchor="lm")
