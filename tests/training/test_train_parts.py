@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain.dataset import batches
+from gentrain.dataset import Dataset
 from gentrain.gan import GAN
 from gentrain.latents import latents_of_seeds
 from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import PRESETS, Settings
+from gentrain.stream import batches
 
 
 def numbered(count: int) -> np.ndarray:
@@ -21,8 +22,8 @@ def numbered(count: int) -> np.ndarray:
 
 
 def drawn(count: int, rows: int, seed: int, first_batch: int, number: int) -> np.ndarray:
-    stream = batches(numbered(count), rows, seed, first_batch)
-    return np.concatenate([batch.ravel() for batch in itertools.islice(stream.as_numpy_iterator(), number)])
+    stream = batches(Dataset("numbered", numbered(count)), rows, seed, first_batch)
+    return np.concatenate([images.ravel() for images, _ in itertools.islice(stream.as_numpy_iterator(), number)])
 
 
 def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:

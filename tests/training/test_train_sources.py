@@ -1,18 +1,24 @@
-"""Folders as people have them: every kind of image, broken files, and names that are not text."""
+"""Images as people have them: every kind and container, broken files, and names that are not text."""
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import os
 import struct
+import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from gentrain import sources
 from gentrain.dataset import Frame
-from gentrain.errors import TrainError
-from PIL import Image
+from gentrain.errors import TrainError, UsageError
+from gentrain.sources import fashion_mnist
+from PIL import Image, PngImagePlugin
 
 FRAME = Frame(resolution=32)
 
@@ -181,3 +187,448 @@ def test_the_digits_are_the_real_ones() -> None:
     ones, zeros = (data.images[data.labels == digit].mean(axis=0)[..., 0] for digit in (1, 0))
     assert ones[14, 14] > 128 > zeros[14, 14], "ones are dense in the middle, zeros are empty there"
     assert sources.read("digits", Frame(resolution=16, channels=3)).images.shape == (5000, 16, 16, 3)
+
+
+def test_a_folder_of_traps_is_read_without_harm(tmp_path: Path) -> None:
+    for i in range(6):
+        Image.fromarray(gradient(32)).save(tmp_path / f"good{i}.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "self.png").symlink_to("self.png")
+    (tmp_path / "postscript.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n")
+    (tmp_path / "line\nbreak.png").write_bytes(b"no image")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "again").symlink_to(tmp_path)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("comment", "x" * 3_000_000, zip=True)
+    Image.fromarray(gradient(32)).save(tmp_path / "text.png", pnginfo=text)
+    data = sources.read(str(tmp_path), FRAME)
+    skipped = {entry.file: entry.reason for entry in data.skipped}
+    assert len(data.images) == 6
+    assert skipped.keys() == {"pipe.png", "device.png", "self.png", "postscript.png", "line\\nbreak.png", "text.png"}
+    assert skipped["pipe.png"] == skipped["device.png"] == "not a regular file"
+    assert skipped["postscript.png"] == "not an image that Pillow can read"
+    assert data.notes == ("again is the folder itself again and is left out",)
+
+
+def test_the_first_frame_stands_for_an_animation(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((16, 16, 3), value, np.uint8)) for value in (200, 10, 90)]
+    for name, options in (("a.gif", {}), ("b.png", {}), ("c.webp", {"lossless": True})):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
+    assert np.unique(sources.read(str(tmp_path), FRAME).images).tolist() == [200]
+
+
+def test_broken_exif_and_colour_profiles_spoil_no_image(tmp_path: Path) -> None:
+    picture = Image.fromarray(gradient(32))
+    picture.save(tmp_path / "exif.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff\x01", quality=95)
+    picture.save(tmp_path / "profile.png", icc_profile=b"not a profile")
+    data = sources.read(str(tmp_path), FRAME)
+    assert (len(data.images), data.skipped) == (2, ())
+
+
+def test_palettes_with_alpha_lie_on_the_background_that_is_asked_for(tmp_path: Path) -> None:
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[:8] = (0, 0, 0, 255)
+    Image.fromarray(pixels).quantize(4).save(tmp_path / "palette.png")
+    Image.fromarray(pixels[..., 2:]).save(tmp_path / "grey.png")
+    for image in sources.read(str(tmp_path), Frame(16, background="#ff8000")).images:
+        assert image[2].max() == 0
+        assert image[12, 5].tolist() == [255, 128, 0]
+    assert sources.read(str(tmp_path), Frame(16, 1, background="black")).images.max() == 0
+
+
+def test_a_frame_that_cannot_be_is_wrong_use() -> None:
+    for wrong in (
+        {"background": "blueish"},
+        {"background": "#ff000080"},
+        {"crop": "left"},
+        {"channels": 2},
+        {"resolution": 30},
+        {"resolution": 132},
+    ):
+        with pytest.raises(UsageError, match=f"{next(iter(wrong))} must be"):
+            Frame(**({"resolution": 32} | wrong))
+
+
+def test_crop_takes_the_middle_or_everything(tmp_path: Path) -> None:
+    wide = np.zeros((20, 60), np.uint8)
+    wide[:, 20:40] = 255
+    for name in ("a.png", "b.png"):
+        Image.fromarray(wide).save(tmp_path / name)
+    middle = sources.read(str(tmp_path), Frame(20)).images[0, ..., 0]
+    everything = sources.read(str(tmp_path), Frame(20, crop="none")).images[0, ..., 0]
+    assert middle.min() == 255
+    assert everything[:, :4].max() == everything[:, -4:].max() == 0
+    assert everything[10, 10] == 255
+
+
+def test_large_photographs_keep_their_pixels_though_decoded_at_a_part_of_their_size(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    whole = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).resize((1600, 1200), Image.Resampling.BICUBIC)
+    whole.save(tmp_path / "a.jpg", quality=95)
+    whole.save(tmp_path / "b.png")
+    jpeg, png = sources.read(str(tmp_path), FRAME).images.astype(int)
+    assert np.abs(jpeg - png).mean() < 1.5
+
+
+def test_classes_named_by_numbers_stand_in_the_order_of_the_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 9, 1):
+        (tmp_path / str(number)).mkdir()
+        Image.fromarray(np.full((8, 8), number, np.uint8)).save(tmp_path / str(number) / "a.png")
+    data = sources.read(str(tmp_path), FRAME)
+    assert data.class_names == ("1", "2", "9", "10")
+    assert [int(data.class_names[label]) for label in data.labels] == data.images[:, 0, 0, 0].tolist()
+    assert "class 1 has label 0" in data.notes[0]
+
+
+def test_folders_that_look_alike_are_refused_rather_than_mixed(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", rb"caf\xe9"):
+        folder = os.fsencode(tmp_path) + b"/" + name
+        os.mkdir(folder)
+        with open(folder + b"/a.png", "wb") as file:
+            Image.fromarray(gradient()).save(file, "PNG")
+    with pytest.raises(TrainError, match="two sub-folders are both shown as"):
+        sources.read(str(tmp_path), FRAME)
+
+
+def test_the_command_prints_any_name_on_any_terminal(tmp_path: Path, command) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9-\xf0\x9f\x90\xb1"
+    os.mkdir(folder)
+    with open(folder + b"/a.png", "wb") as file:
+        Image.fromarray(gradient()).save(file, "PNG")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    told = command("gentrain", "data", os.fsdecode(folder), cwd=tmp_path, env=environment)
+    assert told.returncode == 0, told.stderr
+    assert "caf\\xe9-\\U0001f431: 1 images" in told.stdout
+    assert Image.open(tmp_path / told.stdout.split("contact sheet: ")[1].strip()).width > 500
+
+
+# Archives
+
+
+def test_an_archive_holds_what_its_folder_holds(awkward: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (awkward / "dogs" / "deeper" / "loop").unlink()
+    (awkward / "dogs" / "deeper" / "gone.png").unlink()
+    next(file for file in (awkward / "cats").iterdir() if not file.name.isascii()).unlink()
+    path = tmp_path_factory.mktemp("zip") / "pets.ZIP"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(awkward.rglob("*"), reverse=True):
+            archive.write(file, Path("pets") / file.relative_to(awkward))
+        archive.writestr("__MACOSX/pets/cats/._grey.png", "junk")
+    folder, zipped = sources.read(str(awkward), FRAME), sources.read(str(path), FRAME)
+    assert np.array_equal(folder.images, zipped.images)
+    assert np.array_equal(folder.labels, zipped.labels)
+    assert (folder.class_names, folder.skipped) == (zipped.class_names, zipped.skipped)
+    assert zipped.notes == ("all images lie in pets, which is not taken as a class",)
+
+
+def test_bad_entries_of_an_archive_are_skipped_by_name(tmp_path: Path) -> None:
+    png = io.BytesIO()
+    Image.fromarray(gradient()).save(png, "PNG")
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a.png", "b.png", "c.png", "encrypted.png", "damaged.png"):
+            archive.writestr(zipfile.ZipInfo(name), png.getvalue())
+        archive.writestr("bomb.png", bytes(300 * 2**20))
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"encrypted.png") - 46 + 8] |= 1  # the flag in the central directory
+    content[content.index(b"damaged.png") + 60] ^= 255
+    path.write_bytes(content)
+    data = sources.read(str(path), FRAME)
+    assert len(data.images) == 3
+    assert {entry.file: entry.reason for entry in data.skipped} == {
+        "encrypted.png": "encrypted",
+        "damaged.png": "damaged in the archive",
+        "bomb.png": "unpacks to 300 MiB, too large for an image",
+    }
+
+
+def test_a_cut_archive_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", bytes(5000))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(TrainError, match=r"images.zip: damaged, cut short, or no zip archive"):
+        sources.read(str(path), FRAME)
+
+
+def test_celeba_is_cropped_to_the_middle_and_has_no_classes(tmp_path: Path) -> None:
+    face = np.zeros((218, 178, 3), np.uint8)
+    face[20:198] = 255
+    (tmp_path / "img_align_celeba").mkdir()
+    for i in range(3):
+        Image.fromarray(face).save(tmp_path / "img_align_celeba" / f"{i:06}.jpg", quality=100)
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.write(tmp_path / "img_align_celeba" / "000000.jpg")
+    for source in (f"celeba:{tmp_path}", f"celeba:{tmp_path / 'faces.zip'}"):
+        data = sources.read(source, Frame(64))
+        assert data.images.shape[1:] == (64, 64, 3)
+        assert data.images.min() > 240
+        assert (data.source, data.class_names, data.labels) == (source, (), None)
+    with pytest.raises(UsageError, match="celeba needs a path"):
+        sources.read("celeba", FRAME)
+
+
+# Emoji
+
+
+@pytest.fixture
+def emoji(tmp_path: Path) -> Path:
+    """A package of four emoji, one of them a skin variation, and one that another house has drawn."""
+    folder = tmp_path / "package" / "img" / "google" / "64"
+    folder.mkdir(parents=True)
+    for name in ("1f600", "1f385", "1f385-1f3fb", "ffff"):
+        Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(folder / f"{name}.png")
+    listed = [
+        {"image": "1f600.png", "category": "Smileys", "has_img_google": True},
+        {
+            "image": "1f385.png",
+            "category": "People",
+            "has_img_google": True,
+            "skin_variations": {
+                "1F3FB": {"image": "1f385-1f3fb.png", "has_img_google": True},
+                "1F3FC": {"image": "1f385-1f3fc.png", "has_img_google": False},
+            },
+        },
+        {"image": "1f602.png", "category": "Smileys", "has_img_google": True},
+    ]
+    (tmp_path / "package" / "emoji.json").write_text(json.dumps(listed))
+    return tmp_path / "package"
+
+
+def test_emoji_have_the_categories_of_their_package(emoji: Path) -> None:
+    for source in (f"emoji:{emoji}", str(emoji), f"emoji:{emoji / 'img' / 'google'}"):
+        data = sources.read(source, Frame(64, background="blue"))
+        assert data.images[:, 5, 5].tolist() == [[0, 0, 255]] * 3
+        assert data.class_counts() == {"People": 2, "Smileys": 1}
+        assert [(s.file, s.reason) for s in data.skipped] == [
+            ("ffff.png", "not in emoji.json"),
+            ("1f602.png", "no such file"),
+        ]
+
+
+def test_a_package_of_several_sets_or_of_something_else_is_refused(emoji: Path) -> None:
+    (emoji / "img" / "apple" / "64").mkdir(parents=True)
+    with pytest.raises(TrainError, match=r"has the sets apple, google; name one, as in emoji:.*/img/apple"):
+        sources.read(f"emoji:{emoji}", FRAME)
+    (emoji / "img" / "apple" / "64").rmdir()
+    (emoji / "emoji.json").write_text('{"name": "something else"}')
+    with pytest.raises(TrainError, match=r"emoji.json: not the emoji.json of an emoji-datasource package"):
+        sources.read(f"emoji:{emoji}", FRAME)
+    with pytest.raises(TrainError, match="no emoji-datasource package"):
+        sources.read(f"emoji:{emoji / 'img'}", FRAME)
+
+
+# Arrays
+
+RAMP = np.tile(gradient(8)[None, ..., None], (5, 1, 1, 3)) + np.arange(5, dtype=np.uint8)[:, None, None, None]
+
+
+def saved(path: Path, **arrays: object) -> str:
+    np.savez_compressed(path / "data.npz", **arrays)  # type: ignore[arg-type]
+    return str(path / "data.npz")
+
+
+def test_arrays_of_any_common_kind_are_the_same_images(tmp_path: Path) -> None:
+    alpha = np.concatenate([RAMP, np.full_like(RAMP[..., :1], 255)], axis=-1)
+    floats = RAMP.astype(np.float32) / 255
+    for name, images in {
+        "images": RAMP,
+        "x": RAMP.astype(np.int64),
+        "x_train": floats,
+        "arr_0": floats * 2 - 1,
+        "train_images": np.asfortranarray(alpha),
+    }.items():
+        data = sources.read(saved(tmp_path, **{name: images}), FRAME)
+        assert np.array_equal(data.images, RAMP), name
+        assert data.labels is None
+    assert np.array_equal(sources.read(saved(tmp_path, x=RAMP[..., 0]), FRAME).images, RAMP[..., :1])
+    notes = sources.read(saved(tmp_path, x=floats * 2 - 1), FRAME).notes
+    assert notes == ("images from x, labels from nowhere", "images are floats, taken as from -1 to 1")
+
+
+def test_labels_keep_their_meaning(tmp_path: Path) -> None:
+    data = sources.read(saved(tmp_path, x=RAMP, y=np.array([[7], [3], [9], [3], [7]])), FRAME)
+    assert data.class_names == ("3", "7", "9")
+    assert data.labels.tolist() == [1, 0, 2, 0, 1]
+    assert "class 3 has label 0" in data.notes[1]
+    names = np.array(["cat", "dog", "bird"])
+    data = sources.read(saved(tmp_path, images=RAMP, labels=np.array([2, 0, 0, 2, 2]), class_names=names), FRAME)
+    assert data.class_counts() == {"cat": 2, "dog": 0, "bird": 3}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"pictures": RAMP}, "no array images or x or .*; it has pictures"),
+        ({"x": RAMP, "y": np.arange(4)}, r"y has the shape \(4,\), expected \(5,\)"),
+        ({"x": RAMP, "y": np.arange(5) / 2}, "y holds float64, expected integers"),
+        (
+            {"x": RAMP, "y": np.arange(5), "class_names": np.array(["a", "b"])},
+            "y go from 0 to 4, but class_names has 2",
+        ),
+        ({"x": RAMP, "y": np.array([None] * 5)}, "y holds Python objects"),
+        ({"x": np.moveaxis(RAMP, -1, 1)}, "expected .*; channels come last"),
+        ({"x": RAMP[:0]}, r"x has the shape \(0, 8, 8, 3\)"),
+        ({"x": RAMP.astype(np.float32)}, r"floats from 0 to 255, expected \[0, 1\] or \[-1, 1\]"),
+        ({"x": np.full((2, 8, 8), np.nan)}, "not finite"),
+        ({"x": RAMP.astype(np.int32) * 2}, "int32 from 0 to"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_by_name(tmp_path: Path, arrays: dict, message: str) -> None:
+    with pytest.raises(TrainError, match=message):
+        sources.read(saved(tmp_path, **arrays), FRAME)
+
+
+def test_a_damaged_npz_is_an_error(tmp_path: Path) -> None:
+    path = Path(saved(tmp_path, x=np.random.default_rng(0).integers(0, 256, (40, 16, 16), np.uint8)))
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[2000] ^= 255
+    for content in (whole[:3000], bytes(flipped), b"", b"text"):
+        path.write_bytes(content)
+        with pytest.raises(TrainError, match="data.npz: damaged, or no .npz file"):
+            sources.read(str(path), FRAME)
+
+
+# IDX
+
+
+def idx(path: Path, array: np.ndarray, magic: int | None = None) -> None:
+    header = struct.pack(f">I{array.ndim}I", magic or 0x800 + array.ndim, *array.shape)
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wb") as file:
+        file.write(header + array.tobytes())
+
+
+def test_idx_images_find_their_labels(tmp_path: Path) -> None:
+    idx(tmp_path / "train-images-idx3-ubyte.gz", RAMP[..., 0])
+    idx(tmp_path / "train-labels-idx1-ubyte.gz", np.array([1, 2, 3, 1, 2], np.uint8))
+    idx(tmp_path / "t10k-images-idx3-ubyte", RAMP[:2, ..., 1])
+    data = sources.read(str(tmp_path), FRAME)
+    assert np.array_equal(data.images, RAMP[..., :1])
+    assert (data.class_names, data.labels.tolist()) == (("1", "2", "3"), [0, 1, 2, 0, 1])
+    assert data.notes[0] == "t10k-images-idx3-ubyte is left out"
+    data = sources.read(str(tmp_path / "t10k-images-idx3-ubyte"), FRAME)
+    assert (len(data.images), data.labels) == (2, None)
+    assert "no t10k-labels-idx1-ubyte beside the images" in data.notes[0]
+
+
+def test_idx_files_that_are_not_what_they_say_are_refused(tmp_path: Path) -> None:
+    images, labels = tmp_path / "a-images-idx3-ubyte.gz", tmp_path / "a-labels-idx1-ubyte.gz"
+    idx(images, RAMP[..., 0])
+    idx(labels, np.zeros(4, np.uint8))
+    with pytest.raises(TrainError, match=r"a-labels-idx1-ubyte.gz: 4 labels for 5 images"):
+        sources.read(str(images), FRAME)
+    idx(labels, np.zeros(5, np.uint8), magic=0x803)
+    with pytest.raises(TrainError, match="magic number 00000803, expected 00000801"):
+        sources.read(str(images), FRAME)
+    labels.unlink()
+    whole = images.read_bytes()
+    images.write_bytes(whole[:-20])
+    with pytest.raises(TrainError, match=r"a-images-idx3-ubyte.gz: damaged or cut short"):
+        sources.read(str(images), FRAME)
+    images.write_bytes(whole + gzip.compress(b"more"))
+    with pytest.raises(TrainError, match="longer than its header says"):
+        sources.read(str(images), FRAME)
+
+
+def test_fashion_mnist_is_debians_or_keras_or_an_error_that_names_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "fashion-mnist"
+    folder.mkdir()
+    monkeypatch.setattr(fashion_mnist, "DEBIAN", folder / "train-images-idx3-ubyte.gz")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: str(tmp_path))
+    with pytest.raises(TrainError, match=r"Debian's dataset-fashion-mnist .* or let keras.datasets.fashion_mnist"):
+        sources.read("fashion-mnist", FRAME)
+    idx(folder / "train-images-idx3-ubyte.gz", RAMP[..., 0])
+    idx(folder / "train-labels-idx1-ubyte.gz", np.array([9, 0, 1, 5, 9], np.uint8))
+    data = sources.read("fashion-mnist", FRAME)
+    assert (data.source, data.class_counts()["Ankle boot"], data.class_counts()["Coat"]) == ("fashion-mnist", 2, 0)
+
+
+# TFRecord
+
+
+def record(**features: bytes | int) -> bytes:
+    import tensorflow as tf
+
+    def feature(value: bytes | int) -> Any:
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    named = {name.replace("__", "/"): feature(value) for name, value in features.items()}
+    return tf.train.Example(features=tf.train.Features(feature=named)).SerializeToString()
+
+
+def write_records(path: Path, records: list[bytes], compression: str = "") -> None:
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for content in records:
+            writer.write(content)
+
+
+def png(value: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((8, 8), value, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_records_are_read_from_a_file_a_folder_or_a_pattern(tmp_path: Path) -> None:
+    named = [
+        record(image__encoded=png(i), image__class__label=5 - i, image__class__text=b"abc"[i:][:1]) for i in range(3)
+    ]
+    write_records(tmp_path / "train.tfrecord-00000-of-00002", named[:2])
+    write_records(tmp_path / "train.tfrecord-00001-of-00002", named[2:], "GZIP")
+    for source in (tmp_path, tmp_path / "train*", f"tfrecord:{tmp_path}/*"):
+        data = sources.read(str(source), FRAME)
+        assert data.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+        assert [data.class_names[label] for label in data.labels] == ["a", "b", "c"]
+        assert "class 3 has label 0" in data.notes[0]
+
+
+def test_records_without_an_image_or_a_label_change_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "data.tfrecord"
+    write_records(
+        path,
+        [
+            record(image=png(1), label=4),
+            record(label=7),
+            b"junk",
+            record(image=png(2), label=4),
+            record(image=png(3), label=6),
+        ],
+    )
+    data = sources.read(str(path), FRAME)
+    assert [(s.file, s.reason) for s in data.skipped] == [
+        ("data.tfrecord record 1", "no encoded image; it has label"),
+        ("data.tfrecord record 2", "not a tf.train.Example"),
+    ]
+    assert [data.class_names[label] for label in data.labels] == ["4", "4", "6"]
+    write_records(path, [record(image=png(1), label=4), record(image=png(2))])
+    data = sources.read(str(path), FRAME)
+    assert (data.labels, data.notes) == (None, ("1 records have no label, so there are no classes",))
+    write_records(
+        path,
+        [
+            record(image=png(1), label=4, image__class__text=b"cat"),
+            record(image=png(2), label=4, image__class__text=b"dog"),
+        ],
+    )
+    with pytest.raises(TrainError, match="label 4 is named cat and dog"):
+        sources.read(str(path), FRAME)
+
+
+def test_a_damaged_record_is_named_by_file_and_number(tmp_path: Path) -> None:
+    path = tmp_path / "data.tfrecord"
+    write_records(path, [record(image=png(i)) for i in range(4)])
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 + 40] ^= 255
+    for content, number in ((bytes(damaged), 2), (whole[:-3], 3)):
+        path.write_bytes(content)
+        with pytest.raises(TrainError, match=f"data.tfrecord: record {number} is damaged or cut short"):
+            sources.read(str(path), FRAME)

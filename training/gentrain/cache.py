@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 

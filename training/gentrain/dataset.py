@@ -59,12 +59,12 @@ class Frame:
     def background_rgb(self) -> tuple[int, int, int]:
         """The background as (red, green, blue) from 0 to 255."""
         try:
-            colour = ImageColor.getrgb(self.background)
+            red, green, blue, *alpha = ImageColor.getrgb(self.background)
+            if alpha:
+                raise ValueError("transparent itself")
         except ValueError:
-            colour = ()
-        if len(colour) != 3:
-            raise UsageError(f"background must be the name of a colour or #rrggbb, got {self.background!r}")
-        return colour[0], colour[1], colour[2]
+            raise UsageError(f"background must be the name of a colour or #rrggbb, got {self.background!r}") from None
+        return red, green, blue
 
     def side(self, sizes: set[tuple[int, int]]) -> int:
         """The side in pixels for images of these (width, height)s; a multiple of 4, so that networks can halve it."""

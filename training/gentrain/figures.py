@@ -7,6 +7,7 @@ Ito's, told apart by the colour-blind too; matplotlib's objects are used directl
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def curves(
             axes.axhline(floors[name], color=color, linewidth=1.2, linestyle=(0, (4, 3)))
         names[name] = (y[-1], color)
     if floors and len(lines) == 1:
-        names |= {"floor": (floors[name], color) for name in floors}
+        names["floor"] = (next(iter(floors.values())), theme.ink)
     if may_be_log and _is_wide([v for _, y in lines.values() for v in y] + list((floors or {}).values())):
         _log_axis(axes.yaxis, axes.set_yscale)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -157,14 +158,20 @@ def _name_at_the_end(axes: Any, names: Mapping[str, tuple[float, str]]) -> None:
     }
     # From the bottom up, each at least a line's height above the one below; then back down from the top.
     order = sorted(at, key=lambda name: at[name])
-    for below, above in zip(order, order[1:], strict=False):
+    for below, above in itertools.pairwise(order):
         at[above] = max(at[above], at[below] + LABEL_HEIGHT)
     ceiling = 1.0
     for name in reversed(order):
         at[name], ceiling = min(at[name], ceiling), min(at[name], ceiling) - LABEL_HEIGHT
     for name, (_, color) in names.items():
         axes.annotate(
-            name, (1.02, at[name]), xycoords="axes fraction", color=color, va="center", fontsize=9, annotation_clip=False
+            name,
+            (1.02, at[name]),
+            xycoords="axes fraction",
+            color=color,
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
         )
 
 

@@ -65,7 +65,8 @@ class GAN(keras.Model):
 
     @property
     def _penalised(self) -> bool:
-        return bool(self.settings.gamma or self.settings.gamma_final)
+        s = self.settings
+        return bool(s.gamma or s.gamma_final) and s.loss != "wgan-gp"
 
     @property
     def metrics(self) -> list[Any]:
@@ -114,7 +115,7 @@ class GAN(keras.Model):
     def _discriminator_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
         real, fake = self._pixels(real, draws), self._make(latents, labels)
         with tf.GradientTape() as tape:
-            objective = self._objective(real, fake, labels, draws)
+            objective, _, _ = self._objective(real, fake, labels, draws)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
 
     def _generator_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
@@ -128,26 +129,25 @@ class GAN(keras.Model):
         self.means["g_loss"].update_state(loss)
 
     def _shared_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
+        """Both networks learn from one pass through each, as in TensorFlow's tutorial."""
         real = self._pixels(real, draws)
-        with tf.GradientTape() as g_tape:
+        with tf.GradientTape(persistent=True) as tape:
             fake = self._make(latents, labels)
-            fake_logits = self._judge(fake, labels, draws)
-            loss = tf.reduce_mean(self.loss_of.generator(self._judge(real, labels, draws), fake_logits))
-        with tf.GradientTape() as tape:
-            objective = self._objective(real, fake, labels, draws)
-        self._apply(self.g_optimizer, self.generator, g_tape, loss)
+            objective, real_logits, fake_logits = self._objective(real, fake, labels, draws)
+            loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
+        self._apply(self.g_optimizer, self.generator, tape, loss)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
         self.means["g_loss"].update_state(loss)
 
-    def _objective(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
-        """What the discriminator minimises: its loss, and the penalties on the slope of its logits."""
-        s = self.settings
+    def _objective(
+        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What the discriminator minimises, its loss and the penalties on its slope; and its logits."""
+        s, means = self.settings, self.means
         with tf.GradientTape(watch_accessed_variables=False) as at_images:
             at_images.watch([real, fake])
-            logits = self._judge(tf.concat([real, fake], axis=0), tf.concat([labels, labels], axis=0), draws)
-        real_logits, fake_logits = tf.split(logits, 2)
+            real_logits, fake_logits = self._judge_both(real, fake, labels, draws)
         loss = tf.reduce_mean(self.loss_of.discriminator(real_logits, fake_logits))
-        means = self.means
         means["d_loss"].update_state(loss)
         means["real_logit"].update_state(real_logits)
         means["fake_logit"].update_state(fake_logits)
@@ -155,14 +155,23 @@ class GAN(keras.Model):
         if s.loss == "wgan-gp":
             slope = tf.reduce_mean(wgan_gp.slope_penalty(self._slope_between(real, fake, labels, draws)))
             means["slope"].update_state(slope)
-            return loss + wgan_gp.PENALTY_WEIGHT * slope
-        if not self._penalised:
-            return loss
-        at_real, at_fake = at_images.gradient(logits, [real, fake])
-        r1, r2 = tf.reduce_mean(gradient_penalty(at_real)), tf.reduce_mean(gradient_penalty(at_fake))
-        means["r1"].update_state(r1)
-        means["r2"].update_state(r2)
-        return loss + _cosine(s.gamma, s.gamma_final, self.progress()) / 2 * (r1 + r2)
+            loss += wgan_gp.PENALTY_WEIGHT * slope
+        elif self._penalised:
+            at_real, at_fake = at_images.gradient([real_logits, fake_logits], [real, fake])
+            r1, r2 = tf.reduce_mean(gradient_penalty(at_real)), tf.reduce_mean(gradient_penalty(at_fake))
+            means["r1"].update_state(r1)
+            means["r2"].update_state(r2)
+            loss += _cosine(s.gamma, s.gamma_final, self.progress()) / 2 * (r1 + r2)
+        return loss, real_logits, fake_logits
+
+    def _judge_both(
+        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Logits of both. Second derivatives are a tenth faster in one batch, first ones need the fakes' alone."""
+        if self._penalised:
+            both = self._judge(tf.concat([real, fake], axis=0), tf.concat([labels, labels], axis=0), draws)
+            return tuple(tf.split(both, 2))
+        return self._judge(real, labels, draws), self._judge(fake, labels, draws)
 
     def _slope_between(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
         part = draws.uniform(1)[:, :, None, None]
@@ -193,7 +202,8 @@ class GAN(keras.Model):
     def _apply(self, optimizer: Any, network: Any, tape: tf.GradientTape, loss: tf.Tensor) -> None:
         """One step. Optimisers add up the gradients of all devices, so each brings its part of the mean."""
         variables = network.trainable_variables
-        gradients = [gradient / self.replicas for gradient in tape.gradient(loss, variables)]
+        # Embeddings have sparse gradients, which Adam would treat in another way.
+        gradients = [tf.convert_to_tensor(g) / self.replicas for g in tape.gradient(loss, variables)]
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
     def _average(self, rows: int) -> None:

@@ -33,7 +33,8 @@ img.pixels { image-rendering: pixelated; }
 .narrow { max-width: 30rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .25rem 1.2rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: middle; }
+th, td { text-align: left; padding: .25rem 1.2rem .25rem 0; border-bottom: 1px solid var(--line);
+         vertical-align: middle; }
 td.number, th.number { text-align: right; }
 table.pictures { width: 100%; }
 table.pictures td { width: 46%; padding: .2rem .6rem .2rem 0; }
@@ -62,6 +63,11 @@ PAGE = """<!DOCTYPE html>
 def page(title: str, body: Iterable[str]) -> bytes:
     """A whole page in UTF-8; what UTF-8 cannot hold (parts of names that are no text) becomes a question mark."""
     return PAGE.format(title=escape(title), style=STYLE, body="\n".join(body)).encode("utf-8", "replace")
+
+
+def heading(text: str) -> str:
+    """The heading of the whole page."""
+    return f"<h1>{escape(text)}</h1>"
 
 
 def section(title: str, *body: str) -> str:
@@ -115,6 +121,11 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
     ]
     body = (f"<tr>{top}</tr>\n" if top else "") + "\n".join(lines)
     return f'<div class="wide"><table>\n{body}\n</table></div>' if rows else ""
+
+
+def fold(title: str, body: str) -> str:
+    """What is shown on a click; nothing where nothing is in it."""
+    return f"<details><summary>{escape(title)}</summary>\n{body}\n</details>" if body else ""
 
 
 def pictures(rows: Sequence[tuple[str, str, str]], head: tuple[str, str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What a run has written about itself, read back for people: any run, also one under way, cut short or of another version.
+"""What a run has written about itself, read back for people, and whatever state it is in.
 
 Nothing is needed but config.json; what is missing or damaged beside it counts as not there.
 """
@@ -27,7 +27,7 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """The contents of config.json, dataset.json and metrics.json ({} where there is none) and the lines of log.jsonl."""
+    """config.json, dataset.json and metrics.json, {} for one that is not there, and the lines of log.jsonl."""
 
     run: Path
     config: dict[str, Any]
@@ -63,8 +63,8 @@ class Record:
         for name, entry in _dict(self.metrics.get("metrics")).items():
             value = entry.get("value") if isinstance(entry, dict) else entry
             floor = entry.get("floor") if isinstance(entry, dict) else None
-            if _is_number(value):
-                found[name] = Score(float(value), float(floor) if _is_number(floor) else None)
+            if value is not None and _is_number(value):
+                found[name] = Score(float(value), float(floor) if floor is not None and _is_number(floor) else None)
         return found
 
 

@@ -13,52 +13,30 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gentrain import page, record, timelapse
-from gentrain.dataset import Dataset
+from gentrain import curves, page, record, sources, timelapse
+from gentrain.dataset import Dataset, Frame
 from gentrain.errors import TrainError
 from gentrain.files import replacing
+from gentrain.plan import plan
+from gentrain.presets import PRESETS
 from gentrain.progress import duration
 from gentrain.record import Record
 from gentrain.sheets import sheet, to_pixels
 
+Read = Callable[[str, Frame], Dataset]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 COLUMNS = 8  # images in a row of a sheet
-MOST_CLASSES = 20  # rows of samples by class, and classes counted
-MOST_CHARTS = 24
+MOST_CLASSES = 20  # rows of samples by class
+MOST_ROWS = 200  # of the long tables
 
-NAMES = {
-    "d_loss": "critic",
-    "g_loss": "generator",
-    "r1": "R1 (real)",
-    "r2": "R2 (generated)",
-    "real_logit": "real",
-    "fake_logit": "generated",
-    "learning_rate": "learning rate",
-    "images_per_second": "images/s",
-    "frechet": "Fréchet distance",
-    "kernel": "kernel distance",
-}
-X_LABEL = "kimg (thousand images shown)"
-LINEAR = ("What the critic says", "Speed")
 LOWER_IS_BETTER = ("frechet", "kernel")
-SHARES = ("precision", "recall", "density", "coverage")
-
-# What is drawn together: title, label of the y axis, which keys of log.jsonl. Any other key has a chart of its own.
-CHARTS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
-    ("Fréchet distance", "distance", lambda key: key == "frechet"),
-    ("Kernel distance", "distance", lambda key: key == "kernel"),
-    ("Precision, recall, density, coverage", "share", lambda key: key in SHARES),
-    ("Losses", "loss, mean of a tick", lambda key: key.endswith("_loss")),
-    ("What the critic says", "logit, mean of a tick", lambda key: key.endswith("_logit")),
-    ("Gradient penalties", "squared gradient", lambda key: key in ("r1", "r2", "penalty", "gradient_penalty")),
-    ("Learning rate", "learning rate", lambda key: key.endswith("learning_rate")),
-    ("Speed", "images/s", lambda key: key == "images_per_second"),
-)
 
 
-def write(run: Path, out: Path, film: Path) -> None:
+def write(run: Path, out: Path, film: Path, read: Read = sources.read) -> None:
     """Write the page to `out`, and the time-lapse of the samples to `film` (.webp or .gif).
+
+    `read` gives the images of a source, as `gentrain.sources.read`.
 
     Raises:
         TrainError: `run` is no run, or a file cannot be written.
@@ -66,21 +44,21 @@ def write(run: Path, out: Path, film: Path) -> None:
     """
     found = record.read(run)
     frames = timelapse.write(run, film)
-    html = page.page(f"{_name(run)} – gentrain report", _body(found, film if frames else None))
+    html = page.page(f"{_name(run)} – gentrain report", _body(found, film if frames else None, read))
     with replacing(out) as temporary:
         temporary.write_bytes(html)
 
 
-def _body(found: Record, film: Path | None) -> Iterable[str]:
-    dataset, reason = _dataset(found)
-    yield f"<h1>{page.escape(_name(found.run))}</h1>"
+def _body(found: Record, film: Path | None, read: Read) -> Iterable[str]:
+    dataset, reason = _dataset(found, read)
+    yield page.heading(_name(found.run))
     yield page.paragraph(_summary(found), "lead")
     yield page.section("Samples", *_samples(found, dataset, reason))
     yield page.section("Classes", *_classes(found, dataset))
     yield page.section("Over the training", _film(found, film))
     yield page.section("Scores", *_scores(found))
     yield page.section("Nearest training images", _nearest(found))
-    yield page.section("Curves", page.grid(_charts(found)) or page.paragraph("No line is in log.jsonl yet."))
+    yield page.section("Curves", page.grid(curves.charts(found)) or page.paragraph("No line is in log.jsonl yet."))
     yield page.section("What was trained", *_facts(found))
 
 
@@ -93,13 +71,15 @@ def _summary(found: Record) -> str:
         length += f" in {duration(done.seconds)} of {settings['minutes']:g} minutes"
     elif isinstance(target, (int, float)):
         over = done.images_seen >= target * 1000
-        length += f" in {duration(done.seconds)}" + ("" if over else f"; under way or stopped: {target:g} were asked for")
+        length += f" in {duration(done.seconds)}" + (
+            "" if over else f"; under way or stopped: {target:g} were asked for"
+        )
     speed = f", {done.images_seen / done.seconds:.0f} images/s on average" if done.seconds else ""
     return f"{_images(found)}. Trained for {length}{speed}."
 
 
 def _images(found: Record) -> str:
-    shape = found.dataset.get("image_shape") or found.config.get("image_shape") or ()
+    shape = list(found.dataset.get("image_shape") or found.config.get("image_shape") or ())
     size = f", {shape[1]}×{shape[0]}, {'grey' if shape[2] == 1 else 'colour'}" if len(shape) == 3 else ""
     classes = found.dataset.get("class_names") or ()
     count = found.dataset.get("count", found.config.get("image_count", "?"))
@@ -108,18 +88,15 @@ def _images(found: Record) -> str:
     )
 
 
-def _dataset(found: Record) -> tuple[Dataset | None, str]:
+def _dataset(found: Record, read: Read) -> tuple[Dataset | None, str]:
     """The images of the run, or None and why they cannot be shown."""
-    from gentrain import run as training
-    from gentrain import sources
-
     try:
-        plan = training.plan(found.run)
-        dataset = sources.read(plan.data, plan.frame)
+        wanted = plan(found.run)
+        dataset = read(wanted.data, wanted.frame)
     except TrainError as error:
         return None, f"Without real images beside them: {error}."
     if found.dataset.get("fingerprint") not in (None, dataset.fingerprint):
-        return None, f"Without real images beside them: those at {plan.data} are no longer what it was trained on."
+        return None, f"Without real images beside them: those at {wanted.data} are no longer what it was trained on."
     return dataset, ""
 
 
@@ -173,11 +150,9 @@ def _samples_by_class(generator: Path, classes: int) -> list[Pixels]:
 
     model = keras.models.load_model(generator, compile=False)
     size = next(tensor.shape[1] for tensor in model.inputs if tensor.name == "latents")
-    latents = latents_of_seeds(range(COLUMNS), size)
-    return [
-        to_pixels(np.asarray(model({"latents": latents, "labels": np.full(COLUMNS, label, np.int32)}, training=False)))
-        for label in range(classes)
-    ]
+    latents = np.asarray(latents_of_seeds(range(COLUMNS), size))
+    labels = [np.full(COLUMNS, label, np.int32) for label in range(classes)]
+    return [to_pixels(np.asarray(model({"latents": latents, "labels": row}, training=False))) for row in labels]
 
 
 def _film(found: Record, film: Path | None) -> str:
@@ -191,7 +166,9 @@ def _film(found: Record, film: Path | None) -> str:
     kind = "image/gif" if film.suffix.lower() == ".gif" else "image/webp"
     alt = f"Time-lapse: the same latents at {frames} times of the training"
     moving = page.moving(film.read_bytes(), kind, still.getvalue(), alt)
-    return f'<div class="narrow">{page.figure(moving, caption=f"The same latents throughout; also in {film.name}")}</div>'
+    return (
+        f'<div class="narrow">{page.figure(moving, caption=f"The same latents throughout; also in {film.name}")}</div>'
+    )
 
 
 def _scores(found: Record) -> Iterable[str]:
@@ -201,7 +178,7 @@ def _scores(found: Record) -> Iterable[str]:
         return
     rows = [
         (
-            NAMES.get(name, name.replace("_", " ")) + (" (lower is better)" if name in LOWER_IS_BETTER else ""),
+            curves.NAMES.get(name, name.replace("_", " ")) + (" (lower is better)" if name in LOWER_IS_BETTER else ""),
             f"{score.value:.4g}",
             "" if score.floor is None else f"{score.floor:.4g}",
         )
@@ -227,39 +204,7 @@ def _nearest(found: Record) -> str:
     return page.figure(page.image(data, "image/png", alt), caption="Is it memorising? " + alt + ".")
 
 
-def _charts(found: Record) -> list[str]:
-    keys = list(dict.fromkeys(key for line in found.log for key in line if key not in ("kimg", "seconds")))
-    charts = []
-    for title, label, belongs in CHARTS:
-        together = [key for key in keys if belongs(key)]
-        keys = [key for key in keys if key not in together]
-        if together:
-            charts.append(_chart(found, title, label, together))
-    return charts + [_chart(found, NAMES.get(key, key), key, [key]) for key in keys[: MOST_CHARTS - len(charts)]]
-
-
-def _chart(found: Record, title: str, label: str, keys: list[str]) -> str:
-    from gentrain import figures
-
-    lines = {_plain(NAMES.get(key, key)): found.curve(key) for key in keys}
-    floors = {_plain(NAMES.get(k, k)): s.floor for k, s in found.scores().items() if k in keys and s.floor is not None}
-    light, dark = (
-        figures.curves(lines, X_LABEL, _plain(label), theme, floors, may_be_log=title not in LINEAR)
-        for theme in (figures.LIGHT, figures.DARK)
-    )
-    last = ", ".join(f"{name} {y[-1]:.3g}" for name, (_, y) in lines.items())
-    caption = "Dashed: the floor, what real images reach." if floors else ""
-    return page.figure(page.themed(light, dark, f"{title} over kimg; at the end {last}"), title, caption)
-
-
-def _plain(text: str) -> str:
-    """Without what matplotlib would take for mathematics, and no longer than fits."""
-    return text.replace("$", "").replace("\\", "")[:40] or "?"
-
-
 def _facts(found: Record) -> Iterable[str]:
-    from gentrain.presets import PRESETS
-
     config, preset = found.config, found.config.get("preset")
     standard = vars(PRESETS[preset]()) if preset in PRESETS else {}
     changed = {name: value for name, value in found.settings.items() if standard.get(name, value) != value}
@@ -270,14 +215,11 @@ def _facts(found: Record) -> Iterable[str]:
     skipped = found.dataset.get("skipped") or ()
     rows += [("files skipped", str(len(skipped)))] if skipped else []
     yield page.table(rows)
-    yield _fold("Every setting", [(name, str(value)) for name, value in found.settings.items()])
+    yield page.fold("Every setting", page.table([(name, str(value)) for name, value in found.settings.items()]))
     counts = list(dict(found.dataset.get("class_counts") or {}).items())
-    yield _fold("Images a class", [(str(name), str(count)) for name, count in counts[: 10 * MOST_CLASSES]])
-    yield _fold("Files skipped", [(str(s.get("file")), str(s.get("reason"))) for s in skipped[: 5 * MOST_CLASSES]])
-
-
-def _fold(title: str, rows: list[tuple[str, str]]) -> str:
-    return f"<details><summary>{page.escape(title)}</summary>\n{page.table(rows)}\n</details>" if rows else ""
+    yield page.fold("Images a class", page.table([(str(name), str(count)) for name, count in counts[:MOST_ROWS]]))
+    shown = [(str(entry.get("file")), str(entry.get("reason"))) for entry in skipped[:MOST_ROWS]]
+    yield page.fold("Files skipped", page.table(shown))
 
 
 def _row(images: Pixels, alt: str) -> str:

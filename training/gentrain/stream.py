@@ -52,8 +52,9 @@ def _reader(images: Pixels) -> Any:
     From a file they are read, not mapped: what is mapped counts as this process' memory, and to wait for a disk
     inside NumPy is to hold up all Python threads.
     """
-    whole_file = isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap)  # a slice tells a wrong offset
-    if not (whole_file and images.flags.c_contiguous and hasattr(os, "preadv")):
+    if not isinstance(images, np.memmap) or not hasattr(os, "preadv"):
+        return images.__getitem__
+    if not (isinstance(images.base, mmap.mmap) and images.flags.c_contiguous):  # of a slice the offset is not known
         return images.__getitem__
     try:
         file = open(images.filename, "rb", buffering=0)  # noqa: SIM115, open for as long as the stream is drawn from

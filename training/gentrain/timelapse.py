@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from gentrain.errors import TrainError, UsageError
+from gentrain.errors import UsageError
 from gentrain.files import replacing
 
 LONGEST_SIDE = 544  # pixels of a frame's sheet, eight of 64 and their gaps; wider ones are reduced, longer ones cut

@@ -20,7 +20,7 @@ from gentrain.progress import ProgressLine, tell
 @click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="A setting of it; may be repeated.")
 @click.option("--generator", type=click.Path(path_type=Path), help="A conditional .keras file, instead of training.")
 @click.option("--synthetic", type=int, default=1000, show_default=True, help="Generated images a class.")
-@click.option("--steps", type=int, default=1500, show_default=True, help="Of the classifier, in every arm.")
+@click.option("--steps", type=int, default=1000, show_default=True, help="Of the classifier, in every arm.")
 @click.option("--flip", is_flag=True, help="Classical augmentation mirrors too; not for digits or letters.")
 def augment_study(
     data: str,
@@ -44,13 +44,15 @@ def augment_study(
     gentrain augment-study --data digits --out studies/digits
     gentrain augment-study --data photos/ --out studies/photos --n 50,all --seeds 5 --flip
     """
+    from gentrain.commands import reading
     from gentrain.settings import parse_change
     from gentrain.study.options import Options, parse_sizes
-    from gentrain.study.run import Study, check_generator
+    from gentrain.study.run import Study
 
     training: dict[str, Any] = {"--kimg": kimg, "--preset": preset, "--set": sets or None}
     training = {name: value for name, value in training.items() if value is not None}
-    check_generator(generator, list(training))
+    if generator is not None and training:
+        raise click.UsageError(f"{', '.join(training)}: nothing is trained with --generator")
     options = Options(
         data,
         parse_sizes(sizes),
@@ -62,6 +64,6 @@ def augment_study(
         **{name.strip("-"): value for name, value in training.items() if name != "--set"},
         changes=tuple(parse_change(text) for text in sets),
     )
-    study = Study(options, out, tell, ProgressLine)
+    study = Study(options, out, reading.read, tell, ProgressLine)
     study.go()
     click.echo(study.text(), nl=False)

@@ -23,7 +23,8 @@ def report(run: Path, out: Path | None, timelapse: Path | None) -> None:
     gentrain report runs/digits --out digits.html --timelapse digits.gif
     """
     from gentrain import report as pages
+    from gentrain.commands import reading
 
     out = out or run / "report.html"
-    pages.write(run, out, timelapse or run / "timelapse.webp")
+    pages.write(run, out, timelapse or run / "timelapse.webp", reading.read)
     click.echo(out)

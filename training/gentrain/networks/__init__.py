@@ -60,13 +60,13 @@ def build_discriminator(side: int, channels: int, classes: int, s: Settings, pol
 
 
 def _spectrally_normalised(model: Any, s: Settings) -> Any:
-    """The same network with its weights kept at a largest singular value of 1.
+    """The same network, its convolutions and dense layers kept at a largest singular value of 1.
 
     Source: "Spectral Normalization for Generative Adversarial Networks", arXiv 1802.05957.
     """
 
     def wrap(layer: Any) -> Any:
-        if isinstance(layer, layers.Conv2D | layers.Dense | layers.Embedding):
+        if isinstance(layer, layers.Conv2D | layers.Dense):
             return layers.SpectralNormalization(layer.__class__.from_config(layer.get_config()), name=layer.name)
         return layer.__class__.from_config(layer.get_config())
 

@@ -7,6 +7,7 @@ import os
 
 from gentrain.dataset import Source
 from gentrain.sources import folder, zipped
+from gentrain.sources.pictures import shown
 
 
 def open(path: str) -> Source:
@@ -18,4 +19,4 @@ def open(path: str) -> Source:
         TrainError: as a folder or an archive of images does.
     """
     kind = folder if os.path.isdir(path) else zipped
-    return dataclasses.replace(kind.open(path, with_classes=False), name=f"celeba:{folder.shown(path)}")
+    return dataclasses.replace(kind.open(path, with_classes=False), name=f"celeba:{shown(path)}")

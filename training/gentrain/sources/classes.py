@@ -17,7 +17,7 @@ class FolderClasses(NamedTuple):
     """Class names, the label of each sub-folder by its name on the disk, and notes for the user."""
 
     names: tuple[str, ...]
-    index: dict[str, int]
+    label_of: dict[str, int]
     notes: tuple[str, ...]
 
 

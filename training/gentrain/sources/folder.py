@@ -52,11 +52,11 @@ def fits(path: str) -> bool:
 
 def _decode(listing: Listing, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
     classes = classes_of_folders(listing.files, shown(listing.root)) if with_classes else None
-    index = classes.index if classes else {}
+    label_of = classes.label_of if classes else {}
 
     def items() -> Iterator[Item]:
         for file in listing.files:
-            yield Item(shown(file), os.path.join(listing.root, file), index.get(file.partition("/")[0], 0))
+            yield Item(shown(file), os.path.join(listing.root, file), label_of.get(file.partition("/")[0], 0))
 
     decoded = encoded.decode(shown(listing.root), items, len(listing.files), regular, frame, append, show)
     if classes is None:

@@ -67,7 +67,9 @@ def _decode_archive(archive: zipfile.ZipFile, name: str, frame: Frame, append: A
     images = _Array(archive, key, name)
     count, height, width, channels = _image_shape(images, name)
     label_key = next((key for key in LABELS if key in present), None)
-    labels, names, notes = None, (), [f"images from {key}, labels from {label_key or 'nowhere'}"]
+    labels: Labels | None = None
+    names: tuple[str, ...] = ()
+    notes = [f"images from {key}, labels from {label_key or 'nowhere'}"]
     if label_key:
         labels, names, more = _labels(_Array(archive, label_key, name), _class_names(archive, present, name), count)
         notes += more

@@ -114,20 +114,21 @@ def _item(record: bytes, where: str, classes: _Classes) -> Item:
         features = tf.train.Example.FromString(record).features.feature
     except Exception:  # of protobuf, of one kind or another
         return Item(where, Unfit("not a tf.train.Example"))
-    found = {key: _value(features[key]) for key in features}
-    content = next((found[key] for key in IMAGE_KEYS if isinstance(found.get(key), bytes)), None)
-    label = next((found[key] for key in LABEL_KEYS if found.get(key) is not None), None)
-    text = next((found[key] for key in TEXT_KEYS if isinstance(found.get(key), bytes)), None)
+    number = classes.number(_first(features, LABEL_KEYS), _first(features, TEXT_KEYS, bytes))
+    content = _first(features, IMAGE_KEYS, bytes)
     if content is None:
-        content = Unfit(f"no encoded image; it has {shown(', '.join(sorted(found)) or 'nothing')}")
-    return Item(where, content, classes.number(label, text))
+        return Item(where, Unfit(f"no encoded image; it has {shown(', '.join(sorted(features)) or 'nothing')}"), number)
+    return Item(where, content, number)
 
 
-def _value(feature: Any) -> bytes | int | None:
-    """The one integer or byte string of a feature; None if it is anything else."""
-    kind = feature.WhichOneof("kind")
-    values = getattr(feature, kind).value if kind in ("bytes_list", "int64_list") else ()
-    return values[0] if len(values) == 1 else None
+def _first(features: Any, keys: tuple[str, ...], kind: type = object) -> Any:
+    """The one integer or byte string under the first of these keys that has one, of this kind; else None."""
+    for key in keys:
+        if key in features:
+            values = [*features[key].bytes_list.value, *features[key].int64_list.value]
+            if len(values) == 1 and isinstance(values[0], kind):
+                return values[0]
+    return None
 
 
 def _load(content: bytes | Unfit) -> io.BytesIO:

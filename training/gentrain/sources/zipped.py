@@ -50,11 +50,11 @@ def _decode(path: str, with_classes: bool, frame: Frame, append: Append, show: S
         if not entries:
             raise TrainError(f"{shown(path)}: no images found in the archive")
         classes = classes_of_folders((name for name, _ in entries), shown(path)) if with_classes else None
-        index = classes.index if classes else {}
+        label_of = classes.label_of if classes else {}
 
         def items() -> Iterator[Item]:
             for name, entry in entries:
-                yield Item(shown(name), entry, index.get(name.partition("/")[0], 0))
+                yield Item(shown(name), entry, label_of.get(name.partition("/")[0], 0))
 
         load = partial(_load, archive)
         decoded = encoded.decode(shown(path), items, len(entries), load, frame, append, show)

@@ -18,7 +18,7 @@ DEGREES, SHIFT, ZOOM = 10.0, 0.1, 0.1  # classical augmentation: up to so much e
 
 
 def build(shape: tuple[int, int, int], classes: int, seed: int) -> Any:
-    """`images` uint8 (N, *shape) → logits (N, classes): convolutions and pooling down to 4–7 pixels, one dense layer."""
+    """`images` uint8 (N, *shape) → logits (N, classes): convolutions and pooling to 4–7 pixels, one dense layer."""
     keys = iter(range(seed * 100, seed * 100 + 100))
     x = images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, -1)(x)
@@ -64,7 +64,7 @@ def train(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(stream, epochs=1, verbose=0)
+    model.fit(stream, epochs=1, verbose=0, shuffle=False)
     return model
 
 

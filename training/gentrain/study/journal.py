@@ -26,9 +26,7 @@ class Journal:
 
     def add(self, size: Size, seed: int, arm: str, accuracy: float, seconds: float) -> None:
         """Keep one result."""
-        self.results.append(
-            {"n": size, "seed": seed, "arm": arm, "accuracy": accuracy, "seconds": round(seconds, 2)}
-        )
+        self.results.append({"n": size, "seed": seed, "arm": arm, "accuracy": accuracy, "seconds": round(seconds, 2)})
         self.write()
 
     def add_generator(self, size: Size, seed: int, seconds: float) -> None:
@@ -55,7 +53,9 @@ def begin(out: Path, head: dict[str, Any]) -> Journal:
     try:
         if not path.exists():
             if out.exists() and any(not entry.name.startswith(".tmp-") for entry in out.iterdir()):
-                raise TrainError(f"{out}: holds other things and no study.json; take an empty or a new folder for --out")
+                raise TrainError(
+                    f"{out}: holds other things and no study.json; take an empty or a new folder for --out"
+                )
             journal = Journal(path, head, [], [])
             journal.write()
             return journal
@@ -72,9 +72,7 @@ def begin(out: Path, head: dict[str, Any]) -> Journal:
 def _refuse_changes(out: Path, found: dict[str, Any], head: dict[str, Any]) -> None:
     then, now = found.get("options", {}), json.loads(json.dumps(head["options"]))
     differing = [
-        f"{name} {then.get(name)} (now {now.get(name)})"
-        for name in {**then, **now}
-        if then.get(name) != now.get(name)
+        f"{name} {then.get(name)} (now {now.get(name)})" for name in {**then, **now} if then.get(name) != now.get(name)
     ]
     if differing:
         raise TrainError(f"{out} began with {', '.join(differing)}; take another --out")

@@ -44,7 +44,7 @@ class Options:
     changes: tuple[tuple[str, Any], ...] = ()  # of its settings
     kimg: float = 100.0  # its length
     synthetic: int = 1000  # generated images a class
-    steps: int = 1500  # of the classifier, the same in every arm
+    steps: int = 1000  # of the classifier, the same in every arm
     batch: int = 64  # of the classifier; half of it is synthetic where there are both
     flip: bool = False  # whether classical augmentation mirrors left to right: not for digits or letters
 

@@ -1,4 +1,4 @@
-"""The loop of a study: for every seed and size a draw of real images, a generator on them, a classifier for every arm."""
+"""The loop of a study: for every seed and size a draw of real images, a generator on them, a classifier an arm."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from gentrain import quiet, sources
-from gentrain.dataset import Dataset
-from gentrain.errors import TrainError, UsageError
+from gentrain import quiet
+from gentrain.dataset import Dataset, Frame
+from gentrain.errors import UsageError
 from gentrain.figures import mean
 from gentrain.progress import duration
 from gentrain.study import results, split, synthetic
-from gentrain.study.journal import Journal, begin
+from gentrain.study.journal import begin
 from gentrain.study.options import ARMS, Arm, Options, Size
 
+Read = Callable[[str, Frame], Dataset]
 Tell = Callable[[str], None]
+Show = Callable[[Any], Any]
 
 
 class Study:
     """One study in a folder; `go` does what is not done yet, `text` is its table as it stands."""
 
-    def __init__(self, options: Options, out: Path, tell: Tell, show: Callable[[Any], Any]) -> None:
+    def __init__(self, options: Options, out: Path, read: Read, tell: Tell, show: Show) -> None:
         """Read the images and the journal; no TensorFlow yet.
 
         Args:
             options: what to study.
             out: its folder.
+            read: gives the images of a source, as `gentrain.sources.read`.
             tell: takes a line for the user.
             show: takes a generator's plan and gives a context with `show`, as `gentrain.progress.ProgressLine`.
 
@@ -39,7 +42,7 @@ class Study:
         """
         self.options, self.out, self.tell, self.show = options, out, tell, show
         first = synthetic.plan(options, out / "generators" / "none", options.data, seed=0)
-        self.dataset = sources.read(options.data, first.frame)
+        self.dataset = read(options.data, first.frame)
         self.split = split.hold_out(self.dataset)
         self.sizes, notes = split.possible(options.sizes, self.split)
         for note in notes:
@@ -69,7 +72,7 @@ class Study:
     def publish(self) -> None:
         """Write study.md and study.png of what there is."""
         found = results.collect(self.journal, self.sizes, self.options.seeds)
-        title = f"{Path(self.options.data).name}: a classifier's accuracy, {self.options.seeds} seeds"
+        title = f"{Path(self.options.data).name}: a classifier's accuracy, {self._seeds()}"
         results.write(self.out, self.text(), found, self.counts, title)
 
     def _cells(self) -> Iterator[tuple[int, Size, list[Arm]]]:
@@ -134,6 +137,9 @@ class Study:
         seconds = arms * mean(arm_seconds) + (trainings * mean(gan_seconds) if trainings else 0.0)
         return f" · about {duration(seconds)} left"
 
+    def _seeds(self) -> str:
+        return "one seed" if self.options.seeds == 1 else f"{self.options.seeds} seeds"
+
     def _head(self) -> dict[str, Any]:
         fixed = self.options.fixed()
         if self.options.generator is not None:
@@ -155,22 +161,13 @@ class Study:
             )
         else:
             origin = (
-                f"All synthetic images are from one generator, {Path(o.generator).name}, which has seen whatever it was "
-                "trained on: these rows do not show what few images alone can give."
+                f"All synthetic images are from one generator, {Path(o.generator).name}, which has seen whatever it "
+                "was trained on: these rows do not show what few images alone can give."
             )
         return (
             f"{Path(o.data).name}: accuracy in percent on {len(self.split.test)} real images that nothing was trained "
-            f"on, mean ± standard deviation over {o.seeds} seeds (of the images drawn, the generator and the classifier). "
-            f"{o.steps} steps of {o.batch} for every arm; {o.synthetic} synthetic images a class, half of each batch "
-            f"beside real ones. Classical: shifts, rotations up to 10°, zoom{', flips' if o.flip else ''}. {origin}\n"
+            f"on, mean ± standard deviation over {self._seeds()} (of the images drawn, the generator and the "
+            f"classifier). {o.steps} steps of {o.batch} for every arm; {o.synthetic} synthetic images a class, half of "
+            f"each batch beside real ones. Classical: shifts, rotations up to 10°, zoom{', flips' if o.flip else ''}. "
+            f"{origin}\n"
         )
-
-
-def check_generator(generator: Path | None, trained_options: list[str]) -> None:
-    """Refuse options that shape a generator's training where none is trained.
-
-    Raises:
-        UsageError: some are given beside `--generator`.
-    """
-    if generator is not None and trained_options:
-        raise UsageError(f"{', '.join(trained_options)}: nothing is trained with --generator")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gentrain import plan as plans
 from gentrain import quiet, sources
 from gentrain import run as training
 from gentrain.dataset import Dataset
@@ -24,17 +25,17 @@ Labels = np.ndarray[Any, np.dtype[np.int32]]
 AT_ONCE = 500  # images a call of the generator
 
 
-def plan(options: Options, run: Path, data: Path | str, seed: int) -> training.Plan:
+def plan(options: Options, run: Path, data: Path | str, seed: int) -> plans.Plan:
     """The training of one generator, as `gentrain fit` would plan it.
 
     Raises:
         UsageError: the preset or a setting cannot be.
     """
     changes = {**dict(options.changes), "conditional": True, "seed": seed, "kimg": options.kimg}
-    return training.plan(run, str(data), options.preset, changes)
+    return plans.plan(run, str(data), options.preset, changes)
 
 
-def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[[training.Plan], Any]) -> Path:
+def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[[plans.Plan], Any]) -> Path:
     """Train a conditional generator on `real` and nothing else, or go on with it; gives its .keras file.
 
     The images lie in RUN.npz, so that the run is one that every command of gentrain takes.
@@ -43,6 +44,7 @@ def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[
         KeyboardInterrupt: Ctrl-C or SIGTERM; the training is kept, and goes on next time.
     """
     data = run.with_name(run.name + ".npz")
+    assert real.labels is not None
     if not data.exists():
         with replacing(data) as temporary, temporary.open("wb") as file:
             np.savez(file, images=real.images, labels=real.labels, class_names=np.array(real.class_names))
@@ -50,7 +52,7 @@ def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[
     if not wanted.finished:
         with show(wanted) as line:
             done = training.fit(wanted, sources.read(wanted.data, wanted.frame), line.show)
-        if not training.plan(run).finished:
+        if not plans.plan(run).finished:
             raise KeyboardInterrupt(f"at {done.images_seen} images")
     return run / "generator.keras"
 
@@ -66,7 +68,9 @@ def check(generator: Path) -> str:
     except OSError as error:
         raise TrainError(f"{generator}: cannot be read: {error.strerror}") from error
     if {"latents", "labels"} - set(input_names(generator)):
-        raise TrainError(f"{generator}: no conditional generator; expected a .keras file with inputs latents and labels")
+        raise TrainError(
+            f"{generator}: no conditional generator; expected a .keras file with inputs latents and labels"
+        )
     return digest
 
 

@@ -1,0 +1,212 @@
+"""The augmentation study: who sees which image, what is compared, and that it can be stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gentrain import sources
+from gentrain.dataset import Dataset, Frame
+from gentrain.study import classifier, results, split
+from gentrain.study.options import ALL, ARMS, parse_sizes
+from keras import layers
+from PIL import Image, ImageStat
+
+SIDE, EACH, NAMES = 12, 50, ("across", "down", "square")
+NET = ["--set", "generator_width=4", "--set", "discriminator_width=4", "--set", "latent_size=4"]
+
+
+def shapes(seed: int = 0) -> Dataset:
+    """Three easy classes in noise, so that every image differs from every other."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 60, (3 * EACH, SIDE, SIDE, 1), np.uint8)
+    labels = np.repeat(np.arange(3, dtype=np.int32), EACH)
+    for image, label in zip(images, labels, strict=True):
+        top, left = rng.integers(1, 6, 2)
+        height, width = ((2, 6), (6, 2), (5, 5))[label]
+        image[top : top + height, left : left + width] += 150
+    return Dataset("shapes", images, labels, NAMES)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shapes as a file."""
+    path, dataset = tmp_path_factory.mktemp("data") / "shapes.npz", shapes()
+    np.savez(path, images=dataset.images, labels=dataset.labels, class_names=np.array(NAMES))
+    return path
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conditional generator that was never trained: images of one grey each."""
+    latents, labels = keras.Input((4,), name="latents"), keras.Input((), dtype="int32", name="labels")
+    x = layers.Concatenate()([latents, layers.Flatten()(layers.Embedding(3, 2)(labels))])
+    x = layers.Dense(SIDE * SIDE, activation="tanh")(x)
+    path = tmp_path_factory.mktemp("generator") / "generator.keras"
+    keras.Model([latents, labels], layers.Reshape((SIDE, SIDE, 1), name="images")(x)).save(path)
+    return path
+
+
+def study(data: Path, out: Path, *options: object) -> list[str]:
+    small = ["--n", "5,all", "--seeds", "1", "--steps", "40", "--synthetic", "20"]
+    return ["augment-study", "--data", str(data), "--out", str(out), *small, *map(str, options)]
+
+
+def done(out: Path) -> list[dict]:
+    path = out / "study.json"
+    return json.loads(path.read_text())["results"] if path.exists() else []
+
+
+def test_held_out_images_are_the_same_for_every_seed_and_in_no_draw() -> None:
+    dataset = shapes()
+    parts = split.hold_out(dataset)
+    assert np.array_equal(parts.test, split.hold_out(dataset).test)
+    assert np.array_equal(np.bincount(dataset.labels[parts.test]), [EACH // 5] * 3)
+    for size in (5, 20, ALL):
+        for seed in (0, 1):
+            drawn = parts.draw(size, seed)
+            assert not set(drawn) & set(parts.test)
+            assert np.array_equal(np.bincount(dataset.labels[drawn]), [parts.images_a_class(size)] * 3)
+    assert set(parts.draw(5, 0)) < set(parts.draw(20, 0)) < set(parts.draw(ALL, 0))
+    assert set(parts.draw(5, 0)) != set(parts.draw(5, 1))
+    assert np.array_equal(parts.draw(ALL, 0), parts.draw(ALL, 1))
+
+
+def test_sizes_beyond_what_is_there_are_left_out_with_a_note() -> None:
+    parts = split.hold_out(shapes())
+    sizes, notes = split.possible((5, 41, 40, ALL), parts)
+    assert sizes == (5, ALL), "40 a class are all there are"
+    assert len(notes) == 1
+    assert "41" in notes[0]
+    assert parse_sizes(" 5, all,5") == (5, ALL)
+
+
+def test_classical_augmentation_moves_images_and_mirrors_only_when_asked() -> None:
+    images = np.zeros((200, SIDE, SIDE, 1), np.float32)
+    images[:, :, : SIDE // 2] = 255
+    for flip, mirrored in ((False, 0), (True, 100)):
+        moved = classifier.augment(tf.constant(images), tf.constant([0, 1], tf.int64), flip).numpy()
+        right = moved[:, :, SIDE // 2 :].mean(axis=(1, 2, 3)) > moved[:, :, : SIDE // 2].mean(axis=(1, 2, 3))
+        assert abs(right.sum() - mirrored) <= 30 * flip
+        assert len(np.unique(moved.reshape(200, -1), axis=0)) == 200
+        assert 0.35 < (moved > 127).mean() < 0.65
+    again = classifier.augment(tf.constant(images), tf.constant([0, 1], tf.int64), True).numpy()
+    assert np.array_equal(moved, again)
+
+
+def test_classifier_learns_and_is_the_same_for_the_same_seed() -> None:
+    dataset, other = shapes(), shapes(seed=1)
+    trained = [
+        classifier.train([(dataset.images, dataset.labels)] * 2, 3, 80, 32, seed=3, classical=True, flip=False)
+        for _ in range(2)
+    ]
+    for one, two in zip(*(model.get_weights() for model in trained), strict=True):
+        assert np.array_equal(one, two)
+    assert classifier.accuracy(trained[0], other.images, other.labels) > 0.8
+    wrong = (other.labels + 1) % 3
+    assert classifier.accuracy(trained[0], other.images, wrong) < 0.2
+
+
+def test_table_gives_mean_and_deviation_and_what_synthetic_images_add() -> None:
+    found = {"real": {5: [0.5, 0.7, 0.6]}, "real + synthetic": {5: [0.6, 0.9, 0.6], ALL: [0.875]}}
+    table = results.table(found, (5, ALL), {5: 5, ALL: 40}).splitlines()
+    assert [cell.strip() for cell in table[0].split("|")[1:-1]] == ["real images a class", "real", "real + synthetic"]
+    assert [cell.strip() for cell in table[2].split("|")[1:-1]] == ["5", "60.0 ± 10.0", "70.0 ± 17.3"]
+    assert [cell.strip() for cell in table[3].split("|")[1:-1]] == ["all (40)", "–", "87.5"]
+    assert "+10.0 ± 10.0" in results.gains(found, (5, ALL), {5: 5, ALL: 40})
+
+
+def test_study_trains_its_generator_on_the_drawn_images_alone(data: Path, tmp_path: Path, command) -> None:
+    out = tmp_path / "study"
+    ran = command("gentrain", *study(data, out, "--n", "5", "--kimg", "0.6", *NET))
+    assert ran.returncode == 0, ran.stderr
+    assert [(r["n"], r["seed"], r["arm"]) for r in done(out)] == [(5, 0, arm.name) for arm in ARMS]
+    assert all(0 <= r["accuracy"] <= 1 for r in done(out))
+    dataset = sources.read(str(data), Frame(32))
+    parts = split.hold_out(dataset)
+    seen = np.load(out / "generators" / "n5-seed0.npz")
+    assert np.array_equal(seen["images"], dataset.images[parts.draw(5, 0)])
+    assert np.array_equal(seen["labels"], dataset.labels[parts.draw(5, 0)])
+    trained = json.loads((out / "generators" / "n5-seed0" / "config.json").read_text())
+    assert trained["image_count"] == 15
+    assert trained["settings"]["conditional"]
+    assert ran.stdout == (out / "study.md").read_text()
+    assert "0.6 kimg" in ran.stdout
+    with Image.open(out / "study.png") as picture:
+        assert ImageStat.Stat(picture.convert("L")).stddev[0] > 5
+
+
+def test_killed_study_goes_on_where_it_was_to_the_same_results(
+    data: Path, generator: Path, tmp_path: Path, command
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command("gentrain", *study(data, whole, "--generator", generator)).returncode == 0
+    program = Path(sys.executable).with_name("gentrain")
+    arguments = study(data, killed, "--generator", generator)
+    with subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        for line in running.stderr:
+            if "real + synthetic" in line:
+                break
+        running.send_signal(signal.SIGKILL)
+    before = done(killed)
+    assert 3 <= len(before) < 2 * len(ARMS)
+    went_on = command("gentrain", *arguments)
+    assert went_on.returncode == 0, went_on.stderr
+    assert done(killed)[: len(before)] == before
+    strip = [{key: value for key, value in result.items() if key != "seconds"} for result in done(killed)]
+    assert strip == [{key: value for key, value in result.items() if key != "seconds"} for result in done(whole)]
+    assert "has seen whatever it was trained on" in went_on.stdout
+
+    again = command("gentrain", *arguments, env={"PATH": "", "PYTHONPATH": str(no_tensorflow(tmp_path))})
+    assert again.stdout == went_on.stdout, "a finished study should need no TensorFlow"
+
+    refused = command("gentrain", *study(data, killed, "--generator", generator, "--steps", "41", "--flip"))
+    assert refused.returncode == 1
+    assert "steps 40 (now 41), flip False (now True)" in refused.stderr
+    more = command("gentrain", *study(data, killed, "--generator", generator, "--n", "6"))
+    assert more.returncode == 0, "more sizes add to a study"
+    assert len(done(killed)) == 3 * len(ARMS)
+
+
+def no_tensorflow(folder: Path) -> Path:
+    """A place on Python's path where TensorFlow cannot be imported from."""
+    package = folder / "without" / "tensorflow"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('not here')\n")
+    return package.parent
+
+
+def test_what_a_study_cannot_be_made_of_is_refused_in_one_line(data: Path, tmp_path: Path, command) -> None:
+    unlabelled, single = tmp_path / "unlabelled.npz", tmp_path / "single.npz"
+    np.savez(unlabelled, images=shapes().images)
+    np.savez(single, images=shapes().images, labels=np.zeros(3 * EACH, np.int32), class_names=np.array(["one"]))
+    plain = tmp_path / "plain.keras"
+    keras.Sequential([keras.Input((4,), name="latents"), layers.Dense(3)]).save(plain)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    out = tmp_path / "out"
+    for arguments, code, words in (
+        (study(unlabelled, out), 1, "no classes"),
+        (study(single, out), 1, "at least two"),
+        (study(data, out, "--n", "1,20"), 2, "--n"),
+        (study(data, out, "--n", "few"), 2, "few"),
+        (study(data, out, "--n", "4000"), 2, "40 images"),
+        (study(data, out, "--seeds", "0"), 2, "--seeds"),
+        (study(data, out, "--set", "nothing=1"), 2, "nothing"),
+        (study(data, out, "--generator", plain), 1, "labels"),
+        (study(data, out, "--generator", tmp_path / "missing.keras"), 1, "missing.keras"),
+        (study(data, out, "--generator", plain, "--kimg", "3"), 2, "--kimg"),
+        (study(data, tmp_path / "full"), 1, "holds other things"),
+    ):
+        ran = command("gentrain", *arguments)
+        assert (ran.returncode, ran.stdout) == (code, ""), ran.stderr
+        assert words in ran.stderr.splitlines()[-1]
+        assert "Traceback" not in ran.stderr
+        assert not out.exists()

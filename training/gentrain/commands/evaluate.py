@@ -1,0 +1,116 @@
+"""`gentrain evaluate`: how good a generator is, each number beside what real images would score."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gentrain.files import write_json
+from gentrain.progress import duration, summary, tell
+
+if TYPE_CHECKING:
+    from gentrain.metrics.judge import Judge
+    from gentrain.metrics.nearest import Nearest
+    from gentrain.metrics.subject import Subject
+
+SECONDS_BETWEEN_LINES = 15.0
+SECONDS_WITHOUT_LINES = 2.0
+SEARCHED_WITH_INCEPTION = 5000
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--samples", type=click.IntRange(min=10), default=5000, show_default=True, help="Images to generate.")
+@click.option(
+    "--features",
+    type=click.Choice(["auto", "classifier", "random", "inception"]),
+    default="auto",
+    show_default=True,
+    help="Compare in the features of a classifier of the labels, of a fixed random net, or of InceptionV3.",
+)
+@click.option("--weights", type=click.Path(path_type=Path), help="The weights file of InceptionV3; never downloaded.")
+@click.option("--data", metavar="SOURCE", help="Where the run's images are now; needed for a .keras file.")
+@click.option("--snapshot", type=click.Choice(["best", "last"]), help="Of the run.  [default: best if it was kept]")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the numbers go.  [default: RUN/metrics.json]")
+def evaluate(
+    run: Path,
+    samples: int,
+    features: str,
+    weights: Path | None,
+    data: str | None,
+    snapshot: str | None,
+    out: Path | None,
+) -> None:
+    """Measure the generator of RUN, a run directory or a .keras file, against the images it was trained on.
+
+    Writes RUN/metrics.json and RUN/nearest.png, generated images above the training images nearest to them.
+
+    \b
+    gentrain evaluate runs/digits
+    gentrain evaluate generator.keras --data photos/ --out metrics.json
+    """
+    from gentrain.commands.reading import read
+    from gentrain.metrics import subject as subjects
+
+    if (features == "inception") != (weights is not None):
+        raise click.UsageError("--features inception and --weights FILE go together")
+    begun = time.monotonic()
+    subject = subjects.find(run, data, snapshot)
+    dataset = read(subject.data, subject.frame)
+    subject.check(dataset)
+    tell(summary(dataset))
+
+    from gentrain.metrics import nearest
+    from gentrain.metrics.features import features_for
+    from gentrain.metrics.generate import generate, is_conditional
+    from gentrain.metrics.judge import Judge, REFERENCE
+
+    generator = subject.load()
+    tell("features: preparing the net, a quarter of a minute where a classifier is to be trained …")
+    net = features_for(dataset, weights or features)
+    tell(_about(net))
+    searched = min(len(dataset.images), SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
+    count = min(samples, len(dataset.images) // 2)
+    meter = Meter(min(len(dataset.images) - count, REFERENCE) + 2 * count + searched)
+    judge = Judge(dataset, net, samples, show=meter.show)
+    labels = judge.labels if is_conditional(generator) else None
+    images = generate(generator, judge.samples, labels=labels)
+    values = judge.score(images, labels)
+    found = nearest.search(images, dataset, net, searched, meter.show)
+
+    report = {**subject.describe(), **_numbers(judge, values, found), "seconds": round(time.monotonic() - begun, 1)}
+    if labels is not None and net.accuracy is not None:
+        report["class_accuracy"] = judge.class_accuracy(images, labels)
+    if target := out or subject.metrics:
+        sheet = target.with_name("nearest.png")
+        nearest.draw(images, dataset, found, sheet)
+        write_json(target, report)
+        tell(f"{target}, {sheet}")
+    tell(f"measured {judge.samples} images in {duration(report['seconds'])}")
+    click.echo(_table(report))
+
+
+class Meter:
+    """Tells how long it will take as soon as that is known, and how far it is now and then."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.start = self.last_line = time.monotonic()
+        self.before = 0
+
+    def show(self, images: int) -> None:
+        """Called after every batch of images that went through the feature net."""
+        now = time.monotonic()
+        self.done += images
+        if not self.before:  # the first batch takes the time to compile as well
+            self.before, self.start = self.done, now
+            return
+        rate = (self.done - self.before) / max(now - self.start, 1e-9)
+        left = (self.total - self.done) / rate
+        if self.done == self.before + images or now - self.last_line >= SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            tell(f"measuring {self.total} real and generated images: about {duration(left)} to go")
+

@@ -1,0 +1,53 @@
+"""How far generated images are from real ones: the registry of metrics, one file a metric, all on features (N, F).
+
+Features come from `gentrain.metrics.features`; who wants numbers for a generator takes `gentrain.metrics.judge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gentrain.metrics import frechet, kernel, prdc
+
+Features = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What one number says, and which way is better: `lower` or `higher`."""
+
+    name: str
+    better: str
+    about: str
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("frechet", "lower", "distance of the two clouds of features, as Gaussians"),
+        Metric("kernel", "lower", "distance of the two clouds, without assuming a shape"),
+        Metric("precision", "higher", "part of the generated images that look real"),
+        Metric("recall", "higher", "part of the real images that the generator could make"),
+        Metric("density", "higher", "how deep among the real images the generated ones lie; may exceed 1"),
+        Metric("coverage", "higher", "part of the real images with a generated one near by"),
+        Metric("accuracy", "higher", "part of the generated images that are taken for the class asked for"),
+    )
+}
+
+MEASURES: tuple[Callable[[Features, Features], dict[str, float]], ...] = (
+    frechet.measure,
+    kernel.measure,
+    prdc.measure,
+)
+
+
+def compare(real: Features, generated: Features) -> dict[str, float]:
+    """Every metric of `MEASURES` for features (N, F) of real and (M, F) of generated images, N and M at least 2."""
+    values: dict[str, float] = {}
+    for measure in MEASURES:
+        values |= measure(real, generated)
+    return values

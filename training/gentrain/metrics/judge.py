@@ -1,0 +1,135 @@
+"""A generator's marks: every metric for its images against real ones, beside the floor that real images reach.
+
+The data set is split once. Some images, as many as will be generated, stand for a perfect generator: what they score
+against the rest is the floor. Generated images are scored against the same rest, so the two numbers can be compared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gentrain.errors import TrainError
+from gentrain.metrics import compare
+from gentrain.metrics.features import FeatureNet, Images, Show, features_for, features_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gentrain.dataset import Dataset
+
+SAMPLES = 5000
+REFERENCE = 10_000
+"""Real images that both are compared with, at most."""
+
+FEWEST_IMAGES = 20
+
+
+class Judge:
+    """`Judge(dataset).score_generator(model)`; keep it, since preparing it costs more than a score.
+
+    Attributes:
+        features: the feature net, see `gentrain.metrics.features.FeatureNet`.
+        samples: images that a score wants, and that the floor was measured with.
+        floor: metric → value of real images in the place of generated ones.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        features: str | Path | FeatureNet = "auto",
+        samples: int = SAMPLES,
+        seed: int = 0,
+        show: Show | None = None,
+    ) -> None:
+        """Prepare the feature net, the features of the real images and the floor.
+
+        Args:
+            dataset: the real images.
+            features: see `gentrain.metrics.features.features_for`; or a net that is ready.
+            samples: images to generate; no more than half of the real ones are taken.
+            seed: of the split of the real images and of the labels drawn for a conditional generator.
+            show: told about images that went through the feature net.
+
+        Raises:
+            TrainError: fewer than 20 real images, or no such features.
+        """
+        count = len(dataset.images)
+        if count < FEWEST_IMAGES:
+            raise TrainError(f"{dataset.source}: {count} images; measuring needs at least {FEWEST_IMAGES}")
+        self.dataset, self.seed, self.show = dataset, seed, show
+        self.samples = max(2, min(samples, count // 2))
+        self.features = features if callable(features) else features_for(dataset, features)
+        order = np.random.default_rng([seed, 0]).permutation(count)
+        held_out, reference = order[: self.samples], order[self.samples : self.samples + REFERENCE]
+        self.reference = features_of(self.features, dataset.images, reference, show)
+        self.floor = compare(self.reference, features_of(self.features, dataset.images, held_out, show))
+        if self.features.accuracy is not None:
+            self.floor["accuracy"] = self.features.accuracy
+
+    def score(self, images: Images, labels: np.ndarray[Any, Any] | None = None) -> dict[str, float]:
+        """Every metric for images uint8 (n, H, W, C), n = `samples`; with int labels (n,) also `accuracy`.
+
+        `accuracy` is there where the features are the classifier's.
+
+        Raises:
+            TrainError: another number of images, or images of another shape.
+        """
+        wanted = (self.samples, *self.dataset.images.shape[1:])
+        if images.shape != wanted:
+            raise TrainError(f"generated images are {_shown(images.shape)}, expected {_shown(wanted)}")
+        found = features_of(self.features, images, None, self.show)
+        values = compare(self.reference, found)
+        if labels is not None and self.features.accuracy is not None:
+            values["accuracy"] = float((self.features.classes(found) == labels).mean())
+        return values
+
+    def class_accuracy(self, images: Images, labels: np.ndarray[Any, Any]) -> dict[str, float]:
+        """Class name → the part of its images (n, H, W, C) that the classifier takes for it; empty with other nets."""
+        if self.features.accuracy is None:
+            return {}
+        right = self.features.classes(features_of(self.features, images)) == labels
+        return {
+            name: float(right[labels == number].mean())
+            for number, name in enumerate(self.dataset.class_names)
+            if (labels == number).any()
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """What metrics.json says of how it was measured."""
+        net = self.features
+        return {
+            "features": {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note},
+            "samples": self.samples,
+            "reference": len(self.reference),
+            "seed": self.seed,
+            "floor": "real images in the place of the generated ones, as many, against the same reference",
+        }
+
+    def score_generator(self, generator: Any, first_seed: int = 0) -> dict[str, float]:
+        """Every metric for a Keras generator's images of the seeds from `first_seed` on.
+
+        Args:
+            generator: latents float32 (N, Z), and labels int32 (N,) where it is conditional, → float32 in [-1, 1].
+            first_seed: of the first image; see contract 3.
+
+        Raises:
+            TrainError: its images are not of the data set's shape, or not numbers.
+        """
+        from gentrain.metrics.generate import generate, is_conditional
+
+        labels = self.labels if is_conditional(generator) else None
+        return self.score(generate(generator, self.samples, first_seed, labels), labels)
+
+    @property
+    def labels(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """Labels (samples,) for a conditional generator, drawn in the proportions of the data set."""
+        if self.dataset.labels is None:
+            raise TrainError(f"{self.dataset.source}: has no classes, and the generator asks for labels")
+        rows = np.random.default_rng([self.seed, 2]).integers(len(self.dataset.labels), size=self.samples)
+        return np.asarray(self.dataset.labels[rows], np.int32)
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

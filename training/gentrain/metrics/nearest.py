@@ -1,0 +1,131 @@
+"""Generated images above the training images nearest to them: does the generator make its own, or does it memorise?
+
+A number goes with the sheet: how far generated images are from the nearest training image, as a multiple of how far
+training images are from each other. 1 and more is what new images give; near 0 they are copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gentrain.files import replacing
+from gentrain.metrics.distances import squared_distances
+from gentrain.metrics.features import FeatureNet, Images, Show
+from gentrain.sheets import sheet
+
+if TYPE_CHECKING:
+    from gentrain.dataset import Dataset
+
+COLUMNS = 16
+NEAREST = 3
+COMPARED = 256
+"""Generated images, and as many training images, whose nearest distances make the ratio."""
+
+LARGEST = 50_000
+"""Training images searched; of more, a random choice that is always the same."""
+
+BLOCK = 500
+LARGEST_SIDE = 32
+"""Pixels are compared at this side or a little above, averaged down from larger images."""
+
+HEADER = 22
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest training images in one space: `rows` int (N, 3) into the data set, and the ratio of distances."""
+
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    ratio: float
+
+
+def search(
+    images: Images, dataset: Dataset, net: FeatureNet, largest: int = LARGEST, show: Show | None = None
+) -> dict[str, Nearest]:
+    """The nearest training images by `features` and by `pixels` for generated images uint8 (N, H, W, C).
+
+    Args:
+        images: at most `COMPARED` of them are looked at.
+        dataset: of the generator, images of the same shape.
+        net: the feature net, see `gentrain.metrics.features`.
+        largest: training images to search at most.
+        show: told about training images that were searched.
+    """
+    library = np.random.default_rng(0).permutation(len(dataset.images))[:largest]
+    probes = library[:COMPARED]
+    queries = np.concatenate([images[:COMPARED], dataset.images[probes]])
+    itself = np.concatenate([np.full(len(images[:COMPARED]), -1), probes])
+    spaces: dict[str, Callable[[Images], Vectors]] = {"features": net, "pixels": _pixels}
+    searches = {name: _Search(to_vectors(queries), itself) for name, to_vectors in spaces.items()}
+    for start in range(0, len(library), BLOCK):
+        rows = library[start : start + BLOCK]
+        block = dataset.images[rows]
+        for name, to_vectors in spaces.items():
+            searches[name].add(to_vectors(block), rows)
+        if show:
+            show(len(rows))
+    return {name: found.result(len(queries) - len(probes)) for name, found in searches.items()}
+
+
+class _Search:
+    """Keeps the nearest rows of a library that passes by in blocks."""
+
+    def __init__(self, queries: Vectors, itself: np.ndarray[Any, Any]) -> None:
+        """`itself` (Q,) is the row of a query that is in the library and must not be found, else -1."""
+        self.mean = queries.mean(axis=0)
+        self.queries, self.itself = queries - self.mean, itself
+        self.squares = np.full((len(queries), NEAREST), np.inf, np.float32)
+        self.rows = np.zeros((len(queries), NEAREST), np.int64)
+
+    def add(self, vectors: Vectors, rows: np.ndarray[Any, Any]) -> None:
+        squares = squared_distances(self.queries, vectors - self.mean)
+        squares[self.itself[:, None] == rows[None, :]] = np.inf
+        squares = np.concatenate([self.squares, squares], axis=1)
+        both = np.concatenate([self.rows, np.broadcast_to(rows, (len(self.rows), len(rows)))], axis=1)
+        order = np.argsort(squares, axis=1, kind="stable")[:, :NEAREST]
+        self.squares, self.rows = np.take_along_axis(squares, order, 1), np.take_along_axis(both, order, 1)
+
+    def result(self, generated: int) -> Nearest:
+        """Of the first `generated` queries, measured by the others."""
+        distances = np.sqrt(self.squares[:, 0])
+        usual = float(np.median(distances[generated:]))
+        return Nearest(self.rows[:generated], float(np.median(distances[:generated])) / max(usual, 1e-12))
+
+
+def draw(images: Images, dataset: Dataset, found: dict[str, Nearest], path: Path) -> None:
+    """Write a PNG: a row of generated images, and below each the training images nearest to it in every space."""
+    columns = min(COLUMNS, len(images))
+    bands = [("generated", images[:columns])]
+    for space, nearest in found.items():
+        rows = nearest.rows[:columns].T.ravel()
+        heading = f"nearest training images by {space}, {nearest.ratio:.2f} times as far as these are from each other"
+        bands.append((heading, np.asarray(dataset.images[rows])))
+    strips = [_strip(heading, sheet(pixels, columns)) for heading, pixels in bands]
+    with replacing(path) as temporary:
+        Image.fromarray(np.concatenate(strips)).save(temporary, "PNG")
+
+
+def _strip(heading: str, pixels: Images) -> Images:
+    """RGB pixels, enlarged where they would be small on a screen, below a line of text."""
+    scale = max(1, 960 // pixels.shape[1])
+    pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).repeat(scale, axis=0).repeat(scale, axis=1)
+    line = Image.new("RGB", (pixels.shape[1], HEADER), "white")
+    ImageDraw.Draw(line).text((2, 4), heading, "black", ImageFont.load_default(size=13))
+    return np.concatenate([np.asarray(line), pixels, np.full((6, pixels.shape[1], 3), 255, np.uint8)])
+
+
+def _pixels(images: Images) -> Vectors:
+    """Uint8 (N, H, W, C) → float32 (N, F) from 0 to 1, averaged down to about `LARGEST_SIDE`."""
+    factor = max(1, images.shape[1] // LARGEST_SIDE)
+    if factor > 1 and images.shape[1] % factor == 0:
+        count, side, _, channels = images.shape
+        small = (count, side // factor, factor, side // factor, factor, channels)
+        images = images.reshape(small).mean(axis=(2, 4), dtype=np.float32)
+    return images.reshape(len(images), -1).astype(np.float32) / 255
