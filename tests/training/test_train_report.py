@@ -183,7 +183,7 @@ def test_scores_stand_beside_their_floors_in_the_table_and_the_chart(run: Path, 
     page = report(command, run)
     for words in ("1.234", "0.567", "0.89", "2500 samples", "lower is better", "what real images reach"):
         assert words in page.text
-    assert any((40, 20) == Image.open(io.BytesIO(png)).size for png in page.images("image/png"))
+    assert any(Image.open(io.BytesIO(png)).size == (40, 20) for png in page.images("image/png"))
     dashed = [b"stroke-dasharray" in svg for svg in page.images("image/svg+xml")]
     assert sum(dashed) == 2, "the light and the dark chart of the one metric with a floor"
     charts = curves.charts(record.read(run))

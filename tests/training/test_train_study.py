@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,8 +16,10 @@ import pytest
 import tensorflow as tf
 from gentrain import sources
 from gentrain.dataset import Dataset, Frame
-from gentrain.study import classifier, results, split
-from gentrain.study.options import ALL, ARMS, parse_sizes
+from gentrain.errors import TrainError
+from gentrain.study import classifier, results, split, synthetic
+from gentrain.study.options import ALL, ARMS, Options, parse_sizes
+from gentrain.study.run import Study
 from keras import layers
 from PIL import Image, ImageStat
 
@@ -54,8 +58,17 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class Killed(NamedTuple):
+    """A study's folder and command, its results when it was killed, and the command's second go."""
+
+    out: Path
+    arguments: list[str]
+    before: list[dict]
+    went_on: subprocess.CompletedProcess[str]
+
+
 def study(data: Path, out: Path, *options: object) -> list[str]:
-    small = ["--n", "5,all", "--seeds", "1", "--steps", "40", "--synthetic", "20"]
+    small = ["--n", "5", "--seeds", "1", "--steps", "40", "--synthetic", "20"]
     return ["augment-study", "--data", str(data), "--out", str(out), *small, *map(str, options)]
 
 
@@ -123,56 +136,83 @@ def test_table_gives_mean_and_deviation_and_what_synthetic_images_add() -> None:
     assert "+10.0 ± 10.0" in results.gains(found, (5, ALL), {5: 5, ALL: 40})
 
 
-def test_study_trains_its_generator_on_the_drawn_images_alone(data: Path, tmp_path: Path, command) -> None:
-    out = tmp_path / "study"
-    ran = command("gentrain", *study(data, out, "--n", "5", "--kimg", "0.6", *NET))
-    assert ran.returncode == 0, ran.stderr
-    assert [(r["n"], r["seed"], r["arm"]) for r in done(out)] == [(5, 0, arm.name) for arm in ARMS]
-    assert all(0 <= r["accuracy"] <= 1 for r in done(out))
+@pytest.fixture(scope="module")
+def killed(data: Path, tmp_path_factory: pytest.TempPathFactory, command) -> Killed:
+    """A study that trains a generator, killed between two classifiers, and the same command once more."""
+    out = tmp_path_factory.mktemp("study") / "shapes"
+    arguments = study(data, out, "--kimg", "0.6", *NET)
+    program = Path(sys.executable).with_name("gentrain")
+    with subprocess.Popen([program, *arguments], stderr=subprocess.PIPE, text=True) as running:
+        seen = ""
+        for line in running.stderr:
+            seen += line
+            if "seed 0, synthetic" in line:
+                break
+        running.send_signal(signal.SIGKILL)
+    assert done(out), seen
+    return Killed(out, arguments, done(out), command("gentrain", *arguments))
+
+
+def test_killed_study_goes_on_with_what_is_missing(killed: Killed) -> None:
+    assert killed.went_on.returncode == 0, killed.went_on.stderr
+    assert 2 <= len(killed.before) < len(ARMS)
+    assert done(killed.out)[: len(killed.before)] == killed.before
+    assert [(r["n"], r["seed"], r["arm"]) for r in done(killed.out)] == [(5, 0, arm.name) for arm in ARMS]
+    assert all(0 <= r["accuracy"] <= 1 for r in done(killed.out))
+    assert "training a generator" not in killed.went_on.stderr or "building" not in killed.went_on.stderr
+
+
+def test_generator_is_trained_on_the_drawn_images_alone(killed: Killed, data: Path) -> None:
     dataset = sources.read(str(data), Frame(32))
-    parts = split.hold_out(dataset)
-    seen = np.load(out / "generators" / "n5-seed0.npz")
-    assert np.array_equal(seen["images"], dataset.images[parts.draw(5, 0)])
-    assert np.array_equal(seen["labels"], dataset.labels[parts.draw(5, 0)])
-    trained = json.loads((out / "generators" / "n5-seed0" / "config.json").read_text())
+    drawn = split.hold_out(dataset).draw(5, 0)
+    seen = np.load(killed.out / "generators" / "n5-seed0.npz")
+    assert np.array_equal(seen["images"], dataset.images[drawn])
+    assert np.array_equal(seen["labels"], dataset.labels[drawn])
+    trained = json.loads((killed.out / "generators" / "n5-seed0" / "config.json").read_text())
     assert trained["image_count"] == 15
     assert trained["settings"]["conditional"]
-    assert ran.stdout == (out / "study.md").read_text()
-    assert "0.6 kimg" in ran.stdout
-    with Image.open(out / "study.png") as picture:
+
+
+def test_table_and_figure_are_written_and_the_table_printed(killed: Killed) -> None:
+    assert killed.went_on.stdout == (killed.out / "study.md").read_text()
+    assert "0.6 kimg" in killed.went_on.stdout
+    for arm in ARMS:
+        assert f" {arm.name} |" in killed.went_on.stdout
+    with Image.open(killed.out / "study.png") as picture:
         assert ImageStat.Stat(picture.convert("L")).stddev[0] > 5
 
 
-def test_killed_study_goes_on_where_it_was_to_the_same_results(
-    data: Path, generator: Path, tmp_path: Path, command
-) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert command("gentrain", *study(data, whole, "--generator", generator)).returncode == 0
-    program = Path(sys.executable).with_name("gentrain")
-    arguments = study(data, killed, "--generator", generator)
-    with subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        for line in running.stderr:
-            if "real + synthetic" in line:
-                break
-        running.send_signal(signal.SIGKILL)
-    before = done(killed)
-    assert 3 <= len(before) < 2 * len(ARMS)
-    went_on = command("gentrain", *arguments)
-    assert went_on.returncode == 0, went_on.stderr
-    assert done(killed)[: len(before)] == before
-    strip = [{key: value for key, value in result.items() if key != "seconds"} for result in done(killed)]
-    assert strip == [{key: value for key, value in result.items() if key != "seconds"} for result in done(whole)]
-    assert "has seen whatever it was trained on" in went_on.stdout
+def test_finished_study_is_printed_again_without_tensorflow(killed: Killed, tmp_path: Path, command) -> None:
+    environment = os.environ | {"PYTHONPATH": str(no_tensorflow(tmp_path))}
+    again = command("gentrain", *killed.arguments, env=environment)
+    assert again.stdout == killed.went_on.stdout, again.stderr
 
-    again = command("gentrain", *arguments, env={"PATH": "", "PYTHONPATH": str(no_tensorflow(tmp_path))})
-    assert again.stdout == went_on.stdout, "a finished study should need no TensorFlow"
 
-    refused = command("gentrain", *study(data, killed, "--generator", generator, "--steps", "41", "--flip"))
+def test_changed_options_are_refused_by_name_but_more_sizes_and_seeds_are_not(killed: Killed, command) -> None:
+    refused = command("gentrain", *killed.arguments, "--steps", "41", "--flip")
     assert refused.returncode == 1
-    assert "steps 40 (now 41), flip False (now True)" in refused.stderr
-    more = command("gentrain", *study(data, killed, "--generator", generator, "--n", "6"))
-    assert more.returncode == 0, "more sizes add to a study"
-    assert len(done(killed)) == 3 * len(ARMS)
+    assert "steps 40 (now 41)" in refused.stderr
+    assert "flip False (now True)" in refused.stderr
+    assert Options("x", sizes=(5,)).fixed() == Options("x", sizes=(6, ALL), seeds=9).fixed()
+
+
+def test_given_generator_serves_all_and_the_table_says_what_that_means(
+    data: Path, generator: Path, tmp_path: Path
+) -> None:
+    images, labels = synthetic.draw(generator, (SIDE, SIDE, 1), classes=3, count=4, seed=0)
+    assert images.shape == (12, SIDE, SIDE, 1)
+    assert np.array_equal(labels, np.repeat([0, 1, 2], 4))
+    assert not np.array_equal(images, synthetic.draw(generator, (SIDE, SIDE, 1), 3, 4, seed=1)[0])
+    with pytest.raises(TrainError, match="the data has"):
+        synthetic.draw(generator, (SIDE, SIDE, 3), 3, 4, seed=0)
+    with pytest.raises(TrainError, match="of 9 classes"):
+        synthetic.draw(generator, (SIDE, SIDE, 1), 9, 4, seed=0)
+    told: list[str] = []
+    options = Options(str(data), (5, 99), seeds=1, generator=str(generator))
+    begun = Study(options, tmp_path / "study", sources.read, told.append, show=None)
+    assert "has seen whatever it was trained on" in begun.text()
+    assert len(told) == 1
+    assert "n = 99 left out" in told[0]
 
 
 def no_tensorflow(folder: Path) -> Path:

@@ -30,10 +30,17 @@ MOST_ENTRIES = 20
 
 
 def root() -> Path:
-    """The cache folder: $GENLINE_CACHE, else $XDG_CACHE_HOME/genline, else ~/.cache/genline; it may not exist yet."""
+    """The cache folder: $GENLINE_CACHE, else $XDG_CACHE_HOME/genline, else ~/.cache/genline; it may not exist yet.
+
+    Raises:
+        TrainError: neither is set, and there is no home folder.
+    """
     if chosen := os.environ.get("GENLINE_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genline"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genline"
+    except RuntimeError:  # a user without an entry in the system's list, as in containers
+        raise TrainError("no home folder to keep decoded images in; GENLINE_CACHE names another folder") from None
 
 
 def decoded(source: Source, frame: Frame, show: Show) -> Dataset:

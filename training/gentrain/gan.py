@@ -28,18 +28,20 @@ class GAN(keras.Model):
         averaged: its exponential moving average in float32, the one to sample from and to keep.
         images_seen: int64 variable, real images shown to the discriminator so far.
         images_total: int64 variable, where the schedules end.
+        classes: how many the condition tells apart, 0 without one.
+        critic: a float32 twin of the discriminator, to keep it with.
     """
 
     def __init__(self, side: int, channels: int, classes: int, settings: Settings) -> None:
         """Weights follow from the seed. `settings.precision` is float32 or bfloat16; `classes` 0 for no condition."""
         super().__init__(name="gan")
-        self.settings, self.loss_of = settings, LOSSES[settings.loss]
+        self.settings, self.loss_of, self.classes = settings, LOSSES[settings.loss], classes
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         policy = POLICIES[settings.precision]
         self.generator = build_generator(side, channels, classes, settings, policy, synchronized=self.replicas > 1)
         self.discriminator = build_discriminator(side, channels, classes, settings, policy)
         self.averaged = build_generator(side, channels, classes, settings)
-        self.critic = build_discriminator(side, channels, classes, settings)  # in float32, to be kept
+        self.critic = build_discriminator(side, channels, classes, settings)
         self.dropouts = [
             layer.seed_generator.state
             for layer in self.discriminator.layers
@@ -47,9 +49,7 @@ class GAN(keras.Model):
         ]
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.images_seen = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first)
-        self.images_total = tf.Variable(
-            round(settings.kimg * 1000), dtype=tf.int64, trainable=False, aggregation=first
-        )
+        self.images_total = tf.Variable(round(settings.kimg * 1000), dtype=tf.int64, trainable=False, aggregation=first)
         names = ["d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy"]
         if settings.loss == "wgan-gp":
             names.append("slope")
@@ -255,7 +255,7 @@ class Draws:
 
 def with_condition(network: Any, first: tf.Tensor, labels: tf.Tensor) -> Any:
     """What a network is called with: latents or images alone, or with labels where it has that input."""
-    return [first, labels] if len(network.inputs) > 1 else first
+    return [first, tf.convert_to_tensor(labels)] if len(network.inputs) > 1 else first
 
 
 def _cosine(first: float, last: float, progress: tf.Tensor) -> tf.Tensor:

@@ -26,11 +26,15 @@ ARTIFACTS = (
     "dataset.json",
     "generator.keras",
     "discriminator.keras",
+    "best",
     "checkpoints",
     "log.jsonl",
     "events",
     "samples",
     "metrics.json",
+    "nearest.png",
+    "report.html",
+    "timelapse.webp",
 )
 
 

@@ -1,5 +1,6 @@
 """Where the settings of a training start from. A preset is a function; its docstring says what it is for, how long it
-takes and how good it gets, on two CPU cores (bench/RESULTS.md)."""
+takes and how good it gets, on two CPU cores (bench/RESULTS.md).
+"""
 
 from __future__ import annotations
 

@@ -71,6 +71,10 @@ class ProgressLine:
             kimg = f"{now.images_seen / 1000:.1f} of {images_total / 1000:.1f} kimg"
             tell(f"{kimg} · {self.text} · {duration(max(left, 0))} left")
 
+    def note(self, text: str) -> None:
+        """A line that stays, above the bar."""
+        tell(f"\r\033[K{text}" if self.bar is not None else text)
+
     def _draw_bar(self, images_seen: int, images_total: int) -> None:
         if self.bar is None:
             self.bar = click.progressbar(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gentrain import checkpoints, quiet
+from gentrain.callbacks import Note, Show
 from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset
 from gentrain.errors import TrainError
@@ -19,13 +20,18 @@ from gentrain.stream import batches
 # Steps in one call of the compiled graph: the losses are shown and a stop is heeded this often.
 STEPS_PER_EXECUTION = 8
 
-def fit(plan: Plan, dataset: Dataset, show: Any) -> Progress:
+# With fewer images a training is not measured: half of them are the floor, and neighbours are counted.
+FEWEST_MEASURED = 40
+
+
+def fit(plan: Plan, dataset: Dataset, show: Show, note: Note = lambda line: None) -> Progress:
     """Train until the plan is done, or until Ctrl-C or SIGTERM; either way the state is kept.
 
     Args:
         plan: from `plan`.
         dataset: the plan's images, from `gentrain.sources.read`.
-        show: see `gentrain.callbacks.Show`.
+        show: called every few steps with how far the run is, its total of images, and the latest losses.
+        note: called with a line that the user should read, about a collapse for one.
 
     Returns:
         How far the run is now.
@@ -35,7 +41,12 @@ def fit(plan: Plan, dataset: Dataset, show: Any) -> Progress:
     """
     _check_images(plan, dataset)
     quiet.import_tensorflow()
-    from gentrain import callbacks
+    from gentrain.callbacks.evaluator import Evaluator
+    from gentrain.callbacks.keeper import Keeper
+    from gentrain.callbacks.log import Log
+    from gentrain.callbacks.meter import Clock, Meter
+    from gentrain.callbacks.stop import PoliteStop
+    from gentrain.callbacks.watch import Guard, Watch
     from gentrain.devices import best_precision, feed
     from gentrain.gan import GAN
 
@@ -57,12 +68,15 @@ def fit(plan: Plan, dataset: Dataset, show: Any) -> Progress:
     if checkpoint is not None:
         checkpoints.restore(checkpoint, gan)
 
-    meter = callbacks.Meter(plan.done, show)
-    keeper = callbacks.Keeper(plan.run, meter, s.kimg_per_checkpoint)
-    stop = callbacks.PoliteStop()
-    periodic = [meter, callbacks.Guard(plan.run), callbacks.Log(plan.run, meter), keeper, stop]
+    meter, stop = Meter(plan.done, show), PoliteStop()
+    log = Log(plan.run, meter)
+    keeper = Keeper(plan.run, meter, log, s.kimg_per_checkpoint)
+    periodic: list[Any] = [meter, Guard(plan.run)]
     if s.minutes:
-        periodic.append(callbacks.Clock(meter, s.minutes))
+        periodic.append(Clock(meter, s.minutes))
+    if s.kimg_per_evaluation and len(dataset.images) >= FEWEST_MEASURED:
+        periodic.append(Evaluator(plan.run, meter, dataset, s.kimg_per_evaluation, s.best_by, note))
+    periodic += [Watch(note), log, keeper, stop]
 
     try:
         for executions, ticks in _ticks(plan):

@@ -110,9 +110,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 # Reports do not change what is learned, and a longer run goes on where a shorter one ended.
-MAY_CHANGE = frozenset(
-    {"kimg", "minutes", "kimg_per_tick", "kimg_per_checkpoint", "kimg_per_evaluation", "best_by"}
-)
+MAY_CHANGE = frozenset({"kimg", "minutes", "kimg_per_tick", "kimg_per_checkpoint", "kimg_per_evaluation", "best_by"})
 
 
 def parse_change(text: str) -> tuple[str, Any]:

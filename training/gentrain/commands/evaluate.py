@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gentrain import quiet
 from gentrain.files import write_json
 from gentrain.progress import duration, summary, tell
 
 if TYPE_CHECKING:
+    from gentrain.metrics.features import FeatureNet
     from gentrain.metrics.judge import Judge
     from gentrain.metrics.nearest import Nearest
-    from gentrain.metrics.subject import Subject
 
 SECONDS_BETWEEN_LINES = 15.0
-SECONDS_WITHOUT_LINES = 2.0
 SEARCHED_WITH_INCEPTION = 5000
 
 
@@ -63,28 +63,29 @@ def evaluate(
     subject.check(dataset)
     tell(summary(dataset))
 
+    quiet.import_tensorflow()
     from gentrain.metrics import nearest
     from gentrain.metrics.features import features_for
     from gentrain.metrics.generate import generate, is_conditional
-    from gentrain.metrics.judge import Judge, REFERENCE
+    from gentrain.metrics.judge import REFERENCE, Judge
 
-    generator = subject.load()
+    generator = subject.generator
     tell("features: preparing the net, a quarter of a minute where a classifier is to be trained …")
     net = features_for(dataset, weights or features)
     tell(_about(net))
     searched = min(len(dataset.images), SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
     count = min(samples, len(dataset.images) // 2)
-    meter = Meter(min(len(dataset.images) - count, REFERENCE) + 2 * count + searched)
+    meter = Meter(min(len(dataset.images) - count, REFERENCE) + 3 * count + searched)
     judge = Judge(dataset, net, samples, show=meter.show)
     labels = judge.labels if is_conditional(generator) else None
-    images = generate(generator, judge.samples, labels=labels)
+    images = generate(generator, count, labels=labels, show=meter.show)
     values = judge.score(images, labels)
     found = nearest.search(images, dataset, net, searched, meter.show)
 
     report = {**subject.describe(), **_numbers(judge, values, found), "seconds": round(time.monotonic() - begun, 1)}
-    if labels is not None and net.accuracy is not None:
+    if labels is not None:
         report["class_accuracy"] = judge.class_accuracy(images, labels)
-    if target := out or subject.metrics:
+    if target := out or (subject.run and subject.run / "metrics.json"):
         sheet = target.with_name("nearest.png")
         nearest.draw(images, dataset, found, sheet)
         write_json(target, report)
@@ -102,7 +103,7 @@ class Meter:
         self.before = 0
 
     def show(self, images: int) -> None:
-        """Called after every batch of images that went through the feature net."""
+        """Called after every batch of images; see `gentrain.metrics.features.Show`."""
         now = time.monotonic()
         self.done += images
         if not self.before:  # the first batch takes the time to compile as well
@@ -112,5 +113,34 @@ class Meter:
         left = (self.total - self.done) / rate
         if self.done == self.before + images or now - self.last_line >= SECONDS_BETWEEN_LINES:
             self.last_line = now
-            tell(f"measuring {self.total} real and generated images: about {duration(left)} to go")
+            tell(f"measuring: about {duration(max(left, 1.0))} to go")
 
+
+def _about(net: FeatureNet) -> str:
+    accuracy = f", right on {net.accuracy:.1%} of held-out images" if net.accuracy is not None else ""
+    return f"features: {net.name} {net.hash[:12]}{accuracy}" + (f"\n  {net.note}" if net.note else "")
+
+
+def _numbers(judge: Judge, values: dict[str, float], found: dict[str, Nearest]) -> dict[str, Any]:
+    """What metrics.json holds of a measurement."""
+    return {
+        "metrics": {name: {"value": value, "floor": judge.floor[name]} for name, value in values.items()},
+        "nearest": {space: nearest.ratio for space, nearest in found.items()},
+        **judge.describe(),
+    }
+
+
+def _table(report: dict[str, Any]) -> str:
+    """Each metric beside its floor, then classes and nearest images."""
+    from gentrain.metrics import METRICS
+
+    lines = [f"{'metric':10} {'value':>9} {'floor':>9}  better"]
+    for name, number in report["metrics"].items():
+        about = f"{METRICS[name].better:6}  {METRICS[name].about}"
+        lines.append(f"{name:10} {number['value']:9.4g} {number['floor']:9.4g}  {about}")
+    lines += [f"  {accuracy:8.1%} of {name}" for name, accuracy in report.get("class_accuracy", {}).items()]
+    lines += [
+        f"nearest    {ratio:9.4g} {1:9}  times as far from training images, by {space}, as these from each other"
+        for space, ratio in report["nearest"].items()
+    ]
+    return "\n".join([*lines, "floor: real images in the place of the generated ones; nearest: near 0 are copies"])

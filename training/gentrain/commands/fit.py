@@ -47,7 +47,7 @@ def fit(
     """
     from gentrain import plan as plans
     from gentrain import run as training
-    from gentrain import sources
+    from gentrain.commands import reading
     from gentrain.settings import parse_change
 
     if sum(length is not None for length in (kimg, epochs, minutes)) > 1:
@@ -63,7 +63,7 @@ def fit(
         tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer, --fresh starts over")
         click.echo(run)
         return
-    dataset = sources.read(plan.data, plan.frame)
+    dataset = reading.read(plan.data, plan.frame)
     if dry_run:
         click.echo(json.dumps(plans.describe(plan, dataset), indent=2))
         return
@@ -74,7 +74,7 @@ def fit(
         f"{f'{plan.done.images_seen / 1000:g} kimg' if plan.continues else plan.preset}"
     )
     with ProgressLine(plan) as line:
-        done = training.fit(plan, dataset, line.show)
+        done = training.fit(plan, dataset, line.show, line.note)
     kimg_done = f"{done.images_seen / 1000:g} kimg"
     if not dataclasses.replace(plan, done=done).finished:
         tell(f"stopped and kept at {kimg_done}; go on with: gentrain fit --run {run}")

@@ -41,12 +41,13 @@ ABOVE_CHANCE = 0.15
 
 
 class ClassifierNet:
-    """The trained net: features are its penultimate activations, float32 (N, 64), scaled to an average variance of 1."""
+    """The trained net: features are its penultimate activations, float32 (N, 64), scaled to a mean variance of 1."""
 
     name = "classifier"
 
     def __init__(self, model: Any, accuracy: float, note: str = "") -> None:
-        self.model, self.accuracy, self.note = model, accuracy, note
+        self.model, self.note = model, note
+        self.accuracy: float | None = accuracy
         self.hash = hash_of(model.get_weights())
         self._features = tf.function(lambda images: model(images, training=False)[0])
 
@@ -55,7 +56,7 @@ class ClassifierNet:
         return np.asarray(self._features(tf.constant(images)))
 
     def classes(self, features: Features) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The class that each row of features is taken for, (N,)."""
+        """See `FeatureNet`."""
         return np.asarray(self.model.get_layer("logits")(features)).argmax(axis=1)
 
 
@@ -68,10 +69,10 @@ def prepare(dataset: Dataset, insist: bool = False) -> ClassifierNet | str:
     reason = _unfit(dataset)
     if not reason:
         net = _cached(dataset) or _trained(dataset)
-        chance = _chance(dataset)
-        if net.accuracy >= chance + ABOVE_CHANCE * (1 - chance):
+        chance, accuracy = _chance(dataset), net.accuracy or 0.0
+        if accuracy >= chance + ABOVE_CHANCE * (1 - chance):
             return net
-        reason = f"a classifier of the labels reaches only {net.accuracy:.1%} where guessing reaches {chance:.1%}"
+        reason = f"a classifier of the labels reaches only {accuracy:.1%} where guessing reaches {chance:.1%}"
     if insist:
         raise TrainError(f"{dataset.source}: no classifier features: {reason}; take --features random")
     return f"{reason}, so features are a random net's"
@@ -185,7 +186,7 @@ def _compile(model: Any, steps: int) -> Any:
     optimizer = keras.optimizers.Adam(LEARNING_RATE, name="adam")
     optimizer.build(model.trainable_variables)
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(images: tf.Tensor, labels: tf.Tensor, number: tf.Tensor) -> None:
         progress = tf.cast(number, tf.float32) / steps
         optimizer.learning_rate.assign(LEARNING_RATE * 0.5 * (1 + tf.cos(math.pi * progress)))

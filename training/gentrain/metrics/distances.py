@@ -10,7 +10,7 @@ Array = np.ndarray[Any, Any]
 
 
 def squared_distances(first: Array, second: Array) -> Array:
-    """(N, F) and (M, F) → (N, M) of the same type, never below 0; the smaller the rows, the less is lost to rounding."""
+    """(N, F) and (M, F) → (N, M) of the same type, never below 0; rows near the origin lose least to rounding."""
     squares = first @ second.T
     squares *= -2
     squares += np.square(first).sum(axis=1)[:, None]

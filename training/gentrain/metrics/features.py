@@ -21,7 +21,7 @@ Images = np.ndarray[Any, np.dtype[np.uint8]]
 Features = np.ndarray[Any, np.dtype[np.float32]]
 
 Show = Callable[[int], None]
-"""Called with the number of images that went through a feature net since it was last called."""
+"""Called with the number of images that were made, or went through a feature net, since it was last called."""
 
 BATCH = 256
 
@@ -43,6 +43,10 @@ class FeatureNet(Protocol):
 
     def __call__(self, images: Images) -> Features:
         """Uint8 (N, H, W, C) for a small N → float32 (N, F)."""
+        ...
+
+    def classes(self, features: Features) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """The class (N,) that each row of features is taken for; None from a net that knows of no classes."""
         ...
 
 

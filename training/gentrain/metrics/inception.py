@@ -48,6 +48,9 @@ class InceptionNet:
         """See `FeatureNet`."""
         return np.asarray(self._features(tf.constant(images)))
 
+    def classes(self, features: Features) -> None:
+        """See `FeatureNet`."""
+
     def _forward(self, images: tf.Tensor) -> tf.Tensor:
         x = tf.cast(images, tf.float32)
         if x.shape[-1] == 1:

@@ -81,17 +81,18 @@ class Judge:
             raise TrainError(f"generated images are {_shown(images.shape)}, expected {_shown(wanted)}")
         found = features_of(self.features, images, None, self.show)
         values = compare(self.reference, found)
-        if labels is not None and self.features.accuracy is not None:
-            values["accuracy"] = float((self.features.classes(found) == labels).mean())
+        classes = self.features.classes(found)
+        if labels is not None and classes is not None:
+            values["accuracy"] = float((classes == labels).mean())
         return values
 
     def class_accuracy(self, images: Images, labels: np.ndarray[Any, Any]) -> dict[str, float]:
         """Class name → the part of its images (n, H, W, C) that the classifier takes for it; empty with other nets."""
-        if self.features.accuracy is None:
+        classes = self.features.classes(features_of(self.features, images))
+        if classes is None:
             return {}
-        right = self.features.classes(features_of(self.features, images)) == labels
         return {
-            name: float(right[labels == number].mean())
+            name: float((classes[labels == number] == number).mean())
             for number, name in enumerate(self.dataset.class_names)
             if (labels == number).any()
         }

@@ -128,4 +128,4 @@ def _pixels(images: Images) -> Vectors:
         count, side, _, channels = images.shape
         small = (count, side // factor, factor, side // factor, factor, channels)
         images = images.reshape(small).mean(axis=(2, 4), dtype=np.float32)
-    return images.reshape(len(images), -1).astype(np.float32) / 255
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)

@@ -52,6 +52,9 @@ class RandomNet:
         """See `FeatureNet`."""
         return (np.asarray(self._features(tf.constant(images))) - self.mean) * self.scale
 
+    def classes(self, features: Features) -> None:
+        """See `FeatureNet`."""
+
     def _forward(self, images: tf.Tensor) -> tf.Tensor:
         x = tf.cast(images, tf.float32) / 127.5 - 1.0
         if x.shape[-1] == 1:

@@ -32,7 +32,8 @@ def build_generator(
     """`latents` float32 (N, Z) [, `labels` int32 (N,) where `classes` > 0] → `images` float32 (N, H, W, C) in [-1, 1].
 
     Args:
-        side, channels: H = W, and C.
+        side: H and W.
+        channels: C.
         classes: how many there are to tell apart, or 0.
         s: settings; the weights follow from its seed.
         policy: Keras' dtype policy of the layers; the output is float32 with any.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,17 +53,25 @@ def classes_of_folders(files: Iterable[str], source: str) -> FolderClasses:
     return FolderClasses(names, {folder: i for i, folder in enumerate(folders)}, notes)
 
 
-def classes_of_numbers(numbers: np.ndarray[Any, Any]) -> tuple[Labels, tuple[str, ...], tuple[str, ...]]:
-    """Integers (N,) → labels int32 (N,) from 0 on, class names (the numbers themselves), and notes for the user."""
-    values, labels = np.unique(numbers, return_inverse=True)
-    names = tuple(str(int(value)) for value in values)
-    return labels.reshape(-1).astype(np.int32), names, _note_on_numbers([int(value) for value in values])
+def classes_of_numbers(
+    numbers: np.ndarray[Any, Any], texts: Mapping[int, str] | None = None
+) -> tuple[Labels, tuple[str, ...], tuple[str, ...]]:
+    """Integers (N,) → labels int32 (N,) from 0 on, class names, and notes for the user.
+
+    A class is named by its text, if each of them has one of its own, else by its number.
+    """
+    found, labels = np.unique(numbers, return_inverse=True)
+    values = [int(value) for value in found]
+    names = tuple((texts or {}).get(value, str(value)) for value in values)
+    if len(set(names)) < len(names):
+        names = tuple(map(str, values))
+    return labels.reshape(-1).astype(np.int32), names, _note_on_numbers(values)
 
 
 def _note_on_numbers(values: list[int]) -> tuple[str, ...]:
-    """Say so where a class is named by a number that is not its label."""
+    """Say so where the number of a class is not its label."""
     differing = [(i, value) for i, value in enumerate(values) if i != value]
     if not differing:
         return ()
     label, value = differing[0]
-    return (f"classes keep their numbers as names and are counted from 0: class {value} has label {label}",)
+    return (f"classes are counted from 0 in the order of their numbers: number {value} has label {label}",)

@@ -43,6 +43,7 @@ def fits(path: str) -> bool:
 
 def _places(path: Path) -> tuple[Path, Path]:
     """The package and the folder of 64×64 images."""
+    path = Path(os.path.abspath(path))
     if (path / SIDE).is_dir() and (path.parents[1] / "emoji.json").exists():
         return path.parents[1], path / SIDE
     sets = sorted(folder.parent for folder in path.glob(f"img/*/{SIDE}") if folder.is_dir())

@@ -50,6 +50,23 @@ def fits(path: str) -> bool:
     return os.path.isdir(path)
 
 
+def names_in(path: str) -> list[str]:
+    """What lies in a folder; nothing if it cannot be read."""
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def holds_images(path: str) -> bool:
+    """Whether a folder holds files with an image's ending, or sub-folders that may."""
+    return any(
+        os.path.splitext(name)[1].lower() in suffixes() or os.path.isdir(os.path.join(path, name))
+        for name in names_in(path)
+        if not name.startswith(".")
+    )
+
+
 def _decode(listing: Listing, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
     classes = classes_of_folders(listing.files, shown(listing.root)) if with_classes else None
     label_of = classes.label_of if classes else {}
@@ -108,7 +125,11 @@ def find_images(path: str) -> Listing:
 
 def _seen_before(listing: Listing, relative: str, seen: dict[tuple[int, int], str]) -> bool:
     """Whether a folder was read under another name; noted if so."""
-    status = os.stat(os.path.join(listing.root, relative))
+    folder = os.path.join(listing.root, relative)
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise TrainError(f"{shown(folder)}: cannot be read: {error.strerror}") from error
     first = seen.setdefault((status.st_dev, status.st_ino), relative)
     if first != relative:
         where = f"the same folder as {shown(first)}" if first else "the folder itself again"

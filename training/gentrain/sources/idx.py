@@ -18,7 +18,7 @@ from gentrain.dataset import Append, Contents, Frame, Labels, Pixels, Show, Sour
 from gentrain.errors import TrainError
 from gentrain.sources import arrays
 from gentrain.sources.classes import classes_of_numbers
-from gentrain.sources.folder import file_identity
+from gentrain.sources.folder import file_identity, holds_images, names_in
 from gentrain.sources.pictures import shown
 
 IMAGES, LABELS = "images-idx3", "labels-idx1"
@@ -53,15 +53,12 @@ def open(path: str, class_names: tuple[str, ...] = (), name: str = "") -> Source
 def fits(path: str) -> bool:
     """Whether `path` is an IDX file of images, or a folder with one."""
     if os.path.isdir(path):
-        return bool(_image_files(Path(path)))
+        return bool(_image_files(Path(path))) and not holds_images(path)
     return IMAGES in os.path.basename(path) and os.path.exists(path)
 
 
 def _image_files(folder: Path) -> list[Path]:
-    try:
-        return sorted(file for file in folder.iterdir() if IMAGES in file.name and not file.name.startswith("."))
-    except OSError:
-        return []
+    return sorted(folder / name for name in names_in(str(folder)) if IMAGES in name and not name.startswith("."))
 
 
 def _pair(path: Path) -> Pair:

@@ -55,7 +55,7 @@ def _decode(path: str, frame: Frame, append: Append, show: Show) -> Contents:
     try:
         with zipfile.ZipFile(path) as archive:
             return _decode_archive(archive, name, frame, append, show)
-    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile) as error:
         raise TrainError(f"{name}: damaged, or no .npz file: {error}") from error
 
 

@@ -17,7 +17,7 @@ from gentrain.errors import TrainError
 from gentrain.sources import encoded
 from gentrain.sources.classes import classes_of_numbers
 from gentrain.sources.encoded import Item
-from gentrain.sources.folder import file_identity
+from gentrain.sources.folder import file_identity, holds_images, names_in
 from gentrain.sources.pictures import Unfit, shown
 
 IMAGE_KEYS = ("image/encoded", "image", "image_raw", "encoded", "image_bytes", "img", "jpg", "jpeg", "png")
@@ -46,13 +46,14 @@ def open(path: str) -> Source:
 
 
 def fits(path: str) -> bool:
-    """Whether `path` is, or holds, or matches files named so."""
-    return any(".tfrecord" in os.path.basename(file).lower() for file in _files(path))
+    """Whether `path` is, or matches, files named so, or is a folder of them and not of images."""
+    named_so = any(".tfrecord" in os.path.basename(file).lower() for file in _files(path))
+    return named_so and not holds_images(path)
 
 
 def _files(path: str) -> list[str]:
     if os.path.isdir(path):
-        found = [os.path.join(path, name) for name in os.listdir(path) if ".tfrecord" in name.lower()]
+        found = [os.path.join(path, name) for name in names_in(path) if ".tfrecord" in name.lower()]
     else:
         found = [path] if os.path.exists(path) else glob.glob(path)
     return sorted(file for file in found if os.path.isfile(file) and not os.path.basename(file).startswith("."))
@@ -157,8 +158,7 @@ class _Classes:
         """Provisional numbers (N,) → labels, class names and notes; no labels unless all records have one of a kind."""
         keys = list(self.met)
         if {type(key) for key in keys} == {int}:
-            labels, names, notes = classes_of_numbers(np.array(keys, np.int64)[numbers])
-            return labels, self._named(names), notes
+            return classes_of_numbers(np.array(keys, np.int64)[numbers], self.texts)
         if {type(key) for key in keys} == {str}:
             order = sorted(keys, key=str)
             return np.array([order.index(key) for key in keys], np.int32)[numbers], tuple(map(str, order)), ()
@@ -167,8 +167,3 @@ class _Classes:
             return None, (), ()
         note = f"{without} records have no label" if without else "labels are numbers and texts"
         return None, (), (f"{note}, so there are no classes",)
-
-    def _named(self, numbers: tuple[str, ...]) -> tuple[str, ...]:
-        """Texts for numbers, where every number has one of its own."""
-        texts = tuple(self.texts.get(int(number), number) for number in numbers)
-        return texts if len(set(texts)) == len(texts) else numbers

@@ -1,0 +1,104 @@
+"""Batches are the same wherever the images lie, and go to as many devices as there are."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from gentrain import stream
+from gentrain.dataset import Dataset
+
+LABELS = np.arange(50, dtype=np.int32) % 7
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> np.memmap:
+    """50 images of noise in a file."""
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), np.uint8))
+    return np.load(tmp_path / "images.npy", mmap_mode="r")
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any data set is too large to be held in memory."""
+    monkeypatch.setattr(stream, "LARGEST_IN_MEMORY_BYTES", 0)
+
+
+def drawn(dataset: Dataset, number: int = 12, first_batch: int = 3) -> list[tuple[np.ndarray, np.ndarray]]:
+    batches = stream.batches(dataset, rows=6, seed=5, first_batch=first_batch)
+    return list(itertools.islice(batches.as_numpy_iterator(), number))
+
+
+def test_labels_go_with_their_images(images: np.memmap) -> None:
+    for batch, labels in drawn(Dataset("", images, LABELS, tuple("abcdefg"))):
+        assert (batch.dtype, batch.shape, labels.dtype, labels.shape) == (np.uint8, (6, 8, 8, 3), np.int32, (6,))
+        for image, label in zip(batch, labels, strict=True):
+            (number,) = np.flatnonzero((images == image).all(axis=(1, 2, 3)))
+            assert LABELS[number] == label
+
+
+def test_labels_are_zero_where_there_are_no_classes(images: np.memmap) -> None:
+    assert all(not labels.any() for _, labels in drawn(Dataset("", images)))
+
+
+@pytest.mark.parametrize("kind", ["file", "slice of a file", "memory"])
+def test_large_data_give_the_same_batches_as_small(
+    images: np.memmap, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = {"file": images, "slice of a file": images[7:40], "memory": np.array(images)}[kind]
+    dataset = Dataset("", chosen, LABELS[: len(chosen)], tuple("abcdefg"))
+    small = drawn(dataset)
+    monkeypatch.setattr(stream, "LARGEST_IN_MEMORY_BYTES", 0)
+    for (image, label), (other, other_label) in zip(small, drawn(dataset), strict=True):
+        assert np.array_equal(image, other)
+        assert np.array_equal(label, other_label)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_stream_goes_on_when_its_file_is_removed(images: np.memmap) -> None:
+    iterator = stream.batches(Dataset("", images), rows=6, seed=5, first_batch=3).as_numpy_iterator()
+    first = next(iterator)[0]
+    Path(images.filename).unlink()
+    rest = [batch for batch, _ in itertools.islice(iterator, 30)]
+    assert np.array_equal([first, *rest[:11]], [batch for batch, _ in drawn(Dataset("", np.array(images)))])
+
+
+@pytest.mark.usefixtures("large")
+def test_a_file_cut_short_stops_the_stream_with_its_name(images: np.memmap) -> None:
+    iterator = stream.batches(Dataset("", images), rows=50, seed=0, first_batch=0).as_numpy_iterator()
+    with open(images.filename, "r+b") as file:
+        file.truncate(5000)
+    with pytest.raises(tf.errors.OpError, match=r"images.npy: ends before image"):
+        list(itertools.islice(iterator, 40))
+
+
+TWO_DEVICES = """
+import sys, numpy as np, tensorflow as tf
+from gentrain import stream
+from gentrain.dataset import Dataset
+stream.LARGEST_IN_MEMORY_BYTES = int(sys.argv[1])
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+batches = stream.batches(Dataset("", np.load(sys.argv[2], mmap_mode="r")), rows=6, seed=5, first_batch=3)
+options = tf.data.Options()
+options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+iterator = iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
+for _ in range(12):
+    images, labels = next(iterator)
+    parts = strategy.experimental_local_results(images)
+    assert [part.shape[0] for part in parts] == [3, 3]
+    sys.stdout.buffer.write(np.concatenate(parts).tobytes())
+"""
+
+
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_two_devices_share_each_batch(images: np.memmap, limit: int) -> None:
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES, str(limit), images.filename], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert done.stdout == b"".join(batch.tobytes() for batch, _ in drawn(Dataset("", images)))

@@ -1,0 +1,54 @@
+"""Counts images and seconds, and ends a run by the clock."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+
+from gentrain.callbacks import Show
+from gentrain.checkpoints import Progress
+
+
+class Meter(keras.callbacks.Callback):
+    """Counts images and seconds, and shows them. First in the list: others ask it how far the run is."""
+
+    def __init__(self, before: Progress, show: Show) -> None:
+        super().__init__()
+        self.before, self.show = before, show
+        self.started = self.tick_started = time.perf_counter()
+        self.tick_images = before.images_seen
+        self.images_per_second = 0.0
+
+    @property
+    def progress(self) -> Progress:
+        """Now, earlier sessions of the same run included."""
+        seconds = self.before.seconds + time.perf_counter() - self.started
+        return Progress(int(self.model.images_seen.numpy()), round(seconds, 3))
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.tick_started, self.tick_images = time.perf_counter(), int(self.model.images_seen.numpy())
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        now = self.progress
+        elapsed = time.perf_counter() - self.tick_started
+        self.images_per_second = (now.images_seen - self.tick_images) / max(elapsed, 1e-9)
+        losses = {name: float(value) for name, value in (logs or {}).items()}
+        self.show(now, int(self.model.images_total.numpy()), losses | {"images_per_second": self.images_per_second})
+
+
+class Clock(keras.callbacks.Callback):
+    """Ends the run after so many minutes, and keeps the schedules' end where the run will be by then."""
+
+    def __init__(self, meter: Meter, minutes: float) -> None:
+        super().__init__()
+        self.meter, self.seconds = meter, minutes * 60
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now = self.meter.progress
+        left = self.seconds - now.seconds
+        total = now.images_seen + round(max(left, 0.0) * self.meter.images_per_second)
+        self.model.images_total.assign(max(total, 1))
+        if left <= 0:
+            self.model.stop_training = True
