@@ -648,3 +648,15 @@ def test_a_stray_file_does_not_turn_a_folder_of_images_into_something_else(tmp_p
     (tmp_path / "old.tfrecord").write_bytes(b"")
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"")
     assert len(sources.read(str(tmp_path), FRAME).images) == 2
+
+
+def test_size_and_channels_follow_from_all_images_not_from_the_first(tmp_path: Path) -> None:
+    def shape() -> tuple[int, ...]:
+        return sources.read(str(tmp_path), FRAME).images.shape[1:]
+
+    Image.new("L", (16, 16)).save(tmp_path / "a.png")
+    assert shape() == (16, 16, 1)
+    Image.new("RGB", (16, 16)).save(tmp_path / "b.png")
+    assert shape() == (16, 16, 3)
+    Image.new("RGB", (24, 24)).save(tmp_path / "c.png")
+    assert shape() == (32, 32, 3)

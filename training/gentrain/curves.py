@@ -12,6 +12,7 @@ MOST_CHARTS = 24
 NAMES = {
     "d_loss": "critic",
     "g_loss": "generator",
+    "d_accuracy": "right",
     "r1": "R1 (real)",
     "r2": "R2 (generated)",
     "real_logit": "real",
@@ -23,7 +24,7 @@ NAMES = {
 }
 X_LABEL = "kimg (thousand images shown)"
 LINEAR = ("What the critic says", "Speed")
-SHARES = ("precision", "recall", "density", "coverage")
+SHARES = ("precision", "recall", "density", "coverage", "accuracy")
 
 # What is drawn together: title, label of the y axis, which keys of log.jsonl. Any other key has a chart of its own.
 CHARTS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
@@ -32,6 +33,7 @@ CHARTS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("Precision, recall, density, coverage", "share", lambda key: key in SHARES),
     ("Losses", "loss, mean of a tick", lambda key: key.endswith("_loss")),
     ("What the critic says", "logit, mean of a tick", lambda key: key.endswith("_logit")),
+    ("How often the critic scores the real one higher", "share of pairs", lambda key: key == "d_accuracy"),
     ("Gradient penalties", "squared gradient", lambda key: key in ("r1", "r2", "penalty", "gradient_penalty")),
     ("Learning rate", "learning rate", lambda key: key.endswith("learning_rate")),
     ("Speed", "images/s", lambda key: key == "images_per_second"),
@@ -58,7 +60,10 @@ def _chart(found: Record, title: str, label: str, keys: list[str]) -> str:
         for theme in (figures.LIGHT, figures.DARK)
     )
     last = ", ".join(f"{name} {y[-1]:.3g}" for name, (_, y) in lines.items())
-    caption = "Dashed: the floor, what real images reach." if floors else ""
+    caption = ""
+    if floors:
+        samples = f" with {found.metrics['samples']} samples" if "samples" in found.metrics else ""
+        caption = f"Dashed: the floor of gentrain evaluate{samples}; during the training there may be fewer."
     return page.figure(page.themed(light, dark, f"{title} over kimg; at the end {last}"), title, caption)
 
 

@@ -1,12 +1,22 @@
-"""What a training runs on: precision, one device or several, and the batches that each of them gets."""
+"""What a training runs on: precision, one device or several, and the batches that each of them gets.
+
+With several, each takes its rows of every batch and the gradients are added up: the steps are those that one device
+would make. In a cluster (TF_CONFIG) the first worker owns the run directory, the others need the images alone.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gentrain.errors import TrainError, UsageError
+
 if TYPE_CHECKING:
     import tensorflow as tf
+
+STRATEGIES = ("auto", "one", "mirrored")
 
 # x86 processors that multiply bfloat16 in hardware; without it bfloat16 is emulated, and slower than float32.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx10_2"}
@@ -31,12 +41,111 @@ def _processor_flags() -> set[str]:
     return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
-def feed(stream: tf.data.Dataset, parts: int) -> Any:
-    """Batches as `GAN.train_step` takes them: images (parts, N, H, W, C) and labels (parts, N)."""
-    import tensorflow as tf
+def in_cluster() -> bool:
+    """Whether TF_CONFIG names several workers.
 
-    def split(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rows = images.shape[0] // parts
-        return tf.reshape(images, (parts, rows, *images.shape[1:])), tf.reshape(labels, (parts, rows))
+    Raises:
+        UsageError: TF_CONFIG is no JSON object with a cluster and a task.
+    """
+    if not os.environ.get("TF_CONFIG"):
+        return False
+    try:
+        config = json.loads(os.environ["TF_CONFIG"])
+        return sum(map(len, config["cluster"].values())) > 1 and bool(config["task"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"TF_CONFIG: expected JSON with `cluster` and `task`, got {error}") from error
 
-    return stream.map(split)
+
+class Devices:
+    """`Devices("auto")`: all GPUs where there are several, all workers where TF_CONFIG names them, else one device.
+
+    Attributes:
+        strategy: TensorFlow's distribution strategy.
+        replicas: how many devices take part, in all workers together.
+        first: whether this process is the one that writes.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Must come before TensorFlow runs anything, in a cluster.
+
+        Raises:
+            TrainError: the other workers cannot be reached.
+        """
+        import tensorflow as tf
+
+        self.cluster = in_cluster() and name != "one"
+        self.first = True
+        if self.cluster:
+            self.strategy = self._join_cluster(tf)
+        elif name == "mirrored" or (name == "auto" and len(tf.config.list_physical_devices("GPU")) > 1):
+            found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+            self.strategy = tf.distribute.MirroredStrategy([device.name for device in found])
+        else:
+            self.strategy = tf.distribute.get_strategy()
+        self.replicas = self.strategy.num_replicas_in_sync
+
+    def _join_cluster(self, tf: Any) -> Any:
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            raise TrainError(f"TF_CONFIG: the cluster cannot be joined: {str(error).splitlines()[0]}") from error
+        resolver = strategy.cluster_resolver
+        self.first = resolver.task_type == "chief" or (
+            resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+        )
+        return strategy
+
+    def feed(self, stream: tf.data.Dataset, parts: int) -> Any:
+        """Batches as `GAN.train_step` takes them: images (parts, N, H, W, C), labels (parts, N), N rows a device."""
+        import tensorflow as tf
+
+        def cut(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            rows = images.shape[0] // parts // self.replicas
+            images = tf.reshape(images, (parts, self.replicas, rows, *images.shape[1:]))
+            return tf.transpose(images, (1, 0, 2, 3, 4, 5)), tf.transpose(
+                tf.reshape(labels, images.shape[:3]), (1, 0, 2)
+            )
+
+        if self.replicas == 1:
+            return stream.map(lambda *batch: tuple(part[0] for part in cut(*batch)))
+
+        def mine(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            here = self.replicas // context.num_input_pipelines
+            first = here * context.input_pipeline_id
+            rows = stream.map(lambda *batch: tuple(part[first : first + here] for part in cut(*batch)))
+            return rows.unbatch().prefetch(2 * here)
+
+        return self.strategy.distribute_datasets_from_function(mine)
+
+    def agree(self, here: bool) -> bool:
+        """Whether any worker says yes; all of them must ask."""
+        if not self.cluster:
+            return here
+        return bool(self._sum([float(here)])[0] > 0)
+
+    def take_from_first(self, variables: list[Any]) -> None:
+        """Give every worker the first one's values."""
+        if not self.cluster:
+            return
+        import tensorflow as tf
+
+        mine = [variable.numpy() if self.first else variable.numpy() * 0 for variable in variables]
+        for variable, value in zip(variables, self._sum(mine), strict=True):
+            variable.assign(tf.cast(value, variable.dtype))
+
+    def _sum(self, values: list[Any]) -> list[Any]:
+        """Element by element over the workers."""
+        import tensorflow as tf
+
+        local = self.strategy.num_replicas_in_sync // self.strategy.extended._num_workers
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def add(*mine: tf.Tensor) -> Any:
+            def replica() -> Any:
+                context = tf.distribute.get_replica_context()
+                return [context.all_reduce(tf.distribute.ReduceOp.SUM, value) for value in mine]
+
+            return self.strategy.run(replica)
+
+        sums = add(*[tf.constant(value) for value in values])
+        return [self.strategy.experimental_local_results(total)[0].numpy() / local for total in sums]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,28 +47,32 @@ def curves(
     floors: Mapping[str, float] | None = None,
     may_be_log: bool = True,
 ) -> str:
-    """Lines over the same x axis, as SVG; where there are several, each is named at its end.
+    """Lines over the same x axis, which begins at 0, as SVG; where there are several, each is named at its end.
 
     Args:
         lines: name → its points, all finite; at least one line, each with at least one point.
         x_label: what the x axis shows, with its unit.
         y_label: the same for the y axis.
         theme: colours.
-        floors: name of a line → the level that real images reach, drawn dashed in that line's colour.
+        floors: name of a line → the level that real images reach, drawn dashed in that line's
+            colour; none that a log axis cannot show.
         may_be_log: whether the y axis is to be logarithmic where positive values span more than `DECADES_FOR_LOG`.
     """
     figure = Figure(figsize=(4.6, 2.9), layout="constrained")
     axes = figure.add_subplot()
+    is_log = may_be_log and _is_wide([value for _, y in lines.values() for value in y])
+    floors = {name: floor for name, floor in (floors or {}).items() if floor > 0 or not is_log}
     names = {}
-    for (name, (x, y)), color in zip(lines.items(), _repeated(theme.lines), strict=False):
+    for (name, (x, y)), color in zip(lines.items(), itertools.cycle(theme.lines), strict=False):
         axes.plot(x, y, color=color, linewidth=1.6, marker="o" if len(x) <= FEW_POINTS else "", markersize=3)
-        if floors and name in floors:
+        if name in floors:
             axes.axhline(floors[name], color=color, linewidth=1.2, linestyle=(0, (4, 3)))
         names[name] = (y[-1], color)
     if floors and len(lines) == 1:
         names["floor"] = (next(iter(floors.values())), theme.ink)
-    if may_be_log and _is_wide([v for _, y in lines.values() for v in y] + list((floors or {}).values())):
+    if is_log:
         _log_axis(axes.yaxis, axes.set_yscale)
+    axes.set_xlim(0, 1.03 * max(max(x) for x, _ in lines.values()) or 1)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     _dress(axes, x_label, y_label, theme)
     if len(names) > 1:
@@ -173,11 +177,6 @@ def _name_at_the_end(axes: Any, names: Mapping[str, tuple[float, str]]) -> None:
             fontsize=9,
             annotation_clip=False,
         )
-
-
-def _repeated(colors: Sequence[str]) -> Iterable[str]:
-    while True:
-        yield from colors
 
 
 def _svg(figure: Figure) -> str:

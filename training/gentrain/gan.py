@@ -69,6 +69,12 @@ class GAN(keras.Model):
         return bool(s.gamma or s.gamma_final) and s.loss != "wgan-gp"
 
     @property
+    def state(self) -> list[Any]:
+        """Every variable that training moves."""
+        networks = [*self.generator.variables, *self.discriminator.variables, *self.averaged.variables]
+        return [*networks, *self.g_optimizer.variables, *self.d_optimizer.variables, self.images_seen]
+
+    @property
     def metrics(self) -> list[Any]:
         """Reset by Keras at each tick."""
         return list(self.means.values())

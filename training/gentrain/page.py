@@ -35,9 +35,14 @@ img.pixels { image-rendering: pixelated; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem 1.2rem .25rem 0; border-bottom: 1px solid var(--line);
          vertical-align: middle; }
-td.number, th.number { text-align: right; }
+td.number, th.number { text-align: right; white-space: nowrap; }
 table.pictures { width: 100%; }
+table.pictures th { min-width: 4rem; }
 table.pictures td { width: 46%; padding: .2rem .6rem .2rem 0; }
+@media (max-width: 40rem) {
+  table.pictures tr { display: grid; border-bottom: 1px solid var(--line); padding-bottom: .4rem; }
+  table.pictures td, table.pictures th { width: auto; border: 0; padding: .1rem 0; }
+}
 code { background: var(--well); padding: .1rem .3rem; border-radius: .25rem; }
 """
 

@@ -37,6 +37,8 @@ ARTIFACTS = (
     "timelapse.webp",
 )
 
+LOCK = ".lock"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -95,6 +97,8 @@ def plan(
         preset = preset or DEFAULT_PRESET
         settings, done = PRESETS[preset](), Progress()
     else:
+        if changes.get("precision") == "auto":  # what it came to stays
+            del changes["precision"]
         settings, done = _settings_of(run, begun), checkpoints.progress_of(checkpoints.latest(run))
         _refuse_changes(run, begun, settings, data, preset, changes)
         data, preset = begun["data"], begun["preset"]
@@ -119,7 +123,8 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
                 return None
             config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return config
-        found = {entry.name for entry in run.iterdir() if not entry.name.startswith(".tmp-")} if run.exists() else set()
+        found = {entry.name for entry in run.iterdir()} if run.exists() else set()
+        found = {name for name in found if name != LOCK and not name.startswith(".tmp-")}
         if found - set(ARTIFACTS):
             raise TrainError(f"{run}: holds other things and no config.json; take an empty or a new folder for --run")
         if found - {"dataset.json"} and not fresh:

@@ -34,6 +34,7 @@ class Record:
     dataset: dict[str, Any]
     metrics: dict[str, Any]
     log: tuple[dict[str, float], ...]
+    notes: tuple[tuple[float, str], ...] = ()  # what the log says in words, each with its kimg
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def read(run: Path) -> Record:
     config = _json(path)
     if not config:
         raise TrainError(f"{path}: cannot be read; expected the JSON that gentrain fit writes")
-    return Record(run, config, _json(run / "dataset.json"), _json(run / "metrics.json"), _log(run / "log.jsonl"))
+    return Record(run, config, _json(run / "dataset.json"), _json(run / "metrics.json"), *_log(run / "log.jsonl"))
 
 
 def input_names(generator: Path) -> list[str]:
@@ -93,13 +94,13 @@ def input_names(generator: Path) -> list[str]:
         return []
 
 
-def _log(path: Path) -> tuple[dict[str, float], ...]:
-    """The finite numbers of every whole line with a `kimg`: the last line of a run that was killed may be cut."""
+def _log(path: Path) -> tuple[tuple[dict[str, float], ...], tuple[tuple[float, str], ...]]:
+    """Finite numbers and words of each whole line with a `kimg`: the last line of a run that was killed may be cut."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ()
-    lines = []
+        return (), ()
+    lines, notes = [], []
     for line in text.splitlines():
         try:
             values = _dict(json.loads(line))
@@ -108,7 +109,8 @@ def _log(path: Path) -> tuple[dict[str, float], ...]:
         numbers = {key: float(value) for key, value in values.items() if _is_number(value)}
         if "kimg" in numbers:
             lines.append(numbers)
-    return tuple(lines)
+            notes += [(numbers["kimg"], value) for value in values.values() if isinstance(value, str)]
+    return tuple(lines), tuple(notes)
 
 
 def _json(path: Path) -> dict[str, Any]:

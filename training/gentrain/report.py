@@ -17,6 +17,7 @@ from gentrain import curves, page, record, sources, timelapse
 from gentrain.dataset import Dataset, Frame
 from gentrain.errors import TrainError
 from gentrain.files import replacing
+from gentrain.metrics import METRICS
 from gentrain.plan import plan
 from gentrain.presets import PRESETS
 from gentrain.progress import duration
@@ -29,8 +30,6 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 COLUMNS = 8  # images in a row of a sheet
 MOST_CLASSES = 20  # rows of samples by class
 MOST_ROWS = 200  # of the long tables
-
-LOWER_IS_BETTER = ("frechet", "kernel")
 
 
 def write(run: Path, out: Path, film: Path, read: Read = sources.read) -> None:
@@ -53,11 +52,14 @@ def _body(found: Record, film: Path | None, read: Read) -> Iterable[str]:
     dataset, reason = _dataset(found, read)
     yield page.heading(_name(found.run))
     yield page.paragraph(_summary(found), "lead")
-    yield page.section("Samples", *_samples(found, dataset, reason))
-    yield page.section("Classes", *_classes(found, dataset))
+    by_class = list(_classes(found, dataset))
+    yield page.section("Samples", *(by_class or _samples(found, dataset)), reason and page.paragraph(reason))
     yield page.section("Over the training", _film(found, film))
     yield page.section("Scores", *_scores(found))
     yield page.section("Nearest training images", _nearest(found))
+    yield page.section(
+        "What it told", page.table([(f"{kimg:g} kimg", text) for kimg, text in found.notes[-MOST_ROWS:]])
+    )
     yield page.section("Curves", page.grid(curves.charts(found)) or page.paragraph("No line is in log.jsonl yet."))
     yield page.section("What was trained", *_facts(found))
 
@@ -100,7 +102,7 @@ def _dataset(found: Record, read: Read) -> tuple[Dataset | None, str]:
     return dataset, ""
 
 
-def _samples(found: Record, dataset: Dataset | None, reason: str) -> Iterable[str]:
+def _samples(found: Record, dataset: Dataset | None) -> Iterable[str]:
     sheets = timelapse.sheets_of(found.run)
     if not sheets:
         yield page.paragraph("There is no sheet of samples yet.")
@@ -115,8 +117,6 @@ def _samples(found: Record, dataset: Dataset | None, reason: str) -> Iterable[st
         real = page.image(_png(sheet(dataset.images[order], COLUMNS)), "image/png", "Sheet of real images", pixels=True)
         figures.insert(0, page.figure(real, caption="Real, drawn at random from the training images"))
     yield page.grid(figures)
-    if reason:
-        yield page.paragraph(reason)
 
 
 def _classes(found: Record, dataset: Dataset | None) -> Iterable[str]:
@@ -135,7 +135,7 @@ def _classes(found: Record, dataset: Dataset | None) -> Iterable[str]:
             real = _row(dataset.images[members], f"Real images of {name}")
         rows.append((name, real, _row(drawn, f"Generated images of {name}")))
     more = f" The first {len(shown)} of {len(names)} classes." if len(names) > len(shown) else ""
-    yield page.paragraph(f"A column of generated images has the same latents in every row.{more}")
+    yield page.paragraph(f"A row is a class; a column of generated images has the same latents in each.{more}")
     yield page.pictures(rows, ("class", "real", "generated"))
 
 
@@ -172,27 +172,39 @@ def _film(found: Record, film: Path | None) -> str:
 
 
 def _scores(found: Record) -> Iterable[str]:
-    scores = found.scores()
+    scores, metrics = found.scores(), found.metrics
     if not scores:
         yield page.paragraph(f"Not measured yet: `gentrain evaluate {found.run}`")
         return
-    rows = [
-        (
-            curves.NAMES.get(name, name.replace("_", " ")) + (" (lower is better)" if name in LOWER_IS_BETTER else ""),
-            f"{score.value:.4g}",
-            "" if score.floor is None else f"{score.floor:.4g}",
-        )
-        for name, score in scores.items()
-    ]
+    rows = []
+    for name, score in scores.items():
+        better = f" ({METRICS[name].better} is better)" if name in METRICS else ""
+        floor = "" if score.floor is None else f"{score.floor:.4g}"
+        rows.append((curves.NAMES.get(name, name.replace("_", " ")) + better, f"{score.value:.4g}", floor))
     yield page.table(rows, ("", "measured", "floor"))
-    features = found.metrics.get("features")
-    told = features if isinstance(features, dict) else {"name": features} if features else {}
-    notes = [f"{found.metrics['samples']} samples"] if "samples" in found.metrics else []
-    notes += [f"features: {', '.join(f'{key} {value}' for key, value in told.items())}"] if told else []
+    features = metrics.get("features")
+    told = features if isinstance(features, dict) else {"name": features}
+    notes = [f"{metrics['samples']} samples"] if "samples" in metrics else []
+    notes += [f"the generator at {metrics['kimg']} kimg"] if metrics.get("kimg") is not None else []
+    notes += [f"features: {', '.join(_brief(key, value) for key, value in told.items() if value)}"]
     yield page.paragraph(
-        "The floor is what real images reach against real ones. Numbers compare only in the same features and with as "
-        f"many samples ({'; '.join(notes) or 'neither is recorded'})."
+        f"The floor is what real images reach in the place of generated ones. Measured: {'; '.join(notes)}. Numbers "
+        "compare only in the same features and with as many samples."
     )
+    accuracies = metrics.get("class_accuracy")
+    if isinstance(accuracies, dict):
+        rows = [
+            (str(name), f"{value:.1%}" if isinstance(value, float) else str(value), "")
+            for name, value in accuracies.items()
+        ]
+        yield page.fold("Taken for the class that was asked for", page.table([row[:2] for row in rows[:MOST_ROWS]]))
+
+
+def _brief(key: str, value: Any) -> str:
+    """One fact about a feature net: a hash is cut to what tells it from others."""
+    if isinstance(value, float):
+        return f"{key} {value:.1%}"
+    return f"{key} {str(value)[:12] if key == 'hash' else value}"
 
 
 def _nearest(found: Record) -> str:
@@ -201,7 +213,13 @@ def _nearest(found: Record) -> str:
     except OSError:
         return ""
     alt = "Generated images, each with the training images that are nearest to it"
-    return page.figure(page.image(data, "image/png", alt), caption="Is it memorising? " + alt + ".")
+    ratios = found.metrics.get("nearest")
+    told = ratios.items() if isinstance(ratios, dict) else ()
+    measured = [f"{value:.2f} by {space}" for space, value in told if isinstance(value, float)]
+    caption = f"{alt}."
+    if measured:
+        caption += f" Distance, as a multiple of that between training images: {', '.join(measured)}; near 0: copies."
+    return page.figure(page.image(data, "image/png", alt), caption=caption)
 
 
 def _facts(found: Record) -> Iterable[str]:

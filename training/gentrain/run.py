@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gentrain import checkpoints, quiet
 from gentrain.callbacks import Note, Show
@@ -14,8 +17,15 @@ from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset
 from gentrain.errors import TrainError
 from gentrain.files import write_json
-from gentrain.plan import ARTIFACTS, Plan, describe
+from gentrain.plan import ARTIFACTS, LOCK, Plan, describe
+from gentrain.settings import Settings
 from gentrain.stream import batches
+
+if TYPE_CHECKING:
+    from gentrain.callbacks.keeper import Keeper
+    from gentrain.callbacks.meter import Meter
+    from gentrain.devices import Devices
+    from gentrain.gan import GAN
 
 # Steps in one call of the compiled graph: the losses are shown and a stop is heeded this often.
 STEPS_PER_EXECUTION = 8
@@ -24,7 +34,13 @@ STEPS_PER_EXECUTION = 8
 FEWEST_MEASURED = 40
 
 
-def fit(plan: Plan, dataset: Dataset, show: Show, note: Note = lambda line: None) -> Progress:
+def fit(
+    plan: Plan,
+    dataset: Dataset,
+    show: Show,
+    note: Note = lambda line: None,
+    devices: Devices | None = None,
+) -> Progress:
     """Train until the plan is done, or until Ctrl-C or SIGTERM; either way the state is kept.
 
     Args:
@@ -32,6 +48,7 @@ def fit(plan: Plan, dataset: Dataset, show: Show, note: Note = lambda line: None
         dataset: the plan's images, from `gentrain.sources.read`.
         show: called every few steps with how far the run is, its total of images, and the latest losses.
         note: called with a line that the user should read, about a collapse for one.
+        devices: what to train on; by default as `Devices("auto")` finds it.
 
     Returns:
         How far the run is now.
@@ -41,18 +58,95 @@ def fit(plan: Plan, dataset: Dataset, show: Show, note: Note = lambda line: None
     """
     _check_images(plan, dataset)
     quiet.import_tensorflow()
+    from gentrain.callbacks.meter import Meter
+    from gentrain.callbacks.stop import PoliteStop
+    from gentrain.devices import Devices, best_precision
+
+    devices = devices or Devices("auto")
+    if plan.settings.precision == "auto":
+        plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, precision=best_precision()))
+    s = plan.settings
+    if s.batch % devices.replicas:
+        raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; take a multiple of that")
+
+    with _locked(plan.run) if devices.first else nullcontext():
+        if devices.first:
+            _prepare(plan, dataset)
+        gan = _gan(plan, dataset, devices)
+        meter = Meter(plan.done, show)
+        keeper, periodic = _callbacks(plan, dataset, devices, meter, note)
+        stop = PoliteStop(devices)
+        try:
+            _train(gan, dataset, devices, [*periodic, stop])
+            if keeper is not None:
+                keeper.keep()
+        finally:
+            stop.release()
+        return meter.progress
+
+
+def _gan(plan: Plan, dataset: Dataset, devices: Devices) -> GAN:
+    """The networks as they begin, or as the newest checkpoint has them."""
+    from gentrain.gan import GAN
+
+    s = plan.settings
+    _, side, _, channels = dataset.images.shape
+    with devices.strategy.scope():
+        gan = GAN(side, channels, len(dataset.class_names) if s.conditional else 0, s)
+        gan.compile(steps_per_execution=STEPS_PER_EXECUTION)
+    checkpoint = checkpoints.latest(plan.run)
+    if devices.first and checkpoint is not None:
+        checkpoints.restore(checkpoint, gan)
+    devices.take_from_first(gan.state)
+    return gan
+
+
+def _callbacks(
+    plan: Plan, dataset: Dataset, devices: Devices, meter: Meter, note: Note
+) -> tuple[Keeper | None, list[Any]]:
+    """All but the polite stop, in the order in which they need each other; and the one that keeps, where one does."""
     from gentrain.callbacks.evaluator import Evaluator
     from gentrain.callbacks.keeper import Keeper
     from gentrain.callbacks.log import Log
-    from gentrain.callbacks.meter import Clock, Meter
-    from gentrain.callbacks.stop import PoliteStop
+    from gentrain.callbacks.meter import Clock
     from gentrain.callbacks.watch import Guard, Watch
-    from gentrain.devices import best_precision, feed
-    from gentrain.gan import GAN
 
-    if plan.settings.precision == "auto":
-        plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, precision=best_precision()))
-    for left in plan.run.glob("**/.tmp-*"):  # by a kill while it was written
+    s, run = plan.settings, plan.run
+    periodic: list[Any] = [meter, Guard(run)]
+    if s.minutes:
+        periodic.append(Clock(meter, s.minutes, devices))
+    if not devices.first:
+        return None, periodic
+    if s.kimg_per_evaluation and len(dataset.images) >= FEWEST_MEASURED:
+        periodic.append(Evaluator(run, meter, dataset, s.kimg_per_evaluation, s.best_by, note))
+    log = Log(run, meter)
+    keeper = Keeper(run, meter, log, s.kimg_per_checkpoint)
+    return keeper, [*periodic, Watch(note), log, keeper]
+
+
+def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) -> None:
+    """Tick by tick to the end of the run, or until a callback stops it."""
+    from gentrain.loop import Loop
+
+    s = gan.settings
+    fit = gan.fit if devices.replicas == 1 else Loop(gan, devices.strategy).fit
+    for executions, ticks in _ticks(s, int(gan.images_seen.numpy())):
+        stream = batches(dataset, gan.parts * s.batch, s.seed, int(gan.images_seen.numpy()) // s.batch)
+        fit(
+            devices.feed(stream, gan.parts),
+            epochs=ticks,
+            steps_per_epoch=executions * STEPS_PER_EXECUTION,
+            callbacks=periodic,
+            shuffle=False,
+            verbose=0,
+        )
+        if gan.stop_training:
+            break
+
+
+def _prepare(plan: Plan, dataset: Dataset) -> None:
+    """Clear what a kill left half-written, and what is to be started over; write down what is trained."""
+    for left in plan.run.glob("**/.tmp-*"):
         _remove(left)
     if not plan.continues:
         for name in ARTIFACTS:
@@ -60,48 +154,27 @@ def fit(plan: Plan, dataset: Dataset, show: Show, note: Note = lambda line: None
     write_json(plan.run / "dataset.json", dataset.describe())
     write_json(plan.run / "config.json", describe(plan, dataset))
 
-    s = plan.settings
-    _, side, _, channels = dataset.images.shape
-    gan = GAN(side, channels, len(dataset.class_names) if s.conditional else 0, s)
-    gan.compile(steps_per_execution=STEPS_PER_EXECUTION)
-    checkpoint = checkpoints.latest(plan.run)
-    if checkpoint is not None:
-        checkpoints.restore(checkpoint, gan)
 
-    meter, stop = Meter(plan.done, show), PoliteStop()
-    log = Log(plan.run, meter)
-    keeper = Keeper(plan.run, meter, log, s.kimg_per_checkpoint)
-    periodic: list[Any] = [meter, Guard(plan.run)]
-    if s.minutes:
-        periodic.append(Clock(meter, s.minutes))
-    if s.kimg_per_evaluation and len(dataset.images) >= FEWEST_MEASURED:
-        periodic.append(Evaluator(plan.run, meter, dataset, s.kimg_per_evaluation, s.best_by, note))
-    periodic += [Watch(note), log, keeper, stop]
-
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Keep a second training out of the same run directory; the lock goes with the process."""
     try:
-        for executions, ticks in _ticks(plan):
-            gan.fit(
-                feed(batches(dataset, gan.parts * s.batch, s.seed, int(gan.images_seen.numpy()) // s.batch), gan.parts),
-                epochs=ticks,
-                steps_per_epoch=executions * STEPS_PER_EXECUTION,
-                callbacks=periodic,
-                shuffle=False,
-                verbose=0,
-            )
-            if gan.stop_training:
-                break
-        keeper.keep()
-    finally:
-        stop.release()
-    return meter.progress
+        run.mkdir(parents=True, exist_ok=True)
+        lock = (run / LOCK).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise TrainError(f"{run}: another training is under way there") from None
+    except OSError as error:
+        raise TrainError(f"{run}: cannot be written to: {error.strerror or error}") from error
+    with lock:
+        yield
 
 
-def _ticks(plan: Plan) -> list[tuple[int, int]]:
+def _ticks(s: Settings, images_seen: int) -> list[tuple[int, int]]:
     """The rest of the run as (executions a tick, ticks): ticks end at the same images, wherever the run goes on."""
-    s = plan.settings
     images = s.batch * STEPS_PER_EXECUTION
     tick = max(1, round(s.kimg_per_tick * 1000 / images))
-    first = plan.done.images_seen // images
+    first = images_seen // images
     total = 2**31 if s.minutes else -(-round(s.kimg * 1000) // images)
     to_next = min(-first % tick, total - first)
     whole, last = divmod(total - first - to_next, tick)

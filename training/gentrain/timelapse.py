@@ -94,10 +94,12 @@ def _frames(sheets: Sequence[Path]) -> list[Image.Image]:
 
 
 def _small(sheet: Image.Image) -> Image.Image:
-    """Reduced to a width of `LONGEST_SIDE`, and cut below at as much."""
+    """Enlarged by a whole factor or reduced to `LONGEST_SIDE` wide, and cut below at as much."""
     if sheet.width > LONGEST_SIDE:
         height = max(1, round(sheet.height * LONGEST_SIDE / sheet.width))
         sheet = sheet.resize((LONGEST_SIDE, height), Image.Resampling.LANCZOS)
+    if (factor := LONGEST_SIDE // max(sheet.size)) > 1:
+        sheet = sheet.resize((factor * sheet.width, factor * sheet.height), Image.Resampling.NEAREST)
     return sheet.crop((0, 0, sheet.width, min(sheet.height, LONGEST_SIDE)))
 
 

@@ -9,6 +9,7 @@ import keras
 
 from gentrain.callbacks import Show
 from gentrain.checkpoints import Progress
+from gentrain.devices import Devices
 
 
 class Meter(keras.callbacks.Callback):
@@ -41,14 +42,15 @@ class Meter(keras.callbacks.Callback):
 class Clock(keras.callbacks.Callback):
     """Ends the run after so many minutes, and keeps the schedules' end where the run will be by then."""
 
-    def __init__(self, meter: Meter, minutes: float) -> None:
+    def __init__(self, meter: Meter, minutes: float, devices: Devices) -> None:
         super().__init__()
-        self.meter, self.seconds = meter, minutes * 60
+        self.meter, self.seconds, self.devices = meter, minutes * 60, devices
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = self.meter.progress
         left = self.seconds - now.seconds
         total = now.images_seen + round(max(left, 0.0) * self.meter.images_per_second)
         self.model.images_total.assign(max(total, 1))
-        if left <= 0:
+        self.devices.take_from_first([self.model.images_total])
+        if self.devices.agree(left <= 0 and self.devices.first):
             self.model.stop_training = True

@@ -9,12 +9,15 @@ from typing import Any
 
 import keras
 
+from gentrain.devices import Devices
+
 
 class PoliteStop(keras.callbacks.Callback):
     """Ctrl-C or SIGTERM ends the run after the steps under way, to be kept; a second one ends it at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, devices: Devices) -> None:
         super().__init__()
+        self.devices = devices
         self.signal: int | None = None
         self.handlers: dict[int, Any] = {}
 
@@ -23,7 +26,7 @@ class PoliteStop(keras.callbacks.Callback):
             self.handlers = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.signal is not None:
+        if self.devices.agree(self.signal is not None):
             self.model.stop_training = True
 
     def release(self) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +14,7 @@ from gentrain.progress import ProgressLine, duration, summary, tell
 
 
 @click.command()
-@click.option("--data", metavar="SOURCE", help="`digits`, or a folder of images (a sub-folder is a class).")
+@click.option("--data", metavar="SOURCE", help="A folder of images, a file, or a name; see `gentrain data --help`.")
 @click.option(
     "--run", required=True, type=click.Path(path_type=Path), help="The run directory; an existing one is continued."
 )
@@ -21,8 +22,24 @@ from gentrain.progress import ProgressLine, duration, summary, tell
 @click.option("--kimg", type=float, help="Length: thousand images shown to the discriminator.")
 @click.option("--epochs", type=float, help="Length: times that every image is shown.")
 @click.option("--minutes", type=float, help="Length: minutes of training, whatever the machine manages in them.")
+@click.option("--resolution", type=int, metavar="PIXELS", help="The longest side, from 8 to 128.")
+@click.option("--channels", type=int, metavar="1|3", help="Grey or colour, whatever the images are.")
+@click.option("--crop", metavar="center|none", help="The square in the middle, or all of the image made square.")
+@click.option("--background", metavar="COLOUR", help="What lies under transparent pixels.")
+@click.option("--flip/--no-flip", default=None, help="Mirror each image half of the time.")
+@click.option("--conditional/--unconditional", default=None, help="Whether the generator takes the classes as labels.")
+@click.option("--loss", metavar="NAME", help="rpgan, bce, lsgan, hinge or wgan-gp.")
+@click.option("--augment", type=float, metavar="PART", help="DiffAugment on this part of the images, from 0 to 1.")
 @click.option("--batch", type=int, help="Images a step.")
 @click.option("--seed", type=int, help="Of weights, noise and the order of the images.")
+@click.option("--precision", metavar="NAME", help="auto, float32 or bfloat16.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["auto", "one", "mirrored"]),
+    default="auto",
+    show_default=True,
+    help="One device, or every GPU; with TF_CONFIG, auto and mirrored join its cluster.",
+)
 @click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="Change any other setting; may be repeated.")
 @click.option("--fresh", is_flag=True, help="Start over, even if the run directory holds a run.")
 @click.option("--dry-run", is_flag=True, help="Print what would be trained as JSON, and stop.")
@@ -30,29 +47,28 @@ def fit(
     data: str | None,
     run: Path,
     preset: str | None,
-    kimg: float | None,
     epochs: float | None,
-    minutes: float | None,
-    batch: int | None,
-    seed: int | None,
+    strategy: str,
     sets: tuple[str, ...],
     fresh: bool,
     dry_run: bool,
+    **options: Any,
 ) -> None:
     """Train a GAN, or go on with one: the same command continues a run that was stopped.
 
     \b
     gentrain fit --data digits --run runs/digits
-    gentrain fit --data photos/ --run runs/photos --minutes 30 --set batch=32
+    gentrain fit --data photos/ --run runs/photos --minutes 30 --set latent_size=64
+    gentrain fit --data emoji:package/ --run runs/emoji --conditional --kimg 300
     """
     from gentrain import plan as plans
     from gentrain import run as training
     from gentrain.commands import reading
+    from gentrain.devices import in_cluster
     from gentrain.settings import parse_change
 
-    if sum(length is not None for length in (kimg, epochs, minutes)) > 1:
+    if sum(length is not None for length in (options["kimg"], epochs, options["minutes"])) > 1:
         raise click.UsageError("--kimg, --epochs and --minutes all set the length; give one of them")
-    options = {"kimg": kimg, "minutes": minutes, "batch": batch, "seed": seed}
     changes = {name: value for name, value in options.items() if value is not None}
     for text in sets:
         name, value = parse_change(text)
@@ -63,6 +79,7 @@ def fit(
         tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer, --fresh starts over")
         click.echo(run)
         return
+    joined = _devices(strategy) if in_cluster() and not dry_run else None  # before anything else uses TensorFlow
     dataset = reading.read(plan.data, plan.frame)
     if dry_run:
         click.echo(json.dumps(plans.describe(plan, dataset), indent=2))
@@ -74,10 +91,19 @@ def fit(
         f"{f'{plan.done.images_seen / 1000:g} kimg' if plan.continues else plan.preset}"
     )
     with ProgressLine(plan) as line:
-        done = training.fit(plan, dataset, line.show, line.note)
+        done = training.fit(plan, dataset, line.show, line.note, joined or _devices(strategy))
     kimg_done = f"{done.images_seen / 1000:g} kimg"
     if not dataclasses.replace(plan, done=done).finished:
         tell(f"stopped and kept at {kimg_done}; go on with: gentrain fit --run {run}")
         sys.exit(130)
     tell(f"finished: {kimg_done} in {duration(done.seconds)}")
     click.echo(run)
+
+
+def _devices(strategy: str) -> Any:
+    from gentrain import quiet
+
+    quiet.import_tensorflow()
+    from gentrain.devices import Devices
+
+    return Devices(strategy)

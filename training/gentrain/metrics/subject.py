@@ -63,11 +63,10 @@ class Subject:
             return None
         if self.snapshot == "last":
             return checkpoints.progress_of(checkpoints.latest(self.run)).images_seen / 1000
-        for path in sorted(self.file.parent.glob("*.json")):
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(found, dict) and "kimg" in found:
-                return float(found["kimg"])
-        return None
+        try:
+            return float(json.loads((self.file.parent / "best.json").read_text(encoding="utf-8"))["kimg"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def check(self, dataset: Dataset) -> None:
         """Raises TrainError if these are not the images that the run was trained on."""

@@ -31,7 +31,9 @@ def plan(options: Options, run: Path, data: Path | str, seed: int) -> plans.Plan
     Raises:
         UsageError: the preset or a setting cannot be.
     """
-    changes = {**dict(options.changes), "conditional": True, "seed": seed, "kimg": options.kimg}
+    # Measuring takes time, and it is the last generator that is used.
+    changes = {"kimg_per_evaluation": 0.0, **dict(options.changes)}
+    changes |= {"conditional": True, "seed": seed, "kimg": options.kimg}
     return plans.plan(run, str(data), options.preset, changes)
 
 
@@ -51,7 +53,7 @@ def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[
     wanted = plan(options, run, data, seed)
     if not wanted.finished:
         with show(wanted) as line:
-            done = training.fit(wanted, sources.read(wanted.data, wanted.frame), line.show)
+            done = training.fit(wanted, sources.read(wanted.data, wanted.frame), line.show, line.note)
         if not plans.plan(run).finished:
             raise KeyboardInterrupt(f"at {done.images_seen} images")
     return run / "generator.keras"

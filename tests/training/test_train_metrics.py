@@ -1,0 +1,361 @@
+"""Metrics on sets with known answers, on real digits that are damaged more and more, and the feature nets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gentrain import sources
+from gentrain.dataset import Dataset, Frame
+from gentrain.errors import TrainError
+from gentrain.latents import latents_of_seeds
+from gentrain.metrics import METRICS, classifier, compare, frechet, kernel, nearest, prdc
+from gentrain.metrics.features import features_for, features_of
+from gentrain.metrics.generate import generate
+from gentrain.metrics.judge import Judge
+from gentrain.metrics.random_net import RandomNet
+from scipy.ndimage import gaussian_filter
+
+SAMPLES = 500
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return sources.read("digits", Frame(32))
+
+
+@pytest.fixture(scope="module")
+def judges(digits: Dataset) -> dict[str, Judge]:
+    return {kind: Judge(digits, kind, SAMPLES) for kind in ("classifier", "random")}
+
+
+@pytest.fixture(scope="module")
+def bars() -> Dataset:
+    """Small images of two classes, upright bars and level ones, which a classifier learns in a moment."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (240, 8, 8, 1), np.uint8)
+    labels = np.arange(240, dtype=np.int32) % 2
+    for image, label, place in zip(images, labels, rng.integers(0, 8, 240), strict=True):
+        (image if label else image.transpose(1, 0, 2))[place] += 190
+    return Dataset("bars", images, labels, ("upright", "level"))
+
+
+def with_moments(mean: np.ndarray, covariance: np.ndarray, rows: int, seed: int) -> np.ndarray:
+    """Rows whose mean and covariance are exactly these."""
+    drawn = np.random.default_rng(seed).normal(size=(rows, len(mean)))
+    drawn -= drawn.mean(axis=0)
+    white = drawn @ np.linalg.inv(np.linalg.cholesky(np.cov(drawn, rowvar=False))).T
+    return white @ np.linalg.cholesky(covariance).T + mean
+
+
+def test_frechet_distance_of_known_gaussians() -> None:
+    first = with_moments(np.zeros(3), np.diag([1.0, 4.0, 9.0]), 50, seed=1)
+    second = with_moments(np.array([1.0, 2.0, 0.0]), np.diag([4.0, 4.0, 1.0]), 80, seed=2)
+    assert frechet.distance(first, second) == pytest.approx(5 + (2 - 1) ** 2 + 0 + (3 - 1) ** 2, rel=1e-9)
+
+
+def test_frechet_distance_where_the_covariances_do_not_commute() -> None:
+    a, b = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[5.0, -2.0], [-2.0, 1.0]])
+    first, second = (with_moments(np.zeros(2), c, 40, seed) for seed, c in enumerate((a, b)))
+    trace_of_root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))  # of any 2×2 matrix
+    assert frechet.distance(first, second) == pytest.approx(np.trace(a + b) - 2 * trace_of_root, rel=1e-9)
+
+
+def test_frechet_distance_holds_with_fewer_rows_than_features() -> None:
+    few = np.random.default_rng(0).normal(size=(5, 40))
+    assert frechet.distance(few, few) == pytest.approx(0, abs=1e-6)
+    assert frechet.distance(few, few + 3.0) == pytest.approx(40 * 9, rel=1e-6)
+    assert frechet.distance(few, np.zeros((2, 40))) > 0
+
+
+def test_kernel_distance_is_the_mean_over_pairs_without_a_row_and_itself() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(1300, 4)), rng.normal(0.5, 1, size=(1100, 4))
+
+    def kernels(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (x @ y.T / 4 + 1) ** 3
+
+    off = ~np.eye(1300, dtype=bool)
+    expected = kernels(a, a)[off].mean() + kernels(b, b)[off[:1100, :1100]].mean() - 2 * kernels(a, b).mean()
+    assert kernel.distance(a, b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_kernel_distance_of_equal_distributions_is_nothing_on_average() -> None:
+    rng = np.random.default_rng(0)
+    found = [kernel.distance(rng.normal(size=(30, 3)), rng.normal(size=(20, 3))) for _ in range(400)]
+    assert abs(np.mean(found)) < 3 * np.std(found) / 20
+    assert min(found) < 0 < max(found)
+
+
+def test_precision_recall_density_coverage_of_points_on_a_line() -> None:
+    """With k = 1 every real radius is 1; the generated ones' are 9.5, .5, .5 and .5."""
+    real = np.array([[0.0], [1.0], [2.0], [3.0]])
+    generated = np.array([[0.5], [10.0], [10.5], [11.0]])
+    assert prdc.measure(real, generated, k=1) == {"precision": 0.25, "recall": 1.0, "density": 0.5, "coverage": 0.5}
+
+
+def test_precision_is_kept_and_recall_lost_by_a_generator_of_one_kind() -> None:
+    rng = np.random.default_rng(0)
+    real = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(50, 1, (200, 2))])
+    found = prdc.measure(real, rng.normal(0, 1, (400, 2)))
+    assert found["precision"] > 0.95
+    assert found["recall"] == pytest.approx(0.5, abs=0.03)
+    assert found["coverage"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_equal_sets_are_at_no_distance_and_wholly_covered() -> None:
+    rows = np.random.default_rng(0).normal(size=(700, 6)).astype(np.float32)
+    found = compare(rows, rows)
+    assert found["frechet"] == pytest.approx(0, abs=1e-6)
+    assert [found[name] for name in ("precision", "recall", "density", "coverage")] == [1.0, 1.0, 1.0, 1.0]
+    assert found.keys() <= METRICS.keys()
+
+
+def test_duplicates_are_near_each_other() -> None:
+    """Every point ten times: the fifth neighbour is at distance 0, or at what rounding makes of it."""
+    points = (1000 + np.random.default_rng(0).normal(size=(60, 16))).astype(np.float32)
+    found = prdc.measure(points.repeat(10, axis=0), points.repeat(10, axis=0)[::-1])
+    assert (found["precision"], found["recall"], found["coverage"]) == (1.0, 1.0, 1.0)
+    collapsed = prdc.measure(points.repeat(10, axis=0), points[:1].repeat(600, axis=0))
+    assert collapsed["precision"] == 1.0
+    assert collapsed["recall"] == collapsed["coverage"] == pytest.approx(1 / 60)
+
+
+def blurred(images: np.ndarray, strength: float) -> np.ndarray:
+    return gaussian_filter(images.astype(np.float32), (0, 0.5 * strength, 0.5 * strength, 0)).round().astype(np.uint8)
+
+
+def noised(images: np.ndarray, strength: float) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, 20 * strength, images.shape)
+    return np.clip(images + noise, 0, 255).astype(np.uint8)
+
+
+def cropped(images: np.ndarray, strength: float) -> np.ndarray:
+    """Enlarged, so that the border is lost."""
+    side = images.shape[1]
+    centre = (side - 1) / 2
+    place = np.rint(centre + (np.arange(side) - centre) / (1 + 0.2 * strength)).astype(int)
+    return images[:, place][:, :, place]
+
+
+def blacked_out(images: np.ndarray, strength: float) -> np.ndarray:
+    images, half = images.copy(), round(2 * strength)
+    images[:, 14 - half : 14 + half, 14 - half : 14 + half] = 0
+    return images
+
+
+@pytest.mark.parametrize("damage", [blurred, noised, cropped, blacked_out])
+@pytest.mark.parametrize("kind", ["classifier", "random"])
+def test_distances_grow_with_damage(
+    kind: str, damage: Callable[[np.ndarray, float], np.ndarray], judges: dict[str, Judge]
+) -> None:
+    judge = judges[kind]
+    images = judge.dataset.images[np.random.default_rng(5).permutation(5000)[:SAMPLES]]
+    scores = [judge.floor, *(judge.score(damage(images, strength)) for strength in (1, 2, 3))]
+    for name in ("frechet", "kernel"):
+        values = [score[name] for score in scores]
+        assert all(less < more for less, more in zip(values, values[1:], strict=False)), (name, values)
+    assert scores[-1]["precision"] < 0.9 * scores[0]["precision"]
+    assert scores[-1]["coverage"] < 0.9 * scores[0]["coverage"]
+
+
+def test_floor_is_what_unseen_real_images_score(digits: Dataset) -> None:
+    """Half of the digits are judged by the other half: as the floor says, whichever half it is."""
+    net = RandomNet(digits)
+    judge, other = (Judge(digits, net, 10**6, seed) for seed in (0, 1))
+    assert judge.samples == 2500
+    for name in ("frechet", "precision", "recall", "density", "coverage"):
+        assert judge.floor[name] == pytest.approx(other.floor[name], rel=0.3), name
+    assert judge.floor["frechet"] < 0.02 * np.mean(judge.reference.var(axis=0)) * judge.reference.shape[1]
+    assert judge.floor["precision"] > 0.9
+    assert judge.floor["density"] == pytest.approx(1, abs=0.1)
+
+
+def test_classifier_of_digits_reads_digits(judges: dict[str, Judge]) -> None:
+    net = judges["classifier"].features
+    assert net.name == "classifier"
+    assert net.accuracy is not None
+    assert net.accuracy >= 0.96
+    assert judges["classifier"].floor["accuracy"] == net.accuracy
+    assert judges["classifier"].reference.var(axis=0).mean() == pytest.approx(1, abs=0.15)
+
+
+def test_classifier_comes_from_the_cache_the_second_time(bars: Dataset, own_cache: Path) -> None:
+    first = features_for(bars)
+    assert first.name == "classifier"
+    (kept,) = (own_cache / "features").glob(f"{bars.fingerprint[:32]}*")
+    written = kept.stat().st_mtime_ns
+    second = features_for(bars)
+    assert kept.stat().st_mtime_ns == written
+    assert (second.hash, second.accuracy) == (first.hash, first.accuracy)
+    np.testing.assert_array_equal(first(bars.images), second(bars.images))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"no zip"])
+def test_damaged_cache_is_replaced_by_the_same_net(
+    bars: Dataset, own_cache: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    expected = features_for(bars).hash
+    (kept,) = (own_cache / "features").glob(f"{bars.fingerprint[:32]}*")
+    kept.write_bytes(damage(kept.read_bytes()))
+    assert features_for(bars).hash == expected
+    assert keras.models.load_model(kept, compile=False).name == "classifier"
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_borne(
+    bars: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GENLINE_CACHE", str(tmp_path / "file"))
+    net = features_for(bars)
+    assert net.name == "classifier"
+    assert "not kept" in net.note
+
+
+def test_preparing_nets_leaves_a_training_under_way_alone(bars: Dataset, own_cache: Path) -> None:
+    """Neither random state nor the numbers that Keras gives to layers move, nor does the precision of others' layers."""
+
+    def state() -> list[object]:
+        tf.random.set_seed(3)
+        keras.utils.set_random_seed(3)
+        keras.utils.clear_session()
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        return []
+
+    def drawn() -> list[object]:
+        return [
+            float(tf.random.uniform([])),
+            float(np.random.rand()),
+            random.random(),
+            keras.layers.Dense(1).name,
+            keras.layers.Conv2D(1, 1).name,
+            keras.config.dtype_policy().name,
+        ]
+
+    for kept in (own_cache / "features").glob(f"{bars.fingerprint[:32]}*"):
+        kept.unlink()
+    try:
+        state()
+        undisturbed = drawn()
+        state()
+        trained = features_for(bars)
+        features_for(bars)
+        features_for(bars, "random")
+        assert drawn() == undisturbed
+        assert trained(bars.images[:2]).dtype == np.float32
+        assert trained.model.compute_dtype == "float32"  # type: ignore[attr-defined]
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_features_are_a_random_nets_where_labels_say_nothing(bars: Dataset) -> None:
+    unlabelled = Dataset("bars", bars.images)
+    shuffled = Dataset("bars", bars.images, np.random.default_rng(1).permutation(bars.labels), bars.class_names)  # type: ignore[arg-type]
+    scarce = Dataset("bars", bars.images[:30], bars.labels[:30], bars.class_names)  # type: ignore[index]
+    for dataset, reason in ((unlabelled, "no labels"), (shuffled, "guessing"), (scarce, "2 are needed")):
+        net = features_for(dataset)
+        assert net.name == "random"
+        assert reason in net.note
+        with pytest.raises(TrainError, match=reason):
+            features_for(dataset, "classifier")
+
+
+def test_random_net_is_the_same_everywhere_and_takes_any_image(bars: Dataset) -> None:
+    net = RandomNet(bars)
+    assert net.hash == "95239a3c37e372e60f4f52bcaa54a6b1f4c5dbcea9c1ac25e9f08c9ea2fa4d54"
+    features = net(bars.images)
+    assert features.shape == (240, 256)
+    assert features.mean() == pytest.approx(0, abs=0.05)
+    assert features.var(axis=0).mean() == pytest.approx(1, abs=0.05)
+    np.testing.assert_allclose(net(bars.images.repeat(3, axis=3)), features, atol=1e-4)
+    assert net(np.zeros((2, 128, 128, 3), np.uint8)).shape == (2, 256)
+
+
+def test_inception_takes_the_users_file_and_no_other(bars: Dataset, tmp_path: Path) -> None:
+    whole = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(75, 75, 3), pooling="avg")
+    file = tmp_path / "own_notop.weights.h5"
+    whole.save_weights(file)
+    net = features_for(bars, file)
+    assert net.name == "inception"
+    assert net(bars.images[:2]).shape == (2, 2048)
+
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(tmp_path / "other.weights.h5")
+    (tmp_path / "text.h5").write_text("no weights")
+    for name in ("other.weights.h5", "text.h5", "missing.h5"):
+        with pytest.raises(TrainError, match=f"{name}.*notop"):
+            features_for(bars, tmp_path / name)
+
+
+def test_scores_want_as_many_images_as_the_floor_and_of_the_same_shape(judges: dict[str, Judge]) -> None:
+    with pytest.raises(TrainError, match="expected 500 × 28 × 28 × 1"):
+        judges["random"].score(np.zeros((499, 28, 28, 1), np.uint8))
+
+
+def test_too_few_images_are_refused(bars: Dataset) -> None:
+    with pytest.raises(TrainError, match="at least 20"):
+        Judge(Dataset("few", bars.images[:19]))
+
+
+def stamping(digits: Dataset, classes: list[int]) -> keras.Model:
+    """A conditional generator that shows a real digit of the class for every label, whatever the latents."""
+    assert digits.labels is not None
+    examples = np.stack([digits.images[digits.labels == number][0] for number in classes]).reshape(10, -1)
+    latents, labels = keras.Input((4,), name="latents"), keras.Input((), dtype="int32", name="labels")
+    x = keras.layers.Embedding(10, 784, weights=[examples / 127.5 - 1])(labels)
+    x = keras.layers.Add()([x, keras.layers.Dense(784, kernel_initializer="zeros")(latents)])
+    return keras.Model([latents, labels], keras.layers.Reshape((28, 28, 1))(x))
+
+
+def test_conditional_generator_is_asked_for_classes_as_the_data_has_them(
+    digits: Dataset, judges: dict[str, Judge]
+) -> None:
+    judge = judges["classifier"]
+    assert np.bincount(judge.labels, minlength=10).min() > 0.05 * SAMPLES
+    right, wrong = (stamping(digits, classes) for classes in (list(range(10)), [*range(1, 10), 0]))
+    assert judge.score_generator(right)["accuracy"] >= 0.85
+    assert judge.score_generator(wrong)["accuracy"] <= 0.15
+    by_class = judge.class_accuracy(generate(right, SAMPLES, labels=judge.labels), judge.labels)
+    assert by_class.keys() == set("0123456789")
+    assert set(by_class.values()) <= {0.0, 1.0}
+
+
+def test_generated_images_are_those_of_the_contracts_seeds() -> None:
+    """A generator that shows its latents: 300 of them go through in two batches."""
+    latents = keras.Input((4,), name="latents")
+    shown = keras.Model(latents, keras.layers.Reshape((2, 2, 1))(latents))
+    expected = np.rint((np.clip(latents_of_seeds(range(2**40, 2**40 + 300), 4), -1, 1) + 1) * 127.5)
+    np.testing.assert_array_equal(generate(shown, 300, first_seed=2**40).reshape(300, 4), expected)
+
+
+def test_generator_that_gives_no_numbers_is_refused() -> None:
+    latents = keras.Input((4,), name="latents")
+    broken = keras.Model(latents, keras.layers.Rescaling(np.nan)(keras.layers.Reshape((2, 2, 1))(latents)))
+    with pytest.raises(TrainError, match="no numbers"):
+        generate(broken, 3)
+
+
+def test_memorised_images_are_recognised(digits: Dataset) -> None:
+    rng = np.random.default_rng(0)
+    order = rng.permutation(5000)
+    known = Dataset("digits", digits.images[order[:4000]])
+    net = RandomNet(known)
+    copies = np.clip(known.images[:60].astype(int) + rng.integers(-3, 4, (60, 28, 28, 1)), 0, 255).astype(np.uint8)
+    for space, found in nearest.search(copies, known, net).items():
+        assert found.ratio < 0.3, space
+        assert list(found.rows[:, 0]) == list(range(60)), space
+        assert all(len(set(rows)) == 3 for rows in found.rows)
+    for space, found in nearest.search(digits.images[order[4000:]], known, net).items():
+        assert found.ratio == pytest.approx(1, abs=0.15), space
+
+
+def test_features_are_read_in_the_order_asked_for(bars: Dataset) -> None:
+    net, counted = RandomNet(bars), []
+    rows = np.random.default_rng(2).integers(0, 240, 600)
+    np.testing.assert_allclose(features_of(net, bars.images, rows, counted.append), net(bars.images)[rows], atol=1e-4)
+    assert counted == [256, 256, 88]
+    assert classifier.build(8, 1, 2).output_shape == [(None, 64), (None, 2)]
