@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 from gentrain import curves, record, timelapse
+from gentrain.report import write
 from keras import layers
 from PIL import Image, ImageStat
 
@@ -71,9 +72,8 @@ def page(run_directory: Path, tmp_path_factory: pytest.TempPathFactory, command)
     return Page(out)
 
 
-def report(command, run: Path) -> Page:
-    done = command("gentrain", "report", run)
-    assert done.returncode == 0, done.stderr
+def report(run: Path) -> Page:
+    write(run, run / "report.html", run / "timelapse.webp")
     return Page(run / "report.html")
 
 
@@ -117,7 +117,7 @@ def test_charts_hold_a_line_for_every_number_of_the_log_in_light_and_dark(page: 
         assert any(word in image["alt"] for image in page.all("img"))
 
 
-def test_names_are_shown_and_never_obeyed(run: Path, command) -> None:
+def test_names_are_shown_and_never_obeyed(run: Path) -> None:
     hostile = run.rename(run.with_name("<b>&amp;'"))
     change(hostile / "dataset.json", class_names=[HOSTILE] * 10, class_counts={HOSTILE: 5000}, count=HOSTILE)
     change(hostile / "dataset.json", skipped=[{"file": HOSTILE + "\udcff.png", "reason": HOSTILE}])
@@ -125,18 +125,18 @@ def test_names_are_shown_and_never_obeyed(run: Path, command) -> None:
     (hostile / "metrics.json").write_text(json.dumps({"metrics": {HOSTILE: {"value": 1}}, "features": HOSTILE}))
     with (hostile / "log.jsonl").open("a") as log:
         log.write(json.dumps({"kimg": 5, HOSTILE: 1.0, "$x_{": 2.0}) + "\n")
-    page = report(command, hostile)
+    page = report(hostile)
     assert page.text.count(HOSTILE) >= 10
     assert not page.all("script")
     assert not page.all("b")
 
 
-def test_conditional_generator_is_shown_class_by_class(run: Path, command) -> None:
+def test_conditional_generator_is_shown_class_by_class(run: Path) -> None:
     latents, labels = keras.Input((4,), name="latents"), keras.Input((), dtype="int32", name="labels")
     grey = layers.Rescaling(1 / 5, -1)(layers.Reshape((1, 1, 1))(labels))  # label 5 → 0, the middle
     noise = layers.Rescaling(0.1)(layers.Reshape((28, 28, 1))(layers.Dense(28 * 28)(latents)))
     keras.Model([latents, labels], layers.Add(name="images")([grey, noise])).save(run / "generator.keras")
-    page = report(command, run)
+    page = report(run)
     rows = [a["alt"] for a in page.all("img") if a["alt"].startswith(("Real images of", "Generated images of"))]
     assert rows == [f"{kind} images of {digit}" for digit in range(10) for kind in ("Real", "Generated")]
     pictures = [image for image in map(io.BytesIO, page.images("image/png")) if Image.open(image).height == 28]
@@ -155,32 +155,32 @@ def test_damaged_end_of_the_log_is_left_out(run: Path, tail: str) -> None:
     assert record.read(run).log == whole.log
 
 
-def test_run_that_has_only_begun_or_was_stopped_has_a_page(run: Path, command) -> None:
+def test_run_that_has_only_begun_or_was_stopped_has_a_page(run: Path) -> None:
     change(run / "config.json", settings=json.loads((run / "config.json").read_text())["settings"] | {"kimg": 99.0})
-    assert "99 were asked for" in report(command, run).text
+    assert "99 were asked for" in report(run).text
     for name in ("log.jsonl", "dataset.json", "generator.keras"):
         (run / name).unlink()
     for name in ("samples", "checkpoints"):
         shutil.rmtree(run / name)
-    page = report(command, run)
+    page = report(run)
     assert "no sheet of samples yet" in page.text
     assert "No line is in log.jsonl yet" in page.text
 
 
-def test_images_that_have_changed_are_not_shown_as_those_of_the_run(run: Path, command) -> None:
+def test_images_that_have_changed_are_not_shown_as_those_of_the_run(run: Path) -> None:
     change(run / "dataset.json", fingerprint="0" * 64)
-    page = report(command, run)
+    page = report(run)
     assert "no longer what it was trained on" in page.text
     assert not [image for image in page.all("img") if image["alt"] == "Sheet of real images"]
 
 
-def test_scores_stand_beside_their_floors_in_the_table_and_the_chart(run: Path, command) -> None:
+def test_scores_stand_beside_their_floors_in_the_table_and_the_chart(run: Path) -> None:
     lines = [{"kimg": kimg, "frechet": 90.0 / kimg, "precision": 0.5, "recall": 0.6} for kimg in (1, 10, 80)]
     (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     metrics = {"frechet": {"value": 1.234, "floor": 0.567}, "coverage": {"value": 0.89}, "odd": None}
     (run / "metrics.json").write_text(json.dumps({"metrics": metrics, "samples": 2500}))
     Image.new("L", (40, 20), 99).save(run / "nearest.png")
-    page = report(command, run)
+    page = report(run)
     for words in ("1.234", "0.567", "0.89", "2500 samples", "lower is better", "what real images reach"):
         assert words in page.text
     assert any(Image.open(io.BytesIO(png)).size == (40, 20) for png in page.images("image/png"))
@@ -236,7 +236,7 @@ def test_time_lapse_needs_two_sheets_and_a_format_that_moves(run: Path, command)
     assert "film.mp4" in done.stderr
     for sheet in timelapse.sheets_of(run)[1:]:
         sheet.unlink()
-    assert "needs two sheets" in report(command, run).text
+    assert "needs two sheets" in report(run).text
     assert not (run / "timelapse.webp").exists()
 
 

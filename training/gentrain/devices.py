@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gentrain.errors import TrainError, UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +86,15 @@ class Devices:
             self.strategy = tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
 
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        def add(mine: tf.Tensor) -> tf.Tensor:
+            # A worker's devices all bring its values.
+            of_each = self.strategy.run(tf.identity, args=(mine,))
+            here = len(self.strategy.experimental_local_results(of_each))
+            return self.strategy.reduce("SUM", of_each, axis=None) / here
+
+        self._add = add
+
     def _join_cluster(self, tf: Any) -> Any:
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -121,31 +132,19 @@ class Devices:
         """Whether any worker says yes; all of them must ask."""
         if not self.cluster:
             return here
-        return bool(self._sum([float(here)])[0] > 0)
+        return bool(self._sum(np.array([here], np.float64))[0] > 0)
 
     def take_from_first(self, variables: list[Any]) -> None:
         """Give every worker the first one's values."""
         if not self.cluster:
             return
-        import tensorflow as tf
+        values = [np.asarray(variable) for variable in variables]
+        flat = np.concatenate([value.ravel().astype(np.float64) for value in values])
+        total = self._sum(flat if self.first else np.zeros_like(flat))
+        ends = np.cumsum([value.size for value in values])
+        for variable, value, end in zip(variables, values, ends, strict=True):
+            variable.assign(total[end - value.size : end].reshape(value.shape).astype(value.dtype))
 
-        mine = [variable.numpy() if self.first else variable.numpy() * 0 for variable in variables]
-        for variable, value in zip(variables, self._sum(mine), strict=True):
-            variable.assign(tf.cast(value, variable.dtype))
-
-    def _sum(self, values: list[Any]) -> list[Any]:
-        """Element by element over the workers."""
-        import tensorflow as tf
-
-        local = self.strategy.num_replicas_in_sync // self.strategy.extended._num_workers
-
-        @tf.function  # type: ignore[untyped-decorator]
-        def add(*mine: tf.Tensor) -> Any:
-            def replica() -> Any:
-                context = tf.distribute.get_replica_context()
-                return [context.all_reduce(tf.distribute.ReduceOp.SUM, value) for value in mine]
-
-            return self.strategy.run(replica)
-
-        sums = add(*[tf.constant(value) for value in values])
-        return [self.strategy.experimental_local_results(total)[0].numpy() / local for total in sums]
+    def _sum(self, mine: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Element by element over the workers, each of which must ask."""
+        return self._add(mine).numpy()

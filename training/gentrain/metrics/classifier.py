@@ -146,7 +146,7 @@ def _trained(dataset: Dataset) -> ClassifierNet:
     try:
         with replacing(_place(dataset)) as temporary:
             model.save(temporary)
-    except TrainError as error:
+    except (TrainError, OSError) as error:
         note = f"the classifier is not kept for next time: {error}"
     return ClassifierNet(model, _accuracy(model, dataset), note)
 

@@ -5,6 +5,7 @@ Nothing is ever downloaded. The file is the one that keras.applications names "â
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -35,7 +36,9 @@ class InceptionNet:
             self.model = keras.applications.InceptionV3(
                 include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
             )
-            self.model.load_weights(weights)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # Keras warns of parts that a file lacks, and loads the rest
+                self.model.load_weights(weights)
         except Exception as error:  # h5py, zipfile and Keras each raise their own
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise TrainError(f"{weights}: no weights of InceptionV3 ({reason[:120]}); expected {FORMAT}") from error
