@@ -33,7 +33,14 @@ def cli() -> None:
     show_default=True,
     help="The generator's own lowest and highest pixel; auto judges by 64 images.",
 )
-def publish(source: Path, repository: Path, name: str, version: int | None, output_range: str) -> None:
+@click.option(
+    "--snapshot",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Of a run that was measured while it trained; of any other, best is the last too.",
+)
+def publish(source: Path, repository: Path, name: str, version: int | None, output_range: str, snapshot: str) -> None:
     """Export the generator of a run, or any Keras generator, check every file of it, and publish it whole.
 
     \b
@@ -43,13 +50,13 @@ def publish(source: Path, repository: Path, name: str, version: int | None, outp
     from genexport.repository import check_name
 
     check_name(name)
-    _tell(f"{source}: loading")
     started = time.perf_counter()
     _import_tensorflow()
     from genexport.generator import load
     from genexport.publish import publish as publish_generator
 
-    generator = load(source, output_range)
+    generator = load(source, output_range, snapshot)
+    _tell(f"{generator.path}: loaded")
     low, high = generator.output_range
     height, width, channels = generator.image_shape
     classes = f", {generator.class_count} classes" if generator.conditional else ""

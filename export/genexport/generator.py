@@ -66,17 +66,21 @@ class Generator:
         return latents, tf.range(count, dtype=tf.int32) % max(self.class_count, 1)
 
 
-def load(source: Path, output_range: str = "auto") -> Generator:
+def load(source: Path, output_range: str = "auto", snapshot: str = "best") -> Generator:
     """Load the generator of a run directory, or any .keras file with latents (and labels) in and images out.
 
     Args:
         source: a run directory (contract 1) or a .keras file.
         output_range: one of `OUTPUT_RANGES`, or `auto`: judged by the images of 64 seeds.
+        snapshot: of a run, `best` by its own metric where it was measured, or the `last`.
 
     Raises:
         ExportError: nothing there, not a Keras file, or not a generator; the message says what was found.
     """
     path = source / "generator.keras" if source.is_dir() else source
+    best = source / "best" / "generator.keras"
+    if snapshot == "best" and best.exists():
+        path = best
     if not path.exists():
         wanted = (
             "no generator.keras in it; has the run written a checkpoint yet?" if source.is_dir() else "no such file"
@@ -218,7 +222,7 @@ def _embedded_classes(model: Any) -> int:
 
 
 def _provenance(source: Path, path: Path) -> dict[str, Any]:
-    from_run = {}
+    from_run: dict[str, Any] = {}
     if source.is_dir() and (source / "config.json").exists():
         config = json.loads((source / "config.json").read_text(encoding="utf-8"))
         dataset = json.loads((source / "dataset.json").read_text(encoding="utf-8"))
@@ -226,4 +230,8 @@ def _provenance(source: Path, path: Path) -> dict[str, Any]:
             "run": config,
             "dataset": {key: dataset[key] for key in ("source", "count", "image_shape", "fingerprint")},
         }
+        from_run["snapshot"] = "best" if path.parent.name == "best" else "last"
+        measured = path.with_name("best.json")
+        if measured.exists():
+            from_run["measured"] = json.loads(measured.read_text(encoding="utf-8"))
     return {"generator_sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **from_run}

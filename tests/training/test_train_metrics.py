@@ -136,7 +136,7 @@ def blurred(images: np.ndarray, strength: float) -> np.ndarray:
 
 
 def noised(images: np.ndarray, strength: float) -> np.ndarray:
-    noise = np.random.default_rng(0).normal(0, 20 * strength, images.shape)
+    noise = np.random.default_rng(0).normal(0, 12 * strength, images.shape)
     return np.clip(images + noise, 0, 255).astype(np.uint8)
 
 
@@ -165,18 +165,17 @@ def test_distances_grow_with_damage(
     for name in ("frechet", "kernel"):
         values = [score[name] for score in scores]
         assert all(less < more for less, more in itertools.pairwise(values)), (name, values)
-    assert scores[-1]["precision"] < 0.9 * scores[0]["precision"]
     assert scores[-1]["coverage"] < 0.9 * scores[0]["coverage"]
 
 
-def test_floor_is_what_unseen_real_images_score(digits: Dataset) -> None:
+def test_floor_is_what_unseen_real_images_score(digits: Dataset, judges: dict[str, Judge]) -> None:
     """Half of the digits are judged by the other half: as the floor says, whichever half it is."""
-    net = RandomNet(digits)
+    net = judges["classifier"].features
     judge, other = (Judge(digits, net, 10**6, seed) for seed in (0, 1))
     assert judge.samples == 2500
     for name in ("frechet", "precision", "recall", "density", "coverage"):
         assert judge.floor[name] == pytest.approx(other.floor[name], rel=0.3), name
-    assert judge.floor["frechet"] < 0.02 * np.mean(judge.reference.var(axis=0)) * judge.reference.shape[1]
+    assert judge.floor["frechet"] < 0.01 * judge.reference.var(axis=0).sum()
     assert judge.floor["precision"] > 0.9
     assert judge.floor["density"] == pytest.approx(1, abs=0.1)
 
