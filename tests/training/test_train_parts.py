@@ -1,18 +1,15 @@
-"""The parts of a training that must hold exactly: the order of the data, the networks' shapes, the average."""
+"""The parts of a training that must hold exactly: the order of the data, the average, the latents of a seed."""
 
 from __future__ import annotations
 
 import itertools
 
-import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 from gentrain.dataset import Dataset
 from gentrain.gan import GAN
 from gentrain.latents import latents_of_seeds
-from gentrain.networks import build_discriminator, build_generator
-from gentrain.settings import PRESETS, Settings
+from gentrain.settings import Settings
 from gentrain.stream import batches
 
 
@@ -43,31 +40,17 @@ def test_order_holds_with_fewer_images_than_rows() -> None:
     assert sorted(drawn(count=3, rows=6, seed=0, first_batch=0, number=1)) == [0, 0, 1, 1, 2, 2]
 
 
-@pytest.mark.parametrize("side", [8, 12, 28, 32, 36, 64, 100, 128])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_networks_fit_each_other_at_any_size(side: int, channels: int) -> None:
-    generator = build_generator(side, channels, latent_size=5, width=4, seed=0)
-    discriminator = build_discriminator(side, channels, width=4, seed=1)
-    images = generator(np.zeros((2, 5), np.float32))
-    assert images.shape == (2, side, side, channels)
-    assert discriminator(images).shape == (2, 1)
-
-
-def test_weights_follow_from_the_seed() -> None:
-    first, second, other = (build_generator(8, 1, 5, 4, seed).get_weights() for seed in (1, 1, 2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    assert not np.array_equal(first[0], other[0])
-
-
 def test_average_moves_half_way_in_a_half_life() -> None:
-    settings = Settings(batch=50, ema_halflife_kimg=0.1, ema_rampup=1e6, latent_size=4)
-    gan = GAN(build_generator(8, 1, 4, 4, 0), build_discriminator(8, 1, 4, 1), settings)
+    settings = Settings(
+        batch=50, ema_halflife_kimg=0.1, ema_rampup=1e6, latent_size=4, generator_width=4, precision="float32"
+    )
+    gan = GAN(8, 1, 0, settings)
     start = [variable.numpy() for variable in gan.averaged.variables]
     for variable in gan.generator.variables:
         variable.assign(variable + 1.0)
     gan.images_seen.assign(1000)
     for _ in range(2):  # two steps of 50 images are one half-life of 100
-        gan._average(tf.constant(50.0))
+        gan._average(50)
     for before, variable in zip(start, gan.averaged.variables, strict=True):
         np.testing.assert_allclose(variable.numpy(), before + 0.5, atol=1e-5)
 
@@ -78,30 +61,3 @@ def test_latents_of_a_seed_are_those_of_the_contract() -> None:
     for seed, row in zip(seeds, latents, strict=True):
         expected = tf.raw_ops.StatelessRandomNormalV2(shape=[10], key=[seed % 2**64], counter=[0, 0], alg=1)
         np.testing.assert_array_equal(row, expected)
-
-
-def test_every_preset_says_what_it_is_for(command) -> None:
-    told = command("gentrain", "presets").stdout
-    for name, preset in PRESETS.items():
-        assert isinstance(preset(), Settings)
-        assert f"{name} " in told
-        assert str(preset.__doc__) in told
-
-
-def test_gradient_penalties_are_the_squared_slope_of_a_linear_critic() -> None:
-    from gentrain.losses import gradient_penalty
-
-    slope = tf.constant([[[[3.0]], [[4.0]]]])  # (1, 2, 1, 1)
-    images = tf.random.stateless_normal((5, 2, 1, 1), seed=(1, 2))
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        scores = tf.reduce_sum(images * slope, axis=[1, 2, 3])
-    assert float(gradient_penalty(tape.gradient(scores, images))) == pytest.approx(25.0)
-
-
-def test_discriminator_has_no_norm_and_generator_only_what_folds() -> None:
-    def kinds(model: keras.Model) -> set[str]:
-        return {type(layer).__name__ for layer in model.layers}
-
-    assert not {kind for kind in kinds(build_discriminator(28, 1, 4, 0)) if "Norm" in kind}
-    assert {kind for kind in kinds(build_generator(28, 1, 4, 4, 0)) if "Norm" in kind} == {"BatchNormalization"}

@@ -12,12 +12,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from gentrain.callbacks import Guard
-from gentrain.dataset import batches
+from gentrain.callbacks.watch import Guard
+from gentrain.dataset import Dataset
+from gentrain.devices import Devices
 from gentrain.errors import TrainError
 from gentrain.gan import GAN
-from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
+from gentrain.stream import batches
 from PIL import Image
 
 SMALL_RUN = [
@@ -198,12 +199,12 @@ def test_epochs_set_the_length_by_the_number_of_images(tmp_path: Path, command) 
 
 
 def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(run_directory: Path) -> None:
-    settings = Settings(latent_size=4, batch=4)
-    gan = GAN(build_generator(8, 1, 4, 4, seed=1), build_discriminator(8, 1, 4, seed=2), settings)
+    gan = GAN(8, 1, 0, Settings(latent_size=4, batch=4, generator_width=4, discriminator_width=4, precision="float32"))
     gan.compile()
     kernel = gan.discriminator.trainable_variables[0]
     kernel.assign(kernel * np.nan)
-    images = batches(np.zeros((16, 8, 8, 1), np.uint8), rows=8, seed=0, first_batch=0)
+    stream = batches(Dataset("black", np.zeros((16, 8, 8, 1), np.uint8)), rows=8, seed=0, first_batch=0)
+    images = Devices("one").feed(stream, parts=2)
     with pytest.raises(TrainError, match=r"d_loss.*no longer finite.*checkpoints/0000"):
         gan.fit(images, steps_per_epoch=1, verbose=0, callbacks=[Guard(run_directory)])
 
@@ -222,6 +223,14 @@ def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(ru
         (["--run", "x", "--data", "digits", "--set", "depth=3"], 2, "no such setting"),
         (["--run", "x", "--data", "digits", "--set", "batch"], 2, "name=value"),
         (["--run", "x", "--data", "digits", "--set", "batch=a"], 2, "expected a whole number, got 'a'"),
+        (
+            ["--run", "x", "--data", "digits", "--loss", "l3"],
+            2,
+            "loss must be one of rpgan, bce, lsgan, hinge, wgan-gp",
+        ),
+        (["--run", "x", "--data", "digits", "--crop", "left"], 2, "crop must be one of center, none"),
+        (["--run", "x", "--data", "digits", "--set", "flip=maybe"], 2, "expected 1 or 0, got 'maybe'"),
+        (["--run", "x", "--data", "digits", "--background", "blueish"], 2, "background"),
         (["--run", ".", "--data", "digits"], 1, "holds other things and no config.json"),
         (["--run", "file", "--data", "digits"], 1, "not a folder"),
     ],

@@ -102,7 +102,7 @@ def test_broken_files_are_skipped_by_name_with_a_reason(awkward: Path) -> None:
 
 
 def test_the_command_tells_what_is_in_a_folder(awkward: Path, command) -> None:
-    told = command("gentrain", "data", awkward)
+    told = command("gentrain", "data", awkward, "--sheet", awkward / "sheet.png")
     assert told.returncode == 0, told.stderr
     assert "11 images, 32×32, colour, 2 classes" in told.stdout
     assert "8 cats" in told.stdout

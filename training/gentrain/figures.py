@@ -104,6 +104,7 @@ def accuracies(
         axes.errorbar(x, means, spreads, color=color, marker=marker, markersize=5, linewidth=1.6, capsize=3)
         names[arm] = (means[-1], color)
     axes.set_xscale("log")
+    axes.set_xlim(min(x_names) / 1.3, max(x_names) * 1.3)
     axes.set_xticks(sorted(x_names), [x_names[n] for n in sorted(x_names)])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)

@@ -186,6 +186,8 @@ def _ticks(s: Settings, images_seen: int) -> list[tuple[int, int]]:
 def _check_images(plan: Plan, dataset: Dataset) -> None:
     if len(dataset.images) < 2:
         raise TrainError(f"{plan.data}: {len(dataset.images)} image; a GAN needs many, at the very least 2")
+    if plan.settings.conditional and len(dataset.class_names) < 2:
+        raise TrainError(f"{plan.data}: has no classes, which --conditional needs: a sub-folder for each, or labels")
     if not plan.continues:
         return
     then = json.loads((plan.run / "dataset.json").read_text(encoding="utf-8"))

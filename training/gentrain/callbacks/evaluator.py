@@ -20,7 +20,10 @@ LOWER_IS_BETTER = {"frechet", "kernel"}
 
 
 class Evaluator(keras.callbacks.Callback):
-    """Every so many kimg, and at the end: the metrics in the tick's line, and RUN/best/ where they are better."""
+    """Every so many kimg, and at the end: the metrics in the tick's line, and RUN/best/ where they are better.
+
+    A run shorter than that is not measured.
+    """
 
     def __init__(self, run: Path, meter: Meter, dataset: Dataset, kimg: float, best_by: str, note: Note) -> None:
         super().__init__()
@@ -28,12 +31,11 @@ class Evaluator(keras.callbacks.Callback):
         self.images, self.by = max(1, round(kimg * 1000)), best_by
         self.measured_at = meter.before.images_seen
         self.judge: Any = None
-        self.stopped = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         assert logs is not None
         seen = self.meter.progress.images_seen
-        at_end = seen >= int(self.model.images_total.numpy())
+        at_end = seen >= max(self.images, int(self.model.images_total.numpy()))
         if seen // self.images > self.measured_at // self.images or at_end:
             scores = self.measure()
             logs.update(scores)

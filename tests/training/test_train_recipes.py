@@ -1,0 +1,236 @@
+"""Presets, networks, losses, conditions and augmentation: any of them trains, with any of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gentrain.augment import augment
+from gentrain.devices import Devices
+from gentrain.gan import GAN, Draws
+from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
+from gentrain.networks import NETWORKS, build_discriminator, build_generator
+from gentrain.presets import PRESETS
+from gentrain.settings import CHOICES, Settings
+from gentrain.stream import batches
+
+TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size": 6}
+
+
+def tiny_gan(side: int = 16, classes: int = 0, **changes: object) -> GAN:
+    settings = Settings(**{"precision": "float32", "conditional": classes > 0, **TINY, **changes})  # type: ignore[arg-type]
+    gan = GAN(side, 3, classes, settings)
+    gan.compile()
+    return gan
+
+
+def one_step(gan: GAN, side: int = 16) -> dict[str, float]:
+    from gentrain.dataset import Dataset
+
+    images = np.random.default_rng(0).integers(0, 255, (16, side, side, 3), np.uint8)
+    data = Dataset("noise", images, (np.arange(16) % max(gan.classes, 1)).astype(np.int32), ("0", "1", "2"))
+    stream = batches(data, gan.parts * gan.settings.batch, seed=0, first_batch=0)
+    batch = next(iter(Devices("one").feed(stream, gan.parts)))
+    return {name: float(value) for name, value in gan.train_step(batch).items()}
+
+
+# The other presets have the networks of `small`, or of dcgan28.
+@pytest.mark.parametrize("preset", ["small", "dcgan28", "dcgan64", "celeba64"])
+def test_any_pair_of_preset_and_loss_trains(preset: str) -> None:
+    for loss in LOSSES:
+        settings = dataclasses.replace(PRESETS[preset](), loss=loss, precision="float32", **TINY)
+        gan = GAN(16, 3, 0, settings)
+        gan.compile()
+        before = [variable.numpy() for variable in (*gan.generator.variables, *gan.discriminator.variables)]
+        results = one_step(gan)
+        assert all(np.isfinite(list(results.values()))), (loss, results)
+        after = [variable.numpy() for variable in (*gan.generator.variables, *gan.discriminator.variables)]
+        moved = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+        assert sum(moved) > len(moved) / 2, loss
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_conditional_normalised_augmented_training_in_bfloat16_stays_finite(loss: str) -> None:
+    gan = tiny_gan(classes=3, loss=loss, spectral_norm=True, augment=0.5, flip=True, precision="bfloat16")
+    gan.images_seen.assign(200_000)  # the ramp is over
+    assert all(np.isfinite(list(one_step(gan).values())))
+
+
+def test_every_name_that_can_be_chosen_is_there() -> None:
+    assert set(CHOICES["loss"]) == set(LOSSES)
+    assert set(CHOICES["networks"]) == set(NETWORKS)
+
+
+def test_every_preset_says_what_it_is_for(command) -> None:
+    told = " ".join(command("gentrain", "presets").stdout.split())
+    for name, preset in PRESETS.items():
+        assert isinstance(preset(), Settings)
+        assert f"{name} {' '.join(str(preset.__doc__).split())}" in told
+
+
+@pytest.mark.parametrize("networks", NETWORKS)
+@pytest.mark.parametrize("side", [8, 28, 36, 128])
+def test_networks_fit_each_other_at_any_size(networks: str, side: int) -> None:
+    settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4)
+    for channels in (1, 3):
+        images = build_generator(side, channels, 0, settings)(np.zeros((2, 5), np.float32))
+        assert images.shape == (2, side, side, channels)
+        assert build_discriminator(side, channels, 0, settings)(images).shape == (2, 1)
+
+
+def test_the_published_pairs_have_the_published_widths() -> None:
+    def shapes(preset: str, channels: int = 3) -> list[tuple[int, ...]]:
+        settings = PRESETS[preset]()
+        model = build_generator(settings.resolution, channels, 0, settings)
+        kinds = keras.layers.Reshape | keras.layers.Conv2DTranspose
+        return [tuple(layer.output.shape[1:]) for layer in model.layers if isinstance(layer, kinds)]
+
+    assert shapes("tf-tutorial", 1) == [(7, 7, 256), (7, 7, 128), (14, 14, 64), (28, 28, 1)]
+    assert shapes("dcgan28", 1)[0] == (7, 7, 128)
+    assert shapes("dcgan64")[0] == (4, 4, 128)
+    assert shapes("dcgan64")[-1] == (64, 64, 3)
+    assert shapes("celeba64") == [(8, 8, 1024), (16, 16, 512), (32, 32, 256), (64, 64, 3)]
+    critic = build_discriminator(64, 3, 0, PRESETS["celeba64"]())
+    assert any(isinstance(layer, keras.layers.MaxPooling2D) for layer in critic.layers)
+
+
+def test_weights_follow_from_the_seed() -> None:
+    first, second, other = (
+        build_generator(8, 1, 3, Settings(seed=seed, generator_width=4)).get_weights() for seed in (1, 1, 2)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not np.array_equal(first[0], other[0])
+    critics = [build_discriminator(8, 1, 0, Settings(spectral_norm=True)).get_weights() for _ in range(2)]
+    assert all(np.array_equal(a, b) for a, b in zip(*critics, strict=True))
+
+
+def test_discriminator_has_no_norm_and_generator_only_what_folds() -> None:
+    def norms(model: keras.Model) -> set[str]:
+        return {type(layer).__name__ for layer in model.layers if "Norm" in type(layer).__name__}
+
+    assert norms(build_discriminator(28, 1, 0, Settings())) == set()
+    assert norms(build_generator(28, 1, 0, Settings())) == {"BatchNormalization"}
+
+
+def test_losses_have_their_textbook_values() -> None:
+    real, fake = tf.constant([[2.0]]), tf.constant([[-1.0]])
+    log, exp = np.log, np.exp
+    expected = {
+        "rpgan": (log(1 + exp(-3)), log(1 + exp(3))),
+        "bce": (log(1 + exp(-2)) + log(1 + exp(-1)), log(1 + exp(1))),
+        "lsgan": (0.5 * (1 + 1), 0.5 * 4),
+        "hinge": (0.0, 1.0),
+        "wgan-gp": (-3.0, 1.0),
+    }
+    for name, (discriminator, generator) in expected.items():
+        assert float(LOSSES[name].discriminator(real, fake)[0, 0]) == pytest.approx(discriminator, abs=1e-6), name
+        assert float(LOSSES[name].generator(real, fake)[0, 0]) == pytest.approx(generator, abs=1e-6), name
+
+
+def test_penalties_are_those_of_a_linear_critic() -> None:
+    slope = tf.constant([[[[3.0]], [[4.0]]]])  # (1, 2, 1, 1), length 5
+    images = tf.random.stateless_normal((6, 2, 1, 1), seed=(1, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        scores = tf.reduce_sum(images * slope, axis=[1, 2, 3])
+    gradients = tape.gradient(scores, images)
+    np.testing.assert_allclose(gradient_penalty(gradients), [25.0] * 6, rtol=1e-6)
+    np.testing.assert_allclose(wgan_gp.slope_penalty(gradients), [16.0] * 6, rtol=1e-6)
+
+
+def test_penalties_reach_the_discriminators_weights_in_bfloat16_as_in_float32() -> None:
+    """Second derivatives: the gradient of R1 + R2 alone, in both precisions."""
+
+    def gradient(precision: str) -> np.ndarray:
+        gan = tiny_gan(loss="rpgan", gamma=1000.0, gamma_final=1000.0, precision=precision)
+        real, fake = (tf.random.stateless_normal((8, 16, 16, 3), seed=(1, part)) for part in range(2))
+        draws = Draws(0, gan.images_seen, 8, 1)
+        with tf.GradientTape() as tape:
+            objective, _, _ = gan._objective(real, fake, tf.zeros(8, tf.int32), draws)
+        return tape.gradient(objective, gan.discriminator.trainable_variables[0]).numpy().ravel()
+
+    exact, rough = gradient("float32"), gradient("bfloat16")
+    assert np.dot(exact, rough) / np.linalg.norm(exact) / np.linalg.norm(rough) > 0.99
+    assert np.linalg.norm(rough) == pytest.approx(np.linalg.norm(exact), rel=0.05)
+
+
+def test_spectral_norm_holds_every_kernel_at_one() -> None:
+    gan = tiny_gan(spectral_norm=True)
+    images = tf.random.stateless_normal((4, 16, 16, 3), seed=(1, 2))
+    for _ in range(60):  # the layer takes one step towards the largest singular value each time
+        gan.discriminator(images, training=True)
+    for layer in gan.discriminator.layers:
+        if isinstance(layer, keras.layers.SpectralNormalization):
+            kernel = layer.layer.kernel.numpy()
+            largest = np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
+            assert largest == pytest.approx(1.0, abs=0.02), layer.name
+
+
+def test_augmentation_changes_the_asked_part_and_can_be_derived_twice() -> None:
+    images = tf.random.stateless_uniform((400, 16, 16, 3), seed=(1, 1), minval=-1.0)
+
+    def changed(part: float) -> float:
+        calls = iter(range(100))
+        drawn = augment(images, tf.constant(part), lambda k: tf.random.stateless_uniform((400, k), (7, next(calls))))
+        assert drawn.shape == images.shape
+        return float(np.mean(np.abs(drawn - images).max(axis=(1, 2, 3)) > 1e-6))
+
+    assert changed(0.0) == 0.0
+    assert changed(1.0) == 1.0
+    assert changed(0.3) == pytest.approx(1 - 0.7**3, abs=0.08)  # three kinds of change, each for itself
+
+    calls = iter(range(100))
+    with tf.GradientTape() as outer:
+        outer.watch(images)
+        with tf.GradientTape() as inner:
+            inner.watch(images)
+            drawn = augment(images, tf.constant(1.0), lambda k: tf.random.stateless_uniform((400, k), (7, next(calls))))
+            score = tf.reduce_sum(drawn**3)
+        length = tf.reduce_sum(tf.square(inner.gradient(score, images)))
+    assert np.abs(outer.gradient(length, images).numpy()).max() > 0
+
+
+def test_labels_reach_both_networks() -> None:
+    settings = Settings(conditional=True, latent_size=5, generator_width=4, discriminator_width=4)
+    generator, critic = build_generator(8, 1, 3, settings), build_discriminator(8, 1, 3, settings)
+    assert [(t.name, t.shape, t.dtype) for t in generator.inputs] == [
+        ("latents", (None, 5), "float32"),
+        ("labels", (None,), "int32"),
+    ]
+    latents, labels = tf.random.stateless_normal((2, 5), (0, 0)), tf.constant([0, 2])
+    images = generator([latents, labels])
+    other = tf.constant([1, 1])
+    assert np.abs(generator([latents, other]) - images).max() > 0
+    assert np.abs(critic([images, other]) - critic([images, labels])).max() > 0
+
+
+def test_a_conditional_run_draws_its_classes_in_rows_and_says_so_to_the_exporter(tmp_path: Path, command) -> None:
+    run = tmp_path / "run"
+    done = command(
+        "gentrain", "fit", "--data", "digits", "--run", run, "--preset", "quick", "--kimg", 2, "--conditional"
+    )
+    assert done.returncode == 0, done.stderr
+    generator = keras.models.load_model(run / "generator.keras", safe_mode=True)
+    assert [tensor.name for tensor in generator.inputs] == ["latents", "labels"]
+    critic = keras.models.load_model(run / "discriminator.keras", safe_mode=True)
+    assert {layer.dtype_policy.name for layer in (*generator.layers, *critic.layers)} == {"float32"}
+    published = command("genexport", "publish", run, "--repository", tmp_path / "models", "--name", "digits")
+    assert published.returncode == 0, published.stderr
+    manifest = json.loads((tmp_path / "models" / "digits" / "1" / "manifest.json").read_text())
+    assert manifest["class_names"] == list("0123456789")
+
+
+def test_conditional_training_needs_classes(tmp_path: Path, command) -> None:
+    np.savez(tmp_path / "plain.npz", images=np.random.default_rng(0).integers(0, 255, (50, 16, 16, 1), np.uint8))
+    done = command(
+        "gentrain", "fit", "--data", tmp_path / "plain.npz", "--run", tmp_path / "run", "--conditional", "--kimg", 1
+    )
+    assert done.returncode == 1
+    assert "has no classes" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("gentrain: ")
+    assert not (tmp_path / "run").exists()
