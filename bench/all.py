@@ -1,41 +1,76 @@
-"""Run every measurement and write bench/RESULTS.md: `make bench`."""
+"""Run measurements and write their sections of bench/RESULTS.md: `make bench`, `make bench-training`.
+
+A section is found by its heading and replaced; sections that are not measured now stay as they are.
+"""
 
 from __future__ import annotations
 
-import os
-import platform
+import argparse
 import subprocess
 import sys
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
-HERE = Path(__file__).parent
-QUESTIONS = ("pipeline.py", "client_cost.py")
+from common import HERE, machine, tell
+
+from gentrain.files import replacing
+
+RESULTS = HERE / "RESULTS.md"
+HEAD = """# Results
+
+Written by `make bench` and `make bench-training`, each section by the script that it names. The machines are shared and
+noisy: read ratios before seconds."""
+
 PACKAGES = ("genline", "tensorflow", "keras", "numpy", "grpcio", "protobuf")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "pipeline": ("pipeline", "client_cost"),
+    "training": ("training_speed", "training_quality", "training_growth", "emoji", "augmentation"),
+}
 
 
 def main() -> None:
-    """Write the results only once all of them are there."""
-    sections = []
-    for question in QUESTIONS:
-        print(f"bench/{question} …", file=sys.stderr)
-        done = subprocess.run([sys.executable, HERE / question], check=True, stdout=subprocess.PIPE, text=True)
-        sections.append(done.stdout.strip())
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    head = f"""# Results
+    """Measure what is asked for, one script after another; a script that fails leaves its section as it was."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    scripts = [script for group in GROUPS.values() for script in group]
+    parser.add_argument("names", nargs="*", metavar="NAME", default=["pipeline"], help="training, or scripts by name")
+    parser.add_argument("--package", type=Path, metavar="DIR", help="for emoji: unpacked npm emoji-datasource-google")
+    arguments = parser.parse_args()
+    asked = [script for name in arguments.names for script in GROUPS.get(name, (name,))]
+    if unknown := set(asked) - set(scripts):
+        parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join([*GROUPS, *scripts])}")
+    failed = [script for script in asked if not measure(script, arguments.package)]
+    if failed:
+        sys.exit(f"no new results from {', '.join(failed)}")
 
-Written by `make bench` on {date.today()}: {os.cpu_count()} cores ({_processor()}), Python {platform.python_version()},
-{packages}. The machine is shared and noisy: read ratios before seconds."""
-    (HERE / "RESULTS.md").write_text("\n\n".join([head, *sections]) + "\n", encoding="utf-8")
+
+def measure(script: str, package: Path | None) -> bool:
+    """Run one script and put what it prints into the results; False if there is nothing to put."""
+    if script == "emoji" and package is None:
+        tell("bench/emoji.py: left out; it needs --package DIR")
+        return True
+    options = ["--package", str(package)] if script == "emoji" else []
+    tell(f"bench/{script}.py …")
+    command = [sys.executable, str(HERE / f"{script}.py"), *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        return False
+    where = f"*{date.today()}: {machine(PACKAGES)}*"
+    found = sections(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for heading, body in sections(done.stdout).items():
+        found[heading] = f"{where}\n\n{body}"
+    with replacing(RESULTS) as temporary:
+        parts = [HEAD, *(f"{heading}\n\n{body}" for heading, body in found.items())]
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return True
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+def sections(text: str) -> dict[str, str]:
+    """Heading (`## …`) → what stands below it, in the order of the text; what comes before the first is left out."""
+    found: dict[str, str] = {}
+    for part in f"\n{text}".split("\n## ")[1:]:
+        heading, _, body = part.partition("\n")
+        found[f"## {heading.strip()}"] = body.strip()
+    return found
 
 
 if __name__ == "__main__":

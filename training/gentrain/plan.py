@@ -8,7 +8,7 @@ import dataclasses
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -61,8 +61,7 @@ class Plan:
     @property
     def frame(self) -> Frame:
         """How the images are wanted."""
-        s = self.settings
-        return Frame(s.resolution, s.channels, s.crop, s.background)
+        return _frame(self.settings)
 
 
 def plan(
@@ -72,6 +71,7 @@ def plan(
     changes: Mapping[str, Any] | None = None,
     epochs: float | None = None,
     fresh: bool = False,
+    read: Callable[[str, Frame], Dataset] = sources.read,
 ) -> Plan:
     """Settle what `fit` is to do; nothing is written.
 
@@ -82,6 +82,7 @@ def plan(
         changes: settings that differ from the preset's.
         epochs: the length, in times that every image is shown to the discriminator.
         fresh: start over, whatever the run directory holds.
+        read: what counts the images for `epochs`.
 
     Raises:
         UsageError: an unknown preset, a setting out of its range, a new run without data.
@@ -103,11 +104,16 @@ def plan(
         _refuse_changes(run, begun, settings, data, preset, changes)
         data, preset = begun["data"], begun["preset"]
     if epochs is not None:
-        count = begun["image_count"] if begun else len(sources.read(data, Frame(settings.resolution)).images)
+        frame = _frame(dataclasses.replace(settings, **changes))
+        count = begun["image_count"] if begun else len(read(data, frame).images)
         changes["kimg"] = epochs * count / 1000
     if "kimg" in changes:
         changes.setdefault("minutes", 0.0)
     return Plan(run, data, preset, dataclasses.replace(settings, **changes), done, continues=begun is not None)
+
+
+def _frame(s: Settings) -> Frame:
+    return Frame(s.resolution, s.channels, s.crop, s.background)
 
 
 def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ def medium() -> Settings:
 
 def large() -> Settings:
     """Up to 128×128."""
-    return Settings(resolution=128, kimg=400.0, batch=32, gamma=10.0, gamma_final=1.0, kimg_per_evaluation=50.0)
+    return Settings(resolution=128, kimg=400.0, batch=32, kimg_per_evaluation=50.0)
 
 
 def _as_published(**settings: object) -> Settings:

@@ -63,9 +63,10 @@ def fit(
     from gentrain.devices import Devices, best_precision
 
     devices = devices or Devices("auto")
-    if plan.settings.precision == "auto":
-        plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, precision=best_precision()))
-    s = plan.settings
+    _, side, _, channels = dataset.images.shape
+    s = plan.settings.resolved(side, channels, best_precision())
+    plan = dataclasses.replace(plan, settings=s)
+    note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}")
     if s.batch % devices.replicas:
         raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; take a multiple of that")
 

@@ -38,8 +38,8 @@ class Settings:
 
     # What the networks play for
     loss: str = "rpgan"  # a file of gentrain/losses
-    gamma: float = 1.0  # weight of the gradient penalties R1 and R2, with any loss; 0 with gamma_final 0: none
-    gamma_final: float = 0.1  # reached along a cosine over the run
+    gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
+    gamma_final: float = -1.0  # reached along a cosine over the run; below 0: a tenth of gamma
     augment: float = 0.0  # DiffAugment: the part of the images that is changed, once the ramp is over
     augment_ramp: float = 0.5  # the part of the run over which it rises from 0
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
@@ -75,6 +75,18 @@ class Settings:
             raise UsageError("channels must be 1, 3, or 0 for what the images have, got 2")
 
 
+    def resolved(self, side: int, channels: int, precision: str) -> Settings:
+        """The same with nothing left open: γ that fits images (side, side, channels), and a machine's best precision.
+
+        Colour gives the discriminator more to go by, and needs ten times the penalty (measured on digits and emoji);
+        with the resolution it grows as the number of pixels (arXiv 1912.04958).
+        """
+        gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)
+        final = self.gamma_final if self.gamma_final >= 0 else gamma / 10
+        precision = precision if self.precision == "auto" else self.precision
+        return dataclasses.replace(self, gamma=gamma, gamma_final=final, precision=precision)
+
+
 RANGES: dict[str, tuple[float, float]] = {
     "resolution": (8, 128),
     "channels": (0, 3),
@@ -86,8 +98,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "minutes": (0, 1e6),
     "batch": (2, 8192),
     "seed": (0, 2**31 - 1),
-    "gamma": (0, 1e6),
-    "gamma_final": (0, 1e6),
+    "gamma": (-1, 1e6),
+    "gamma_final": (-1, 1e6),
     "augment": (0, 1),
     "augment_ramp": (0, 1),
     "learning_rate": (0, 1),

@@ -75,7 +75,7 @@ def evaluate(
     tell(_about(net))
     searched = min(len(dataset.images), SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
     count = min(samples, len(dataset.images) // 2)
-    meter = Meter(min(len(dataset.images) - count, REFERENCE) + 3 * count + searched)
+    meter = Meter(min(len(dataset.images) - count, REFERENCE * count) + 3 * count + searched)
     judge = Judge(dataset, net, samples, show=meter.show)
     labels = judge.labels if is_conditional(generator) else None
     images = generate(generator, count, labels=labels, show=meter.show)

@@ -74,7 +74,7 @@ def fit(
         name, value = parse_change(text)
         if changes.setdefault(name, value) != value:
             raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
-    plan = plans.plan(run, data, preset, changes, epochs, fresh)
+    plan = plans.plan(run, data, preset, changes, epochs, fresh, reading.read)
     if plan.finished and not dry_run:
         tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer, --fresh starts over")
         click.echo(run)

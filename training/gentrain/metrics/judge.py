@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gentrain.dataset import Dataset
 
 SAMPLES = 5000
-REFERENCE = 10_000
-"""Real images that both are compared with, at most."""
+REFERENCE = 2
+"""Real images that both are compared with, at most so many for each generated one."""
 
 FEWEST_IMAGES = 20
 
@@ -32,6 +32,7 @@ class Judge:
     Attributes:
         features: the feature net, see `gentrain.metrics.features.FeatureNet`.
         samples: images that a score wants, and that the floor was measured with.
+        held_out: rows (samples,) of the data set, the real images of the floor.
         floor: metric → value of real images in the place of generated ones.
     """
 
@@ -62,9 +63,9 @@ class Judge:
         self.samples = max(2, min(samples, count // 2))
         self.features = features if callable(features) else features_for(dataset, features)
         order = np.random.default_rng([seed, 0]).permutation(count)
-        held_out, reference = order[: self.samples], order[self.samples : self.samples + REFERENCE]
+        self.held_out, reference = order[: self.samples], order[self.samples : (1 + REFERENCE) * self.samples]
         self.reference = features_of(self.features, dataset.images, reference, show)
-        self.floor = compare(self.reference, features_of(self.features, dataset.images, held_out, show))
+        self.floor = compare(self.reference, features_of(self.features, dataset.images, self.held_out, show))
         if self.features.accuracy is not None:
             self.floor["accuracy"] = self.features.accuracy
 
