@@ -165,7 +165,7 @@ def test_distances_grow_with_damage(
     for name in ("frechet", "kernel"):
         values = [score[name] for score in scores]
         assert all(less < more for less, more in itertools.pairwise(values)), (name, values)
-    assert scores[-1]["coverage"] < 0.9 * scores[0]["coverage"]
+    assert scores[-1]["coverage"] < 0.95 * scores[0]["coverage"]
 
 
 def test_floor_is_what_unseen_real_images_score(digits: Dataset, judges: dict[str, Judge]) -> None:

@@ -23,7 +23,9 @@ TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size
 
 
 def tiny_gan(side: int = 16, classes: int = 0, **changes: object) -> GAN:
-    settings = Settings(**{"precision": "float32", "gamma": 1.0, "gamma_final": 0.1, "conditional": classes > 0, **TINY, **changes})  # type: ignore[arg-type]
+    settings = Settings(
+        **{"precision": "float32", "gamma": 1.0, "gamma_final": 0.1, "conditional": classes > 0, **TINY, **changes}
+    )  # type: ignore[arg-type]
     gan = GAN(side, 3, classes, settings)
     gan.compile()
     return gan

@@ -1,0 +1,130 @@
+"""Nothing is lost: full disks, two trainings in one place, generators that turn bad."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from gentrain.callbacks.watch import SATURATED_TICKS, Watch
+from gentrain.gan import GAN
+from gentrain.settings import Settings
+
+RUN = ["--data", "digits", "--preset", "quick", "--set", "kimg_per_tick=0.512", "--set", "kimg_per_checkpoint=0.512"]
+
+
+def checkpoints(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "checkpoints").glob("[0-9]*"))
+
+
+def test_a_full_disk_is_told_and_the_last_checkpoint_goes_on(tmp_path: Path, command) -> None:
+    run = tmp_path / "run"
+    assert command("gentrain", "fit", "--run", run, *RUN, "--kimg", "0.512").returncode == 0
+    before = (run / "generator.keras").read_bytes()
+
+    def no_room() -> None:  # files larger than this cannot be written
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    full = command("gentrain", "fit", "--run", run, "--kimg", "1.024", preexec_fn=no_room)
+    assert full.returncode == 1
+    assert "cannot be written" in full.stderr.splitlines()[-1]
+    assert "Traceback" not in full.stderr
+    assert (run / "generator.keras").read_bytes() == before
+    assert checkpoints(run) == ["000000000512"]
+    assert not list(run.glob("**/.tmp-*"))
+
+    done = command("gentrain", "fit", "--run", run, "--kimg", "1.024")
+    assert done.returncode == 0, done.stderr
+    assert checkpoints(run)[-1] == "000000001024"
+
+
+def test_a_place_that_cannot_be_written_to_is_told_in_one_line(command) -> None:
+    done = command("gentrain", "fit", "--run", "/proc/run", *RUN, "--kimg", "0.1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("gentrain: /proc/run: cannot be written")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_training_in_the_same_place_is_kept_out(tmp_path: Path, command) -> None:
+    run = tmp_path / "run"
+    gentrain = Path(sys.executable).with_name("gentrain")
+    first = subprocess.Popen([gentrain, "fit", "--run", run, *RUN, "--kimg", "1000"], stderr=subprocess.DEVNULL)
+    try:
+        while not (run / "config.json").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        second = command("gentrain", "fit", "--run", run, *RUN, "--kimg", "1000")
+        assert second.returncode == 1
+        assert f"{run}: another training is under way there" in second.stderr
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.wait()
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, command) -> Path:
+    run = tmp_path_factory.mktemp("measured") / "run"
+    done = command("gentrain", "fit", "--run", run, *RUN, "--kimg", "2.048", "--set", "kimg_per_evaluation=0.512")
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+def test_the_best_snapshot_is_kept_and_exported(measured: Path, tmp_path: Path, command) -> None:
+    log = [json.loads(line) for line in (measured / "log.jsonl").read_text().splitlines()]
+    assert all({"frechet", "kernel", "precision", "recall", "density", "coverage"} <= line.keys() for line in log)
+    best = json.loads((measured / "best" / "best.json").read_text())
+    assert best["frechet"] == min(line["frechet"] for line in log)
+    assert best["kimg"] == min(log, key=lambda line: line["frechet"])["kimg"]
+
+    # A later, worse generator is not what is exported, unless asked for.
+    generator = keras.models.load_model(measured / "generator.keras")
+    generator.set_weights([np.zeros_like(weight) for weight in generator.get_weights()])
+    generator.save(measured / "generator.keras")
+    for snapshot, spread in (("best", True), ("last", False)):
+        models = tmp_path / snapshot
+        done = command("genexport", "publish", measured, "--repository", models, "--name", "d", "--snapshot", snapshot)
+        assert done.returncode == 0, done.stderr
+        reference = np.load(models / "d" / "1" / "reference.npz")
+        images = reference[next(name for name in reference.files if "image" in name)]
+        assert (images.std() > 0.05) == spread
+        manifest = json.loads((models / "d" / "1" / "manifest.json").read_text())
+        assert manifest["provenance"]["snapshot"] == snapshot
+
+
+def test_a_run_cut_short_is_not_measured(run_directory: Path) -> None:
+    assert not (run_directory / "best").exists()
+
+
+def watched(note) -> Watch:
+    watch = Watch(note)
+    gan = GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4, precision="float32"))
+    gan.images_seen.assign(gan.images_total)
+    watch.set_model(gan)
+    return watch
+
+
+def test_a_discriminator_that_wins_is_told_once_and_logged_each_time() -> None:
+    told: list[str] = []
+    watch = watched(told.append)
+    logs = [{"d_accuracy": 1.0} for _ in range(SATURATED_TICKS + 2)]
+    for number, line in enumerate(logs):
+        watch.on_epoch_end(number, line)
+    assert ["warning" in line for line in logs] == [False] * (SATURATED_TICKS - 1) + [True] * 3
+    assert len(told) == 1
+    assert "raise gamma" in told[0]
+
+
+def test_lost_coverage_is_told() -> None:
+    told: list[str] = []
+    watch = watched(told.append)
+    for number, coverage in enumerate((0.1, 0.8, 0.7, 0.39)):
+        assert not told
+        watch.on_epoch_end(number, {"d_accuracy": 0.7, "coverage": coverage})
+    assert "collapsing" in told[0]
