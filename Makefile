@@ -14,7 +14,7 @@ ARGS   ?=
 
 BIN = .venv/bin
 
-.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench clean
+.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench bench-training clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,7 +24,7 @@ help:
 	@echo 'make serve            the embedded server           PORT=$(PORT)'
 	@echo 'make sample           images from the server        N=$(N) OUT=$(OUT) ARGS=…'
 	@echo 'make serve-container  TensorFlow Serving, on a GPU where there is one'
-	@echo 'make test, make lint, make bench, make clean'
+	@echo 'make test, make lint, make bench, make bench-training, make clean'
 
 install: .venv/installed
 install-dev: .venv/installed-dev
@@ -81,6 +81,10 @@ format: install-dev
 
 bench: install
 	$(BIN)/python bench/all.py
+
+# Hours; stopped, it goes on where it was. With ARGS='--package DIR' (npm emoji-datasource-google) emoji too.
+bench-training: install
+	$(BIN)/python bench/all.py training $(ARGS)
 
 clean:
 	rm -rf .venv runs models out dist .pytest_cache .mypy_cache .ruff_cache

@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 
 from common import HERE, machine, tell
-
 from gentrain.files import replacing
 
 RESULTS = HERE / "RESULTS.md"

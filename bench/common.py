@@ -39,11 +39,11 @@ class Cells:
             kept = json.loads(self.path.read_text(encoding="utf-8"))
             self.cells = kept["cells"] if kept["where"] == self.where else {}
 
-    def get(self, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The cell called `key`; measured now, and kept at once, if it is not there yet."""
+    def get(self, key: str, measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+        """The cell called `key`; `measure(*arguments)`, kept at once, if it is not there yet."""
         if key not in self.cells:
             tell(f"{self.path.stem}: {key} …")
-            self.cells[key] = {**measure(), "date": str(date.today())}
+            self.cells[key] = {**measure(*arguments), "date": str(date.today())}
             write_json(self.path, {"where": self.where, "cells": self.cells})
         self.dates.add(self.cells[key]["date"])
         return self.cells[key]

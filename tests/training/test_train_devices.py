@@ -58,12 +58,10 @@ def test_two_devices_make_the_steps_of_one(tmp_path: Path, alone: Path) -> None:
 
 def test_two_workers_of_a_cluster_make_the_steps_of_one_and_go_on_after_a_stop(tmp_path: Path, alone: Path) -> None:
     run = tmp_path / "run"
-    for length in ("0.512", "1.024"):  # the second call continues the first one's run
-        workers = join_cluster([*RUN, "--kimg", length, "--run", str(run)])
-        for worker in workers:
-            _, stderr = worker.communicate(timeout=300)
-            assert worker.returncode == 0, stderr
+    finish_cluster([*RUN, "--run", str(run)])
     assert_alike(run, alone)
+    finish_cluster(["--run", str(run), "--kimg", "1.536"])
+    assert [json.loads(line)["kimg"] for line in (run / "log.jsonl").read_text().splitlines()] == [0.512, 1.024, 1.536]
 
 
 def test_a_batch_that_cannot_be_shared_and_a_broken_tf_config_are_told(tmp_path: Path, command) -> None:
@@ -76,6 +74,12 @@ def test_a_batch_that_cannot_be_shared_and_a_broken_tf_config_are_told(tmp_path:
     broken = command("gentrain", "fit", *RUN, "--run", tmp_path / "run", env={**os.environ, "TF_CONFIG": "{"})
     assert broken.returncode == 2
     assert broken.stderr.startswith("gentrain: TF_CONFIG: expected JSON")
+
+
+def finish_cluster(arguments: list[str]) -> None:
+    for worker in join_cluster(arguments):
+        _, stderr = worker.communicate(timeout=300)
+        assert worker.returncode == 0, stderr
 
 
 def join_cluster(arguments: list[str]) -> list[subprocess.Popen]:

@@ -133,6 +133,30 @@ def test_a_generator_of_another_shape_is_refused(run: Path, evaluate: Evaluate) 
     assert "20 × 2 × 2 × 1, expected 20 × 28 × 28 × 1" in err
 
 
+def test_a_conditional_generator_is_told_class_by_class(evaluate: Evaluate, tmp_path: Path) -> None:
+    """One that shows a black image for every class but 3, for which it shows a real 3."""
+    import keras
+
+    digits = sources.read("digits", Frame(32))
+    assert digits.labels is not None
+    pictures = np.full((10, 784), -1, np.float32)
+    pictures[3] = digits.images[digits.labels == 3][7].ravel() / 127.5 - 1
+    latents, labels = keras.Input((4,), name="latents"), keras.Input((), dtype="int32", name="labels")
+    x = keras.layers.Embedding(10, 784, weights=[pictures])(labels)
+    x = keras.layers.Add()([x, keras.layers.Dense(784, kernel_initializer="zeros")(latents)])
+    file = tmp_path / "generator.keras"
+    keras.Model([latents, labels], keras.layers.Reshape((28, 28, 1))(x)).save(file)
+
+    code, out, err = evaluate(file, "--data", "digits", "--samples", 200, "--out", tmp_path / "metrics.json")
+    assert code == 0, err
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["class_accuracy"].keys() == set("0123456789")
+    assert found["class_accuracy"]["3"] == 1.0
+    assert 0.05 < found["metrics"]["accuracy"]["value"] < 0.4
+    assert found["metrics"]["accuracy"]["floor"] == found["features"]["accuracy"]
+    assert "100.0% of 3" in out
+
+
 def test_interrupted_it_writes_nothing(run: Path) -> None:
     gentrain = Path(sys.executable).with_name("gentrain")
     process = subprocess.Popen(

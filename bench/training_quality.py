@@ -1,0 +1,198 @@
+"""How good a generator is after the same minutes: genline's recipe beside TensorFlow's DCGAN tutorial. Prints Markdown.
+
+Three recipes train on the same images for the same wall-clock time, one after another for each seed; one feature net,
+trained on the same images, judges all of them and the real images held out, which are the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import HERE, KEPT, Cells, gentrain, log_of, median, number, run, table, tell
+from gentrain.dataset import Pixels
+from gentrain.errors import TrainError
+from gentrain.presets import PRESETS
+from held_out import DATA, Parts, parts_of
+
+REFERENCE = 10_000  # real training images that all are compared with, at most
+
+OURS, TUTORIAL, SAME_SIZE = "genline", "tutorial", "same-size"
+RECIPES = {
+    OURS: "genline: `gentrain fit --preset small`",
+    TUTORIAL: "the TensorFlow tutorial: its networks, recipe and loop",
+    SAME_SIZE: "the tutorial's recipe with genline's networks",
+}
+AS_THE_TUTORIAL = {
+    "gamma": 0, "gamma_final": 0, "learning_rate": 1e-4, "learning_rate_final": 1e-4, "beta_1": 0.9, "beta_2": 0.999,
+    "ema_halflife_kimg": 0, "dropout": 0.3, "shared_pass": 1,
+}  # fmt: skip
+METRICS = ("frechet", "kernel", "precision", "recall", "density", "coverage")
+
+# A preset that has changed is another recipe.
+PRESET = hashlib.sha256(json.dumps(dataclasses.asdict(PRESETS["small"]())).encode()).hexdigest()[:8]
+
+Found = dict[float, dict[str, list[dict[str, Any]]]]
+"""Minutes → recipe → what was measured, a seed each: every metric and `kimg`."""
+
+
+class Subject:
+    """A data set, the generators trained on it, and the one feature net that judges them."""
+
+    def __init__(self, name: str) -> None:
+        """Raises TrainError where the images are not to be had."""
+        self.name, self.folder = name, KEPT / "quality" / name
+        from gentrain.metrics.features import features_for, features_of
+
+        self.parts: Parts = parts_of(name, self.folder)
+        train = self.parts.train
+        self.net = features_for(train)
+        rows = np.random.default_rng(0).permutation(len(train.images))[:REFERENCE]
+        self.reference = features_of(self.net, train.images, rows)
+        self.judged = len(self.parts.held_out)
+        self.judge = f"{self.judged} images in {self.net.hash[:12]}"
+
+    def score(self, images: Pixels) -> dict[str, Any]:
+        """Every metric for images uint8 (n, 28, 28, 1)."""
+        from gentrain.metrics import compare
+        from gentrain.metrics.features import features_of
+
+        return dict(compare(self.reference, features_of(self.net, images)))
+
+    def score_kept(self, generator: Path) -> dict[str, Any]:
+        """Every metric for the images of a generator that was kept."""
+        return self.score(images_of(generator, self.judged))
+
+    def generator(self, recipe: str, minutes: float, seed: int) -> Path:
+        """Where it is kept; what it is called is also its cell's key."""
+        preset = "" if recipe == TUTORIAL else f"-{PRESET}"
+        return self.folder / f"{recipe}-{minutes:g}min-seed{seed}{preset}.keras"
+
+    def train(self, recipe: str, minutes: float, seed: int) -> dict[str, Any]:
+        """Train for so long and keep the generator; thousand images seen."""
+        kept, length = self.generator(recipe, minutes, seed), ("--minutes", minutes, "--seed", seed)
+        if recipe == TUTORIAL:
+            told = run(
+                sys.executable, HERE / "peers" / "tf_tutorial.py", "--data", self.parts.arrays, *length, "--out", kept
+            )
+            return {"kimg": json.loads(told)["images"] / 1000}
+        scratch = KEPT / "quality" / "run"
+        shutil.rmtree(scratch, ignore_errors=True)  # of a measurement that was stopped: its clock is not to be trusted
+        options: list[object] = ["--data", self.parts.source, "--preset", "small", "--set", "kimg_per_evaluation=0"]
+        if recipe == SAME_SIZE:
+            options += ["--loss", "bce"]
+            options += [part for name, value in AS_THE_TUTORIAL.items() for part in ("--set", f"{name}={value}")]
+        gentrain("fit", "--run", scratch, *length, *options)
+        shutil.copyfile(scratch / "generator.keras", kept)
+        return {"kimg": log_of(scratch)[-1]["kimg"]}
+
+
+def measure(subject: Subject, cells: Cells, minutes: list[float], seeds: int) -> Found:
+    """Train and judge what is not there yet; the recipes take turns."""
+    found: Found = {length: {recipe: [] for recipe in RECIPES} for length in minutes}
+    for length in minutes:
+        for seed in range(seeds):
+            for recipe in RECIPES:
+                file = subject.generator(recipe, length, seed)
+                trained = cells.get(file.stem, subject.train, recipe, length, seed)
+                scores = cells.get(f"{file.stem}, {subject.judge}", subject.score_kept, file)
+                found[length][recipe].append(scores | trained)
+    return found
+
+
+def images_of(generator: Path, count: int) -> Pixels:
+    """Images uint8 (count, 28, 28, 1) of the seeds from 0 on."""
+    import keras
+    from gentrain.metrics.generate import generate
+
+    return generate(keras.models.load_model(generator, compile=False), count)
+
+
+def report(subject: Subject, found: Found, floor: dict[str, Any], days: str) -> str:
+    """The section of Markdown."""
+    head = ["minutes", "", "Fréchet distance", "of the seeds", *METRICS[1:], "kimg"]
+    values = [number(floor[name]) for name in METRICS]
+    rows = [["", f"{subject.judged:,} real images held out: the floor", values[0], "", *values[1:], "–"]]
+    for length, recipes in found.items():
+        rows += [[f"{length:g}", RECIPES[recipe], *_medians(scores)] for recipe, scores in recipes.items()]
+    comparisons = "\n".join(f"- {_comparison(length, recipes, floor)}" for length, recipes in found.items())
+    seeds = len(next(iter(found.values()))[OURS])
+    net = subject.net
+    right = f" (right on {net.accuracy:.1%} of images that it has not seen)" if net.accuracy is not None else ""
+    return f"""## Training: quality in equal time, {DATA[subject.name]}
+
+`make bench-training`, or `python bench/training_quality.py --data {subject.name}`.
+
+{table(head, rows, texts=2)}
+
+{comparisons}
+
+Medians over {f"{seeds} seeds" if seeds > 1 else "one seed"}, beside them the least and the greatest Fréchet distance.
+Trained on {len(subject.parts.train.images):,} images, the recipes in turns, {days}; the clock runs from the first step,
+compiling included. {subject.judged:,} images of each generator (the seeds from 0 on) are compared with
+{len(subject.reference):,} training images in the features of one {net.name}, {net.hash[:12]}{right}."""
+
+
+def _comparison(length: float, recipes: dict[str, list[dict[str, Any]]], floor: dict[str, Any]) -> str:
+    """One sentence of ratios."""
+    ours, tutorial, same = (median(recipes[recipe], "frechet") for recipe in (OURS, TUTORIAL, SAME_SIZE))
+    return (
+        f"After {length:g} minutes the tutorial's Fréchet distance is {number(tutorial / ours)} times genline's; "
+        f"its recipe with genline's networks, {number(same / ours)} times. "
+        f"genline's is {number(ours / floor['frechet'])} times the floor."
+    )
+
+
+def _medians(scores: list[dict[str, Any]]) -> list[str]:
+    first, *rest = (number(median(scores, name)) for name in (*METRICS, "kimg"))
+    distances = [score["frechet"] for score in scores]
+    return [first, f"{number(min(distances))} to {number(max(distances))}", *rest]
+
+
+def save_sheets(subject: Subject, minutes: list[float], folder: Path) -> None:
+    """The seeds 0 to 63 of every recipe's first training, a small PNG each."""
+    from gentrain.sheets import save_png, sheet
+
+    for length in minutes:
+        for recipe in RECIPES:
+            pixels = sheet(images_of(subject.generator(recipe, length, 0), 64), 8)
+            save_png(pixels, folder / f"{subject.name}-{recipe}-{length:g}min.png")
+
+
+def main() -> None:
+    """Measure the cells that are not there yet, print all of them; a data set that is not to be had is left out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", choices=list(DATA), action="append", help="may be repeated (default: both)")
+    parser.add_argument("--minutes", default="2.5,10", help="lengths, with commas between them (default: 2.5,10)")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sheets", type=Path, metavar="DIR", help="write uncurated samples of every recipe there")
+    parser.add_argument("--again", action="store_true", help="forget what was measured before")
+    arguments = parser.parse_args()
+    minutes = [float(length) for length in arguments.minutes.split(",")]
+    reports = []
+    for name in arguments.data or DATA:
+        try:
+            subject = Subject(name)
+        except TrainError as error:
+            tell(f"{name} is left out: {error}")
+            continue
+        cells = Cells(f"training_quality-{name}", arguments.again)
+        found = measure(subject, cells, minutes, arguments.seeds)
+        floor = cells.get(f"floor, {subject.judge}", subject.score, subject.parts.held_out)
+        reports.append(report(subject, found, floor, cells.days()))
+        if arguments.sheets:
+            save_sheets(subject, minutes, arguments.sheets)
+    if not reports:
+        sys.exit("no data set is to be had")
+    print("\n\n".join(reports))
+
+
+if __name__ == "__main__":
+    main()
