@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import BIN, KEPT, tell
+from common import BIN, ENVIRONMENT, KEPT, tell
 
 DATA = {"digits": "digits", "fashion-mnist": "Fashion-MNIST"}
 NOT_MIRRORED = {"digits"}
@@ -21,7 +21,7 @@ def study(name: str, options: list[str], folder: Path) -> str | None:
     """The study's tables; None if it failed, with its own line on stderr."""
     flip = [] if name in NOT_MIRRORED else ["--flip"]
     command = [str(BIN / "gentrain"), "augment-study", "--data", name, "--out", str(folder), *options, *flip]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     return done.stdout.strip() if done.returncode == 0 else None
 
 

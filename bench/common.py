@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from importlib.metadata import version
@@ -20,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BIN = Path(sys.executable).parent
 KEPT = HERE / ".results"
+# What commands are started with: gentrain sets variables of TensorFlow's when it is imported here.
+ENVIRONMENT = dict(os.environ)
 PACKAGES = ("genline", "tensorflow", "keras", "numpy")
 
 
@@ -54,9 +57,10 @@ class Cells:
         return f"on {first}" if first == last else f"from {first} to {last}"
 
 
-def run(program: Path | str, *arguments: object, **options: Any) -> str:
+def run(program: Path | str, *arguments: object) -> str:
     """Run a command, its progress on stderr; what it printed. Ends this process with one line if it fails."""
-    done = subprocess.run([str(program), *map(str, arguments)], stdout=subprocess.PIPE, text=True, **options)
+    command = [str(program), *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     if done.returncode:
         raise SystemExit(f"{Path(program).name} {' '.join(map(str, arguments))}: exit code {done.returncode}")
     return done.stdout
@@ -78,6 +82,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) ->
     """Markdown: the first `texts` columns are text, the others numbers."""
     rule = ["---"] * texts + ["---:"] * (len(head) - texts)
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
+
+
+def paragraph(text: str) -> str:
+    """The text in lines of at most 120 characters."""
+    return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False)
 
 
 def median(cells: Iterable[dict[str, Any]], name: str) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import KEPT, ROOT, gentrain, log_of, number, table, tell
+from common import KEPT, ROOT, gentrain, log_of, number, paragraph, table, tell
 from PIL import Image
 
 SHOWN = 64  # seeds from 0 on, whatever they look like
@@ -91,17 +91,24 @@ def report(run_directory: Path, side: int, training: Training) -> str:
     nearest = ", ".join(f"{ratio:.2f} by {space}" for space, ratio in measured["nearest"].items())
     snapshot = f"{measured['snapshot']} snapshot ({measured['kimg']:g} kimg)"
     options = f" {training.options}" if training.options else ""
+    command = paragraph(
+        f"""`python bench/emoji.py --package DIR --side {side}`, DIR being the unpacked npm package
+        emoji-datasource-google: `gentrain fit --preset {training.preset} --minutes {training.minutes:g}{options}`
+        on {data["count"]:,} emoji, then `gentrain evaluate`."""
+    )
+    how = paragraph(
+        f"""{last["kimg"]:.0f} kimg in {last["seconds"] / 60:.1f} minutes; {measured["samples"]} images of the
+        {snapshot}, in the features of the {net["name"]} net {net["hash"][:12]}{right}{note}. Floor: real images in
+        the place of generated ones. Distance to the nearest training image, against that of training images to each
+        other: {nearest}; near 0 are copies."""
+    )
     return f"""## Training: emoji, {side}×{side} in {training.minutes:g} minutes
 
-`python bench/emoji.py --package DIR --side {side}`, DIR being the unpacked npm package emoji-datasource-google:
-`gentrain fit --preset {training.preset} --minutes {training.minutes:g}{options}` on {data["count"]:,} emoji, then
-`gentrain evaluate`.
+{command}
 
 {table(["", "value", "floor"], rows)}
 
-{last["kimg"]:.0f} kimg in {last["seconds"] / 60:.1f} minutes; {measured["samples"]} images of the {snapshot}, in the
-features of the {net["name"]} net {net["hash"][:12]}{right}{note}. Floor: real images in the place of generated ones.
-Distance to the nearest training image, against that of training images to each other: {nearest}; near 0 are copies.
+{how}
 
 ![seeds 0 to {SHOWN - 1}, uncurated](../docs/emoji-{side}.png)
 ![sixteen of them above the training images nearest to them](../docs/emoji-{side}-nearest.png)"""

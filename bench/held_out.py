@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from gentrain import sources
 from gentrain.dataset import Dataset, Frame, Pixels
+from gentrain.errors import TrainError
 
 DATA = {"digits": "digits", "fashion-mnist": "Fashion-MNIST"}
 DEBIAN = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
@@ -66,7 +67,7 @@ def _split_digits(arrays: Path) -> Pixels:
 
 
 def _fashion_held_out() -> Pixels:
-    """Half of the 10,000 images that Fashion-MNIST keeps for tests."""
+    """Half of the 10,000 images that Fashion-MNIST keeps for tests; raises TrainError."""
     if DEBIAN.exists():
         images = np.asarray(sources.read(f"idx:{DEBIAN}", FRAME).images)
     else:
@@ -75,5 +76,8 @@ def _fashion_held_out() -> Pixels:
         quiet.import_tensorflow()
         import keras
 
-        images = keras.datasets.fashion_mnist.load_data()[1][0][..., None]  # downloaded with the training images
+        try:
+            images = keras.datasets.fashion_mnist.load_data()[1][0][..., None]
+        except Exception as error:  # Keras raises a bare Exception for a failed download
+            raise TrainError(f"fashion-mnist: {DEBIAN} is not there, and a download failed: {error}") from error
     return images[np.random.default_rng(0).permutation(len(images))[:LARGEST]]

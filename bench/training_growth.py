@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import BIN, Cells, log_of, number, table, tell
+from common import BIN, ENVIRONMENT, Cells, log_of, number, paragraph, table, tell
 from PIL import Image
 
 SIDE = 64
@@ -45,7 +44,7 @@ def start_once(images: Path, folder: Path, name: str, kimg: float) -> dict[str, 
     process = subprocess.Popen(
         [*command, "--kimg", str(kimg), *settings],
         stdout=subprocess.DEVNULL,
-        env=os.environ | {"GENLINE_CACHE": str(folder / "cache")},
+        env=ENVIRONMENT | {"GENLINE_CACHE": str(folder / "cache")},
     )
     while process.poll() is None:
         now_anonymous, now_total = memory(process.pid)
@@ -98,18 +97,24 @@ def report(found: dict[int, dict[str, Any]], kimg: float, days: str) -> str:
     least, most = min(found), max(found)
     times = {start: found[most][f"{start} seconds"] / found[least][f"{start} seconds"] for start in STARTS}
     grown = [found[most][f"{start} anonymous"] / found[least][f"{start} anonymous"] for start in STARTS]
+    ratios = paragraph(
+        f"""{most / least:.0f} times the images take {times["first"]:.2f} times as long to start on for the first time,
+        {times["second"]:.2f} times as long once they are decoded, and {max(grown):.2f} times the memory."""
+    )
+    how = paragraph(
+        f"""Measured {days}, from the start of the process to the first line of log.jsonl (8 steps of `--preset
+        medium`), compiling included; files and cache in the page cache. Memory is the most that was resident while
+        it trained {kimg:g} kimg, in the first / the second start: anonymous, and with the pages of mapped files."""
+    )
     return f"""## Training: start and memory, from few images to many
 
 `make bench-training`, or `python bench/training_growth.py`: generated {SIDE}×{SIDE} colour JPEG files in ten folders.
 
 {table(head, rows, texts=0)}
 
-{most / least:.0f} times the images take {times["first"]:.2f} times as long to start on for the first time,
-{times["second"]:.2f} times as long once they are decoded, and {max(grown):.2f} times the memory.
+{ratios}
 
-Measured {days}, from the start of the process to the first line of log.jsonl (8 steps of `--preset medium`), compiling
-included; files and cache in the page cache. Memory is the most that was resident while it trained {kimg:g} kimg, in the
-first / the second start: anonymous, and with the pages of mapped files."""
+{how}"""
 
 
 def main() -> None:

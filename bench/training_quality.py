@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, KEPT, Cells, gentrain, log_of, median, number, run, table, tell
+from common import HERE, KEPT, Cells, gentrain, log_of, median, number, paragraph, run, table, tell
 from gentrain.dataset import Pixels
 from gentrain.errors import TrainError
 from gentrain.presets import PRESETS
@@ -126,6 +126,13 @@ def report(subject: Subject, found: Found, floor: dict[str, Any], days: str) -> 
     seeds = len(next(iter(found.values()))[OURS])
     net = subject.net
     right = f" (right on {net.accuracy:.1%} of images that it has not seen)" if net.accuracy is not None else ""
+    how = paragraph(
+        f"""Medians over {f"{seeds} seeds" if seeds > 1 else "one seed"}, beside them the least and the greatest Fréchet
+        distance. Trained on {len(subject.parts.train.images):,} images, the recipes in turns, {days}; the clock
+        runs from the first step, compiling included. {subject.judged:,} images of each generator (the seeds from 0
+        on) are compared with {len(subject.reference):,} training images in the features of one {net.name},
+        {net.hash[:12]}{right}."""
+    )
     return f"""## Training: quality in equal time, {DATA[subject.name]}
 
 `make bench-training`, or `python bench/training_quality.py --data {subject.name}`.
@@ -134,10 +141,7 @@ def report(subject: Subject, found: Found, floor: dict[str, Any], days: str) -> 
 
 {comparisons}
 
-Medians over {f"{seeds} seeds" if seeds > 1 else "one seed"}, beside them the least and the greatest Fréchet distance.
-Trained on {len(subject.parts.train.images):,} images, the recipes in turns, {days}; the clock runs from the first step,
-compiling included. {subject.judged:,} images of each generator (the seeds from 0 on) are compared with
-{len(subject.reference):,} training images in the features of one {net.name}, {net.hash[:12]}{right}."""
+{how}"""
 
 
 def _comparison(length: float, recipes: dict[str, list[dict[str, Any]]], floor: dict[str, Any]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import subprocess
 import sys
@@ -21,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import BIN, HERE, ROOT, Cells, log_of, median, number, run, table, tell
+from common import BIN, ENVIRONMENT, HERE, ROOT, Cells, log_of, median, number, paragraph, run, table, tell
+from flops import MATRIX, matrix_peak, operations
 
 TORCH = ROOT / ".venv-torch"
 TICKS_BEFORE = 2  # of gentrain's log, not counted: the step is compiled in the first
-MATRIX = 2048
 
 # What a step computes for one image, in forward passes of (generator, discriminator). A layer's backward pass is one
 # for the weights and one for the inputs, where they are asked for.
@@ -83,7 +82,7 @@ def fit(data: Path, seconds: float, candidate: Candidate) -> tuple[float, str]:
         sets = [part for setting in settings for part in ("--set", setting)]
         command = [str(BIN / "gentrain"), "fit", "--data", str(data), "--run", str(run_directory), "--kimg", "1e6"]
         command += ["--preset", candidate.preset, "--precision", candidate.precision, *sets]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
         try:
             ticks: list[dict[str, Any]] = []
             while not ticks or ticks[-1]["seconds"] - ticks[0]["seconds"] < seconds or len(ticks) < 2:
@@ -97,47 +96,6 @@ def fit(data: Path, seconds: float, candidate: Candidate) -> tuple[float, str]:
         config = json.loads((run_directory / "config.json").read_text(encoding="utf-8"))
     images = 1000 * (ticks[-1]["kimg"] - ticks[0]["kimg"])
     return images / (ticks[-1]["seconds"] - ticks[0]["seconds"]), config["settings"]["precision"]
-
-
-def matrix_peak(kind: str) -> float:
-    """Operations a second of TensorFlow's product of two 2048×2048 matrices, the fastest of some two seconds."""
-    from gentrain import quiet
-
-    quiet.import_tensorflow()
-    import tensorflow as tf
-
-    factor = tf.cast(tf.random.normal((MATRIX, MATRIX)), kind)
-    multiply = tf.function(lambda: tf.matmul(factor, factor)[0, 0])
-    times: list[float] = []
-    multiply().numpy()
-    end = time.perf_counter() + 2.0
-    while len(times) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        multiply().numpy()
-        times.append(time.perf_counter() - start)
-    return 2 * MATRIX**3 / min(times)
-
-
-def operations(preset: str) -> tuple[int, int]:
-    """Multiplications and additions of one 28×28 image forwards through a preset's generator and discriminator."""
-    from gentrain import quiet
-
-    quiet.import_tensorflow()
-    from gentrain.networks import build_discriminator, build_generator
-    from gentrain.presets import PRESETS
-
-    settings = PRESETS[preset]()
-    generator, discriminator = (build(28, 1, 0, settings) for build in (build_generator, build_discriminator))
-    return sum(map(_of_layer, generator.layers)), sum(map(_of_layer, discriminator.layers))
-
-
-def _of_layer(layer: Any) -> int:
-    """Two for each weight of a kernel and each place that it is applied at; norms and activations do not count."""
-    kernel = getattr(layer, "kernel", None)
-    if kernel is None:
-        return 0
-    positions = layer.input.shape if "Transpose" in type(layer).__name__ else layer.output.shape
-    return 2 * math.prod(kernel.shape) * math.prod(positions[1:-1])
 
 
 def find_torch() -> str | None:
@@ -167,13 +125,22 @@ def report(rounds: list[dict[str, Any]], seconds: float, days: str) -> str:
     head = ["", "precision", "images/s", "× TensorFlow's", "× PyTorch's", "GFLOP/s", "of the peak"]
     version = rounds[0].get("torch version")
     torch = f"PyTorch {version}" if version else "PyTorch could not be installed here and is left out"
-    passes = ", ".join(
-        f"{text} {_mega(forwards[preset], passes)}"
-        for text, preset, passes in (
-            ("the tutorial's", "tf-tutorial", TUTORIAL),
-            ("PyTorch's, which sees the fakes twice,", "tf-tutorial", TORCH_LOOP),
-            ("`small`'s with its penalties", "small", GENLINE),
-        )
+    tutorial, loop, small = (
+        _mega(forwards[preset], passes)
+        for preset, passes in (("tf-tutorial", TUTORIAL), ("tf-tutorial", TORCH_LOOP), ("small", GENLINE))
+    )
+    how = paragraph(
+        f"""Medians of {f"{len(rounds)} rounds" if len(rounds) > 1 else "one round"}, {seconds:g} s of each in turns
+        after the first epoch (gentrain: by its log.jsonl after the first {TICKS_BEFORE} ticks), measured {days};
+        ratios are medians of those within a round. {torch}. The peak is a product of two {MATRIX}×{MATRIX} matrices
+        by TensorFlow in the same round, {peaks["float32"]:.0f} GFLOP/s in float32 and {peaks["bfloat16"]:.0f} in
+        bfloat16; each row is held against that of its own precision."""
+    )
+    flops = paragraph(
+        f"""FLOPs are computed from the layers: two for each weight of a dense or convolutional kernel and each place
+        that it is applied at, once forwards and once for each gradient that is taken, of the weights or of the
+        inputs. In millions, for each real image of a step: the tutorial's {tutorial}, PyTorch's {loop} (it sees the
+        fakes twice), `small`'s {small} (its penalties are second derivatives)."""
     )
     return f"""## Training: images a second
 
@@ -181,12 +148,9 @@ def report(rounds: list[dict[str, Any]], seconds: float, days: str) -> str:
 
 {table(head, rows, texts=2)}
 
-Medians of {len(rounds)} rounds of {seconds:g} s each after the first epoch (gentrain: by its log.jsonl after the first
-{TICKS_BEFORE} ticks), measured {days}, all in turns; ratios are medians of those within a round. {torch}. The peak is a
-product of two {MATRIX}×{MATRIX} matrices by TensorFlow in the same round: {peaks["float32"]:.0f} GFLOP/s in float32,
-{peaks["bfloat16"]:.0f} in bfloat16; each row is held against that of its own precision. FLOPs are computed from the
-layers: two for each weight of a dense or convolutional kernel and each place that it is applied at, once forwards, once
-for each gradient that is taken; million an image of a step: {passes}."""
+{how}
+
+{flops}"""
 
 
 def _row(candidate: Candidate, rounds: list[dict[str, Any]], forwards: dict[str, tuple[int, int]]) -> list[str]:

@@ -97,4 +97,5 @@ def _trackable(gan: GAN):  # type: ignore[no-untyped-def]
         g_optimizer=gan.g_optimizer,
         d_optimizer=gan.d_optimizer,
         images_seen=gan.images_seen,
+        augmented=gan.augmented,
     )

@@ -17,6 +17,9 @@ from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
 
+# With a discriminator ahead of its target all the time, augmentation goes from none to all in as many images.
+IMAGES_TO_AUGMENT_ALL = 100_000
+
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -28,6 +31,7 @@ class GAN(keras.Model):
         averaged: its exponential moving average in float32, the one to sample from and to keep.
         images_seen: int64 variable, real images shown to the discriminator so far.
         images_total: int64 variable, where the schedules end.
+        augmented: float32 variable, the part of the images that DiffAugment changes now.
         classes: how many the condition tells apart, 0 without one.
         critic: a float32 twin of the discriminator, to keep it with.
     """
@@ -49,6 +53,7 @@ class GAN(keras.Model):
         ]
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.images_seen = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first)
+        self.augmented = tf.Variable(0.0, trainable=False, aggregation=first)
         self.images_total = tf.Variable(round(settings.kimg * 1000), dtype=tf.int64, trainable=False, aggregation=first)
         names = ["d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy"]
         if settings.loss == "wgan-gp":
@@ -72,7 +77,7 @@ class GAN(keras.Model):
     def state(self) -> list[Any]:
         """Every variable that training moves."""
         networks = [*self.generator.variables, *self.discriminator.variables, *self.averaged.variables]
-        return [*networks, *self.g_optimizer.variables, *self.d_optimizer.variables, self.images_seen]
+        return [*networks, *self.g_optimizer.variables, *self.d_optimizer.variables, self.images_seen, self.augmented]
 
     @property
     def metrics(self) -> list[Any]:
@@ -116,7 +121,8 @@ class GAN(keras.Model):
             self._generator_step(images[1], labels[1], latents[1], draws)
         self.images_seen.assign_add(draws.rows)
         self._average(draws.rows)
-        return {name: mean.result() for name, mean in self.means.items()}
+        results = {name: mean.result() for name, mean in self.means.items()}
+        return results | ({"augmented": tf.convert_to_tensor(self.augmented)} if s.augment else {})
 
     def _discriminator_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
         real, fake = self._pixels(real, draws), self._make(latents, labels)
@@ -157,7 +163,9 @@ class GAN(keras.Model):
         means["d_loss"].update_state(loss)
         means["real_logit"].update_state(real_logits)
         means["fake_logit"].update_state(fake_logits)
-        means["d_accuracy"].update_state(tf.cast(real_logits > fake_logits, tf.float32))
+        accuracy = tf.reduce_mean(tf.cast(real_logits > fake_logits, tf.float32))
+        means["d_accuracy"].update_state(accuracy)
+        self._adapt_augmentation(accuracy, draws.rows)
         if s.loss == "wgan-gp":
             slope = tf.reduce_mean(wgan_gp.slope_penalty(self._slope_between(real, fake, labels, draws)))
             means["slope"].update_state(slope)
@@ -201,9 +209,21 @@ class GAN(keras.Model):
     def _judge(self, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
         s = self.settings
         if s.augment:
-            part = s.augment * tf.minimum(self.progress() / max(s.augment_ramp, 1e-6), 1.0)
-            images = augment(images, part, lambda values: draws.uniform(values, images.shape[0]))
+            images = augment(images, self.augmented, lambda values: draws.uniform(values, images.shape[0]))
         return self.discriminator(with_condition(self.discriminator, images, labels), training=True)
+
+    def _adapt_augmentation(self, accuracy: tf.Tensor, rows: int) -> None:
+        """Along the ramp, or towards the accuracy that the discriminator is held at, as in arXiv 2006.06676."""
+        s = self.settings
+        if not s.augment:
+            return
+        if not s.augment_target:
+            self.augmented.assign(s.augment * tf.minimum(self.progress() / max(s.augment_ramp, 1e-6), 1.0))
+            return
+        if self.replicas > 1:
+            accuracy = tf.distribute.get_replica_context().all_reduce("MEAN", accuracy)
+        step = tf.sign(accuracy - s.augment_target) * (rows / IMAGES_TO_AUGMENT_ALL)
+        self.augmented.assign(tf.clip_by_value(self.augmented + step, 0.0, s.augment))
 
     def _apply(self, optimizer: Any, network: Any, tape: tf.GradientTape, loss: tf.Tensor) -> None:
         """One step. Optimisers add up the gradients of all devices, so each brings its part of the mean."""

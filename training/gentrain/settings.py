@@ -40,8 +40,9 @@ class Settings:
     loss: str = "rpgan"  # a file of gentrain/losses
     gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
     gamma_final: float = -1.0  # reached along a cosine over the run; below 0: a tenth of gamma
-    augment: float = 0.0  # DiffAugment: the part of the images that is changed, once the ramp is over
+    augment: float = 0.0  # DiffAugment: the part of the images that is changed, at most
     augment_ramp: float = 0.5  # the part of the run over which it rises from 0
+    augment_target: float = 0.0  # above 0: it rises and falls to hold the discriminator's accuracy here, without a ramp
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
     # Optimisation (Adam for both networks)
@@ -74,7 +75,6 @@ class Settings:
         if self.channels == 2:
             raise UsageError("channels must be 1, 3, or 0 for what the images have, got 2")
 
-
     def resolved(self, side: int, channels: int, precision: str) -> Settings:
         """The same with nothing left open: γ that fits images (side, side, channels), and a machine's best precision.
 
@@ -102,6 +102,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "gamma_final": (-1, 1e6),
     "augment": (0, 1),
     "augment_ramp": (0, 1),
+    "augment_target": (0, 1),
     "learning_rate": (0, 1),
     "learning_rate_final": (0, 1),
     "beta_1": (0, 0.9999),

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from gentrain.errors import TrainError
+from gentrain.latents import latents_of_seeds
 from gentrain.metrics.features import Images, Show
 from gentrain.sheets import to_pixels
 
@@ -42,7 +43,7 @@ def generate(
     parts = []
     for start in range(0, count, BATCH):
         seeds = np.arange(first_seed + start, first_seed + min(start + BATCH, count), dtype=np.int64)
-        latents = _latents(tf.constant(seeds), latent_size)
+        latents = latents_of_seeds(seeds, latent_size)
         inputs = latents if labels is None else _in_order(generator, latents, labels[start : start + BATCH])
         images = np.asarray(generator(inputs, training=False), np.float32)
         if not np.isfinite(images).all():
@@ -65,14 +66,3 @@ def _in_order(generator: Any, latents: Any, labels: Any) -> list[Any]:
     # Keras takes tensors in a list, and nothing else.
     labels = tf.constant(labels)
     return [labels if tensor.name == "labels" else latents for tensor in generator.inputs]
-
-
-@tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-def _latents(seeds: tf.Tensor, latent_size: int) -> tf.Tensor:
-    """What `gentrain.latents.latents_of_seeds` gives, in a loop inside TensorFlow: some thirty times faster."""
-
-    def draw(seed: tf.Tensor) -> tf.Tensor:
-        key, counter = tf.bitcast(seed[None], tf.uint64), tf.zeros([2], tf.uint64)
-        return tf.raw_ops.StatelessRandomNormalV2(shape=[latent_size], key=key, counter=counter, alg=1)
-
-    return tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
