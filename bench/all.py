@@ -22,7 +22,7 @@ noisy: read ratios before seconds."""
 
 PACKAGES = ("genline", "tensorflow", "keras", "numpy", "grpcio", "protobuf")
 GROUPS: dict[str, tuple[str, ...]] = {
-    "pipeline": ("pipeline", "client_cost"),
+    "main": ("pipeline", "client_cost"),
     "training": ("training_speed", "training_quality", "training_growth", "emoji", "augmentation"),
 }
 
@@ -31,10 +31,10 @@ def main() -> None:
     """Measure what is asked for, one script after another; a script that fails leaves its section as it was."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     scripts = [script for group in GROUPS.values() for script in group]
-    parser.add_argument("names", nargs="*", metavar="NAME", default=["pipeline"], help="training, or scripts by name")
+    parser.add_argument("names", nargs="*", metavar="NAME", default=["main"], help="training, or scripts by name")
     parser.add_argument("--package", type=Path, metavar="DIR", help="for emoji: unpacked npm emoji-datasource-google")
     arguments = parser.parse_args()
-    asked = [script for name in arguments.names for script in GROUPS.get(name, (name,))]
+    asked = list(dict.fromkeys(script for name in arguments.names for script in GROUPS.get(name, (name,))))
     if unknown := set(asked) - set(scripts):
         parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join([*GROUPS, *scripts])}")
     failed = [script for script in asked if not measure(script, arguments.package)]

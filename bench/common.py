@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -29,23 +30,22 @@ PACKAGES = ("genline", "tensorflow", "keras", "numpy")
 class Cells:
     """What one script has measured so far, in a JSON file: a measurement of hours can be stopped and gone on with.
 
-    Cells of another machine or of other packages are not taken up.
+    Another machine, or other versions of the packages, have a file of their own.
     """
 
     def __init__(self, name: str, again: bool = False) -> None:
         """`name` is the script's; `again` forgets what it measured before."""
-        self.path = KEPT / f"{name}.json"
-        self.where = machine(PACKAGES)
+        self.name, self.where = name, machine(PACKAGES)
+        self.path = KEPT / f"{name}-{hashlib.sha256(self.where.encode()).hexdigest()[:8]}.json"
         self.cells: dict[str, dict[str, Any]] = {}
         self.dates: set[str] = set()
         if self.path.exists() and not again:
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
-            self.cells = kept["cells"] if kept["where"] == self.where else {}
+            self.cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
 
     def get(self, key: str, measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
         """The cell called `key`; `measure(*arguments)`, kept at once, if it is not there yet."""
         if key not in self.cells:
-            tell(f"{self.path.stem}: {key} …")
+            tell(f"{self.name}: {key} …")
             self.cells[key] = {**measure(*arguments), "date": str(date.today())}
             write_json(self.path, {"where": self.where, "cells": self.cells})
         self.dates.add(self.cells[key]["date"])

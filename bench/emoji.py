@@ -59,8 +59,7 @@ def draw(run_directory: Path, side: int, docs: Path) -> None:
     labels = _labels(run_directory) if is_conditional(generator) else None
     pixels = sheet(generate(generator, SHOWN, labels=labels), COLUMNS)
     docs.mkdir(parents=True, exist_ok=True)
-    scale = max(1, 512 // len(pixels))
-    save_small(Image.fromarray(pixels.repeat(scale, axis=0).repeat(scale, axis=1)), docs / f"emoji-{side}.png")
+    save_small(Image.fromarray(pixels), docs / f"emoji-{side}.png")
     with Image.open(run_directory / "nearest.png") as nearest:
         save_small(nearest.convert("RGB"), docs / f"emoji-{side}-nearest.png")
 
@@ -102,7 +101,7 @@ def report(run_directory: Path, side: int, training: Training) -> str:
         the place of generated ones. Distance to the nearest training image, against that of training images to each
         other: {nearest}; near 0 are copies."""
     )
-    return f"""## Training: emoji, {side}×{side} in {training.minutes:g} minutes
+    return f"""## Training: emoji, {side}×{side}
 
 {command}
 

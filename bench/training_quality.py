@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +84,16 @@ class Subject:
                 sys.executable, HERE / "peers" / "tf_tutorial.py", "--data", self.parts.arrays, *length, "--out", kept
             )
             return {"kimg": json.loads(told)["images"] / 1000}
-        scratch = KEPT / "quality" / "run"
-        shutil.rmtree(scratch, ignore_errors=True)  # of a measurement that was stopped: its clock is not to be trusted
         options: list[object] = ["--data", self.parts.source, "--preset", "small", "--set", "kimg_per_evaluation=0"]
         if recipe == SAME_SIZE:
             options += ["--loss", "bce"]
             options += [part for name, value in AS_THE_TUTORIAL.items() for part in ("--set", f"{name}={value}")]
-        gentrain("fit", "--run", scratch, *length, *options)
-        shutil.copyfile(scratch / "generator.keras", kept)
-        return {"kimg": log_of(scratch)[-1]["kimg"]}
+        # Always a new run: of one that was stopped, the clock is not to be trusted.
+        with tempfile.TemporaryDirectory() as scratch:
+            run_directory = Path(scratch) / "run"
+            gentrain("fit", "--run", run_directory, *length, *options)
+            shutil.copyfile(run_directory / "generator.keras", kept)
+            return {"kimg": log_of(run_directory)[-1]["kimg"]}
 
 
 def measure(subject: Subject, cells: Cells, minutes: list[float], seeds: int) -> Found:

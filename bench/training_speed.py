@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,7 @@ def report(rounds: list[dict[str, Any]], seconds: float, days: str) -> str:
     peaks = {kind: median(rounds, f"matmul {kind}") / 1e9 for kind in ("float32", "bfloat16")}
     head = ["", "precision", "images/s", "× TensorFlow's", "× PyTorch's", "GFLOP/s", "of the peak"]
     version = rounds[0].get("torch version")
-    torch = f"PyTorch {version}" if version else "PyTorch could not be installed here and is left out"
+    torch = f"PyTorch {version}" if version else "PyTorch is not installed here and left out"
     tutorial, loop, small = (
         _mega(forwards[preset], passes)
         for preset, passes in (("tf-tutorial", TUTORIAL), ("tf-tutorial", TORCH_LOOP), ("small", GENLINE))
@@ -188,8 +187,8 @@ def main() -> None:
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter with PyTorch; none: leave it out")
     parser.add_argument("--again", action="store_true", help="forget the rounds that were measured before")
     arguments = parser.parse_args()
-    find: Callable[[], str | None] = find_torch if arguments.torch is None else lambda: arguments.torch
-    torch = None if arguments.torch == "none" else find()
+    torch = find_torch() if arguments.torch is None else arguments.torch
+    torch = None if torch == "none" else torch
     cells = Cells("training_speed", arguments.again)
     seconds, with_torch = arguments.seconds, "" if torch else ", no PyTorch"
     with tempfile.TemporaryDirectory() as folder:

@@ -39,7 +39,7 @@ class Settings:
     # What the networks play for
     loss: str = "rpgan"  # a file of gentrain/losses
     gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
-    gamma_final: float = -1.0  # reached along a cosine over the run; below 0: a tenth of gamma
+    gamma_final: float = -1.0  # reached along a cosine over the run; below 0: what fits
     augment: float = 0.0  # DiffAugment: the part of the images that is changed, at most
     augment_ramp: float = 0.5  # the part of the run over which it rises from 0
     augment_target: float = 0.0  # above 0: it rises and falls to hold the discriminator's accuracy here, without a ramp
@@ -78,11 +78,12 @@ class Settings:
     def resolved(self, side: int, channels: int, precision: str) -> Settings:
         """The same with nothing left open: γ that fits images (side, side, channels), and a machine's best precision.
 
-        Colour gives the discriminator more to go by, and needs ten times the penalty (measured on digits and emoji);
-        with the resolution it grows as the number of pixels (arXiv 1912.04958).
+        Colour gives the discriminator more to go by: it needs ten times the penalty, and to the end, where for grey
+        images that falls to a tenth (measured on emoji and digits). With the resolution γ grows as the number of pixels
+        (arXiv 1912.04958).
         """
         gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)
-        final = self.gamma_final if self.gamma_final >= 0 else gamma / 10
+        final = self.gamma_final if self.gamma_final >= 0 else (gamma / 10 if channels == 1 else gamma)
         precision = precision if self.precision == "auto" else self.precision
         return dataclasses.replace(self, gamma=gamma, gamma_final=final, precision=precision)
 
