@@ -87,5 +87,5 @@ bench-training: install
 	$(BIN)/python bench/all.py training $(ARGS)
 
 clean:
-	rm -rf .venv runs models out dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-torch runs models out dist bench/.results .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -197,6 +197,33 @@ def test_augmentation_changes_the_asked_part_and_can_be_derived_twice() -> None:
     assert np.abs(outer.gradient(length, images).numpy()).max() > 0
 
 
+def test_augmentation_follows_its_ramp_or_the_discriminators_lead() -> None:
+    ramp = tiny_gan(augment=0.6, augment_ramp=0.5)
+    for progress, expected in ((0.25, 0.3), (0.5, 0.6), (1.0, 0.6)):
+        ramp.images_seen.assign(round(progress * 220_000))
+        ramp._adapt_augmentation(tf.constant(0.5), rows=4)
+        assert float(ramp.augmented) == pytest.approx(expected, abs=1e-3)
+
+    held = tiny_gan(augment=0.6, augment_target=0.7)
+    for accuracy, steps, expected in ((0.9, 10, 0.1), (0.6, 5, 0.05), (0.6, 50, 0.0), (1.0, 500, 0.6)):
+        for _ in range(steps):
+            held._adapt_augmentation(tf.constant(accuracy), rows=1000)
+        assert float(held.augmented) == pytest.approx(expected, abs=1e-3)
+    assert any(variable is held.augmented for variable in held.state), "it is kept in checkpoints"
+
+
+def test_gamma_fits_the_images_unless_it_is_given() -> None:
+    def gammas(side: int, channels: int, **changes: float) -> tuple[float, float]:
+        settings = Settings(**changes).resolved(side, channels, "float32")  # type: ignore[arg-type]
+        return settings.gamma, settings.gamma_final
+
+    assert gammas(28, 1) == (1.0, 0.1)
+    assert gammas(32, 3) == (10.0, 10.0)
+    assert gammas(64, 3) == (40.0, 40.0)
+    assert gammas(32, 3, gamma=2.0, gamma_final=0.0) == (2.0, 0.0)
+    assert Settings(precision="float32").resolved(8, 1, "bfloat16").precision == "float32"
+
+
 def test_labels_reach_both_networks() -> None:
     settings = Settings(conditional=True, latent_size=5, generator_width=4, discriminator_width=4)
     generator, critic = build_generator(8, 1, 3, settings), build_discriminator(8, 1, 3, settings)

@@ -58,7 +58,7 @@ class GAN(keras.Model):
         names = ["d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy"]
         if settings.loss == "wgan-gp":
             names.append("slope")
-        elif self._penalised:
+        elif self.penalised:
             names += ["r1", "r2"]
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self.built = True  # no `call`, so Keras cannot build it by itself
@@ -69,7 +69,8 @@ class GAN(keras.Model):
         return 1 if self.settings.shared_pass else 2
 
     @property
-    def _penalised(self) -> bool:
+    def penalised(self) -> bool:
+        """Whether R1 and R2 are part of what the discriminator minimises."""
         s = self.settings
         return bool(s.gamma or s.gamma_final) and s.loss != "wgan-gp"
 
@@ -96,6 +97,10 @@ class GAN(keras.Model):
     def progress(self) -> tf.Tensor:
         """How much of the training is done, float32 from 0 to 1."""
         return tf.minimum(tf.cast(self.images_seen, tf.float32) / tf.cast(self.images_total, tf.float32), 1.0)
+
+    def gamma(self) -> tf.Tensor:
+        """The weight of R1 and R2 now, float32."""
+        return _cosine(self.settings.gamma, self.settings.gamma_final, self.progress())
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of the discriminator, one of the generator, one of the average.
@@ -170,19 +175,19 @@ class GAN(keras.Model):
             slope = tf.reduce_mean(wgan_gp.slope_penalty(self._slope_between(real, fake, labels, draws)))
             means["slope"].update_state(slope)
             loss += wgan_gp.PENALTY_WEIGHT * slope
-        elif self._penalised:
+        elif self.penalised:
             at_real, at_fake = at_images.gradient([real_logits, fake_logits], [real, fake])
             r1, r2 = tf.reduce_mean(gradient_penalty(at_real)), tf.reduce_mean(gradient_penalty(at_fake))
             means["r1"].update_state(r1)
             means["r2"].update_state(r2)
-            loss += _cosine(s.gamma, s.gamma_final, self.progress()) / 2 * (r1 + r2)
+            loss += self.gamma() / 2 * (r1 + r2)
         return loss, real_logits, fake_logits
 
     def _judge_both(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits of both. Second derivatives are a tenth faster in one batch, first ones need the fakes' alone."""
-        if self._penalised:
+        if self.penalised:
             both = self._judge(tf.concat([real, fake], axis=0), tf.concat([labels, labels], axis=0), draws)
             return tuple(tf.split(both, 2))
         return self._judge(real, labels, draws), self._judge(fake, labels, draws)

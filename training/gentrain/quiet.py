@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+WANTED = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3"
 """Whether the user asked for TensorFlow's log."""
 
 

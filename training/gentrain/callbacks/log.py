@@ -32,6 +32,7 @@ class Log(keras.callbacks.Callback):
             "seconds": now.seconds,
             "images_per_second": round(self.meter.images_per_second, 1),
             "learning_rate": float(self.model.g_optimizer.learning_rate.numpy()),
+            **({"gamma": float(self.model.gamma())} if self.model.penalised else {}),
             **{name: value if isinstance(value, str) else float(value) for name, value in (logs or {}).items()},
         }
         try:
