@@ -24,7 +24,7 @@ TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size
 
 def tiny_gan(side: int = 16, classes: int = 0, **changes: object) -> GAN:
     settings = Settings(
-        **{"precision": "float32", "gamma": 1.0, "gamma_final": 0.1, "conditional": classes > 0, **TINY, **changes}
+        **{"precision": "float32", "conditional": classes > 0, **TINY, **changes}
     )  # type: ignore[arg-type]
     gan = GAN(side, 3, classes, settings)
     gan.compile()
@@ -59,7 +59,7 @@ def test_any_pair_of_preset_and_loss_trains(preset: str) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_conditional_normalised_augmented_training_in_bfloat16_stays_finite(loss: str) -> None:
     gan = tiny_gan(classes=3, loss=loss, spectral_norm=True, augment=0.5, flip=True, precision="bfloat16")
-    gan.images_seen.assign(200_000)  # the ramp is over
+    gan.augmented.assign(0.5)
     assert all(np.isfinite(list(one_step(gan).values())))
 
 
@@ -198,7 +198,7 @@ def test_augmentation_changes_the_asked_part_and_can_be_derived_twice() -> None:
 
 
 def test_augmentation_follows_its_ramp_or_the_discriminators_lead() -> None:
-    ramp = tiny_gan(augment=0.6, augment_ramp=0.5)
+    ramp = tiny_gan(augment=0.6, augment_target=0.0, augment_ramp=0.5)
     for progress, expected in ((0.25, 0.3), (0.5, 0.6), (1.0, 0.6)):
         ramp.images_seen.assign(round(progress * 220_000))
         ramp._adapt_augmentation(tf.constant(0.5), rows=4)
@@ -212,9 +212,10 @@ def test_augmentation_follows_its_ramp_or_the_discriminators_lead() -> None:
     assert any(variable is held.augmented for variable in held.state), "it is kept in checkpoints"
 
 
-def test_gamma_fits_the_images_unless_it_is_given() -> None:
+def test_gamma_and_augmentation_fit_the_images_unless_they_are_given() -> None:
     def gammas(side: int, channels: int, **changes: float) -> tuple[float, float]:
         settings = Settings(**changes).resolved(side, channels, "float32")  # type: ignore[arg-type]
+        assert settings.augment == (0.0 if channels == 1 else 0.8)
         return settings.gamma, settings.gamma_final
 
     assert gammas(28, 1) == (1.0, 0.1)

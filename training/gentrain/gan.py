@@ -37,8 +37,9 @@ class GAN(keras.Model):
     """
 
     def __init__(self, side: int, channels: int, classes: int, settings: Settings) -> None:
-        """Weights follow from the seed. `settings.precision` is float32 or bfloat16; `classes` 0 for no condition."""
+        """Weights follow from the seed; `classes` is 0 for no condition. What settings leave open is settled here."""
         super().__init__(name="gan")
+        settings = settings.resolved(side, channels, "float32")
         self.settings, self.loss_of, self.classes = settings, LOSSES[settings.loss], classes
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         policy = POLICIES[settings.precision]

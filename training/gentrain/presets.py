@@ -32,7 +32,7 @@ def large() -> Settings:
 def _as_published(**settings: object) -> Settings:
     """The recipe of the tutorials: Adam at a constant rate, bce, no penalty, and no average worth the name."""
     published = {
-        "loss": "bce", "gamma": 0.0, "gamma_final": 0.0, "shared_pass": True, "dropout": 0.3,
+        "loss": "bce", "gamma": 0.0, "gamma_final": 0.0, "augment": 0.0, "shared_pass": True, "dropout": 0.3,
         "learning_rate": 1e-4, "learning_rate_final": 1e-4, "beta_1": 0.9, "beta_2": 0.999,
         "ema_halflife_kimg": 0.0, "latent_size": 100,
     }  # fmt: skip

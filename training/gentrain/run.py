@@ -66,7 +66,7 @@ def fit(
     _, side, _, channels = dataset.images.shape
     s = plan.settings.resolved(side, channels, best_precision())
     plan = dataclasses.replace(plan, settings=s)
-    note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}")
+    note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}")
     if s.batch % devices.replicas:
         raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; take a multiple of that")
 

@@ -40,9 +40,9 @@ class Settings:
     loss: str = "rpgan"  # a file of gentrain/losses
     gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
     gamma_final: float = -1.0  # reached along a cosine over the run; below 0: what fits
-    augment: float = 0.0  # DiffAugment: the part of the images that is changed, at most
-    augment_ramp: float = 0.5  # the part of the run over which it rises from 0
-    augment_target: float = 0.0  # above 0: it rises and falls to hold the discriminator's accuracy here, without a ramp
+    augment: float = -1.0  # DiffAugment: the part of the images that is changed, at most; below 0: what fits
+    augment_target: float = 0.75  # it rises and falls to hold the discriminator's accuracy here; 0: along a ramp instead
+    augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
     # Optimisation (Adam for both networks)
@@ -76,16 +76,17 @@ class Settings:
             raise UsageError("channels must be 1, 3, or 0 for what the images have, got 2")
 
     def resolved(self, side: int, channels: int, precision: str) -> Settings:
-        """The same with nothing left open: γ that fits images (side, side, channels), and a machine's best precision.
+        """The same with nothing left open: what fits images (side, side, channels), and a machine's best precision.
 
         Colour gives the discriminator more to go by: it needs ten times the penalty, and to the end, where for grey
         images that falls to a tenth (measured on emoji and digits). With the resolution γ grows as the number of pixels
-        (arXiv 1912.04958).
+        (arXiv 1912.04958). Colour images are augmented as far as D gets ahead; grey ones gain nothing by it.
         """
         gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)
         final = self.gamma_final if self.gamma_final >= 0 else (gamma / 10 if channels == 1 else gamma)
+        augment = self.augment if self.augment >= 0 else (0.0 if channels == 1 else 0.8)
         precision = precision if self.precision == "auto" else self.precision
-        return dataclasses.replace(self, gamma=gamma, gamma_final=final, precision=precision)
+        return dataclasses.replace(self, gamma=gamma, gamma_final=final, augment=augment, precision=precision)
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -101,7 +102,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "gamma": (-1, 1e6),
     "gamma_final": (-1, 1e6),
-    "augment": (0, 1),
+    "augment": (-1, 1),
     "augment_ramp": (0, 1),
     "augment_target": (0, 1),
     "learning_rate": (0, 1),
