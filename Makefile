@@ -68,7 +68,7 @@ demo: train
 	@echo 'images          $(OUT)'
 
 test: install-dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -23,9 +23,7 @@ TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size
 
 
 def tiny_gan(side: int = 16, classes: int = 0, **changes: object) -> GAN:
-    settings = Settings(
-        **{"precision": "float32", "conditional": classes > 0, **TINY, **changes}
-    )  # type: ignore[arg-type]
+    settings = Settings(**{"precision": "float32", "conditional": classes > 0, **TINY, **changes})  # type: ignore[arg-type]
     gan = GAN(side, 3, classes, settings)
     gan.compile()
     return gan

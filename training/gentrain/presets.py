@@ -1,5 +1,5 @@
 """Where the settings of a training start from. A preset is a function; its docstring says what it is for, how long it
-takes and how good it gets, on two CPU cores (bench/RESULTS.md).
+takes and how good it gets, on two CPU cores with bfloat16 (bench/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from gentrain.settings import Settings
 
 
 def small() -> Settings:
-    """Up to 32×32, grey or colour. Digits, 28×28: 220 kimg in 4 to 5 minutes on two CPU cores."""
+    """Up to 32×32, grey or colour.
+
+    Digits, 28×28: 220 kimg in 2½ minutes, 1,530 images/s; Fréchet distance 0.46 where real images get 0.27.
+    """
     return Settings(kimg_per_evaluation=55.0)
 
 
 def quick() -> Settings:
-    """The same cut short, to see everything work: 10 kimg, blurred digits, about 20 seconds on two CPU cores."""
+    """The same cut short, to see everything work: 10 kimg, blurred digits, about 20 seconds."""
     return Settings(kimg=10.0, kimg_per_tick=1.0, kimg_per_checkpoint=5.0)
 
 
@@ -45,7 +48,10 @@ def dcgan28() -> Settings:
 
 
 def tf_tutorial() -> Settings:
-    """TensorFlow's DCGAN tutorial, 28×28 from 7×7×256, its loss, optimiser and batch of 256."""
+    """TensorFlow's DCGAN tutorial, 28×28 from 7×7×256, its loss, optimiser and batch of 256, for comparison.
+
+    Digits: 1,010 images/s, 1.9 times the tutorial's own loop; after 2½ minutes that has a Fréchet distance of 83.
+    """
     return _as_published(
         networks="dcgan28", resolution=28, generator_width=128, discriminator_width=64, batch=256, kimg=3000.0
     )

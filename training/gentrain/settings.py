@@ -41,7 +41,9 @@ class Settings:
     gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
     gamma_final: float = -1.0  # reached along a cosine over the run; below 0: what fits
     augment: float = -1.0  # DiffAugment: the part of the images that is changed, at most; below 0: what fits
-    augment_target: float = 0.75  # it rises and falls to hold the discriminator's accuracy here; 0: along a ramp instead
+    augment_target: float = (
+        0.75  # it rises and falls to hold the discriminator's accuracy here; 0: along a ramp instead
+    )
     augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from itertools import zip_longest
+
 import click
 
 
@@ -11,4 +14,5 @@ def presets() -> None:
     from gentrain.presets import PRESETS
 
     for name, preset in PRESETS.items():
-        click.echo(f"{name:8} {(preset.__doc__ or '').strip()}")
+        lines = [line for line in (inspect.getdoc(preset) or "").splitlines() if line]
+        click.echo("\n".join(f"{head:12} {line}" for head, line in zip_longest([name], lines, fillvalue="")))
