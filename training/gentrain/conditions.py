@@ -6,12 +6,13 @@ the latents, and how they bear on the logits. The networks themselves never see 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers
 
-from gentrain.networks.parts import Initializers
+if TYPE_CHECKING:
+    from gentrain.networks.parts import Initializers
 
 
 class Nothing:

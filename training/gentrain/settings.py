@@ -23,7 +23,7 @@ class Settings:
     conditional: bool = False  # the generator takes the classes of the data as `labels`
 
     # Networks
-    networks: str = "genline"  # a file of gentrain/networks
+    networks: str = "genline"
     latent_size: int = 32  # Z
     generator_width: int = 48  # channels of its convolutions
     discriminator_width: int = 32
@@ -37,13 +37,11 @@ class Settings:
     seed: int = 0  # of weights, noise and the order of the data
 
     # What the networks play for
-    loss: str = "rpgan"  # a file of gentrain/losses
+    loss: str = "rpgan"
     gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
     gamma_final: float = -1.0  # reached along a cosine over the run; below 0: what fits
     augment: float = -1.0  # DiffAugment: the part of the images that is changed, at most; below 0: what fits
-    augment_target: float = (
-        0.75  # it rises and falls to hold the discriminator's accuracy here; 0: along a ramp instead
-    )
+    augment_target: float = 0.75  # it rises and falls to hold the discriminator's accuracy here; 0: a ramp
     augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
@@ -120,8 +118,8 @@ RANGES: dict[str, tuple[float, float]] = {
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "crop": ("center", "none"),
-    "networks": ("genline", "dcgan28", "dcgan64", "celeba64"),
-    "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),
+    "networks": ("genline", "dcgan28", "dcgan64", "celeba64"),  # files of gentrain/networks
+    "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),  # files of gentrain/losses
     "precision": ("auto", "float32", "bfloat16"),
     "best_by": ("frechet", "kernel", "precision", "recall", "density", "coverage"),
 }

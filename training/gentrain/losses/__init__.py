@@ -1,21 +1,18 @@
-"""What the two networks play for: a loss is one module with `discriminator` and `generator`, and one line in `LOSSES`
-(its name also stands in settings.CHOICES). It sees logits and gradients only, one value an image, no model.
+"""What the two networks play for: a loss is one module here with `discriminator` and `generator`, and its name in
+settings.CHOICES. It sees logits and gradients only, one value an image, no model.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
 import tensorflow as tf
 
-from gentrain.losses import bce, hinge, lsgan, rpgan, wgan_gp
+from gentrain.settings import CHOICES
 
 LOSSES: dict[str, ModuleType] = {
-    "rpgan": rpgan,
-    "bce": bce,
-    "lsgan": lsgan,
-    "hinge": hinge,
-    "wgan-gp": wgan_gp,
+    name: import_module(f"gentrain.losses.{name.replace('-', '_')}") for name in CHOICES["loss"]
 }
 
 

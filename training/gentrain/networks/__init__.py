@@ -1,11 +1,12 @@
-"""The generators and discriminators to choose from: a pair is one module with `generate` and `discriminate`, and one
-line in `NETWORKS` (its name also stands in settings.CHOICES).
+"""The generators and discriminators to choose from: a pair is one module here with `generate` and `discriminate`, and
+its name in settings.CHOICES.
 
 A pair maps tensors; here these become Keras models with their inputs, their condition and their last activation.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -14,16 +15,10 @@ import numpy as np
 from keras import layers
 
 from gentrain.conditions import condition_of
-from gentrain.networks import celeba64, dcgan28, dcgan64, genline
 from gentrain.networks.parts import Initializers, Norm
-from gentrain.settings import Settings
+from gentrain.settings import CHOICES, Settings
 
-NETWORKS: dict[str, ModuleType] = {
-    "genline": genline,
-    "dcgan28": dcgan28,
-    "dcgan64": dcgan64,
-    "celeba64": celeba64,
-}
+NETWORKS: dict[str, ModuleType] = {name: import_module(f"gentrain.networks.{name}") for name in CHOICES["networks"]}
 
 
 def build_generator(
