@@ -43,6 +43,7 @@ def fits(path: str) -> bool:
 def _decode(path: str, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
     try:
         archive = zipfile.ZipFile(path)
+    # zipfile raises NotImplementedError for archives in parts, and below for compressions that it lacks.
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise TrainError(f"{shown(path)}: damaged, cut short, or no zip archive: {error}") from error
     with archive:
