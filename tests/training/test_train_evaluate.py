@@ -55,6 +55,7 @@ def test_numbers_stand_beside_their_floor_and_are_the_same_again(run: Path, eval
     assert f"{first['metrics']['frechet']['floor']:.4g}" in out
     with Image.open(run / "nearest.png") as sheet:
         assert np.asarray(sheet).std() > 50
+    assert {"features.keras", "features.npz"} <= {path.name for path in run.iterdir()}
 
     assert evaluate(run, "--samples", 300)[0] == 0
     again = json.loads((run / "metrics.json").read_text())

@@ -16,11 +16,12 @@ from gentrain import sources
 from gentrain.dataset import Dataset, Frame
 from gentrain.errors import TrainError
 from gentrain.latents import latents_of_seeds
-from gentrain.metrics import METRICS, classifier, compare, frechet, kernel, nearest, prdc
+from gentrain.metrics import METRICS, classifier, compare, feature_files, frechet, kernel, nearest, prdc
 from gentrain.metrics.features import features_for, features_of
 from gentrain.metrics.generate import generate
 from gentrain.metrics.judge import Judge
 from gentrain.metrics.random_net import RandomNet
+from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter
 
 SAMPLES = 500
@@ -276,8 +277,30 @@ def test_random_net_is_the_same_everywhere_and_takes_any_image(bars: Dataset) ->
     assert features.shape == (240, 256)
     assert features.mean() == pytest.approx(0, abs=0.05)
     assert features.var(axis=0).mean() == pytest.approx(1, abs=0.05)
-    np.testing.assert_allclose(net(bars.images.repeat(3, axis=3)), features, atol=1e-4)
-    assert net(np.zeros((2, 128, 128, 3), np.uint8)).shape == (2, 256)
+    in_colour = RandomNet(Dataset("bars", bars.images.repeat(3, axis=3)))
+    np.testing.assert_allclose(in_colour(bars.images.repeat(3, axis=3)), features, atol=1e-4)
+    assert in_colour(np.zeros((2, 128, 128, 3), np.uint8)).shape == (2, 256)
+
+
+@pytest.mark.parametrize("kind", ["classifier", "random"])
+def test_a_run_keeps_its_yardstick_for_who_has_no_gentrain(kind: str, judges: dict[str, Judge], tmp_path: Path) -> None:
+    """What Keras and NumPy alone read from the two files gives the judge's own Fréchet distance."""
+    judge = judges[kind]
+    feature_files.keep(judge, tmp_path)
+    net, real = keras.models.load_model(tmp_path / "features.keras", compile=False), np.load(tmp_path / "features.npz")
+    images = judge.dataset.images[judge.held_out]
+    features = np.asarray(net(images.astype(np.float32) / 255), np.float64)
+    np.testing.assert_allclose(features, judge.features(images), atol=1e-3)
+    product = real["covariance"] @ np.cov(features, rowvar=False)
+    spread = np.trace(real["covariance"] + np.cov(features, rowvar=False)) - 2 * np.trace(sqrtm(product)).real
+    distance = np.sum((real["mean"] - features.mean(axis=0)) ** 2) + spread
+    assert distance == pytest.approx(judge.floor["frechet"], rel=1e-3, abs=1e-3)
+    assert int(real["count"]) == len(judge.reference)
+    assert str(real["hash"]) == judge.features.hash
+
+    written = (tmp_path / "features.keras").stat().st_mtime_ns
+    feature_files.keep(judge, tmp_path)
+    assert (tmp_path / "features.keras").stat().st_mtime_ns == written
 
 
 def test_inception_takes_the_users_file_and_no_other(bars: Dataset, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ ARTIFACTS = (
     "log.jsonl",
     "events",
     "samples",
+    "features.keras",
+    "features.npz",
     "metrics.json",
     "nearest.png",
     "report.html",

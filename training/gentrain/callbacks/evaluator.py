@@ -27,7 +27,7 @@ class Evaluator(keras.callbacks.Callback):
 
     def __init__(self, run: Path, meter: Meter, dataset: Dataset, kimg: float, best_by: str, note: Note) -> None:
         super().__init__()
-        self.best, self.meter, self.dataset, self.note = run / "best", meter, dataset, note
+        self.run, self.best, self.meter, self.dataset, self.note = run, run / "best", meter, dataset, note
         self.images, self.by = max(1, round(kimg * 1000)), best_by
         self.measured_at = meter.before.images_seen
         self.judge: Any = None
@@ -47,10 +47,12 @@ class Evaluator(keras.callbacks.Callback):
     def measure(self) -> dict[str, float]:
         """Every metric for the averaged generator; the feature net is made ready at the first call."""
         if self.judge is None:
+            from gentrain.metrics import feature_files
             from gentrain.metrics.judge import Judge
 
             self.note("measuring for the first time: the feature net is made ready …")
             self.judge = Judge(self.dataset, samples=SAMPLES)
+            feature_files.keep(self.judge, self.run)
         return self.judge.score_generator(self.model.averaged)
 
     def _is_better(self, value: float) -> bool:

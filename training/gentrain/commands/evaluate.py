@@ -64,7 +64,7 @@ def evaluate(
     tell(summary(dataset))
 
     quiet.import_tensorflow()
-    from gentrain.metrics import nearest
+    from gentrain.metrics import feature_files, nearest
     from gentrain.metrics.features import features_for
     from gentrain.metrics.generate import generate, is_conditional
     from gentrain.metrics.judge import REFERENCE, Judge
@@ -89,6 +89,8 @@ def evaluate(
         sheet = target.with_name("nearest.png")
         nearest.draw(images, dataset, found, sheet)
         write_json(target, report)
+        if subject.run:
+            feature_files.keep(judge, subject.run)
         tell(f"{target}, {sheet}")
     tell(f"measured {judge.samples} images in {duration(report['seconds'])}")
     click.echo(_table(report))

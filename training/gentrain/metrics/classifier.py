@@ -47,7 +47,7 @@ class ClassifierNet:
     name = "classifier"
 
     def __init__(self, model: Any, accuracy: float, note: str = "") -> None:
-        self.model, self.note = model, note
+        self.network, self.note = model, note
         self.accuracy: float | None = accuracy
         self.hash = hash_of(model.get_weights())
         self._features = tf.function(lambda images: model(images, training=False)[0])
@@ -58,7 +58,14 @@ class ClassifierNet:
 
     def classes(self, features: Features) -> np.ndarray[Any, np.dtype[np.int64]]:
         """See `FeatureNet`."""
-        return np.asarray(self.model.get_layer("logits")(features)).argmax(axis=1)
+        return np.asarray(self.network.get_layer("logits")(features)).argmax(axis=1)
+
+    def model(self) -> Any:
+        """See `FeatureNet`."""
+        images = keras.Input(self.network.input_shape[1:], name="images", dtype="float32")
+        trunk = keras.Model(self.network.input, self.network.output[0], name="trunk")
+        pixels = layers.Rescaling(255.0, name="pixels", dtype="float32")(images)
+        return keras.Model(images, trunk(pixels), name="classifier")
 
 
 def prepare(dataset: Dataset, insist: bool = False) -> ClassifierNet | str:

@@ -49,6 +49,13 @@ class FeatureNet(Protocol):
         """The class (N,) that each row of features is taken for; None from a net that knows of no classes."""
         ...
 
+    def model(self) -> Any:
+        """The same function as a Keras model of stock layers, images float32 (N, H, W, C) from 0 to 1 → features.
+
+        None from a net that is too large to be kept beside every run.
+        """
+        ...
+
 
 def features_for(dataset: Dataset, kind: str | Path = "auto") -> FeatureNet:
     """Prepare a feature net.

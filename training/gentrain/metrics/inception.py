@@ -33,18 +33,18 @@ class InceptionNet:
         policy = keras.config.dtype_policy()  # a training under way may have set another one
         keras.config.set_dtype_policy("float32")
         try:
-            self.model = keras.applications.InceptionV3(
+            self.network = keras.applications.InceptionV3(
                 include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
             )
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # Keras warns of parts that a file lacks, and loads the rest
-                self.model.load_weights(weights)
+                self.network.load_weights(weights)
         except Exception as error:  # h5py, zipfile and Keras each raise their own
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise TrainError(f"{weights}: no weights of InceptionV3 ({reason[:120]}); expected {FORMAT}") from error
         finally:
             keras.config.set_dtype_policy(policy)
-        self.hash = hash_of(self.model.get_weights())
+        self.hash = hash_of(self.network.get_weights())
         self._features = tf.function(self._forward, reduce_retracing=True)
 
     def __call__(self, images: Images) -> Features:
@@ -54,9 +54,12 @@ class InceptionNet:
     def classes(self, features: Features) -> None:
         """See `FeatureNet`."""
 
+    def model(self) -> None:
+        """See `FeatureNet`: too large to be kept beside every run."""
+
     def _forward(self, images: tf.Tensor) -> tf.Tensor:
         x = tf.cast(images, tf.float32)
         if x.shape[-1] == 1:
             x = tf.repeat(x, 3, axis=-1)
         x = tf.image.resize(x, (SIDE, SIDE), method="bilinear")
-        return self.model(x / 127.5 - 1.0, training=False)
+        return self.network(x / 127.5 - 1.0, training=False)

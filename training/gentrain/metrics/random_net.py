@@ -6,10 +6,12 @@ what the images show, and yet distances in it grow steadily with blur, noise and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
+from keras import layers
 
 from gentrain.metrics.features import Features, Images, features_of, hash_of
 
@@ -38,32 +40,51 @@ class RandomNet:
         self.mean, self.scale = np.float32(0), np.float32(1)
         rng = np.random.Generator(np.random.PCG64(SEED))
         inputs = (3, *SCALES)
-        self.kernels = [
+        kernels = [
             (rng.standard_normal((3, 3, i, o)) * np.sqrt(2 / (9 * i))).astype(np.float32)
             for i, o in zip(inputs, SCALES, strict=False)
         ]
-        self.hash = hash_of(self.kernels)
-        self._features = tf.function(self._forward, reduce_retracing=True)
+        self.hash = hash_of(kernels)
+        self.filters = build(dataset.images.shape[-1], kernels)
+        self._features = tf.function(lambda images: self.filters(images, training=False), reduce_retracing=True)
         rows = rng.permutation(len(dataset.images))[:CALIBRATED_ON]
         found = features_of(self, dataset.images, rows)
         self.mean, self.scale = found.mean(axis=0), 1 / np.sqrt(found.var(axis=0).mean() + np.float32(1e-12))
 
     def __call__(self, images: Images) -> Features:
         """See `FeatureNet`."""
-        return (np.asarray(self._features(tf.constant(images))) - self.mean) * self.scale
+        return (np.asarray(self._features(tf.constant(images, tf.float32))) - self.mean) * self.scale
 
     def classes(self, features: Features) -> None:
         """See `FeatureNet`."""
 
-    def _forward(self, images: tf.Tensor) -> tf.Tensor:
-        x = tf.cast(images, tf.float32) / 127.5 - 1.0
-        if x.shape[-1] == 1:
-            x = tf.repeat(x, 3, axis=-1)
-        pooled = []
-        for number, kernel in enumerate(self.kernels):
-            if number:
-                x = tf.nn.avg_pool2d(x, 2, 2, "SAME")
-            x = tf.nn.leaky_relu(tf.nn.conv2d(x, kernel, 1, "SAME"), 0.2)
-            mean, variance = tf.nn.moments(x, axes=[1, 2])
-            pooled += [mean, tf.sqrt(variance + 1e-6)]
-        return tf.concat(pooled, axis=1)
+    def model(self) -> Any:
+        """See `FeatureNet`."""
+        images = keras.Input(self.filters.input_shape[1:], name="images", dtype="float32")
+        x = layers.Rescaling(255.0, name="pixels", dtype="float32")(images)
+        x = layers.Rescaling(float(self.scale), (-self.mean * self.scale).tolist(), name="calibrated", dtype="float32")(
+            self.filters(x)
+        )
+        return keras.Model(images, x, name="random")
+
+
+def build(channels: int, kernels: list[np.ndarray[Any, Any]]) -> Any:
+    """Float (N, any, any, channels) from 0 to 255 → features (N, 256), not calibrated yet."""
+    x = images = keras.Input((None, None, channels), name="pixels", dtype="float32")
+    x = layers.Rescaling(1 / 127.5, -1.0, name="rescaling", dtype="float32")(x)
+    if channels == 1:
+        x = layers.Concatenate(name="grey", dtype="float32")([x, x, x])
+    pooled = []
+    for number, kernel in enumerate(kernels):
+        # Names of its own, so that a GAN's layers are numbered alike whether or not this net was built before them.
+        def named(kind: str, number: int = number) -> dict[str, str]:
+            return {"name": f"{kind}_{number}", "dtype": "float32"}
+
+        if number:
+            x = layers.AveragePooling2D(2, padding="same", **named("half"))(x)
+        filters = layers.Conv2D(kernel.shape[-1], 3, padding="same", use_bias=False, **named("filters"))
+        x = layers.LeakyReLU(0.2, **named("leaky"))(filters(x))
+        filters.set_weights([kernel])
+        spread = keras.ops.sqrt(keras.ops.var(x, axis=(1, 2)) + 1e-6)
+        pooled += [layers.GlobalAveragePooling2D(**named("mean"))(x), spread]
+    return keras.Model(images, layers.Concatenate(name="features", dtype="float32")(pooled), name="filters")

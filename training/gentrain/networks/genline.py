@@ -3,8 +3,10 @@
 Two dense layers bend the Gaussian of the latents towards the shapes of the images, as in StyleGAN's mapping network
 (arXiv 1812.04948): on digits that brings more than the same time in convolutions. Those keep one width, since at
 these sizes width in the early stages costs more time than it brings; the stage at full size, which costs most, has a
-third of it. Up-sampling is a transposed convolution with kernel 4 and stride 2, and BatchNorm stands where TFLite can
-fold it into its neighbour (after Dense before the Reshape): any other norm costs ten times the error in int8.
+third of it. Up-sampling is a transposed convolution with kernel 4 and stride 2, but in colour the last one is a
+convolution at half size and bilinear: a transposed one leaves a grid on flat areas, of which line drawings have none.
+BatchNorm stands where TFLite can fold it into its neighbour (after Dense before the Reshape): any other norm costs ten
+times the error in int8.
 """
 
 from __future__ import annotations
@@ -31,8 +33,13 @@ def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, 
     x = layers.ReLU()(norm(x))
     x = layers.Reshape((start, start, 2 * width))(x)
     for stage in range(1, doublings + 1):
-        filters = width if stage < doublings else max(1, width // 3)
-        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
+        last = stage == doublings
+        filters = max(1, width // 3) if last else width
+        if last and channels > 1:
+            x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=init())(x)
+            x = layers.UpSampling2D(interpolation="bilinear")(x)
+        else:
+            x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
         x = layers.ReLU()(norm(x))
     return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init())(x)
 

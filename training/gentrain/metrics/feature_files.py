@@ -1,0 +1,55 @@
+"""A run's own yardstick: its feature net and what real images are in it, as files that need no code of gentrain.
+
+With features.keras and features.npz in a run directory, whoever changes the generator's numbers (float16, int8, another
+runtime) can measure what that does to the Fréchet distance.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gentrain.files import replacing
+
+if TYPE_CHECKING:
+    from gentrain.metrics.judge import Judge
+
+MODEL = "features.keras"
+REAL = "features.npz"
+
+
+def keep(judge: Judge, run: Path) -> None:
+    """Write both files into a run directory, unless those of this very net and split are there; Inception's are not.
+
+    features.keras maps `images` float32 (N, H, W, C) from 0 to 1 to features float32 (N, F). features.npz holds the
+    reference's `mean` (F,), `covariance` (F, F), float64, `count`, and the net's `name` and `hash`.
+
+    Raises:
+        TrainError: the disk is full, or the folder cannot be written to.
+    """
+    model = judge.features.model()
+    if model is None or _is_there(judge, run):
+        return
+    with replacing(run / MODEL) as temporary:
+        model.save(temporary)
+    reference = judge.reference.astype(np.float64)
+    with replacing(run / REAL) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            mean=reference.mean(axis=0),
+            covariance=np.cov(reference, rowvar=False),
+            count=len(reference),
+            name=judge.features.name,
+            hash=judge.features.hash,
+        )
+
+
+def _is_there(judge: Judge, run: Path) -> bool:
+    try:
+        with np.load(run / REAL) as kept:
+            same = str(kept["hash"]) == judge.features.hash and int(kept["count"]) == len(judge.reference)
+    except (OSError, ValueError, KeyError):
+        return False
+    return same and (run / MODEL).exists()
