@@ -23,8 +23,13 @@ noisy: read ratios before seconds."""
 PACKAGES = ("genline", "tensorflow", "keras", "numpy", "grpcio", "protobuf")
 GROUPS: dict[str, tuple[str, ...]] = {
     "main": ("pipeline", "client_cost"),
-    "training": ("training_speed", "training_quality", "training_growth", "emoji", "augmentation"),
+    "training": (
+        *("training_speed", "training_quality", "training_growth", "training_devices"),
+        *("training_presets", "emoji", "augmentation"),
+    ),
 }
+
+WITH_EMOJI = ("emoji", "training_presets")
 
 
 def main() -> None:
@@ -32,7 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     scripts = [script for group in GROUPS.values() for script in group]
     parser.add_argument("names", nargs="*", metavar="NAME", default=["main"], help="training, or scripts by name")
-    parser.add_argument("--package", type=Path, metavar="DIR", help="for emoji: unpacked npm emoji-datasource-google")
+    parser.add_argument(
+        "--package", type=Path, metavar="DIR", help="for emoji and the presets: unpacked npm emoji-datasource-google"
+    )
     arguments = parser.parse_args()
     asked = list(dict.fromkeys(script for name in arguments.names for script in GROUPS.get(name, (name,))))
     if unknown := set(asked) - set(scripts):
@@ -47,7 +54,7 @@ def measure(script: str, package: Path | None) -> bool:
     if script == "emoji" and package is None:
         tell("bench/emoji.py: left out; it needs --package DIR")
         return True
-    options = ["--package", str(package)] if script == "emoji" else []
+    options = ["--package", str(package)] if script in WITH_EMOJI and package else []
     tell(f"bench/{script}.py …")
     command = [sys.executable, str(HERE / f"{script}.py"), *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
