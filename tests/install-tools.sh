@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what tests use beyond pip, on Debian and Ubuntu: a browser and Node.js for the page, a C compiler, valgrind, and
-# a cross compiler and emulator for ARM64. Where it may not install, it says what is missing; the tests that need it skip.
+# Install what tests use beyond pip, on Debian and Ubuntu: a browser and Node.js for the page, C and Kotlin compilers,
+# valgrind, and a cross compiler and emulator for ARM64. Where it may not install, it says what is missing; the tests that need it skip.
 set -eu
 
 missing=
@@ -9,6 +9,9 @@ want chromium chromium
 want node nodejs
 want npm npm
 want gcc gcc
+want g++ g++
+want java default-jre-headless
+want kotlinc kotlin
 want make make
 want valgrind valgrind
 want qemu-aarch64-static qemu-user-static

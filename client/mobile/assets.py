@@ -1,0 +1,103 @@
+"""Put a published generator into both phone samples: `generator.tflite` and `generator.json`.
+
+    python client/mobile/assets.py models/digits/1
+
+The model is the version's `…-dynamic.tflite`: float32 latents in, float32 images in [0, 1] out, and a quarter of the
+size. The JSON holds what the samples read of the manifest: the size of the latents, the shape of an image, the classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+FOLDERS = (HERE / "android/app/src/main/assets", HERE / "ios/App/Resources")
+"""Where each platform's build looks for them."""
+
+MODEL, ABOUT = "generator.tflite", "generator.json"
+
+
+class AssetError(Exception):
+    """What is wrong with a version or a folder, in one line."""
+
+
+def assets(version: Path) -> dict[str, bytes]:
+    """File name → content of the two assets of a version of the model repository.
+
+    Raises:
+        AssetError: it is no version, or has no such TFLite file.
+    """
+    manifest = _manifest(version)
+    try:
+        about = {key: manifest[key] for key in ("name", "latent_size", "image_shape")}
+        about["class_names"] = _class_names(manifest)
+        model = (version / "tflite" / f"{about['name']}-dynamic.tflite").read_bytes()
+    except KeyError as error:
+        raise AssetError(f"{version / 'manifest.json'}: found no {error}, expected what genexport publishes") from None
+    except OSError as error:
+        raise AssetError(f"cannot read {error.filename}: {error.strerror}") from None
+    return {MODEL: model, ABOUT: (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode()}
+
+
+def _manifest(version: Path) -> dict[str, Any]:
+    file = version / "manifest.json"
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AssetError(f"cannot read {file}: {error.strerror}, expected a version such as models/digits/1") from None
+    except ValueError:
+        raise AssetError(f"{file}: damaged, expected JSON") from None
+    if not isinstance(manifest, dict):
+        raise AssetError(f"{file}: found no object, expected what genexport publishes")
+    return manifest
+
+
+def _class_names(manifest: dict[str, Any]) -> list[str]:
+    """A name a class: its number where it has none; empty where the generator takes no labels."""
+    names = manifest.get("class_names") or []
+    return [str(name) for name in names] or [str(index) for index in range(manifest.get("class_count") or 0)]
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files, each to a temporary name first.
+
+    Raises:
+        AssetError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            beside = folder / f".{name}.{os.getpid()}.tmp"
+            try:
+                beside.write_bytes(content)
+                beside.replace(folder / name)
+            finally:
+                beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise AssetError(f"cannot write {folder}: {error.strerror}") from None
+
+
+def main() -> int:
+    """Run the command; 0, 1 for a failure, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(description="Put a published generator into the phone samples.")
+    parser.add_argument("version", type=Path, help="such as models/digits/1")
+    parser.add_argument("--out", type=Path, action="append", help="this folder instead of the samples' own; repeatable")
+    arguments = parser.parse_args()
+    try:
+        files = assets(arguments.version)
+        for folder in arguments.out or FOLDERS:
+            write(folder, files)
+            print(*(folder / name for name in files), sep="\n")
+    except AssetError as error:
+        print(f"assets.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
