@@ -14,7 +14,7 @@ ARGS   ?=
 
 BIN = .venv/bin
 
-.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench bench-training clean
+.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench bench-training bench-device bench-serving web clean
 .DEFAULT_GOAL := help
 
 help:
@@ -68,6 +68,7 @@ demo: train
 	@echo 'images          $(OUT)'
 
 test: install-dev
+	@tests/install-tools.sh
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: install-dev
@@ -86,6 +87,10 @@ bench: install
 bench-training: install
 	$(BIN)/python bench/all.py training $(ARGS)
 
+# With ARGS='--digits runs/digits --rgb RUN' the files of trained generators.
+bench-device: install
+	$(BIN)/python bench/all.py device $(ARGS)
+
 clean:
-	rm -rf .venv .venv-torch runs models out dist bench/.results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* runs models out dist bench/.results .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

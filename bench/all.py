@@ -23,6 +23,8 @@ noisy: read ratios before seconds."""
 PACKAGES = ("genline", "tensorflow", "keras", "numpy", "grpcio", "protobuf")
 GROUPS: dict[str, tuple[str, ...]] = {
     "main": ("pipeline", "client_cost"),
+    "device": ("device",),
+    "serving": ("serving",),
     "training": (
         *("training_speed", "training_quality", "training_growth", "training_devices"),
         *("training_presets", "emoji", "augmentation"),
@@ -36,27 +38,35 @@ def main() -> None:
     """Measure what is asked for, one script after another; a script that fails leaves its section as it was."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     scripts = [script for group in GROUPS.values() for script in group]
-    parser.add_argument("names", nargs="*", metavar="NAME", default=["main"], help="training, or scripts by name")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        default=["main"],
+        help="a group (main, training, device, serving) or scripts by name",
+    )
     parser.add_argument(
         "--package", type=Path, metavar="DIR", help="for emoji and the presets: unpacked npm emoji-datasource-google"
     )
-    arguments = parser.parse_args()
+    arguments, rest = parser.parse_known_args()
     asked = list(dict.fromkeys(script for name in arguments.names for script in GROUPS.get(name, (name,))))
     if unknown := set(asked) - set(scripts):
         parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join([*GROUPS, *scripts])}")
-    failed = [script for script in asked if not measure(script, arguments.package)]
+    if rest and len(asked) > 1:
+        parser.error(f"{' '.join(rest)}: options of a script need that script alone")
+    failed = [script for script in asked if not measure(script, arguments.package, rest)]
     if failed:
         sys.exit(f"no new results from {', '.join(failed)}")
 
 
-def measure(script: str, package: Path | None) -> bool:
-    """Run one script and put what it prints into the results; False if there is nothing to put."""
+def measure(script: str, package: Path | None, rest: list[str]) -> bool:
+    """Run one script, with options of its own, and put what it prints into the results; False if there is nothing."""
     if script == "emoji" and package is None:
         tell("bench/emoji.py: left out; it needs --package DIR")
         return True
     options = ["--package", str(package)] if script in WITH_EMOJI and package else []
     tell(f"bench/{script}.py …")
-    command = [sys.executable, str(HERE / f"{script}.py"), *options]
+    command = [sys.executable, str(HERE / f"{script}.py"), *options, *rest]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         return False

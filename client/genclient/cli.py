@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from genclient.client import Batch, VersionStatus
     from genclient.device import DeviceGenerator
-    from genclient.generator import ModelInfo
+    from genclient.generator import ModelInfo, SignatureSpec
 
 DEFAULT_N = 16
 OTHER_FILES = {".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".zip", ".mp4"}
@@ -76,7 +77,7 @@ def cli(context: click.Context) -> None:
 @click.option("--seed", type=int, metavar="SEED", help="Seed of the first image; the next has the next.  [default: 0]")
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
 @click.option("--truncation", type=float, default=1.0, show_default=True, metavar="PSI", help="Factor on the latents.")
-@click.option("--label", type=int, metavar="INDEX", help="Class, where there are classes.")
+@click.option("--label", metavar="INDEX", help="Class, where there are classes; with --tflite also by its name.")
 @click.option(
     "--signature",
     default="serving_default",
@@ -85,6 +86,7 @@ def cli(context: click.Context) -> None:
     help="Function to call: serving_default, uint8, png or seeds.",
 )
 @tflite_option
+@click.option("--threads", type=int, metavar="COUNT", help="Images at a time, with --tflite.  [default: by processors]")
 @server_options
 @click.option(
     "--out",
@@ -105,12 +107,18 @@ def sample(context: click.Context, /, out: str, **options: Any) -> None:
     """
     save = _saver(out)
     seeds = _seeds(options["n"], options["seed"], options["seeds"])
-    condition = {"truncation": options["truncation"], "label": options["label"]}
+    condition: dict[str, Any] = {"truncation": options["truncation"]}
     if options["tflite"] is not None:
         _refuse_server_options(context)
-        device = _load(options["tflite"])
-        save(_shown(device.stream(seeds, **condition), len(seeds)), _text(device.info().name, condition))
+        device = _load(options["tflite"], options["threads"])
+        condition["label"] = _label(options["label"], device.class_names)
+        batches = device.stream(seeds, **condition)
+        _tell(device.notes)
+        save(_shown(batches, len(seeds)), _text(device.info().name, condition))
         return
+    if options["threads"] is not None:
+        raise UsageError(f"--threads: found {options['threads']} without --tflite, expected only with a file")
+    condition["label"] = _label(options["label"], ())
     from genclient.client import Client
 
     with Client(options["target"], options["model"], timeout_seconds=options["timeout"]) as client:
@@ -126,7 +134,11 @@ def info(context: click.Context, /, target: str, model: str, timeout: float, tfl
     """Describe a generator: its versions, Z, image shape and signatures."""
     if tflite is not None:
         _refuse_server_options(context)
-        _emit(_description(_load(tflite).info(), []))
+        device = _load(tflite)
+        classes = [f"class      {label}  {name}" for label, name in enumerate(device.class_names)]
+        notes = [f"note       {note}" for note in device.notes]
+        described = _description(device.info(), [], device.generator())
+        _emit(described + "".join(f"{printable(line)}\n" for line in classes + notes))
         return
     from genclient.client import Client
 
@@ -179,11 +191,28 @@ def _refuse_server_options(context: click.Context) -> None:
             raise UsageError(f"--{name}: found beside --tflite, expected only with a server")
 
 
-def _load(path: str) -> DeviceGenerator:
+def _label(text: str | None, names: Sequence[str]) -> int | None:
+    """The index of a class that is given by index, or by one of `names`."""
+    if text is None or re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        return None if text is None else int(text)
+    if text in names:
+        return names.index(text)
+    among = f" or one of {', '.join(names)}" if names else ", since nothing here has names for them"
+    raise UsageError(f"--label: found {text!r}, expected the index of a class{among}")
+
+
+def _load(path: str, threads: int | None = None) -> DeviceGenerator:
     from genclient.device import DeviceGenerator
+    from genclient.rehearsal import rehearse
 
     with _silent_stderr():
-        return DeviceGenerator(path)
+        rehearse(path)
+        return DeviceGenerator(path, threads=threads)
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"genclient: {printable(note)}", err=True)
 
 
 @contextlib.contextmanager
@@ -285,12 +314,13 @@ def _text(model: str, condition: dict[str, Any]) -> dict[str, str]:
     return {"model": printable(model), "truncation": str(condition["truncation"]), **label}
 
 
-def _description(model: ModelInfo, versions: list[VersionStatus]) -> str:
-    """A model for people: one fact a line."""
-    z = next((signature.z for signature in model.signatures.values() if signature.z), "unknown")
-    shape = next((signature.image_shape for signature in model.signatures.values() if signature.image_shape), None)
+def _description(model: ModelInfo, versions: list[VersionStatus], generator: SignatureSpec | None = None) -> str:
+    """A model for people: one fact a line; what it makes, from all its signatures unless one is the generator."""
+    signatures = [generator] if generator else list(model.signatures.values())
+    z = next((signature.z for signature in signatures if signature.z), "unknown")
+    shape = next((signature.image_shape for signature in signatures if signature.image_shape), None)
     images = "unknown" if shape is None else " × ".join("?" if size is None else str(size) for size in shape)
-    conditional = any(signature.conditional for signature in model.signatures.values())
+    conditional = any(signature.conditional for signature in signatures)
     lines = [f"model      {model.name}"]
     lines += [f"version    {_version_line(version)}" for version in versions]
     lines += [f"latents    {z}", f"images     {images}", f"labels     {'yes' if conditional else 'no'}"]

@@ -1,101 +1,186 @@
 """Images from a TFLite file, run on this machine by LiteRT; the same seeds give the same latents as with a server.
 
-The only module that needs the extra `device`. Not for converting or measuring such files: that is genexport's.
+Images are made in several threads, each with an interpreter of its own: LiteRT lets go of Python's lock while it runs.
+Not for converting or measuring such files: that is genexport's.
 """
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genclient import pixels
+from genclient import layout, metadata, pixels, tflite
 from genclient.client import Batch, check_condition, generator_inputs
-from genclient.errors import ClientError
-from genclient.generator import ModelInfo, SignatureSpec, TensorSpec
+from genclient.errors import UsageError
+from genclient.generator import ModelInfo, SignatureSpec
+from genclient.layout import Layout
 from genclient.seeds import seed_array
-
-SIGNATURE = "generate"
-"""The function of a TFLite file that makes one image of one row of latents."""
+from genclient.tflite import Function, litert_errors
 
 BATCH_ROWS = 16
-"""Images between two signs of progress; the file itself makes one at a time."""
+"""Images between two signs of progress, at most; the batch of a file that takes any number."""
+
+MAX_THREADS = 256
+
+DEFAULT_THREADS = 8
+"""At most, unless more are asked for: each has the memory of an interpreter."""
+
+_PROBES = np.arange(4, dtype=np.int64)
+_RANGES = {(0.0, 1.0): "[0, 1]", (-1.0, 1.0): "[-1, 1]", (0.0, 255.0): "[0, 255]"}
 
 
 class DeviceGenerator:
-    """A generator in a TFLite file."""
+    """A generator in a TFLite file.
 
-    def __init__(self, path: str) -> None:
-        """Load the file.
+    Attributes:
+        class_names: names of the labels 0, 1, …, where the file says them.
+        notes: how a file was read that is not genline's own, a sentence each; complete after `stream`.
+    """
+
+    def __init__(self, path: str, *, threads: int | None = None) -> None:
+        """Load the file. One that was damaged with care can end the process: see `rehearsal.rehearse`.
+
+        Args:
+            path: the file.
+            threads: images made at the same time; None: as many as there are processors for this process, up to 8.
 
         Raises:
+            UsageError: threads are not 1 to 256.
             ClientError: LiteRT is not installed, or the file cannot be read or is no TFLite model.
         """
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            raise ClientError("--tflite needs LiteRT: pip install 'genline[device]'") from None
+        if threads is not None and not 1 <= threads <= MAX_THREADS:
+            raise UsageError(f"threads: found {threads}, expected 1 to {MAX_THREADS}")
+        self._threads = threads or min(DEFAULT_THREADS, _processors())
         self._name = Path(path).name
-        try:
-            # Read here: LiteRT's own words for a file that is not there do not say so.
-            self._interpreter: Any = Interpreter(model_content=Path(path).read_bytes())
-            self._interpreter.allocate_tensors()
-        except OSError as error:
-            raise ClientError(f"cannot read {path}: {error.strerror}") from None
-        except (ValueError, RuntimeError) as error:
-            raise ClientError(f"{path} is not a TFLite model that LiteRT can run: {error}") from None
+        self._content = tflite.read_file(path)
+        with litert_errors(f"{path} is not a TFLite model that LiteRT can run"):
+            functions = tflite.functions(tflite.open_interpreter(self._content))
+        self._info = ModelInfo(self._name, None, {name or "none": f.spec() for name, f in functions.items()})
+        said = metadata.read(self._content, path)
+        self.class_names, self._class_count = (said.class_names, said.class_count) if said else ((), 0)
+        self._range = (0.0, 1.0) if said else None  # lowest and highest pixel; None: not known yet
+        self._layout = layout.find(functions)
+        note = self._layout.note() if self._layout else None
+        self.notes = [] if note is None else [f"{self._name}: {note}"]
+        # A function is run by one thread at a time; those that are not in use wait here.
+        self._idle: SimpleQueue[Function] = SimpleQueue()
+        if self._layout is not None:
+            self._idle.put(functions[self._layout.signature])
 
     def info(self) -> ModelInfo:
-        """The signatures of the file; it has no version."""
-        signatures = {}
-        for name in self._interpreter.get_signature_list():
-            runner = self._interpreter.get_signature_runner(name)
-            inputs, outputs = _tensors(runner.get_input_details()), _tensors(runner.get_output_details())
-            signatures[name] = SignatureSpec(inputs, outputs)
-        return ModelInfo(self._name, None, signatures)
+        """The signatures of the file in its own words; it has no version."""
+        return self._info
+
+    def generator(self) -> SignatureSpec | None:
+        """What it does in genline's words: latents (N, Z) [, labels (N,)] → images (N, H, W, C); None: no generator."""
+        return self._layout.spec() if self._layout else None
 
     def stream(
         self, seeds: Sequence[int] | NDArray[np.int64], *, truncation: float = 1.0, label: int | None = None
     ) -> Iterator[Batch]:
         """Images of `seeds`, in their order, a few at a time; arguments as in `Client.stream`.
 
+        The pixels are the same with any number of threads. Of a file that is not genline's own the first call finds
+        out in which range its pixels lie, by four images.
+
         Raises:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file is no generator's, fails to run, or makes something that is not images.
         """
-        rows = seed_array(seeds)
-        spec = self.info().generator(SIGNATURE)
-        if "latents" not in spec.inputs or "images" not in spec.outputs:
-            raise ClientError(f"{self._name}: found {spec}, expected latents → images in a TFLite file")
+        rows, spec = seed_array(seeds), self._found().spec()
         check_condition(spec, label, truncation)
-        return self._stream(rows, truncation, label, spec)
+        if label is not None and self._class_count and label >= self._class_count:
+            raise UsageError(f"label: found {label}, expected a class from 0 to {self._class_count - 1}")
+        if self._range is None:
+            images = self._make(generator_inputs(spec, _PROBES, 1.0, label), threading.Event())
+            self._range = _range_of(images)
+            if self._range != (0.0, 1.0):
+                self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by the images of 4 seeds")
+        return self._stream(rows, spec, truncation, label)
+
+    def _found(self) -> Layout:
+        if self._layout is None:
+            raise layout.not_a_generator(self._info)
+        return self._layout
 
     def _stream(
-        self, seeds: NDArray[np.int64], truncation: float, label: int | None, spec: SignatureSpec
+        self, seeds: NDArray[np.int64], spec: SignatureSpec, truncation: float, label: int | None
     ) -> Iterator[Batch]:
-        runner = self._interpreter.get_signature_runner(SIGNATURE)
-        scale, zero_point = runner.get_output_details()["images"]["quantization"]
-        for start in range(0, len(seeds), BATCH_ROWS):
-            rows = seeds[start : start + BATCH_ROWS]
-            inputs = generator_inputs(spec, rows, truncation, label)
-            images = np.concatenate([self._run(runner, inputs, row) for row in range(len(rows))])
-            if images.dtype.kind in "iu":
-                images = (images.astype(np.float32) - zero_point) * np.float32(scale)
-            yield Batch(rows, pixels.to_pixels(images, "images"), None)
-
-    def _run(self, runner: Any, inputs: dict[str, NDArray[Any]], row: int) -> NDArray[Any]:
+        stop, pool = threading.Event(), ThreadPoolExecutor(self._threads, "genclient")
+        # Parts that are made ahead of the one that is due: few, so that memory does not grow with their number.
+        ahead: deque[tuple[NDArray[np.int64], Future[NDArray[Any]]]] = deque()
         try:
-            images: NDArray[Any] = runner(**{name: array[row : row + 1] for name, array in inputs.items()})["images"]
-        except (ValueError, RuntimeError) as error:
-            raise ClientError(f"{self._name} failed to run: {error}") from None
-        return images
+            for part in self._parts(seeds):
+                ahead.append((part, pool.submit(self._make, generator_inputs(spec, part, truncation, label), stop)))
+                if len(ahead) > 2 * self._threads:
+                    yield self._batch(*ahead.popleft())
+            while ahead:
+                yield self._batch(*ahead.popleft())
+        finally:  # whoever stops in between waits for the images that are being made, not for those ahead
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+    def _parts(self, seeds: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Seeds for one thread at a time: whole batches of the file, and parts enough for all threads."""
+        batch = self._found().batch
+        rows = BATCH_ROWS if batch is None else max(1, min(BATCH_ROWS, len(seeds) // (8 * self._threads)))
+        rows = max(rows, batch or 1) // (batch or 1) * (batch or 1)
+        return (seeds[start : start + rows] for start in range(0, len(seeds), rows))
+
+    def _make(self, inputs: dict[str, NDArray[Any]], stop: threading.Event) -> NDArray[Any]:
+        """Images as the file gives them, (N, H, W, C), in as many runs as its batch needs; none when stopped."""
+        plan, function, runs = self._found(), self._take(), []
+        rows = len(inputs["latents"])
+        size = plan.batch or rows
+        try:
+            for start in range(0, rows, size):
+                if stop.is_set():
+                    break
+                some = {name: array[start : start + size] for name, array in inputs.items()}
+                with litert_errors(f"{self._name} failed to run"):
+                    runs.append(plan.images(function(plan.given(some)), len(some["latents"])))
+        finally:
+            self._idle.put(function)
+        return np.concatenate(runs) if runs else np.empty(0)
+
+    def _take(self) -> Function:
+        """A function that is not in use; with an interpreter of its own where there is none."""
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            with litert_errors(f"{self._name}: no interpreter for another thread"):
+                return Function(tflite.open_interpreter(self._content), self._found().signature)
+
+    def _batch(self, seeds: NDArray[np.int64], made: Future[NDArray[Any]]) -> Batch:
+        images, (low, high) = made.result(), self._range or (0.0, 1.0)
+        if images.dtype.kind == "f" and (low, high) != (0.0, 1.0):
+            images = (images.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+        return Batch(seeds, pixels.to_pixels(images, "images"), None)
 
 
-def _tensors(details: dict[str, Any]) -> dict[str, TensorSpec]:
-    return {
-        name: TensorSpec(np.dtype(detail["dtype"]).name, tuple(int(size) for size in detail["shape"]))
-        for name, detail in details.items()
-    }
+def _range_of(images: NDArray[Any]) -> tuple[float, float]:
+    """The range of pixels that holds these: below zero only [-1, 1] goes, far above one only [0, 255].
+
+    With room for what a network gives beyond 0 and 1.
+    """
+    if images.dtype.kind != "f":
+        return 0.0, 1.0
+    if images.min() < -0.1:
+        return -1.0, 1.0
+    return (0.0, 255.0) if images.max() > 2 else (0.0, 1.0)
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,126 @@
+"""What a TFLite file says of itself in its metadata entry `genline`: class names, without a package for flatbuffers.
+
+The file may come from anywhere: every offset in it is checked before it is followed. Only what the client uses is read;
+for the tensors LiteRT is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from genclient.errors import ClientError
+
+ENTRY = "genline"
+"""Name of the metadata entry; its buffer holds JSON in UTF-8."""
+
+# Numbers of fields in tables of the TFLite schema (tensorflow/lite/schema/schema.fbs).
+_MODEL_BUFFERS, _MODEL_METADATA = 4, 6
+_METADATA_NAME, _METADATA_BUFFER = 0, 1
+_BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Names of the classes, in the order of the labels; and how many classes there are, 0 where that is not said."""
+
+    class_names: tuple[str, ...]
+    class_count: int
+
+
+def read(content: bytes, name: str) -> Metadata | None:
+    """The entry of a TFLite file, or None where it has none; `name` is the file's, for errors.
+
+    Raises:
+        ClientError: the file or the entry is damaged.
+    """
+    try:
+        text = _entry(_File(content))
+    except (struct.error, _Damaged):
+        raise ClientError(f"{name}: damaged: its metadata points outside the file") from None
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ClientError(f"{name}: metadata {ENTRY!r}: found {len(text)} bytes that are no JSON") from None
+    return _checked(found, name)
+
+
+def _checked(found: Any, name: str) -> Metadata:
+    names = found.get("class_names") or [] if isinstance(found, dict) else None
+    count = found.get("class_count") or 0 if isinstance(found, dict) else None
+    if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
+        raise ClientError(f"{name}: metadata {ENTRY!r}: expected class_names, a list of names")
+    if type(count) is not int or count < 0 or (names and count not in (0, len(names))):
+        raise ClientError(f"{name}: metadata {ENTRY!r}: found class_count {count!r:.40}, {len(names)} class_names")
+    return Metadata(tuple(names), count or len(names))
+
+
+class _Damaged(Exception):
+    """An offset leads out of the file."""
+
+
+class _File:
+    """Tables of a flatbuffer (https://flatbuffers.dev/internals): positions in bytes, 0 for a field that is absent."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def number(self, kind: str, position: int) -> int:
+        if position < 0:  # struct would count from the end
+            raise _Damaged
+        value: int = struct.unpack_from(kind, self.content, position)[0]
+        return value
+
+    def field(self, table: int, index: int) -> int:
+        vtable = table - self.number("<i", table)
+        if 4 + 2 * index >= self.number("<H", vtable):
+            return 0
+        offset = self.number("<H", vtable + 4 + 2 * index)
+        return table + offset if offset else 0
+
+    def follow(self, position: int) -> int:
+        return position + self.number("<I", position)
+
+    def data(self, field: int) -> bytes:
+        vector = self.follow(field)
+        return self.slice(vector + 4, self.number("<I", vector))
+
+    def slice(self, start: int, size: int) -> bytes:
+        if start + size > len(self.content):
+            raise _Damaged
+        return self.content[start : start + size]
+
+    def tables(self, field: int) -> list[int]:
+        vector = self.follow(field)
+        count = self.number("<I", vector)
+        if 4 * count > len(self.content):
+            raise _Damaged
+        return [self.follow(vector + 4 + 4 * index) for index in range(count)]
+
+
+def _entry(file: _File) -> bytes | None:
+    model = file.follow(0)
+    entries = file.field(model, _MODEL_METADATA)
+    for entry in file.tables(entries) if entries else ():
+        name = file.field(entry, _METADATA_NAME)
+        if name and file.data(name) == ENTRY.encode():
+            number = file.field(entry, _METADATA_BUFFER)
+            return _buffer(file, model, file.number("<I", number) if number else 0)
+    return None
+
+
+def _buffer(file: _File, model: int, number: int) -> bytes:
+    buffers = file.field(model, _MODEL_BUFFERS)
+    tables = file.tables(buffers) if buffers else []
+    if number >= len(tables):
+        raise _Damaged
+    data = file.field(tables[number], _BUFFER_DATA)
+    if data:
+        return file.data(data)
+    # A large model keeps its buffers behind the flatbuffer.
+    offset, size = (file.field(tables[number], index) for index in (_BUFFER_OFFSET, _BUFFER_SIZE))
+    return file.slice(file.number("<Q", offset), file.number("<Q", size)) if offset and size else b""
