@@ -10,6 +10,8 @@ MODELS ?= models
 OUT    ?= out/$(NAME).png
 PORT   ?= 8500
 N      ?= 16
+MODEL  ?= $(MODELS)/$(NAME)
+WEB    ?= out/web
 ARGS   ?=
 
 BIN = .venv/bin
@@ -23,6 +25,7 @@ help:
 	@echo 'make export           run directory → a new version MODELS=$(MODELS) NAME=$(NAME)'
 	@echo 'make serve            the embedded server           PORT=$(PORT)'
 	@echo 'make sample           images from the server        N=$(N) OUT=$(OUT) ARGS=…'
+	@echo 'make web              the generator in a page       MODEL=$(MODEL) WEB=$(WEB)'
 	@echo 'make serve-container  TensorFlow Serving, on a GPU where there is one'
 	@echo 'make test, make lint, make bench, make bench-training, make clean'
 
@@ -49,6 +52,10 @@ serve: install
 
 sample: install
 	$(BIN)/genclient sample --n $(N) --target localhost:$(PORT) --model $(NAME) --out $(OUT) $(ARGS)
+
+# A static folder for any web server: the generator in a page. MODEL is a model's folder or a version's.
+web:
+	client/web/build.sh $(MODEL) $(WEB) $(ARGS)
 
 serve-container:
 	REPOSITORY=$(MODELS) NAME=$(NAME) PORT=$(PORT) serving/deploy/run.sh
@@ -92,5 +99,5 @@ bench-device: install
 	$(BIN)/python bench/all.py device $(ARGS)
 
 clean:
-	rm -rf .venv .venv-* runs models out dist bench/.results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* runs models out dist client/web/node_modules bench/.results .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ want java default-jre-headless
 want kotlinc kotlin
 want make make
 want valgrind valgrind
+want shellcheck shellcheck
 want qemu-aarch64-static qemu-user-static
 want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 [ -d /usr/aarch64-linux-gnu/include ] || missing="$missing libc6-dev-arm64-cross"

@@ -1,0 +1,186 @@
+/**
+ * From a version of the model repository to a static folder: the page, its worker, LiteRT's runtime, one TFLite file.
+ *
+ *     node build.mjs models/digits OUT [--file dynamic|float32|float16]
+ *
+ * MODEL is a model's folder, whose newest version is taken, or a version's. OUT is replaced as a whole, or not at all.
+ */
+
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import { gzip } from "node:zlib";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const USAGE = "usage: client/web/build.sh MODEL OUT [--file dynamic|float32|float16]";
+/** Ours ← LiteRT.js's: with relaxed SIMD, and for browsers without it. */
+const RUNTIMES = { litert: "litert_wasm_internal", "litert-compat": "litert_wasm_compat_internal" };
+
+class BuildError extends Error {
+  constructor(message, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+async function main() {
+  const { model, out, kind } = readArguments();
+  const folder = await versionFolder(model);
+  const { manifest, file, content } = await readVersion(folder, kind);
+  await checkReplaceable(out);
+  const staging = path.join(path.dirname(out), `.${path.basename(out)}.building`);
+  try {
+    await rm(staging, { recursive: true, force: true }); // of a build that was killed
+    await mkdir(staging, { recursive: true });
+    await writePage(staging, manifest.name);
+    const runtimeBytes = await writeRuntime(path.join(staging, "litert"));
+    const info = describe(manifest, Number(path.basename(folder)), file, content, runtimeBytes);
+    await writeFile(path.join(staging, info.model.file), content);
+    await writeFile(path.join(staging, "model.json"), `${JSON.stringify(info)}\n`);
+    await swap(staging, out);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+  console.log(out);
+}
+
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { file: { type: "string", default: "dynamic" } },
+      allowPositionals: true,
+    });
+    if (positionals.length !== 2) throw new Error(USAGE);
+    if (!["dynamic", "float32", "float16"].includes(values.file)) {
+      throw new Error(`--file: found ${values.file}, expected dynamic, float32 or float16`);
+    }
+    return { model: path.resolve(positionals[0]), out: path.resolve(positionals[1]), kind: values.file };
+  } catch (error) {
+    throw new BuildError(error.message, 2);
+  }
+}
+
+/** The version that `model` is or whose newest it has; versions are whole numbers, as for every server. */
+async function versionFolder(model) {
+  const names = await readdir(model).catch(() => {
+    throw new BuildError(`${model}: no such folder, expected a model's folder or a version's, such as models/digits`);
+  });
+  if (names.includes("manifest.json")) return model;
+  const versions = names.filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b));
+  if (!versions.length) throw new BuildError(`${model}: no version in it, expected one that genexport published`);
+  return path.join(model, versions.at(-1));
+}
+
+async function readVersion(folder, kind) {
+  const manifest = await readManifest(path.join(folder, "manifest.json"));
+  const file = `tflite/${manifest.name}-${kind}.tflite`;
+  const place = path.join(folder, file);
+  const content = await readFile(place).catch(() => {
+    throw new BuildError(`${place}: no such file, expected the ${kind} TFLite file of this version`);
+  });
+  const expected = manifest.files?.[file]?.sha256;
+  if (expected && expected !== sha256(content)) {
+    throw new BuildError(`${place}: damaged, its SHA-256 is not the one in manifest.json`);
+  }
+  return { manifest, file, content };
+}
+
+async function readManifest(place) {
+  let manifest;
+  try {
+    manifest = JSON.parse(await readFile(place, "utf8"));
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? "it is not JSON" : "no such file";
+    throw new BuildError(`${place}: ${reason}, expected the manifest of a version that genexport published`);
+  }
+  const { name, latent_size: latents, image_shape: shape } = manifest ?? {};
+  if (!/^[\w.-]+$/.test(name ?? "") || !Number.isInteger(latents) || shape?.length !== 3) {
+    throw new BuildError(`${place}: expected name, latent_size and image_shape of a version that genexport published`);
+  }
+  return manifest;
+}
+
+/** What the page has to know: src/generator.js has the type. */
+function describe(manifest, version, file, content, runtimeBytes) {
+  const [height, width, channels] = manifest.image_shape;
+  const { latent_size: latentSize, class_names: names = [], class_count: classes = names.length } = manifest;
+  const numbered = Number.isInteger(version);
+  // With the version in its name, a cache never gives the file of another.
+  const name = path.basename(file).replace(/(\w+\.tflite)$/, numbered ? `${version}-$1` : "$1");
+  return {
+    name: manifest.name,
+    version: numbered ? version : 0,
+    model: { file: name, bytes: content.length, sha256: sha256(content) },
+    runtimeBytes,
+    latentSize,
+    ...{ width, height, channels },
+    classNames: Array.from({ length: classes }, (_, i) => String(names[i] ?? i)),
+    directions: (manifest.directions ?? []).filter(({ latents }) => latents?.length === latentSize),
+  };
+}
+
+function sha256(content) {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+async function writePage(folder, name) {
+  const { build } = await import("esbuild");
+  const common = { bundle: true, minify: true, target: "es2022", legalComments: "none", logLevel: "error" };
+  const source = (file) => path.join(HERE, "src", file);
+  const bundles = [
+    { entryPoints: [source("page/main.js")], outfile: path.join(folder, "page.js"), format: "iife" },
+    { entryPoints: [source("worker.js")], outfile: path.join(folder, "genline-worker.js"), format: "iife" },
+    { entryPoints: [source("generator.js")], outfile: path.join(folder, "genline.js"), format: "esm" },
+    { entryPoints: [source("page.css")], outfile: path.join(folder, "page.css") },
+  ];
+  await Promise.all(bundles.map((bundle) => build({ ...common, ...bundle })));
+  const page = await readFile(source("index.html"), "utf8");
+  await writeFile(path.join(folder, "index.html"), page.replaceAll("{{name}}", name));
+  await cp(source("icon.svg"), path.join(folder, "icon.svg"));
+}
+
+/** LiteRT's runtime, its wasm packed: it travels in a third of the bytes from any server. Gives the larger size. */
+async function writeRuntime(folder) {
+  const { transform } = await import("esbuild");
+  const installed = path.join(path.dirname(createRequire(import.meta.url).resolve("@litertjs/core")), "..", "wasm");
+  await mkdir(folder);
+  const sizes = Object.entries(RUNTIMES).map(async ([name, original]) => {
+    const { code } = await transform(await readFile(path.join(installed, `${original}.js`), "utf8"), { minify: true });
+    await writeFile(path.join(folder, `${name}.js`), code);
+    const packed = await promisify(gzip)(await readFile(path.join(installed, `${original}.wasm`)), { level: 9 });
+    await writeFile(path.join(folder, `${name}.wasm.gz`), packed);
+    return packed.length;
+  });
+  // LiteRT.js is under the same licence as genline: Apache 2.0, which wants its text to go along.
+  await cp(path.join(HERE, "..", "..", "LICENSE"), path.join(folder, "LICENSE"));
+  return Math.max(...(await Promise.all(sizes)));
+}
+
+/** A folder with other things in it is not ours to replace. */
+async function checkReplaceable(out) {
+  const names = await readdir(out).catch((error) => {
+    if (error.code === "ENOENT") return [];
+    throw new BuildError(`${out}: cannot write there (${error.code}), expected a folder or a free name`);
+  });
+  if (names.length && !names.includes("genline.js")) {
+    throw new BuildError(`${out}: found other files in it, expected an empty folder or one that was built here`);
+  }
+}
+
+async function swap(staging, out) {
+  const old = `${staging}-old`;
+  await rm(old, { recursive: true, force: true });
+  const there = await stat(out).catch(() => null);
+  if (there) await rename(out, old);
+  await rename(staging, out);
+  await rm(old, { recursive: true, force: true });
+}
+
+main().catch((error) => {
+  const words = error instanceof BuildError || error.code ? error.message : error.stack;
+  console.error(`client/web: ${words}`);
+  process.exit(error.exitCode ?? 1);
+});

@@ -1,0 +1,205 @@
+/**
+ * A generator in the browser, by seed: what the page is built on, and the module `genline.js` for pages of one's own.
+ *
+ *     const generator = await Generator.load("./digits/");
+ *     canvas.getContext("2d").putImageData(await generator.image(7), 0, 0);
+ *
+ * The model runs in a worker, so a page stays responsive. Nothing is drawn here.
+ */
+
+import { latentsOfSeed, truncate } from "./latents.js";
+
+export { latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, slerp, truncate } from "./latents.js";
+export { encodePng, tile } from "./png.js";
+
+/**
+ * @typedef {{file: string, bytes: number, sha256: string}} ModelFile
+ *
+ * @typedef {object} Info
+ * @property {string} name
+ * @property {number} version
+ * @property {ModelFile} model
+ * @property {number} runtimeBytes what the runtime takes to load.
+ * @property {number} latentSize Z.
+ * @property {number} width
+ * @property {number} height
+ * @property {number} channels 1, 3 or 4.
+ * @property {string[]} classNames one a class; empty where the generator is not conditional.
+ * @property {{strength: number, latents: number[]}[]} directions the strongest first; of unit length.
+ *
+ * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void}} Asked
+ *
+ * @typedef {(share: number) => void} OnProgress told the share of the bytes that have arrived, from 0 to 1.
+ */
+
+/** How many timings the median is taken over. */
+const TIMINGS = 65;
+
+/** What goes wrong between a page and its generator, in words for the page's user. */
+export class GeneratorError extends Error {
+  name = "GeneratorError";
+}
+
+export class Generator {
+  /** @type {Worker} */
+  #worker;
+  /** @type {Map<number, Asked>} */
+  #waiting = new Map();
+  #requests = 0;
+  /** @type {Error | undefined} why there will be no more answers. */
+  #ended;
+  /** @type {number[]} */
+  #milliseconds = [];
+
+  /**
+   * Use `Generator.load`.
+   *
+   * @param {Info} info
+   * @param {Worker} worker
+   */
+  constructor(info, worker) {
+    /** @type {Info} what the generator is and takes. */
+    this.info = info;
+    this.#worker = worker;
+    worker.onmessage = ({ data }) => this.#take(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      const reason = event.message ?? "genline-worker.js does not load";
+      this.#fail(new GeneratorError(`the generator's worker failed: ${reason}`));
+    };
+  }
+
+  /**
+   * Load the generator in a folder that `make web` built.
+   *
+   * @param {string | URL} [folder] relative to the document; of the document's own origin, as workers must be.
+   * @param {{onProgress?: OnProgress}} [options]
+   * @returns {Promise<Generator>}
+   * @throws {GeneratorError} a file is missing or damaged, or this browser cannot run it.
+   */
+  static async load(folder = "./", { onProgress } = {}) {
+    const base = new URL(folder, document.baseURI);
+    if (!base.pathname.endsWith("/")) base.pathname += "/";
+    if (base.origin !== location.origin) {
+      throw new GeneratorError(
+        `folder: found ${base.origin}, expected ${location.origin}, as workers must be from there`,
+      );
+    }
+    const info = await fetchInfo(new URL("model.json", base));
+    const generator = new Generator(info, new Worker(new URL("genline-worker.js", base)));
+    try {
+      await generator.#start(base.href, onProgress);
+    } catch (error) {
+      generator.close();
+      throw error;
+    }
+    return generator;
+  }
+
+  /**
+   * @param {string} folder
+   * @param {OnProgress} [onProgress]
+   */
+  async #start(folder, onProgress) {
+    const expected = this.info.model.bytes + this.info.runtimeBytes;
+    let arrived = 0;
+    const onBytes = (/** @type {number} */ bytes) => onProgress?.(Math.min(1, (arrived += bytes) / expected));
+    const found = await this.#ask({ load: { folder, model: this.info.model } }, onBytes);
+    const described = this.info.classNames.length > 0;
+    if (found.latentSize !== this.info.latentSize || found.conditional !== described) {
+      throw new GeneratorError(`${this.info.model.file} does not fit model.json: found ${JSON.stringify(found)}`);
+    }
+    Object.assign(this.info, { width: found.width, height: found.height, channels: found.channels });
+  }
+
+  /**
+   * The image of a seed: the same as from every server and device.
+   *
+   * @param {bigint | number | string} seed a whole number of 64 bits, signed.
+   * @param {{truncation?: number, label?: number}} [options] ψ scales the latents; the class, where there are some.
+   * @returns {Promise<ImageData>}
+   * @throws {RangeError} the seed or the label is out of its range.
+   * @throws {GeneratorError} the model failed to run.
+   */
+  async image(seed, { truncation = 1, label } = {}) {
+    return this.run(truncate(latentsOfSeed(seed, this.info.latentSize), truncation), label);
+  }
+
+  /**
+   * The image of latents.
+   *
+   * @param {Float32Array} latents of shape (Z,).
+   * @param {number} [label] the class, where there are some: 0 if left out.
+   * @returns {Promise<ImageData>}
+   * @throws {RangeError} the latents or the label do not fit the generator.
+   * @throws {GeneratorError} the model failed to run.
+   */
+  async run(latents, label = 0) {
+    const { latentSize, classNames, width, height } = this.info;
+    const classes = Math.max(1, classNames.length);
+    if (latents.length !== latentSize) throw new RangeError(`latents: found ${latents.length}, expected ${latentSize}`);
+    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+      throw new RangeError(`label: found ${label}, expected 0 to ${classes - 1}`);
+    }
+    const { pixels, milliseconds } = await this.#ask({ job: { latents, label } });
+    this.#milliseconds = [...this.#milliseconds, milliseconds].slice(-TIMINGS);
+    return new ImageData(pixels, width, height);
+  }
+
+  /** Milliseconds that the model took for an image: the median of the last runs; NaN before the first. */
+  get milliseconds() {
+    const sorted = [...this.#milliseconds].sort((a, b) => a - b);
+    return sorted.length ? sorted[sorted.length >> 1] : NaN;
+  }
+
+  /** End the worker and give its memory back; what has not been answered fails. */
+  close() {
+    this.#worker.terminate();
+    this.#fail(new GeneratorError("the generator was closed"));
+  }
+
+  /**
+   * @param {object} message
+   * @param {(bytes: number) => void} [onBytes]
+   * @returns {Promise<any>}
+   */
+  #ask(message, onBytes) {
+    const id = (this.#requests += 1);
+    return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
+      this.#waiting.set(id, { resolve, reject, onBytes });
+      this.#worker.postMessage({ id, ...message });
+    });
+  }
+
+  /** @param {{id: number, answer?: any, error?: string, progress?: number}} message */
+  #take({ id, answer, error, progress }) {
+    const asked = this.#waiting.get(id);
+    if (!asked) return;
+    if (progress !== undefined) return asked.onBytes?.(progress);
+    this.#waiting.delete(id);
+    if (error === undefined) asked.resolve(answer);
+    else asked.reject(new GeneratorError(error));
+  }
+
+  /** @param {Error} error */
+  #fail(error) {
+    this.#ended = error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}
+
+/**
+ * @param {URL} url
+ * @returns {Promise<Info>}
+ */
+async function fetchInfo(url) {
+  // Asked for anew each time: it names the model file, whose name has the version in it.
+  const response = await fetch(url, { cache: "no-cache" }).catch(() => null);
+  if (!response) throw new GeneratorError("cannot fetch model.json: no connection");
+  if (!response.ok) throw new GeneratorError(`cannot fetch model.json: status ${response.status}`);
+  return response.json().catch(() => {
+    throw new GeneratorError("model.json is damaged: it is not JSON");
+  });
+}

@@ -1,0 +1,148 @@
+/** What the page shows, as one value; its link form; and the latents that it asks for. It touches no element. */
+
+import { latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, truncate } from "../latents.js";
+
+/** Images on a sheet, and in a row of it. */
+export const SHEET = 16;
+export const COLUMNS = 4;
+/** How far a slider goes along a direction: a latent is rarely beyond 4 standard deviations. */
+export const REACH = 4;
+const MOST_TRUNCATION = 1.5;
+
+/**
+ * @typedef {import("../generator.js").Info} Info
+ *
+ * @typedef {object} State
+ * @property {bigint} seed of the first image.
+ * @property {number} pick the image on the sheet that is picked, from 0.
+ * @property {number} truncation
+ * @property {number} label the class of every image; EACH gives each image another.
+ * @property {number[]} amounts along each direction.
+ * @property {bigint} from the morph's first seed.
+ * @property {bigint} to its last.
+ */
+
+/** The label that stands for: image i has class i, and over again. */
+export const EACH = -1;
+
+/** The state, and whoever wants to know when it changes. */
+export class Store extends EventTarget {
+  /** @param {State} state */
+  constructor(state) {
+    super();
+    this.state = state;
+  }
+
+  /** @param {Partial<State>} change */
+  update(change) {
+    this.state = { ...this.state, ...change };
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/**
+ * The place of a seed: it is the first of its sheet, save at the end of the seeds, where no sheet could follow.
+ *
+ * @param {bigint} seed
+ * @returns {{seed: bigint, pick: number}}
+ */
+export function sheetOf(seed) {
+  const last = MOST_SEED - BigInt(SHEET - 1);
+  const first = seed < LEAST_SEED ? LEAST_SEED : seed > last ? last : seed;
+  return { seed: first, pick: seed > last ? Number((seed > MOST_SEED ? MOST_SEED : seed) - last) : 0 };
+}
+
+/**
+ * The class of the image at a place of the sheet.
+ *
+ * @param {State} state
+ * @param {Info} info
+ * @param {number} place
+ */
+export function labelAt({ label }, { classNames }, place) {
+  return label === EACH ? place % Math.max(1, classNames.length) : label;
+}
+
+/**
+ * Latents of a seed as the state has them: z ← ψ z, then along the directions.
+ *
+ * @param {bigint} seed
+ * @param {State} state
+ * @param {Info} info
+ */
+export function latentsAt(seed, state, info) {
+  return move(truncate(latentsOfSeed(seed, info.latentSize), state.truncation), state, info);
+}
+
+/**
+ * @param {Float32Array} latents
+ * @param {State} state
+ * @param {Info} info
+ */
+export function move(latents, { amounts }, { directions }) {
+  return moveAlong(
+    latents,
+    directions.map((direction) => direction.latents),
+    amounts,
+  );
+}
+
+/**
+ * A state as the part of a link after #.
+ *
+ * @param {State} state
+ * @param {Info} info
+ * @returns {string}
+ */
+export function toLink(state, info) {
+  const fields = new URLSearchParams({ seed: String(state.seed), truncation: String(state.truncation) });
+  if (info.classNames.length) fields.set("class", state.label === EACH ? "each" : String(state.label));
+  if (state.pick) fields.set("pick", String(state.pick));
+  state.amounts.forEach((amount, k) => amount && fields.set(`d${k + 1}`, String(amount)));
+  fields.set("from", String(state.from));
+  fields.set("to", String(state.to));
+  return `#${fields}`;
+}
+
+/**
+ * The state of a link; what is missing has its default, what cannot be meant is told and has it too.
+ *
+ * @param {string} link as of `location.hash`.
+ * @param {Info} info
+ * @returns {{state: State, problems: string[]}}
+ */
+export function fromLink(link, info) {
+  const fields = new URLSearchParams(link.replace(/^#/, ""));
+  /** @type {string[]} */
+  const problems = [];
+  /** @type {(name: string, absent: bigint) => bigint} */
+  const seed = (name, absent) => {
+    try {
+      return parseSeed(fields.get(name) ?? absent);
+    } catch (error) {
+      problems.push(/** @type {Error} */ (error).message.replace("seed", `${name} in the link`));
+      return absent;
+    }
+  };
+  /** @type {(name: string, least: number, most: number, absent: number) => number} */
+  const number = (name, least, most, absent) => {
+    const text = fields.get(name) ?? String(absent);
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (value >= least && value <= most) return value;
+    problems.push(`${name} in the link: found “${text}”, expected ${least} to ${most}`);
+    return absent;
+  };
+  const place = sheetOf(seed("seed", 0n));
+  const classes = info.classNames.length;
+  const each = !classes || fields.get("class") === "each" || !fields.has("class");
+  const state = {
+    seed: place.seed,
+    pick: fields.has("pick") ? Math.round(number("pick", 0, SHEET - 1, 0)) : place.pick,
+    truncation: number("truncation", 0, MOST_TRUNCATION, 1),
+    label: each ? EACH : Math.round(number("class", 0, classes - 1, 0)),
+    amounts: info.directions.map((_, k) => number(`d${k + 1}`, -REACH, REACH, 0)),
+    from: seed("from", place.seed),
+    to: seed("to", place.seed + 1n),
+  };
+  return { state, problems };
+}
