@@ -98,6 +98,10 @@ bench-training: install
 bench-device: install
 	$(BIN)/python bench/all.py device $(ARGS)
 
+# An hour; the peers get environments of their own at the first run.
+bench-serving: install
+	$(BIN)/python bench/all.py serving $(ARGS)
+
 clean:
 	rm -rf .venv .venv-* runs models out dist client/web/node_modules bench/.results .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

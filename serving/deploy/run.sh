@@ -47,10 +47,10 @@ docker info >/dev/null 2>&1 ||
     fail "the Docker daemon does not answer: start it, or check that you may use it (docker info says more)"
 
 if has_gpu; then
-    gpus="--gpus all"
+    gpus="--gpus all" batching=batching_parameters.txt
     IMAGE=${IMAGE:-tensorflow/serving:$VERSION-gpu}
 else
-    gpus=
+    gpus='' batching=batching_parameters.cpu.txt
     IMAGE=${IMAGE:-tensorflow/serving:$VERSION}
 fi
 repository=$(cd "$REPOSITORY" && pwd)
@@ -67,6 +67,7 @@ exec docker run --rm --init $gpus \
     "$IMAGE" \
     --port=8500 --rest_api_port=8501 \
     --model_name="$NAME" --model_base_path="/models/$NAME" \
-    --enable_batching --batching_parameters_file=/config/batching_parameters.txt \
+    --enable_batching --batching_parameters_file="/config/$batching" --grpc_max_threads=256 \
     --enable_serialization_as_tensor_content \
+    --enable_grpc_healthcheck_service --monitoring_config_file=/config/monitoring.config \
     "$@"

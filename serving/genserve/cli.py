@@ -6,77 +6,120 @@ TensorFlow is imported only once there is something to serve: `genserve --help` 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import importlib
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
+from genserve import tls
 from genserve.errors import ServeError
-from genserve.flags import FlagError, Flags
-from genserve.port import check_port_is_free
+from genserve.flags import WITHOUT_EFFECT, FlagError, Flags, unknown_flag
+from genserve.port import check_addresses
+
+log = logging.getLogger(__name__)
 
 HELP = """Serve the SavedModels under a folder, over gRPC, as TensorFlow Serving does.
 
 The folder holds one folder for each version, named by its number. The latest version is served; a new one is loaded
-beside it and takes over without a failed request. SIGTERM and Ctrl-C finish what is in flight.
+beside it and takes over without a failed request. SIGTERM and Ctrl-C finish what is in flight. The flags are those of
+tensorflow_model_server.
 
 \b
 Example:
   genserve --model_name digits --model_base_path models/digits --port 8500
+  genserve --model_config_file models.config --enable_batching --rest_api_port=8501
 """
+
+_TYPES = {"str": str, "int": int, "float": float}
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_EXTRAS = {"ai_edge_litert": "device"} | dict.fromkeys(("grpc_health", "uvicorn", "h11", "orjson"), "serve")
+
+
+def flag_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for every field of Flags, and hidden ones for flags of TF Serving that change nothing here."""
+    for name in WITHOUT_EFFECT:
+        command = click.option(f"--{name}", is_flag=False, flag_value="true", hidden=True)(command)
+    for field in reversed(dataclasses.fields(Flags)):
+        command = _option(field)(command)
+    return command
+
+
+def _option(field: dataclasses.Field[Any]) -> Callable[..., Any]:
+    """`--name=value` and `--name value`; a boolean may go without its value, as in TensorFlow's flag parser."""
+    shown = {"show_default": field.default != "", **field.metadata}
+    if field.type == "bool":
+        kind = click.Choice(list(_BOOLEANS), case_sensitive=False)
+        options = {"is_flag": False, "flag_value": "true", "default": str(field.default).lower(), "metavar": "BOOL"}
+        return click.option(f"--{field.name}", type=kind, callback=_boolean, **{**shown, **options})
+    return click.option(f"--{field.name}", type=_TYPES[str(field.type)], default=field.default, **shown)
+
+
+def _boolean(context: click.Context, parameter: click.Parameter, value: str) -> bool:
+    return _BOOLEANS[value]
 
 
 @click.command(help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--model_base_path", required=True, metavar="DIR", help="Folder of versions, such as models/digits.")
-@click.option("--model_name", default=Flags.model_name, show_default=True, metavar="NAME", help="Name clients ask for.")
-@click.option(
-    "--port",
-    type=click.IntRange(1, 65535),
-    default=Flags.port,
-    show_default=True,
-    metavar="PORT",
-    help="Port for gRPC.",
-)
-@click.option(
-    "--rest_api_port",
-    type=int,
-    default=Flags.rest_api_port,
-    show_default=True,
-    metavar="PORT",
-    help="Port for REST, which is not built yet: only 0, for none.",
-)
-@click.option(
-    "--file_system_poll_wait_seconds",
-    type=float,
-    default=Flags.file_system_poll_wait_seconds,
-    show_default=True,
-    metavar="SECONDS",
-    help="Seconds between two looks for versions; 0 looks only once.",
-)
+@flag_options
 @click.version_option(package_name="genline")
-def cli(**options: object) -> None:
+def cli(**options: Any) -> None:
+    without_effect = {name: options.pop(name) for name in WITHOUT_EFFECT}
     try:
-        flags = Flags(**options)  # type: ignore[arg-type]
+        flags = Flags(**options)
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        for name, value in without_effect.items():
+            if value is not None:
+                log.warning("--%s has no effect here: %s", name, WITHOUT_EFFECT[name])
+        run(flags)
     except FlagError as error:
         raise click.UsageError(str(error)) from error
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    stop = stop_on_signals()
-    try:
-        check_port_is_free(flags.port)
-        with quiet_tensorflow():
-            from genserve import server
-        server.serve(flags, stop)
     except ModuleNotFoundError as error:
-        raise click.ClickException("needs TensorFlow: pip install 'genline[serve]'") from error
+        raise click.ClickException(missing(error)) from error
     except ServeError as error:
         raise click.ClickException(error.line) from error
     # Leaving by the usual way would wait for a load or a request that has outlived the grace period.
     logging.shutdown()
     os._exit(0)
+
+
+def run(flags: Flags) -> None:
+    """Serve until a signal comes."""
+    stop = stop_on_signals()
+    check(flags)
+    with quiet_tensorflow():
+        from genserve import server
+    server.serve(flags, stop)
+
+
+def check(flags: Flags) -> None:
+    """Find out what can be found out before the seconds that TensorFlow and the models take to load.
+
+    Raises:
+        FlagError: the SSL config cannot be used.
+        ModuleNotFoundError: a flag asks for a package that is not installed.
+        ServeError: an address is taken.
+    """
+    check_addresses(flags.port, flags.grpc_socket_path, flags.rest_api_port)
+    if flags.ssl_config_file:
+        tls.credentials(flags.ssl_config_file)
+    if flags.prefer_tflite_model:
+        importlib.import_module("ai_edge_litert.interpreter")
+    if flags.enable_grpc_healthcheck_service:
+        importlib.import_module("grpc_health.v1.health")
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """What to install for a module that is not there."""
+    for module, extra in _EXTRAS.items():
+        if (error.name or "").split(".")[0] == module:
+            return f"{error.name} is not installed: pip install 'genline[{extra}]'"
+    return "needs TensorFlow: pip install 'genline[serve]'"
 
 
 def stop_on_signals() -> threading.Event:
@@ -118,6 +161,9 @@ def main() -> None:
         sys.exit(cli.main(prog_name="genserve", standalone_mode=False) or 0)
     except click.exceptions.Abort:
         sys.exit(130)
+    except click.NoSuchOption as error:
+        click.echo(f"genserve: {unknown_flag(error.option_name.lstrip('-'))}", err=True)
+        sys.exit(2)
     except click.ClickException as error:
         click.echo(f"genserve: {error.format_message()}", err=True)
         sys.exit(error.exit_code)

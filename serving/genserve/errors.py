@@ -39,6 +39,11 @@ def not_found(message: str) -> ServeError:
     return ServeError(grpc.StatusCode.NOT_FOUND, message)
 
 
+def internal(message: str) -> ServeError:
+    """The error of what failed though the request was sound."""
+    return ServeError(grpc.StatusCode.INTERNAL, message)
+
+
 def from_tensorflow(error: Any) -> ServeError:
     """The same code and message as a `tf.errors.OpError`; its codes are gRPC's by number."""
     return ServeError(_CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)

@@ -11,12 +11,11 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 
 from genserve.errors import invalid_argument
 from genserve.model import Models, servable_for
-from genserve.servable import Servable
 
 SIGNATURE_DEF = "signature_def"
 
 
-def metadata(models: Models[Servable], request: Any) -> Any:
+def metadata(models: Models[Any], request: Any) -> Any:
     """Answer a GetModelMetadataRequest: name, version and one entry, an Any that holds a SignatureDefMap.
 
     Raises:

@@ -1,17 +1,30 @@
-"""Whether the port can be had, asked before the seconds that TensorFlow and the models take to load.
+"""Whether port and socket can be had, asked before the seconds that TensorFlow and the models take to load.
 
-Not for opening it: server.py does, once there is something to serve.
+Not for opening them: server.py does, once there is something to serve.
 """
 
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import grpc
 
 from genserve.errors import ServeError
 
 ADDRESS = "0.0.0.0"  # every IPv4 interface, as TF Serving binds
+
+
+def check_addresses(port: int, socket_path: str, rest_port: int = 0) -> None:
+    """Refuse ports or a unix socket that another server has; 0 and "" stand for none.
+
+    Raises:
+        ServeError: UNAVAILABLE, naming the address.
+    """
+    for number in filter(None, (port, rest_port)):
+        check_port_is_free(number)
+    if socket_path:
+        check_socket_is_free(socket_path)
 
 
 def check_port_is_free(port: int) -> None:
@@ -25,9 +38,30 @@ def check_port_is_free(port: int) -> None:
         try:
             probe.bind((ADDRESS, port))
         except OSError as error:
-            raise cannot_listen(port, error.strerror or str(error)) from error
+            raise cannot_listen(f"{ADDRESS}:{port}", error.strerror or str(error)) from error
 
 
-def cannot_listen(port: int, why: str) -> ServeError:
-    """The port is not to be had."""
-    return ServeError(grpc.StatusCode.UNAVAILABLE, f"cannot listen on {ADDRESS}:{port}: {why}")
+def check_socket_is_free(path: str) -> None:
+    """Knock at a unix socket: gRPC would take it away from a server that listens there.
+
+    Raises:
+        ServeError: UNAVAILABLE, naming the path.
+    """
+    file = Path(path)
+    if not file.parent.is_dir():
+        raise cannot_listen(f"unix:{path}", f"there is no folder {file.parent}")
+    if file.exists() and not file.is_socket():
+        raise cannot_listen(f"unix:{path}", "another kind of file is there")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):  # none, or left behind by a server that was killed
+            return
+        except OSError as error:
+            raise cannot_listen(f"unix:{path}", error.strerror or str(error)) from error
+    raise cannot_listen(f"unix:{path}", "Address already in use")
+
+
+def cannot_listen(address: str, why: str) -> ServeError:
+    """The address is not to be had."""
+    return ServeError(grpc.StatusCode.UNAVAILABLE, f"cannot listen on {address}: {why}")

@@ -1,11 +1,12 @@
 """PredictionService.Predict: from a PredictRequest to a PredictResponse, with TF Serving's checks in its order.
 
-Not for running the graph (servable.py) nor for the bytes of tensors (tensors.py).
+Not for running the graph (servable.py, batching/) nor for the bytes of tensors (tensors.py).
 Source: TF Serving's servables/tensorflow/predict_impl.cc and predict_util.cc, TensorFlow's cc/saved_model/util.cc.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,11 +18,43 @@ from genserve.errors import ServeError, invalid_argument
 from genserve.model import Models, servable_for
 from genserve.servable import Servable
 from genserve.tensors import TensorError, decode, encode
+from genserve.timing import Timing
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
-def predict(models: Models[Servable], request: Any) -> Any:
+def respond(
+    models: Models[Servable],
+    data: bytes,
+    *,
+    as_content: bool = False,
+    deadline: float | None = None,
+    timing: Timing | None = None,
+) -> bytes:
+    """Answer the bytes of a PredictRequest with those of a PredictResponse; arguments and errors as `predict`.
+
+    Raises:
+        DecodeError: the bytes are no PredictRequest.
+    """
+    timing = timing or Timing()
+    started = time.perf_counter()
+    request = predict_pb2.PredictRequest.FromString(data)
+    timing.serialise += time.perf_counter() - started
+    response = predict(models, request, as_content=as_content, deadline=deadline, timing=timing)
+    started = time.perf_counter()
+    answer: bytes = response.SerializeToString()
+    timing.serialise += time.perf_counter() - started
+    return answer
+
+
+def predict(
+    models: Models[Servable],
+    request: Any,
+    *,
+    as_content: bool = False,  # --enable_serialization_as_tensor_content
+    deadline: float | None = None,  # on the clock of time.monotonic
+    timing: Timing | None = None,  # where the seconds spent are added
+) -> Any:
     """Answer a PredictRequest.
 
     Raises:
@@ -30,11 +63,20 @@ def predict(models: Models[Servable], request: Any) -> Any:
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
     with servable_for(models, request.model_spec) as servable:
-        return run(servable, request)
+        return run(servable, request, as_content=as_content, deadline=deadline, timing=timing)
 
 
-def run(servable: Servable, request: Any) -> Any:
+def run(
+    servable: Servable,
+    request: Any,
+    *,
+    as_content: bool = False,
+    deadline: float | None = None,
+    timing: Timing | None = None,
+) -> Any:
     """Answer a PredictRequest on a version that is at hand, whatever model the request names (warm-up does)."""
+    timing = timing or Timing()
+    started = time.perf_counter()
     key = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(key)
     if signature is None:
@@ -42,17 +84,21 @@ def run(servable: Servable, request: Any) -> Any:
     check_input_count(signature, request)
     feeds = input_arrays(signature, request)
     aliases = output_aliases(signature, request.output_filter)
-    results = servable.run(feeds, [signature.outputs[alias].name for alias in aliases])
+    timing.serialise += time.perf_counter() - started
 
+    results = servable.run(feeds, [signature.outputs[alias].name for alias in aliases], deadline, timing)
+
+    started = time.perf_counter()
     response = predict_pb2.PredictResponse()
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = key
     response.model_spec.version.value = servable.version
     for alias, result in zip(aliases, results, strict=True):
         try:
-            encode(result, response.outputs[alias])
+            encode(result, response.outputs[alias], as_content)
         except TensorError as error:
             raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"output {alias}: {error}") from error
+    timing.serialise += time.perf_counter() - started
     return response
 
 

@@ -9,12 +9,36 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 Fingerprint = frozenset[tuple[str, int, int]]
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which versions of a model are served: the latest few, all, or those that are named."""
+
+    latest: int | None = 1
+    specific: frozenset[int] | None = None
+
+    def wanted(self, found: Mapping[int, Path]) -> dict[int, Path]:
+        """Those of the versions found that should be served."""
+        if self.specific is not None:
+            return {version: path for version, path in found.items() if version in self.specific}
+        newest = sorted(found, reverse=True)[: self.latest]
+        return {version: found[version] for version in newest}
+
+    def missing(self, found: Mapping[int, Path]) -> list[int]:
+        """Versions that are asked for by number and are not there."""
+        return sorted((self.specific or frozenset()) - found.keys())
+
+
+LATEST = Policy()
+ALL = Policy(latest=None)
 
 
 def versions_on_disk(base_path: Path) -> dict[int, Path]:
@@ -30,11 +54,6 @@ def versions_on_disk(base_path: Path) -> dict[int, Path]:
         if _INTEGER.fullmatch(child.name) and len(child.name) <= 20 and int(child.name) in _INT64 and child.is_dir():
             found[int(child.name)] = child
     return found
-
-
-def wanted(found: Mapping[int, Path]) -> dict[int, Path]:
-    """Those of the versions found that should be served: the latest one, TF Serving's default policy."""
-    return {max(found): found[max(found)]} if found else {}
 
 
 def fingerprint(version_path: Path) -> Fingerprint:

@@ -9,16 +9,19 @@ Source: TF Serving's servables/tensorflow/saved_model_bundle_factory.cc; TensorF
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2
 
-from genserve.errors import from_tensorflow, invalid_argument, not_found
+from genserve.errors import ServeError, from_tensorflow, invalid_argument, not_found
+from genserve.timing import Timing
 
 # A client may name any subset of the outputs; without a limit each would stay compiled for good.
 CALLABLES_KEPT = 64
@@ -38,8 +41,17 @@ class Servable:
         self._callable = functools.lru_cache(maxsize=CALLABLES_KEPT)(self._make_callable)
 
     @classmethod
-    def load(cls, name: str, version: int, path: Path) -> Servable:
-        """Load the SavedModel in `path`, the MetaGraph with the tag `serve`.
+    def load(
+        cls, name: str, version: int, path: Path, tags: Sequence[str] = ("serve",), config: Any = None
+    ) -> Servable:
+        """Load the SavedModel in `path`.
+
+        Args:
+            name: of the model.
+            version: its number.
+            path: its folder.
+            tags: of the MetaGraph to load.
+            config: a ConfigProto for the session.
 
         Raises:
             ServeError: with TensorFlow's code and message, NOT_FOUND where there is no SavedModel.
@@ -47,28 +59,39 @@ class Servable:
         if not any((path / file).is_file() for file in ("saved_model.pb", "saved_model.pbtxt")):
             raise not_found(f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}")
         graph = tf.Graph()
-        session = tf.compat.v1.Session(graph=graph)
+        session = tf.compat.v1.Session(graph=graph, config=config)
         try:
             with graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(path))
-        except tf.errors.OpError as error:
+                meta_graph = tf.compat.v1.saved_model.loader.load(session, list(tags), str(path))
+        except BaseException as error:
             session.close()
-            raise from_tensorflow(error) from error
-        except BaseException:
-            session.close()
+            if isinstance(error, tf.errors.OpError):
+                raise from_tensorflow(error) from error
+            if isinstance(error, RuntimeError):  # no MetaGraph with these tags; the message has several lines
+                raise not_found(" ".join(str(error).split())) from error
             raise
         return cls(name, version, session, meta_graph.signature_def)
 
-    def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> list[Any]:
+    def run(
+        self,
+        feeds: Mapping[str, np.ndarray],
+        fetches: Sequence[str],
+        deadline: float | None = None,
+        timing: Timing | None = None,
+    ) -> list[Any]:
         """Feed arrays to tensors by name and fetch others; one result for each name, in the order asked.
 
         Args:
             feeds: arrays of any shape; strings as object arrays of bytes.
             fetches: tensor names such as `StatefulPartitionedCall:0`.
+            deadline: on the monotonic clock; what has begun runs to its end.
+            timing: gets the seconds that this takes.
 
         Raises:
-            ServeError: with the code and the message of the op that failed.
+            ServeError: with code and message of the op that failed; DEADLINE_EXCEEDED if it is too late to begin.
         """
+        check_deadline(deadline)
+        started = time.perf_counter()
         names = tuple(sorted(feeds))
         unique = tuple(sorted(set(fetches)))
         try:
@@ -78,7 +101,14 @@ class Servable:
             results = dict(zip(unique, run(*arrays), strict=True))
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
+        finally:
+            if timing is not None:
+                timing.compute += time.perf_counter() - started
         return [results[name] for name in fetches]
+
+    def graph_def(self) -> Any:
+        """The graph, for whoever has to know what ops run."""
+        return self._session.graph.as_graph_def()
 
     def close(self) -> None:
         """Free the session; no request may be running on it."""
@@ -93,6 +123,16 @@ class Servable:
         options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
         # The public make_callable goes through Session.run's own shape checks as soon as there is something to feed.
         return dtypes, self._session._make_callable_from_options(options)
+
+
+def check_deadline(deadline: float | None) -> None:
+    """Refuse to begin what nobody waits for any more.
+
+    Raises:
+        ServeError: DEADLINE_EXCEEDED.
+    """
+    if deadline is not None and time.monotonic() >= deadline:
+        raise ServeError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded before the model could be run")
 
 
 def check_dtypes(arrays: Sequence[np.ndarray], dtypes: Sequence[int]) -> None:

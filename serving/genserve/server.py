@@ -1,146 +1,267 @@
-"""The server: watches the repository, opens the port once a version is available, answers, and drains at the end.
+"""The server: watches the repository, opens the port once the first models are available, answers, drains at the end.
 
-Puts the other modules together: which RPC is answered by which function, what an error looks like on the wire. Not for
-what the answers say.
+Puts the other modules together: which RPC is answered by which function, which addresses are listened on. Not for what
+the answers say.
 Source: TF Serving's model_servers/server.cc and prediction_service_impl.cc.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
 import tensorflow as tf
-from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    regression_pb2,
+)
 
-from genserve.errors import ServeError, truncated
-from genserve.flags import Flags
+from genserve import config, tls
+from genserve.classify import classify
+from genserve.errors import ServeError
+from genserve.flags import INT32_MAX, Flags
+from genserve.health import add_health, add_reflection
+from genserve.loader import Loader
+from genserve.manager import Manager
 from genserve.metadata import metadata
-from genserve.model import Model, Models
+from genserve.multi_inference import multi_inference
 from genserve.port import ADDRESS, cannot_listen
-from genserve.predict import predict
-from genserve.servable import Servable
+from genserve.predict import respond
+from genserve.regress import regress
+from genserve.reload import FilePoller, reload
+from genserve.rpc import Answer, Call, InFlight, handler
+from genserve.states import Retries
 from genserve.status import status
-from genserve.warmup import warm_up
+from genserve.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 30.0  # for requests in flight after SIGTERM
-MESSAGE_LIMIT_BYTES = 2**31 - 1
-# TensorFlow spreads one request over all cores; more threads than cores keep short requests going beside long ones.
-THREADS = max(16, 4 * (os.cpu_count() or 1))
+FAREWELL_SECONDS = 0.1  # for what tells those who watch the health service
 
-Answer = Callable[[Models[Servable], Any], Any]
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
 
-RPCS: dict[str, dict[str, tuple[Answer, Any]]] = {
-    "tensorflow.serving.PredictionService": {
-        "Predict": (predict, predict_pb2.PredictRequest),
-        "GetModelMetadata": (metadata, get_model_metadata_pb2.GetModelMetadataRequest),
-    },
-    "tensorflow.serving.ModelService": {
-        "GetModelStatus": (status, get_model_status_pb2.GetModelStatusRequest),
-    },
-}
+Models = Manager[Any]
+Rpcs = dict[str, dict[str, Answer]]
 
 
 def serve(flags: Flags, stop: threading.Event) -> None:
     """Serve until `stop` is set; then finish what is in flight, for 30 seconds at most.
 
     Raises:
-        ServeError: the port is taken, or there is nothing to serve and nobody looks for it again.
+        FlagError: a file that a flag names cannot be used.
+        ServeError: an address is taken, there is nothing to serve and nobody looks for it again, or the models of the
+            config cannot be served.
+        ModuleNotFoundError: a flag asks for a package that is not installed.
     """
     tf.get_logger().setLevel(logging.ERROR)
-    models = {flags.model_name: Model(flags.model_name, flags.base_path, load)}
-    watcher = threading.Thread(
-        target=watch, args=(models, flags.file_system_poll_wait_seconds, stop), name="watcher", daemon=True
-    )
-    watcher.start()
-    while not all(model.ready.wait(0.1) for model in models.values()):
-        if stop.is_set():
-            return
-        if not watcher.is_alive() and not all(model.ready.is_set() for model in models.values()):
-            raise ServeError(
-                grpc.StatusCode.NOT_FOUND,
-                f"nothing to serve under {flags.base_path}, and --file_system_poll_wait_seconds=0 looks only once",
-            )
-    server = start(models, flags.port)
-    for model in models.values():
-        log.info("serving %s version %d on %s:%d", model.name, model.latest, ADDRESS, flags.port)
+    if flags.v:
+        logging.getLogger("genserve").setLevel(logging.DEBUG)
+    server = Server(flags)
+    first = config.from_flags(flags)
+    server.models.reload(first, lambda: not stop.is_set() and not nothing_to_serve(server.models, flags))
+    if stop.is_set():
+        return
+    if missing := nothing_to_serve(server.models, flags):
+        raise missing
+    server.start()
+    announce(server)
+    if flags.model_config_file and flags.model_config_file_poll_wait_seconds:
+        poller = FilePoller(server.models, flags.model_config_file)
+        arguments = (flags.model_config_file_poll_wait_seconds, stop)
+        threading.Thread(target=poller.run, args=arguments, name="config-poller", daemon=True).start()
     stop.wait()
-    log.info("stopping: no new requests, up to %.0f s for those in flight", GRACE_SECONDS)
-    server.stop(GRACE_SECONDS).wait()
-    log.info("stopped")
+    server.drain()
 
 
-def load(name: str, version: int, path: Path) -> Servable:
-    """Load a version and warm it up: only what has answered all its warm-up requests may serve."""
-    servable = Servable.load(name, version, path)
-    try:
-        warm_up(servable, path)
-    except BaseException:
-        servable.close()
-        raise
-    return servable
+def announce(server: Server) -> None:
+    """Say what is served where, once requests are taken."""
+    if not server.models:
+        log.info("serving no model yet on %s", server.addresses)
+    for model in server.models.values():
+        versions = ", ".join(map(str, model.available()))
+        log.info("serving %s version %s on %s", model.name, versions, server.addresses)
 
 
-def watch(models: Models[Servable], seconds: float, stop: threading.Event) -> None:
-    """Poll every model's folder until told to stop; only once where `seconds` is 0."""
-    while True:
-        for model in models.values():
+def nothing_to_serve(models: Models, flags: Flags) -> ServeError | None:
+    """Why waiting is vain where the disk is looked at only once: a model without any version."""
+    if flags.file_system_poll_wait_seconds:
+        return None
+    for model in models.values():
+        if model.looked and not model.wanted:
+            return ServeError(
+                grpc.StatusCode.NOT_FOUND,
+                f"nothing to serve under {model.base_path}, and --file_system_poll_wait_seconds=0 looks only once",
+            )
+    return None
+
+
+def rpcs(models: Models, flags: Flags) -> Rpcs:
+    """Every RPC of each service, as a function from the request's bytes to the answer's."""
+    content = flags.enable_serialization_as_tensor_content
+
+    def predict(data: bytes, call: Call) -> bytes:
+        return respond(models, data, as_content=content, deadline=call.deadline, timing=call.timing)
+
+    def handle_reload(data: bytes, call: Call) -> bytes:
+        request = model_management_pb2.ReloadConfigRequest.FromString(data)
+        response: bytes = reload(models, request, call.waiting).SerializeToString()
+        return response
+
+    return {
+        PREDICTION_SERVICE: {
+            "Predict": predict,
+            "Classify": on_examples(classify, models, classification_pb2.ClassificationRequest, flags),
+            "Regress": on_examples(regress, models, regression_pb2.RegressionRequest, flags),
+            "MultiInference": on_examples(multi_inference, models, inference_pb2.MultiInferenceRequest, flags),
+            "GetModelMetadata": parsed(metadata, models, get_model_metadata_pb2.GetModelMetadataRequest),
+        },
+        MODEL_SERVICE: {
+            "GetModelStatus": parsed(status, models, get_model_status_pb2.GetModelStatusRequest),
+            "HandleReloadConfigRequest": handle_reload,
+        },
+    }
+
+
+def parsed(answer: Callable[[Models, Any], Any], models: Models, request_type: Any) -> Answer:
+    """A function of messages as one of bytes."""
+
+    def on_bytes(data: bytes, call: Call) -> bytes:
+        response: bytes = answer(models, request_type.FromString(data)).SerializeToString()
+        return response
+
+    return on_bytes
+
+
+def on_examples(answer: Callable[..., Any], models: Models, request_type: Any, flags: Flags) -> Answer:
+    """One of the functions that take Examples as a function of bytes."""
+    check_method = flags.enable_signature_method_name_check
+
+    def on_bytes(data: bytes, call: Call) -> bytes:
+        request = request_type.FromString(data)
+        found = answer(models, request, check_method=check_method, deadline=call.deadline, timing=call.timing)
+        response: bytes = found.SerializeToString()
+        return response
+
+    return on_bytes
+
+
+class Server:
+    """The gRPC and REST servers and what they serve."""
+
+    def __init__(self, flags: Flags) -> None:
+        """Open nothing yet.
+
+        Raises:
+            FlagError: a file that a flag names cannot be used.
+            ModuleNotFoundError: a flag asks for a package that is not installed.
+        """
+        retries = Retries(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6)
+        loader = Loader(flags)
+        self.models: Models = Manager(
+            loader,
+            flags.file_system_poll_wait_seconds,
+            retries,
+            flags.allow_version_labels_for_unavailable_models,
+        )
+        self._flags = flags
+        self._telemetry = Telemetry.of(flags, self.models, loader.thread_pool_name)
+        loader.monitoring = self._telemetry.monitoring if self._telemetry else None
+        self._rest = rest_server(self.models, flags, self._telemetry)
+        self._in_flight = InFlight()
+        self._credentials = tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None
+        self._grpc = grpc_server(flags)
+        self._say_not_serving = self._add_services(rpcs(self.models, flags))
+
+    @property
+    def addresses(self) -> str:
+        """Where it listens, for people."""
+        rest = [f"{ADDRESS}:{self._flags.rest_api_port} (REST)"] if self._rest else []
+        return " and ".join(addresses(self._flags) + rest)
+
+    def start(self) -> None:
+        """Listen, and answer.
+
+        Raises:
+            ServeError: UNAVAILABLE, naming the address.
+        """
+        for address in addresses(self._flags):
             try:
-                model.poll()
-            except Exception:
-                log.exception("looking for versions of %s failed", model.name)
-        if seconds == 0 or stop.wait(seconds):
-            return
+                if self._credentials is None:
+                    self._grpc.add_insecure_port(address)
+                else:
+                    self._grpc.add_secure_port(address, self._credentials)
+            except RuntimeError as error:
+                raise cannot_listen(address, "it is in use") from error
+        self._grpc.start()
+        if self._rest is not None:
+            self._rest.start()
+
+    def drain(self) -> None:
+        """Take no new requests, finish those in flight, within 30 seconds."""
+        log.info("stopping: no new requests, up to %.0f s for those in flight", GRACE_SECONDS)
+        self._say_not_serving()
+        stopped = self._grpc.stop(GRACE_SECONDS)
+        started = time.monotonic()
+        if self._rest is not None:
+            self._rest.stop(GRACE_SECONDS)
+        stopped.wait(FAREWELL_SECONDS)
+        # Not for `stopped`: streams of the health service and of reflection stay open for as long as they may.
+        self._in_flight.wait(GRACE_SECONDS - (time.monotonic() - started))
+        if self._telemetry is not None:
+            self._telemetry.close()
+        log.info("stopped")
+
+    def _add_services(self, services: Rpcs) -> Callable[[], None]:
+        for service, methods in services.items():
+            observe = self._telemetry.rpc if self._telemetry is not None else None
+            handlers = {name: handler(name, answer, self._in_flight, observe) for name, answer in methods.items()}
+            self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        add_reflection(self._grpc, services)
+        if self._flags.enable_grpc_healthcheck_service:
+            return add_health(self._grpc, services)
+        return lambda: None
 
 
-def start(models: Models[Servable], port: int) -> grpc.Server:
-    """Open the port and answer on it.
+def rest_server(models: Models, flags: Flags, telemetry: Telemetry | None) -> Any:
+    """The REST server, or None without `--rest_api_port`.
 
     Raises:
-        ServeError: UNAVAILABLE, naming the port.
+        ModuleNotFoundError: uvicorn or orjson is not installed.
     """
-    server = grpc.server(
-        ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
-        options=[
-            ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
-            ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
-            ("grpc.so_reuseport", 0),  # else a second server would silently take half of the requests
-        ],
+    if not flags.rest_api_port:
+        return None
+    from genserve.rest import RestServer
+
+    return RestServer(models, flags, telemetry)
+
+
+def grpc_server(flags: Flags) -> grpc.Server:
+    """A server with as many threads, and as long a queue, as the flags say; what is beyond is RESOURCE_EXHAUSTED."""
+    options: dict[str, int | str] = {
+        "grpc.max_send_message_length": INT32_MAX,
+        "grpc.max_receive_message_length": INT32_MAX,
+        "grpc.so_reuseport": 0,  # else a second server would silently take half of the requests
+        **flags.channel_arguments(),
+    }
+    return grpc.server(
+        ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="rpc"),
+        options=list(options.items()),
+        maximum_concurrent_rpcs=flags.grpc_max_threads + flags.max_queued_requests,
     )
-    for service, methods in RPCS.items():
-        handlers = {name: _handler(models, *method) for name, method in methods.items()}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    try:
-        server.add_insecure_port(f"{ADDRESS}:{port}")
-    except RuntimeError as error:
-        raise cannot_listen(port, "the port is in use") from error
-    server.start()
-    return server
 
 
-def _handler(models: Models[Servable], answer: Answer, request_type: Any) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """One RPC: bytes in, bytes out; whatever goes wrong is a status, never the end of the server."""
-
-    def handle(data: bytes, context: grpc.ServicerContext) -> bytes:
-        try:
-            response: bytes = answer(models, request_type.FromString(data)).SerializeToString()
-            return response
-        except ServeError as error:
-            failure = error
-        except DecodeError:
-            failure = ServeError(grpc.StatusCode.INTERNAL, f"the request is no {request_type.DESCRIPTOR.name}")
-        except Exception as error:
-            log.exception("a %s failed", request_type.DESCRIPTOR.name)
-            failure = ServeError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}".split("\n", 1)[0])
-        return context.abort(failure.code, truncated(failure.message))
-
-    return grpc.unary_unary_rpc_method_handler(handle)
+def addresses(flags: Flags) -> list[str]:
+    """What to listen on, in gRPC's words."""
+    port = [f"{ADDRESS}:{flags.port}"] if flags.port else []
+    return port + ([f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else [])

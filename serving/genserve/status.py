@@ -10,11 +10,11 @@ from typing import Any
 from tensorflow_serving.apis import get_model_status_pb2
 
 from genserve.errors import invalid_argument, not_found
-from genserve.model import Models, VersionStatus
-from genserve.servable import Servable
+from genserve.model import Models
+from genserve.states import VersionStatus
 
 
-def status(models: Models[Servable], request: Any) -> Any:
+def status(models: Models[Any], request: Any) -> Any:
     """Answer a GetModelStatusRequest for one version, or for all of them, the newest first; labels are ignored.
 
     Raises:

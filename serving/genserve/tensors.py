@@ -88,8 +88,10 @@ def decode(proto: Any) -> np.ndarray:
         raise TensorError(str(error)) from error
 
 
-def encode(array: Any, proto: Any) -> None:
-    """Write an array (a numpy scalar and bytes too) into an empty TensorProto, the values into its `*_val` field.
+def encode(array: Any, proto: Any, as_content: bool = False) -> None:
+    """Write an array (a numpy scalar and bytes too) into an empty TensorProto.
+
+    The values go into its `*_val` field or, with `as_content`, into `tensor_content`; a single one is a `*_val` always.
 
     Raises:
         TensorError: the dtype is not one that travels.
@@ -103,8 +105,10 @@ def encode(array: Any, proto: Any) -> None:
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     kind = _KINDS[dtype]
-    if kind.field in _FIXED_WIDTH:
-        _merge_packed(proto, kind.field, array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    if as_content and array.size > 1:
+        proto.tensor_content = _to_content(array, kind)
+    elif kind.field in _FIXED_WIDTH:
+        _merge_packed(proto, kind.field, _little_endian(array))
     elif dtype == types_pb2.DT_UINT8:
         _merge_packed(proto, kind.field, _two_byte_varints(array.ravel()))
     elif kind.field == "half_val":
@@ -127,6 +131,18 @@ def _from_content(content: bytes, kind: _Kind, count: int) -> np.ndarray:
     if len(content) != count * kind.dtype.itemsize:
         raise TensorError(f"{len(content)} bytes of content for {count} values of {kind.dtype.itemsize}")
     return np.frombuffer(content, kind.dtype.newbyteorder("<")).astype(kind.dtype, copy=False)
+
+
+def _to_content(array: np.ndarray, kind: _Kind) -> bytes:
+    """Numbers as they lie in memory; of strings the lengths as varints, then the bytes (`port::EncodeStringList`)."""
+    if kind.dtype != object:
+        return _little_endian(array)
+    strings = array.ravel().tolist()
+    return b"".join([*(_encode_varint(len(string)) for string in strings), *strings])
+
+
+def _little_endian(array: np.ndarray) -> bytes:
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _from_field(field: Any, kind: _Kind, count: int) -> np.ndarray:

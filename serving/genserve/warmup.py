@@ -18,7 +18,6 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from genserve import predict
 from genserve.errors import ServeError, from_tensorflow, invalid_argument
-from genserve.servable import Servable
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +25,15 @@ REQUESTS_FILE = Path("assets.extra/tf_serving_warmup_requests")
 MAX_RECORDS = 1000
 
 
-def warm_up(servable: Servable, version_path: Path) -> None:
+def warm_up(servable: Any, version_path: Path, times: int = 1, partial: bool = False) -> None:
     """Run every record of the version's warm-up file, if it has one; the model names inside are not checked.
+
+    Args:
+        servable: the version as it will serve: a Servable, or what has its attributes and methods.
+        version_path: its folder.
+        times: how often each record is run.
+        partial: whether records of signatures that the version lacks are left out: a TFLite file has fewer than the
+            SavedModel that the records were written for.
 
     Raises:
         ServeError: a record failed or cannot be read, or there are more than 1000; the message names record and file.
@@ -40,7 +46,11 @@ def warm_up(servable: Servable, version_path: Path) -> None:
         if count > MAX_RECORDS:
             raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
         try:
-            predict.run(servable, _request(record))
+            request = _request(record)
+            if partial and request.model_spec.signature_name not in ("", *servable.signatures):
+                continue
+            for _ in range(times):
+                predict.run(servable, request)
         except ServeError as error:
             raise ServeError(error.code, f"warm-up record {count} of {path}: {error.message}") from error
     log.info("%s version %d warmed up with %d requests", servable.name, servable.version, count)

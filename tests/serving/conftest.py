@@ -44,21 +44,34 @@ def wait_until(condition, seconds=30.0):
 
 
 class Server:
-    """A genserve process and a client for it."""
+    """A genserve process and a client for it; without a base path the flags say what is served."""
 
-    def __init__(self, base_path: Path, log: Path, name: str = "toy", port: int | None = None, *flags: str) -> None:
+    def __init__(
+        self,
+        base_path: Path | None,
+        log: Path,
+        name: str = "toy",
+        port: int | None = None,
+        *flags: object,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self.name, self.port, self.log = name, port or free_port(), log
         command = [Path(sys.executable).with_name("genserve"), f"--port={self.port}", "--model_name", name]
-        command += ["--model_base_path", base_path, "--file_system_poll_wait_seconds", "0.1", *flags]
+        command += ["--model_base_path", base_path] if base_path else []
+        command += ["--file_system_poll_wait_seconds", "0.1", *flags]
         with open(log, "ab") as stderr:
             self.process = subprocess.Popen([str(part) for part in command], stderr=stderr)
-        self.channel = grpc.insecure_channel(
-            f"127.0.0.1:{self.port}",
-            options=[
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.max_send_message_length", -1),
-                ("grpc.max_reconnect_backoff_ms", 200),
-            ],
+        self.connect(f"localhost:{self.port}" if credentials else f"127.0.0.1:{self.port}", credentials)
+
+    def connect(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """Talk to the server under this address from now on."""
+        options = [
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_reconnect_backoff_ms", 200),
+        ]
+        self.channel = (
+            grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
         )
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
@@ -133,8 +146,8 @@ def run_genserve(tmp_path_factory):
     servers = []
     logs = tmp_path_factory.mktemp("logs")
 
-    def run(base_path, name="toy", port=None, *flags):
-        servers.append(Server(base_path, logs / f"{len(servers)}.log", name, port, *flags))
+    def run(base_path, name="toy", port=None, *flags, **kwargs):
+        servers.append(Server(base_path, logs / f"{len(servers)}.log", name, port, *flags, **kwargs))
         return servers[-1]
 
     yield run

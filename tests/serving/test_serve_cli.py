@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from genserve.errors import ServeError
+from genserve.port import check_addresses
 
 GENSERVE = Path(sys.executable).with_name("genserve")
 
@@ -21,10 +23,6 @@ def run(*arguments, command=(GENSERVE,)):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (
-            ["--model_base_path=m", "--rest_api_port=8501"],
-            "genserve: --rest_api_port=8501: there is no REST API yet; leave the flag out, or give 0",
-        ),
         (
             ["--model_base_path", "gs://bucket/m"],
             "genserve: --model_base_path=gs://bucket/m: only local folders are served",
@@ -53,7 +51,6 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, line):
     ("arguments", "named"),
     [
         ([], "--model_base_path"),
-        (["--model_base_path=m", "--enable_batching"], "--enable_batching"),
         (["--model_base_path=m", "more"], "more"),
         (["--model_base_path=m", "--port", "eight"], "eight"),
         (["--model_base_path=m", "--port=0"], "--port"),
@@ -75,6 +72,29 @@ def test_port_in_use_is_one_line_that_names_it(tmp_path):
         result = run("--model_base_path", tmp_path, "--port", port)
     assert result.returncode == 1
     assert result.stderr == f"genserve: cannot listen on 0.0.0.0:{port}: Address already in use\n"
+
+
+def test_unix_socket_that_cannot_be_had_is_one_line_that_names_it(tmp_path):
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(f"{tmp_path}/taken")
+        taken.listen()
+        (tmp_path / "file").touch()
+        for name, why in [
+            ("taken", "Address already in use"),
+            ("file", "another kind of file is there"),
+            ("none/s", f"there is no folder {tmp_path}/none"),
+            ("s" * 120, "AF_UNIX path too long"),
+        ]:
+            with pytest.raises(ServeError) as failure:
+                check_addresses(0, f"{tmp_path}/{name}")
+            assert failure.value.message == f"cannot listen on unix:{tmp_path}/{name}: {why}"
+
+
+def test_socket_that_a_killed_server_left_behind_is_free(tmp_path):
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(f"{tmp_path}/left")
+        left.listen()
+    check_addresses(0, f"{tmp_path}/left")
 
 
 def test_second_server_on_a_port_is_refused(toy, toy_path):

@@ -1,104 +1,262 @@
-"""The files that run a repository on TensorFlow Serving: they parse, and run.sh says in one line what is missing."""
+"""The files that run a repository on TensorFlow Serving: they parse, and name only what is there."""
 
 from __future__ import annotations
 
-import os
+import json
+import re
 import shutil
+import socket
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "serving" / "deploy"
 
-# BatchingParameters of TF Serving's session_bundle_config.proto, which tensorflow-serving-api leaves out.
-BATCHING_FIELDS = {
-    "max_batch_size": "Int64Value",
-    "batch_timeout_micros": "Int64Value",
-    "max_enqueued_batches": "Int64Value",
-    "num_batch_threads": "Int64Value",
-    "thread_pool_name": "StringValue",
-    "pad_variable_length_inputs": "BoolValue",
-    "enable_large_batch_splitting": "BoolValue",
-    "max_execution_batch_size": "Int64Value",
+# The messages that tensorflow-serving-api leaves out: fields by message, in the order of their numbers.
+MESSAGES = {
+    # session_bundle_config.proto
+    "BatchingParameters": {
+        "max_batch_size": "Int64Value",
+        "batch_timeout_micros": "Int64Value",
+        "max_enqueued_batches": "Int64Value",
+        "num_batch_threads": "Int64Value",
+        "thread_pool_name": "StringValue",
+        "allowed_batch_sizes": "repeated int64",
+        "pad_variable_length_inputs": "bool",
+        "enable_large_batch_splitting": "BoolValue",
+        "max_execution_batch_size": "Int64Value",
+    },
+    # monitoring_config.proto
+    "PrometheusConfig": {"enable": "bool", "path": "string"},
+    "MonitoringConfig": {"prometheus_config": "PrometheusConfig"},
+    # ssl_config.proto
+    "SSLConfig": {"server_key": "string", "server_cert": "string", "custom_ca": "string", "client_verify": "bool"},
 }
 
+# Every flag of tensorflow_model_server 2.19 (model_servers/main.cc).
+FLAGS = set(
+    re.findall(
+        r"\w+",
+        """
+        port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms rest_api_enable_cors_support
+        enable_batching allow_version_labels_for_unavailable_models batching_parameters_file
+        enable_per_model_batching_parameters model_config_file model_config_file_poll_wait_seconds model_name
+        model_base_path num_load_threads num_unload_threads max_num_load_retries load_retry_interval_micros
+        file_system_poll_wait_seconds flush_filesystem_caches tensorflow_session_parallelism
+        tensorflow_session_config_file tensorflow_intra_op_parallelism tensorflow_inter_op_parallelism
+        use_alts_credentials ssl_config_file platform_config_file per_process_gpu_memory_fraction saved_model_tags
+        grpc_channel_arguments grpc_max_threads enable_model_warmup num_request_iterations_for_warmup version
+        monitoring_config_file remove_unused_fields_from_bundle_metagraph prefer_tflite_model num_tflite_pools
+        num_tflite_interpreters_per_pool enable_signature_method_name_check xla_cpu_compilation_enabled
+        xla_gpu_compilation_enabled enable_profiler thread_pool_factory_config_file mixed_precision skip_initialize_tpu
+        enable_grpc_healthcheck_service enable_serialization_as_tensor_content
+        """,
+    )
+)
 
-def batching_parameters():
-    """An empty message that takes just these fields."""
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="batching.proto", syntax="proto3")
+
+def message(name):
+    """An empty message of TensorFlow Serving's that takes just the fields above."""
+    kind = descriptor_pb2.FieldDescriptorProto
+    scalars = {"bool": kind.TYPE_BOOL, "string": kind.TYPE_STRING, "int64": kind.TYPE_INT64}
+    file = descriptor_pb2.FileDescriptorProto(name="serving.proto", syntax="proto3", package="serving")
     file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
-    message = file.message_type.add(name="BatchingParameters")
-    message.field.add(name="allowed_batch_sizes", number=1, label=field.LABEL_REPEATED, type=field.TYPE_INT64)
-    for number, (name, wrapper) in enumerate(BATCHING_FIELDS.items(), start=2):
-        message.field.add(
-            name=name,
-            number=number,
-            label=field.LABEL_OPTIONAL,
-            type=field.TYPE_MESSAGE,
-            type_name=f".google.protobuf.{wrapper}",
-        )
+    for title, fields in MESSAGES.items():
+        proto = file.message_type.add(name=title)
+        for number, (field, type_name) in enumerate(fields.items(), start=1):
+            *repeated, type_name = type_name.split()
+            entry = proto.field.add(name=field, number=number)
+            entry.label = kind.LABEL_REPEATED if repeated else kind.LABEL_OPTIONAL
+            if type_name in scalars:
+                entry.type = scalars[type_name]
+            else:
+                entry.type = kind.TYPE_MESSAGE
+                entry.type_name = f".{'serving' if type_name in MESSAGES else 'google.protobuf'}.{type_name}"
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("BatchingParameters"))()
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"serving.{name}"))()
+
+
+def parsed(path, name):
+    """A text proto, parsed as the message of that name."""
+    empty = model_server_config_pb2.ModelServerConfig() if name == "ModelServerConfig" else message(name)
+    return text_format.Parse((DEPLOY / path).read_text(), empty)
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def compose():
+    """compose.yaml with the defaults of its variables, as Docker Compose fills them in."""
+    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (DEPLOY / "compose.yaml").read_text())
+    return yaml.safe_load(text)
 
 
 def test_models_config_serves_digits_from_the_mounted_repository():
-    config = text_format.Parse((DEPLOY / "models.config").read_text(), model_server_config_pb2.ModelServerConfig())
-    (model,) = config.model_config_list.config
+    (model,) = parsed("models.config", "ModelServerConfig").model_config_list.config
     assert (model.name, model.base_path, model.model_platform) == ("digits", "/models/digits", "tensorflow")
     assert model.model_version_policy.latest.num_versions == 1
 
 
-def test_batching_parameters_are_what_tensorflow_serving_takes():
-    parameters = text_format.Parse((DEPLOY / "batching_parameters.txt").read_text(), batching_parameters())
-    assert list(parameters.allowed_batch_sizes) == [1, 4, 16, 64]
-    assert parameters.max_batch_size.value == 64
+def test_canary_config_labels_only_versions_that_it_serves():
+    (model,) = parsed("models.canary.config", "ModelServerConfig").model_config_list.config
+    assert set(model.version_labels) == {"stable", "canary"}
+    assert set(model.version_labels.values()) <= set(model.model_version_policy.specific.versions)
 
 
-@pytest.fixture
-def repository(tmp_path):
-    (tmp_path / "models" / "digits" / "12").mkdir(parents=True)
-    return tmp_path / "models"
+@pytest.mark.parametrize("file", ["compose.yaml", "k8s/base/deployment.yaml"])
+def test_server_that_starts_with_labels_in_its_config_takes_them(file):
+    """At a start TensorFlow Serving looks at labels before it loads versions (tensorflow/serving issue 1608)."""
+    text = (DEPLOY / file).read_text()
+    assert text.count("- --model_config_file=") == text.count("- --allow_version_labels_for_unavailable_models") > 0
 
 
-def run(**environment):
-    script = str(DEPLOY / "run.sh")
-    return subprocess.run([script], env=environment, capture_output=True, text=True, timeout=60, check=False)
+def test_batching_sizes_for_a_gpu_are_those_that_are_warmed_up():
+    parameters = parsed("batching_parameters.txt", "BatchingParameters")
+    written = [path.read_text() for path in (ROOT / "export" / "genexport").rglob("*.py")]
+    (warmed,) = {match[1] for text in written for match in re.finditer(r"^BATCH_SIZES = \(([\d, ]+)\)", text, re.M)}
+    assert list(parameters.allowed_batch_sizes) == [int(size) for size in warmed.split(",")]
+    assert parameters.max_batch_size.value == parameters.allowed_batch_sizes[-1]
 
 
-@pytest.mark.parametrize("name", ["cat", "half"])
-def test_repository_without_a_version_of_the_model(repository, name):
-    (repository / "half" / "12-tmp").mkdir(parents=True)
-    result = run(PATH=os.environ["PATH"], REPOSITORY=str(repository), NAME=name)
-    assert result.returncode == 1
-    assert result.stderr == (
-        f"run.sh: no version of {name} under {repository}/{name}: "
-        f"expected a folder such as {repository}/{name}/1 (REPOSITORY, NAME)\n"
-    )
+def test_batching_for_a_cpu_pads_nothing_and_waits_for_nothing():
+    parameters = parsed("batching_parameters.cpu.txt", "BatchingParameters")
+    assert not parameters.allowed_batch_sizes
+    assert (parameters.max_batch_size.value, parameters.batch_timeout_micros.value) == (64, 0)
 
 
-def test_docker_is_missing(repository, tmp_path):
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for tool in ("sh", "dirname", "basename"):
-        (tools / tool).symlink_to(shutil.which(tool))
-    result = run(PATH=str(tools), REPOSITORY=str(repository))
-    assert result.returncode == 1
-    assert result.stderr == (
-        "run.sh: docker not found: install Docker, or serve without it: "
-        f"genserve --model_name digits --model_base_path {repository}/digits\n"
-    )
+def test_metrics_are_enabled_where_prometheus_looks():
+    config = parsed("monitoring.config", "MonitoringConfig").prometheus_config
+    scrape = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yml").read_text())["scrape_configs"][0]
+    assert config.enable
+    assert config.path == scrape["metrics_path"]
 
 
-def test_docker_without_a_daemon(repository, tmp_path):
-    nowhere = f"unix://{tmp_path}/no.sock"
-    result = run(PATH=os.environ["PATH"], REPOSITORY=str(repository), DOCKER_HOST=nowhere)
-    assert result.returncode == 1
-    assert len(result.stderr.splitlines()) == 1
-    # A machine without any Docker fails a step earlier; that step has its own test.
-    assert ("daemon does not answer" if shutil.which("docker") else "docker not found") in result.stderr
+def test_ssl_example_asks_for_client_certificates():
+    config = parsed("ssl.config.example", "SSLConfig")
+    assert config.client_verify
+    assert config.server_key.startswith("-----BEGIN PRIVATE KEY-----\n")
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_ssl_config_holds_the_pem_files(tmp_path, mutual):
+    names = {"server_key": "PRIVATE KEY", "server_cert": "CERTIFICATE", "custom_ca": "CERTIFICATE"}
+    texts = {field: f"-----BEGIN {kind}-----\n{field}/+=\n-----END {kind}-----\n" for field, kind in names.items()}
+    for field, text in texts.items():
+        (tmp_path / field).write_text(text)
+    files = [tmp_path / field for field in texts][: 3 if mutual else 2]
+    done = subprocess.run([DEPLOY / "ssl-config.sh", *files], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    config = text_format.Parse(done.stdout, message("SSLConfig"))
+    assert (config.server_key, config.server_cert) == (texts["server_key"], texts["server_cert"])
+    assert (config.custom_ca, config.client_verify) == ((texts["custom_ca"], True) if mutual else ("", False))
+
+
+def test_ssl_config_refuses_a_key_in_a_certificate_s_place(tmp_path):
+    key = tmp_path / "key.pem"
+    key.write_text("-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n")
+    done = subprocess.run([DEPLOY / "ssl-config.sh", key, key], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"ssl-config.sh: {key}: no CERTIFICATE found, expected a PEM file with one\n"
+
+
+def arguments():
+    """Every argument that some file here gives to tensorflow_model_server: (file, argument)."""
+    found = [
+        ("compose.yaml", argument) for name in ("gpu", "cpu") for argument in compose()["services"][name]["command"]
+    ]
+    script = (DEPLOY / "run.sh").read_text()
+    found += [
+        ("run.sh", argument) for argument in re.findall(r"--[a-z_]+(?:=\S+)?", script[script.index('"$IMAGE" \\') :])
+    ]
+    for path in sorted((DEPLOY / "k8s").rglob("*.yaml")):
+        text = re.sub(r"(?m)(^|\s)#.*$", "", path.read_text())
+        found += [(path.name, argument) for argument in re.findall(r"--[a-z_]+(?:=[^\s}]+)?", text)]
+    return found
+
+
+def test_every_flag_is_one_of_tensorflow_model_server():
+    assert len(arguments()) > 40
+    unknown = [(file, flag) for file, flag in arguments() if flag.split("=")[0].removeprefix("--") not in FLAGS]
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", ["docs/fleet.md", "serving/deploy/README.md"])
+def test_every_flag_in_the_documentation_is_one_of_tensorflow_model_server(page):
+    named = set(re.findall(r"--([a-z]+(?:_[a-z]+)+)", (ROOT / page).read_text()))
+    assert named <= FLAGS
+
+
+def test_every_config_file_that_a_flag_names_is_there():
+    for service in ("gpu", "cpu"):
+        for argument in compose()["services"][service]["command"]:
+            if "=/config/" in argument:
+                assert (DEPLOY / argument.split("=/config/")[1]).is_file(), argument
+
+
+def test_compose_file_is_valid():
+    compose_spec = pytest.importorskip("compose_spec", reason="pip install 'genline[dev]' has compose-spec")
+    compose_spec.PyCompose.from_json(json.dumps(compose())).validate()
+
+
+@pytest.mark.parametrize("profile", ["gpu", "cpu", "monitoring"])
+def test_docker_compose_takes_the_file(profile):
+    plugin = ["docker", "compose"] if shutil.which("docker") else []
+    if not plugin or subprocess.run([*plugin, "version"], capture_output=True, timeout=60).returncode:
+        plugin = [shutil.which("docker-compose") or pytest.skip("neither docker compose nor docker-compose is there")]
+    command = [*plugin, "--file", str(DEPLOY / "compose.yaml"), "--profile", profile, "config", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("service", ["gpu", "cpu"])
+def test_compose_serves_read_only_and_for_this_machine_alone(service):
+    entry = compose()["services"][service]
+    assert all(port.startswith("127.0.0.1:") for port in entry["ports"])
+    assert all(volume["read_only"] and not volume["bind"]["create_host_path"] for volume in entry["volumes"])
+    assert entry["restart"] == "unless-stopped"
+    assert entry["image"] == "tensorflow/serving:2.19.1" + ("-gpu" if service == "gpu" else "")
+
+
+@pytest.mark.parametrize(("state", "status"), [("AVAILABLE", 0), ("LOADING", 1), (None, 1)])
+def test_health_check_of_compose_waits_for_an_available_version(state, status):
+    """The command itself, in bash, against an HTTP server on another port."""
+    if not shutil.which("bash"):
+        pytest.skip("bash is not there; the image has it")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            assert self.path == "/v1/models/digits"
+            self.send_response(200 if state else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps({"model_version_status": [{"version": "1", "state": state}]}).encode())
+
+        def log_message(self, *args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    check = compose()["services"]["gpu"]["healthcheck"]["test"]
+    assert check[0] == "CMD"
+    command = [word.replace("127.0.0.1/8501", f"127.0.0.1/{server.server_port}") for word in check[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    server.shutdown()
+    assert done.returncode == status, done.stderr
+
+
+def test_health_check_of_compose_fails_where_nobody_listens():
+    command = compose()["services"]["gpu"]["healthcheck"]["test"][1:]
+    command = [word.replace("127.0.0.1/8501", f"127.0.0.1/{free_port()}") for word in command]
+    assert subprocess.run(command, capture_output=True, timeout=30).returncode != 0

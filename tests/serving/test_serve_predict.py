@@ -6,9 +6,13 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from genserve import predict
+from genserve.servable import Servable
+from genserve.tensors import decode
+from genserve.timing import Timing
 from google.protobuf import any_pb2
 from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, predict_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
@@ -77,6 +81,38 @@ def test_every_dtype_travels_there_and_back_in_both_encodings(toy, values, encod
     for name, array in arrays.items():
         assert answer.outputs[f"{name}_out"].dtype == tf.as_dtype(name).as_datatype_enum
         np.testing.assert_array_equal(outputs[f"{name}_out"], array, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def loaded(toy_path):
+    """The toy model in this process."""
+    servable = Servable.load("toy", 3, toy_path / "00000003")
+    yield servable
+    servable.close()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_answers_as_tensor_content_hold_the_same_values(loaded, toy, name):
+    arrays = {other: np.array(sample, tf.as_dtype(other).as_numpy_dtype) for other, sample in SAMPLES.items()}
+    request = toy.request("types", [f"{name}_out"], **{other: as_content(array) for other, array in arrays.items()})
+    proto = predict.run(loaded, request, as_content=True).outputs[f"{name}_out"]
+    assert proto == as_content(arrays[name])
+    np.testing.assert_array_equal(decode(proto), arrays[name])
+
+
+def test_single_and_missing_values_are_no_tensor_content(loaded, toy):
+    scalars = predict.run(loaded, toy.request("scalar", x=np.float32(2)), as_content=True).outputs
+    assert list(scalars["y"].float_val) == [3]
+    assert scalars["word"].string_val[0].startswith(b"2")
+    empty = predict.run(loaded, toy.request(x=np.zeros((0, 3), np.float32)), as_content=True).outputs["y"]
+    assert decode(empty).shape == (0, 3)
+
+
+def test_time_is_told_apart_by_what_it_was_spent_on(loaded, toy):
+    timing = Timing()
+    predict.run(loaded, toy.request("busy", seconds=np.array([0.05])), timing=timing)
+    assert timing.compute >= 0.05
+    assert 0 < timing.serialise < timing.compute
 
 
 def test_answer_names_model_signature_and_version_and_uses_val_fields(toy):
@@ -319,9 +355,9 @@ def test_metadata_request_without_model_spec(toy, fails):
         toy.prediction.GetModelMetadata(get_model_metadata_pb2.GetModelMetadataRequest())
 
 
-def test_other_methods_are_unimplemented(toy):
+def test_a_method_that_tensorflow_serving_has_not_is_unimplemented(toy):
     with pytest.raises(grpc.RpcError) as failure:
-        toy.prediction.Classify(classification_pb2.ClassificationRequest())
+        toy.channel.unary_unary("/tensorflow.serving.PredictionService/Draw")(b"", timeout=30)
     assert failure.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -1,0 +1,178 @@
+"""Batching that needs no tuning: whenever the model becomes free, everything that waits is run as one batch.
+
+A lone request finds the model free and runs at once in its own thread, so it pays nothing; under load batches grow by
+themselves to what came in during the run before, and a second one starts beside the first where it is large enough to
+be worth a core of its own. There is no timeout to choose and no padding. A request is batched
+with others only if that cannot be told from its answer: same tensors, dtypes and inner shapes, a signature that may be
+batched (batchable.py). If a batch fails, its requests run again one by one, so that each gets a status of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import grpc
+
+from genserve.batching.batchable import batchable
+from genserve.batching.merge import merged, split
+from genserve.batching.parameters import cores
+from genserve.batching.task import Feeds, Observe, Report, Servable, Task, queue_full, queue_timeout
+from genserve.errors import ServeError
+from genserve.timing import Timing
+
+MAX_ROWS = 64  # of a batch that is put together: on a CPU larger ones are not faster for a row, and take memory
+WORTH_ROWS = 16  # from which on a batch is nearly as fast for a row as any, so that it need not wait for more
+RUNS = max(2, cores())  # batches at a time
+MAX_WAITING = 1024  # requests; each also keeps a thread of the RPC pool
+
+
+class Adaptive:
+    """A servable that batches what waits; `run` may be called from any number of threads."""
+
+    def __init__(self, servable: Servable, observe: Observe | None = None) -> None:
+        """Stand in front of `servable`, and close it with this."""
+        self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
+        self._servable = servable
+        self._observe = observe
+        graph_def: Callable[[], Any] | None = getattr(servable, "graph_def", None)
+        self._batchable = batchable(servable.signatures, graph_def() if graph_def else None)
+        self._lock = threading.Lock()
+        self._running = 0
+        self._waiting: deque[tuple[Hashable, Task]] = deque()
+        self._mixed: set[Hashable] = set()  # what turned out not to give a row for a row
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the model."""
+        return len(self._waiting)
+
+    def run(
+        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None, timing: Timing | None = None
+    ) -> list[Any]:
+        """Feed arrays to tensors by name and fetch others, perhaps together with other requests.
+
+        Args:
+            feeds: arrays of any shape; strings as object arrays of bytes.
+            fetches: tensor names such as `StatefulPartitionedCall:0`.
+            deadline: on the clock of `time.monotonic`.
+            timing: where the seconds in the queue and in the model are added.
+
+        Raises:
+            ServeError: as the servable; RESOURCE_EXHAUSTED where the deadline passed in the queue, UNAVAILABLE where
+                the queue is full.
+        """
+        kind = self._kind(feeds, fetches)
+        if kind is None:
+            return self._servable.run(feeds, fetches, deadline, timing)
+        task = Task(feeds, len(next(iter(feeds.values()))), deadline)
+        if self._leads(kind, task):
+            self._lead(kind, task, fetches)
+        task.note(timing)
+        if task.alone:
+            return self._servable.run(feeds, fetches, deadline, timing)
+        if task.error is not None:
+            raise task.error
+        assert task.results is not None
+        return task.results
+
+    def close(self) -> None:
+        """Close the servable; no request may be running or waiting."""
+        self._servable.close()
+
+    def _kind(self, feeds: Feeds, fetches: Sequence[str]) -> Hashable | None:
+        """What requests must have in common to share a batch; None for one that has to run alone."""
+        rows = {array.shape[0] if array.ndim else 0 for array in feeds.values()}
+        if len(rows) != 1 or not 0 < max(rows) <= MAX_ROWS:
+            return None
+        if not any(feeds.keys() == names.inputs and names.outputs.issuperset(fetches) for names in self._batchable):
+            return None
+        arrays = sorted((name, array.dtype.str, array.shape[1:]) for name, array in feeds.items())
+        kind = (*fetches, *arrays)
+        return None if kind in self._mixed else kind
+
+    def _leads(self, kind: Hashable, task: Task) -> bool:
+        """True once this thread may run the model; False where another one has run the task meanwhile."""
+        with self._lock:
+            if self._may_run(kind, task):
+                self._running += 1
+                return True
+            if len(self._waiting) >= MAX_WAITING:
+                raise queue_full(f"currently {len(self._waiting)} requests wait")
+            self._waiting.append((kind, task))
+        if not task.wait(task.deadline):
+            with self._lock:
+                if (kind, task) in self._waiting:
+                    self._waiting.remove((kind, task))
+                    raise queue_timeout()
+            task.wait()  # another thread has just taken it out
+        return task.leads
+
+    def _may_run(self, kind: Hashable, task: Task) -> bool:
+        """Whether to begin a batch now: the model is free, or enough of this kind has come together."""
+        if self._running == 0 or self._running >= RUNS:
+            return self._running == 0
+        return task.rows + sum(other.rows for its_kind, other in self._waiting if its_kind == kind) >= WORTH_ROWS
+
+    def _lead(self, kind: Hashable, task: Task, fetches: Sequence[str]) -> None:
+        """Run this task and all that wait and are of its kind, then hand the model on."""
+        batch = [task]
+        try:
+            with self._lock:
+                self._take(kind, batch)
+            self._run_batch(kind, batch, fetches)
+        except BaseException as error:  # whatever it is, nobody may be left waiting
+            for member in batch:
+                member.error = error
+        finally:
+            for member in batch[1:]:
+                member.wake()
+            with self._lock:
+                self._running -= 1
+                if self._waiting:
+                    self._running += 1
+                    _, following = self._waiting.popleft()  # the one that has waited longest
+                    following.leads = True
+                    following.wake()
+
+    def _take(self, kind: Hashable, batch: list[Task]) -> None:
+        """Move what waits and fits from the queue to the batch, in the order in which it came."""
+        rows, left = batch[0].rows, deque[tuple[Hashable, Task]]()
+        for other, task in self._waiting:
+            if other == kind and rows + task.rows <= MAX_ROWS:
+                batch.append(task)
+                rows += task.rows
+            else:
+                left.append((other, task))
+        self._waiting = left
+
+    def _run_batch(self, kind: Hashable, batch: list[Task], fetches: Sequence[str]) -> None:
+        started = time.monotonic()
+        rows = [task.rows for task in batch]
+        try:
+            outputs = self._servable.run(merged([task.feeds for task in batch]), fetches)
+            parts = [outputs] if len(batch) == 1 else split(outputs, rows)
+        except Exception as error:
+            if len(batch) == 1:
+                raise
+            self._give_up(kind, batch, error)
+            return
+        finally:
+            seconds = time.monotonic() - started
+            for task in batch:
+                task.started, task.compute = started, seconds
+        for task, part in zip(batch, parts, strict=True):
+            task.results = part
+        if self._observe is not None:
+            self._observe(Report(len(batch), sum(rows), 0))
+
+    def _give_up(self, kind: Hashable, batch: list[Task], error: Exception) -> None:
+        """Have each request run again by itself, so that one bad request fails alone."""
+        unequal = isinstance(error, ServeError) and error.code is grpc.StatusCode.FAILED_PRECONDITION
+        if unequal and len(self._mixed) < MAX_WAITING:  # rows went in and something else came out
+            self._mixed.add(kind)
+        for task in batch:
+            task.alone = True

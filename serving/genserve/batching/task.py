@@ -1,0 +1,99 @@
+"""One request in a batcher: what it feeds and fetches, the thread that waits for it, and what came of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import grpc
+import numpy as np
+
+from genserve.errors import ServeError
+from genserve.timing import Timing
+
+Feeds = Mapping[str, np.ndarray]
+
+
+class Servable(Protocol):
+    """What batchers stand in front of, and are themselves."""
+
+    name: str
+    version: int
+    signatures: dict[str, Any]
+
+    def run(
+        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None, timing: Timing | None = None
+    ) -> list[Any]:
+        """Feed tensors by name and fetch others."""
+
+    def close(self) -> None:
+        """Let go of the memory."""
+
+
+class Report(NamedTuple):
+    """What one batch was: how many requests, their rows, and rows that were only padding."""
+
+    requests: int
+    rows: int
+    padding: int
+
+
+Observe = Callable[[Report], None]
+
+
+class Task:
+    """A request that waits in a queue; in the end it has `results` or an `error`, or is to run `alone`."""
+
+    __slots__ = (
+        *("feeds", "rows", "deadline", "enqueued", "started", "compute"),
+        *("results", "error", "alone", "leads", "_woken"),
+    )
+
+    def __init__(self, feeds: Feeds, rows: int, deadline: float | None) -> None:
+        """`deadline` is on the clock of `time.monotonic`, None for no limit."""
+        self.feeds = feeds
+        self.rows = rows
+        self.deadline = deadline
+        self.enqueued = self.started = time.monotonic()
+        self.compute = 0.0
+        self.results: list[Any] | None = None
+        self.error: BaseException | None = None
+        self.alone = False  # its batch failed: it has to run once more by itself, for a status of its own
+        self.leads = False  # its thread was woken to run the next batch, not since it was run
+        self._woken = threading.Lock()  # a bare lock is the cheapest thing that a thread can wait for
+        self._woken.acquire()
+
+    def wait(self, until: float | None = None) -> bool:
+        """Wait for `wake`; False if that did not come before `until`."""
+        if until is None:
+            return self._woken.acquire()
+        return self._woken.acquire(timeout=min(max(until - time.monotonic(), 0.0), threading.TIMEOUT_MAX))
+
+    def wake(self) -> None:
+        """Let the waiting thread go on."""
+        self._woken.release()
+
+    def note(self, timing: Timing | None) -> None:
+        """Add the seconds in the queue and in the model."""
+        if timing is not None:
+            timing.queue += self.started - self.enqueued
+            timing.compute += self.compute
+
+    @property
+    def expired(self) -> bool:
+        """Whether its deadline has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+def queue_timeout() -> ServeError:
+    """What a request gets whose deadline passed in the queue (batching_session.cc)."""
+    return ServeError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue")
+
+
+def queue_full(why: str) -> ServeError:
+    """What a request gets that would make the queue too long (shared_batch_scheduler.h)."""
+    return ServeError(
+        grpc.StatusCode.UNAVAILABLE, f"The batch scheduling queue to which this task was submitted is full; {why}"
+    )

@@ -1,0 +1,13 @@
+"""The REST API: TF Serving's JSON over HTTP, on the same models as gRPC.
+
+    paths.py → document.py → leaves.py → rows.py, examples.py → answers.py → api.py (a request's answer)
+    → body.py → application.py → http.py (the server)
+
+Needs uvicorn and orjson, which nothing else here imports.
+"""
+
+from __future__ import annotations
+
+from genserve.rest.http import RestServer
+
+__all__ = ["RestServer"]

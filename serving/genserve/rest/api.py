@@ -1,0 +1,209 @@
+"""A REST request's answer: which verb is answered by which function, and a status code for whatever goes wrong.
+
+Knows nothing of sockets: `Api.answer` takes method, path and body and gives a Reply; http.py does the rest.
+Source: TF Serving's model_servers/http_rest_api_handler.cc and http_server.cc (ToHTTPStatusCode).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+import orjson
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    regression_pb2,
+)
+
+from genserve.classify import classify
+from genserve.errors import ServeError, invalid_argument
+from genserve.examples import DEFAULT_SIGNATURE
+from genserve.metadata import SIGNATURE_DEF, metadata
+from genserve.model import Models, servable_for
+from genserve.regress import regress
+from genserve.rest import answers, document, examples, rows
+from genserve.rest.paths import Target, target
+from genserve.rpc import Call, attempt
+from genserve.status import status
+
+JSON, TEXT = "application/json", "text/plain"
+_CODE = grpc.StatusCode
+HTTP_STATUS = {
+    _CODE.CANCELLED: 499,
+    _CODE.INVALID_ARGUMENT: 400,
+    _CODE.DEADLINE_EXCEEDED: 504,
+    _CODE.NOT_FOUND: 404,
+    _CODE.ALREADY_EXISTS: 409,
+    _CODE.PERMISSION_DENIED: 403,
+    _CODE.RESOURCE_EXHAUSTED: 429,
+    _CODE.FAILED_PRECONDITION: 400,
+    _CODE.ABORTED: 409,
+    _CODE.OUT_OF_RANGE: 400,
+    _CODE.UNIMPLEMENTED: 501,
+    _CODE.UNAVAILABLE: 503,
+    _CODE.UNAUTHENTICATED: 401,
+}
+"""HTTP status by gRPC code; 500 for the others."""
+
+# Called with verb, model, failure, bytes in, bytes out, the call and its seconds.
+Observe = Callable[[str, str, ServeError | None, int, int, Call, float], None]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes back: an HTTP status, a body and its type."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+
+
+class Api:
+    """Answers REST requests on the models of a server."""
+
+    def __init__(self, models: Models[Any], check_method: bool = False, observe: Observe | None = None) -> None:
+        """Keep what answers need.
+
+        Args:
+            models: what is served.
+            check_method: `--enable_signature_method_name_check`.
+            observe: told of every request once its answer is made.
+        """
+        self._models = models
+        self._check_method = check_method
+        self._observe = observe
+        self._verbs: dict[str, Callable[[Target, bytes, Call], bytes]] = {
+            "predict": self._predict,
+            "classify": self._classify,
+            "regress": self._regress,
+            "metadata": self._metadata,
+            "status": self._status,
+            "list": self._list,
+        }
+
+    def answer(self, method: str, path: str, body: bytes, call: Call) -> Reply:
+        """Answer a request; never raises."""
+        started = time.perf_counter()
+        verb, model = "", ""
+
+        def dispatch(data: bytes, call: Call) -> bytes:
+            nonlocal verb, model
+            found = target(method, path)
+            verb, model = found.verb, found.model
+            return self._verbs[verb](found, data, call)
+
+        answered, failure = attempt("REST", dispatch, body, call)
+        if failure is None and call.deadline is not None and time.monotonic() >= call.deadline:
+            failure = timed_out()  # which is what the client has been told by now
+        reply = failed(failure) if failure else Reply(200, answered)
+        if self._observe is not None:
+            self._observe(verb, model, failure, len(body), len(reply.body), call, time.perf_counter() - started)
+        return reply
+
+    def _predict(self, asked: Target, body: bytes, call: Call) -> bytes:
+        started = time.perf_counter()
+        request = document.parse(body)
+        key = document.signature_name(request) or DEFAULT_SIGNATURE
+        with servable_for(self._models, asked.spec()) as servable:
+            signature = signature_of(servable, key)
+            dtypes = {alias: info.dtype for alias, info in sorted(signature.inputs.items())}
+            arrays, by_row = rows.inputs(request, dtypes)
+            feeds = {signature.inputs[alias].name: array for alias, array in arrays.items()}
+            aliases = sorted(signature.outputs)
+            call.timing.serialise += time.perf_counter() - started
+            fetches = [signature.outputs[alias].name for alias in aliases]
+            results = servable.run(feeds, fetches, call.deadline, call.timing)
+        started = time.perf_counter()
+        outputs = {alias: as_array(result) for alias, result in zip(aliases, results, strict=True)}
+        answer = answers.rows(outputs) if by_row else answers.columns(outputs)
+        call.timing.serialise += time.perf_counter() - started
+        return answer
+
+    def _classify(self, asked: Target, body: bytes, call: Call) -> bytes:
+        request = classification_pb2.ClassificationRequest(model_spec=asked.spec())
+        examples.fill(document.parse(body), request)
+        response = classify(
+            self._models, request, check_method=self._check_method, deadline=call.deadline, timing=call.timing
+        )
+        return answers.classifications(response.result)
+
+    def _regress(self, asked: Target, body: bytes, call: Call) -> bytes:
+        request = regression_pb2.RegressionRequest(model_spec=asked.spec())
+        examples.fill(document.parse(body), request)
+        response = regress(
+            self._models, request, check_method=self._check_method, deadline=call.deadline, timing=call.timing
+        )
+        return answers.regressions(response.result)
+
+    def _status(self, asked: Target, body: bytes, call: Call) -> bytes:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=asked.spec())
+        return _json(status(self._models, request)).encode()
+
+    def _metadata(self, asked: Target, body: bytes, call: Call) -> bytes:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=asked.spec(), metadata_field=[SIGNATURE_DEF]
+        )
+        response = metadata(self._models, request)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata[SIGNATURE_DEF].Unpack(signatures)
+        return (
+            f'{{\n"model_spec":{_json(response.model_spec)},\n'
+            f'"metadata": {{"signature_def": {_json(signatures)}}}\n}}\n'
+        ).encode()
+
+    def _list(self, asked: Target, body: bytes, call: Call) -> bytes:
+        """Every model with the states of its versions; TF Serving has no such list."""
+        listed = []
+        for name in sorted(self._models):
+            request = get_model_status_pb2.GetModelStatusRequest()
+            request.model_spec.name = name
+            try:
+                versions = orjson.loads(_json(status(self._models, request)))
+            except ServeError:  # no version yet
+                versions = {"model_version_status": []}
+            listed.append({"name": name, **versions})
+        return orjson.dumps({"models": listed}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def failed(failure: ServeError) -> Reply:
+    """An error as a Reply; unlike in gRPC its message is not cut."""
+    return Reply(HTTP_STATUS.get(failure.code, 500), answers.error(failure.message))
+
+
+def timed_out() -> ServeError:
+    """What becomes of a request that takes too long, in the words of TensorFlow's session."""
+    return ServeError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+
+
+def signature_of(servable: Any, key: str) -> Any:
+    """The signature that a predict request names.
+
+    Raises:
+        ServeError: INVALID_ARGUMENT where there is none, or one without inputs.
+    """
+    signature = servable.signatures.get(key)
+    if signature is None:
+        raise invalid_argument(f'Serving signature name: "{key}" not found in signature def')
+    if not signature.inputs:
+        raise invalid_argument(f"Failed to get input map for signature: {key}")
+    return signature
+
+
+def as_array(result: Any) -> np.ndarray:
+    """What a session returns as an array; a string scalar comes as bytes."""
+    return np.asarray(result, object) if isinstance(result, bytes) else np.asarray(result)
+
+
+def _json(message: Any) -> str:
+    """A message as TF Serving prints it: each field, under its name in the proto, indented by one."""
+    text = json_format.MessageToJson(
+        message, indent=1, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return f"{text}\n"

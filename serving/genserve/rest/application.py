@@ -1,0 +1,128 @@
+"""The ASGI application of the REST API: bodies in, work in a few threads, replies out.
+
+An idle connection, a slow sender and a client that never reads cost memory but no thread. More requests than may wait
+are refused; an answer that takes too long is a 504. Not for sockets: http.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from genserve.errors import ServeError
+from genserve.rest.api import JSON, TEXT, Api, Reply, failed, timed_out
+from genserve.rest.body import Body, Budget, Message, Receive, Refused
+from genserve.rpc import Call
+
+Send = Callable[[Message], Awaitable[None]]
+
+CORS_HEADERS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, GET"),
+    (b"access-control-allow-headers", b"Content-Type"),
+]
+
+
+class Application:
+    """The ASGI application: bodies in, work in threads, replies out."""
+
+    def __init__(
+        self,
+        api: Api,
+        threads: int,
+        waiting: int,
+        timeout_seconds: float,
+        cors: bool = False,
+        page: Callable[[str], bytes | None] = lambda path: None,
+    ) -> None:
+        """Keep the limits.
+
+        Args:
+            api: what answers.
+            threads: requests that are worked on at a time.
+            waiting: requests that may wait for a thread.
+            timeout_seconds: for an answer.
+            cors: whether pages of other origins may call.
+            page: a page of text under a path outside `/v1/`, or None.
+        """
+        self._api = api
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
+        self._most = threads + waiting
+        self._timeout = timeout_seconds
+        self._cors = CORS_HEADERS if cors else []
+        self._page = page
+        self._working = 0
+        self._budget = Budget()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"no {scope['type']} here")
+        body = Body(self._budget)
+        try:
+            reply = await self._answered(scope, receive, body)
+            body.data = b""
+            await self._send(scope, reply, body.unread, send)
+        except ConnectionError:  # the client has gone
+            pass
+        finally:
+            body.release()
+
+    def close(self) -> None:
+        """Wait no more for the rest of requests that have not come in full."""
+        self._budget.closing = True
+
+    async def _answered(self, scope: Message, receive: Receive, body: Body) -> Reply:
+        headers = dict(scope["headers"])
+        try:
+            await body.read(receive, headers)
+            reply = await self._reply(scope["method"], scope["raw_path"].decode("latin-1"), body.data, headers)
+            body.count(len(reply.body))
+        except Refused as refused:
+            return refused.reply
+        return reply
+
+    async def _send(self, scope: Message, reply: Reply, unread: bool, send: Send) -> None:
+        """Send a reply; it waits, without a thread, for clients that read slowly."""
+        headers = [(b"content-type", reply.content_type.encode()), (b"content-length", str(len(reply.body)).encode())]
+        headers += self._cors
+        if unread:  # what is still to come would be taken for the next request
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+
+    async def _reply(self, method: str, path: str, data: bytes, headers: dict[bytes, bytes]) -> Reply:
+        if not path.lower().startswith("/v1/"):
+            page = self._page(path) if method in ("GET", "HEAD") else None
+            if page is not None:
+                return Reply(200, page, TEXT)
+            return failed(ServeError(grpc.StatusCode.NOT_FOUND, f"Not found: {path}"))
+        if method == "OPTIONS" and self._cors:
+            return Reply(200, b"", JSON)
+        if self._working >= self._most:
+            raise Refused(429, grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent REST limit exceeded!")
+        call = Call(time.monotonic() + self._timeout, lambda: True, lambda: _metadata(headers))
+        return await self._work(method, path, data, call)
+
+    async def _work(self, method: str, path: str, data: bytes, call: Call) -> Reply:
+        """The answer, or a 504; a run that has begun goes on to its end and holds its thread until then."""
+        loop = asyncio.get_running_loop()
+        self._working += 1
+        future = loop.run_in_executor(self._pool, self._api.answer, method, path, data, call)
+        future.add_done_callback(self._done)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._timeout)
+        except asyncio.TimeoutError:  # the builtin one only since Python 3.11
+            return failed(timed_out())
+
+    def _done(self, future: asyncio.Future[Reply]) -> None:
+        self._working -= 1
+
+
+def _metadata(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """HTTP headers as gRPC's metadata has them."""
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.items())

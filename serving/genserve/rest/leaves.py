@@ -1,0 +1,217 @@
+"""One JSON value as an array: nested lists of numbers, booleans or strings, of the dtype that a signature asks for.
+
+`array` reads regular lists at the speed of numpy. What it cannot make sense of goes through `Walk`, which visits value
+by value, as TF Serving does, and so finds the same first error.
+Source: TF Serving's util/json_tensor.cc (GetDenseTensorShape, FillTensorProto, AddValueToTensor, IsLosslessDecimal).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import grpc
+import numpy as np
+from tensorflow.core.framework import types_pb2
+
+from genserve.errors import ServeError, invalid_argument
+from genserve.rest.document import shown, type_name, wrong
+
+BASE64 = "b64"
+_FLOATS: dict[int, np.dtype[Any]] = {
+    types_pb2.DT_FLOAT: np.dtype(np.float32),
+    types_pb2.DT_DOUBLE: np.dtype(np.float64),
+}
+# Integers up to these, and floats up to those, fit into the dtype.
+_WHOLE = {types_pb2.DT_FLOAT: 2**24 - 1, types_pb2.DT_DOUBLE: 2**53 - 1}
+_LARGEST = {types_pb2.DT_FLOAT: float(np.finfo(np.float32).max), types_pb2.DT_DOUBLE: float(np.finfo(np.float64).max)}
+_INT32, _INT64 = (-(2**31), 2**31 - 1), (-(2**63), 2**63 - 1)
+# The dtype of the array, and which integers JSON may have: narrow ones are cut down afterwards, as TensorFlow does.
+_INTEGERS: dict[int, tuple[np.dtype[Any], tuple[int, int]]] = {
+    types_pb2.DT_INT8: (np.dtype(np.int8), _INT32),
+    types_pb2.DT_INT16: (np.dtype(np.int16), _INT32),
+    types_pb2.DT_INT32: (np.dtype(np.int32), _INT32),
+    types_pb2.DT_INT64: (np.dtype(np.int64), _INT64),
+    types_pb2.DT_UINT8: (np.dtype(np.uint8), _INT32),
+    types_pb2.DT_UINT32: (np.dtype(np.uint32), (0, 2**32 - 1)),
+    types_pb2.DT_UINT64: (np.dtype(np.uint64), (0, 2**64 - 1)),
+}
+
+
+def array(value: Any, dtype: int) -> np.ndarray:
+    """A JSON value as an array of a TensorFlow dtype; strings as objects of bytes.
+
+    Raises:
+        ServeError: INVALID_ARGUMENT in TF Serving's words for what is ragged, of another type or lossy; UNIMPLEMENTED
+            for dtypes that JSON has no values for.
+    """
+    shape, leaves = flat(value)
+    values = _quickly(leaves, dtype) if leaves is not None else None
+    try:
+        if values is None:
+            walk = Walk(value, dtype)
+            shape, values = walk.shape, _to_array(walk.leaves, dtype)
+        return values.reshape(shape)
+    except (RecursionError, ValueError) as error:  # ValueError: more dimensions than numpy has
+        raise invalid_argument(f"JSON lists are nested too deeply: {len(shape)} dimensions") from error
+
+
+def flat(value: Any) -> tuple[tuple[int, ...], list[Any] | None]:
+    """Shape and leaves of nested lists; no leaves where the lists are not regular."""
+    shape: list[int] = []
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if list not in kinds:
+            return tuple(shape), level
+        lengths = set(map(len, level)) if len(kinds) == 1 else set()
+        if len(lengths) != 1:
+            return (), None
+        shape.append(lengths.pop())
+        level = list(chain.from_iterable(level))
+    return tuple(shape), level
+
+
+def is_base64(value: Any) -> bool:
+    """Whether a value is `{"b64": "…"}`."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(BASE64), str)
+
+
+def from_base64(value: Any) -> bytes:
+    """The bytes of `{"b64": "…"}`, in the plain alphabet, with padding or without.
+
+    Raises:
+        ServeError: INVALID_ARGUMENT.
+    """
+    if not is_base64(value):
+        raise wrong(value, "not formatted correctly for base64 data")
+    text = value[BASE64].rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid_argument("Unable to base64 decode") from error
+
+
+class Walk:
+    """Shape and leaves of a value, visited one by one; the first that does not fit is the error."""
+
+    def __init__(self, value: Any, dtype: int) -> None:
+        """Visit them all."""
+        self.shape = _first_shape(value)
+        self.leaves: list[Any] = []
+        self._dtype = dtype
+        self._visit(value, 0)
+
+    def _visit(self, value: Any, level: int) -> None:
+        rank = len(self.shape)
+        if not isinstance(value, list):
+            if level != rank:
+                raise wrong(value, f"found at incorrect level: {level + 1} in the JSON DOM. Expected at level: {rank}")
+            self.leaves.append(leaf(value, self._dtype))
+            return
+        if level >= rank:
+            raise invalid_argument(f"Encountered list at unexpected level: {level} expected < {rank}")
+        if len(value) != self.shape[level]:
+            raise invalid_argument(
+                f"Encountered list at unexpected size: {len(value)} at level: {level} "
+                f"expected size: {self.shape[level]}"
+            )
+        for each in value:
+            self._visit(each, level + 1)
+
+
+def leaf(value: Any, dtype: int) -> Any:
+    """A value that is no list, checked.
+
+    Raises:
+        ServeError: as `array`.
+    """
+    if dtype == types_pb2.DT_STRING:
+        if isinstance(value, dict):
+            return from_base64(value)
+        if isinstance(value, str):
+            return _encoded(value)
+    elif isinstance(value, dict):
+        pass
+    elif dtype in _FLOATS:
+        if type(value) in (int, float):
+            return _lossless(value, dtype)
+    elif dtype in _INTEGERS:
+        low, high = _INTEGERS[dtype][1]
+        if type(value) is int and low <= value <= high:
+            return value
+    elif dtype == types_pb2.DT_BOOL:
+        if isinstance(value, bool):
+            return value
+    else:
+        message = f"Conversion of JSON Value: {shown(value)} to type: {_name(dtype)}"
+        raise ServeError(grpc.StatusCode.UNIMPLEMENTED, message)
+    raise invalid_argument(
+        f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type: {_name(dtype)}"
+    )
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:  # half of a pair of UTF-16, which JSON can escape
+        raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from error
+
+
+def _lossless(value: float, dtype: int) -> float:
+    limit = _WHOLE[dtype] if isinstance(value, int) else _LARGEST[dtype]
+    if abs(value) > limit and not (isinstance(value, float) and math.isinf(value)):
+        raise invalid_argument(
+            f"Cannot convert JSON value: {shown(value)} to {_name(dtype)} without loss of precision."
+        )
+    return value
+
+
+def _quickly(leaves: Sequence[Any], dtype: int) -> np.ndarray | None:
+    """The leaves as an array where all of them are plainly fit for the dtype."""
+    kinds = set(map(type, leaves))
+    if dtype in _FLOATS and kinds <= {int, float}:
+        try:
+            values = np.array(leaves, np.float64)
+        except OverflowError:
+            return None
+        # Integers are the smaller limit; where floats exceed it the walk, which tells them apart, decides.
+        if not kinds or not np.any(np.abs(values) > _WHOLE[dtype]):
+            return values.astype(_FLOATS[dtype])
+    elif dtype in _INTEGERS and kinds <= {int}:
+        target, (low, high) = _INTEGERS[dtype]
+        if not leaves or (min(leaves) >= low and max(leaves) <= high):
+            return np.array(leaves, np.uint64 if high > _INT64[1] else np.int64).astype(target)
+    elif dtype == types_pb2.DT_BOOL and kinds <= {bool}:
+        return np.array(leaves, np.bool_)
+    return None
+
+
+def _to_array(leaves: Sequence[Any], dtype: int) -> np.ndarray:
+    if dtype in _FLOATS:
+        return np.array(leaves, np.float64).astype(_FLOATS[dtype])
+    if dtype in _INTEGERS:
+        target, (_, high) = _INTEGERS[dtype]
+        return np.array(leaves, np.uint64 if high > _INT64[1] else np.int64).astype(target)
+    if dtype == types_pb2.DT_BOOL:
+        return np.array(leaves, np.bool_)
+    values = np.empty(len(leaves), object)
+    values[:] = leaves
+    return values
+
+
+def _first_shape(value: Any) -> tuple[int, ...]:
+    """The shape that the first list at each level has."""
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0] if value else None
+    return tuple(shape)
+
+
+def _name(dtype: int) -> str:
+    return str(types_pb2.DataType.Name(dtype)).removeprefix("DT_").lower()

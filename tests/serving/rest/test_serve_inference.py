@@ -1,0 +1,201 @@
+"""Classify, Regress and MultiInference, over gRPC and REST, with TensorFlow Serving's checks."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+import tensorflow as tf
+from genserve.classify import classify
+from genserve.errors import ServeError
+from genserve.model import Model
+from genserve.regress import regress
+from genserve.servable import Servable
+from tensorflow_serving.apis import classification_pb2, inference_pb2, model_pb2, regression_pb2
+
+INVALID, FAILED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
+
+
+def example(x=None, n=None):
+    features = {}
+    if x is not None:
+        features["x"] = tf.train.Feature(float_list=tf.train.FloatList(value=[x]))
+    if n is not None:
+        features["n"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[n]))
+    return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+def spec(signature, name="examples"):
+    return model_pb2.ModelSpec(name=name, signature_name=signature)
+
+
+def with_examples(request, *examples, context=None):
+    """The request with these Examples in it."""
+    listed = request.input.example_list
+    if context is not None:
+        listed = request.input.example_list_with_context
+        listed.context.CopyFrom(context)
+    listed.examples.extend(examples)
+    return request
+
+
+def classification(signature, *examples, **options):
+    return with_examples(classification_pb2.ClassificationRequest(model_spec=spec(signature)), *examples, **options)
+
+
+def regression(signature, *examples, **options):
+    return with_examples(regression_pb2.RegressionRequest(model_spec=spec(signature)), *examples, **options)
+
+
+def inference(*tasks):
+    request = inference_pb2.MultiInferenceRequest()
+    for signature, method, name in tasks:
+        request.tasks.add(model_spec=spec(signature, name), method_name=f"tensorflow/serving/{method}")
+    return with_examples(request, example(x=2.0))
+
+
+def test_classify_answers_classes_with_scores(server):
+    response = server.prediction.Classify(classification("classify", example(x=1.5), example(n=3)))
+    classes = [[(each.label, each.score) for each in row.classes] for row in response.result.classifications]
+    assert classes == [[("low", -1.5), ("high", 1.5)], [("low", -3.0), ("high", 3.0)]]
+    assert (response.model_spec.name, response.model_spec.signature_name) == ("examples", "classify")
+    assert response.model_spec.version.value == 1
+
+
+def test_classify_does_without_labels(server):
+    response = server.prediction.Classify(classification("scores", example(x=1.5)))
+    assert [(each.label, each.score) for each in response.result.classifications[0].classes] == [("", -1.5), ("", 1.5)]
+
+
+def test_regress_answers_a_number_for_each_example(server):
+    response = server.prediction.Regress(regression("regress", example(x=1.5), example()))
+    assert [each.value for each in response.result.regressions] == [15.0, 0.0]
+    assert response.model_spec.version.value == 1
+
+
+def test_context_is_part_of_each_example(server):
+    request = regression("regress", example(n=1), example(n=2, x=9.0), context=example(x=0.5))
+    assert [each.value for each in server.prediction.Regress(request).result.regressions] == [15.0, 110.0]
+
+
+def test_multi_inference_answers_all_tasks(server):
+    tasks = [("head_classify", "classify", "examples"), ("head_regress", "regress", "examples")]
+    first, second = server.prediction.MultiInference(inference(*tasks)).results
+    assert [each.score for each in first.classification_result.classifications[0].classes] == [-2.0, 2.0]
+    assert [each.value for each in second.regression_result.regressions] == [20.0]
+    assert (second.model_spec.signature_name, second.model_spec.version.value) == ("head_regress", 1)
+
+
+@pytest.mark.parametrize(
+    ("signature", "examples", "code", "message"),
+    [
+        ("none", 1, INVALID, "No signature was found with the name: none"),
+        ("classify", 0, INVALID, "Input is empty."),
+        ("flat", 1, INVALID, "Expected Tensor shape: [batch_size num_classes] but got [1]"),
+        ("head", 1, INVALID, "Expected one or two output Tensors, found 3"),
+    ],
+)
+def test_classify_refuses_what_is_no_classification(server, fails, signature, examples, code, message):
+    with fails(code, message):
+        server.prediction.Classify(classification(signature, *[example(x=1.0)] * examples))
+
+
+def test_signature_without_the_inputs_of_its_method_is_shown(server):
+    for call, request, kind in (
+        (server.prediction.Classify, classification("blob", example()), "classification"),
+        (server.prediction.Regress, regression("blob", example()), "regression"),
+    ):
+        with pytest.raises(grpc.RpcError) as failure:
+            call(request)
+        assert failure.value.code() is FAILED
+        assert failure.value.details().startswith(f'No {kind} inputs found in SignatureDef: inputs {{\n  key: "s"')
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ("double", "Expected output Tensor of DT_FLOAT.  Got: DT_DOUBLE"),
+        ("short", "Input batch size did not match output batch size: 2 vs. 1"),
+        ("classify", "Expected one output Tensor."),
+    ],
+)
+def test_regress_refuses_what_is_no_regression(server, fails, signature, message):
+    with fails(INVALID, message):
+        server.prediction.Regress(regression(signature, example(), example()))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "message"),
+    [
+        ([], INVALID, "ModelSpec has no name specified."),
+        (
+            [("head_regress", "regress", "examples"), ("head_regress", "regress", "examples")],
+            INVALID,
+            "Duplicate evaluation of signature: head_regress",
+        ),
+        (
+            [("head_regress", "regress", "examples"), ("head_classify", "classify", "toy")],
+            INVALID,
+            "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
+        ),
+        ([("none", "regress", "examples")], INVALID, "Requested signature not found in model graph: none"),
+        (
+            [("head_regress", "regress", "examples"), ("classify", "classify", "examples")],
+            INVALID,
+            "Input tensor must be the same for all Signatures.",
+        ),
+        (
+            [("head", "predict", "examples")],
+            grpc.StatusCode.UNIMPLEMENTED,
+            "Unsupported signature method_name: tensorflow/serving/predict",
+        ),
+    ],
+)
+def test_multi_inference_refuses_tasks_that_do_not_go_together(server, fails, tasks, code, message):
+    with fails(code, message):
+        server.prediction.MultiInference(inference(*tasks))
+
+
+def test_method_name_is_checked_only_where_asked(examples_path):
+    model = Model("examples", examples_path, Servable.load)
+    model.poll()
+    models = {"examples": model}
+    ours = "tensorflow/serving/predict"
+    for answer, request, kind, method in (
+        (classify, classification("flat", example()), "classification", "classify"),
+        (regress, regression("double", example()), "regression", "regress"),
+    ):
+        with pytest.raises(ServeError, match=r"Expected (Tensor shape|output Tensor)"):
+            answer(models, request)
+        expected = f"Expected {kind} signature method_name to be tensorflow/serving/{method}. Was: {ours}"
+        with pytest.raises(ServeError) as failure:
+            answer(models, request, check_method=True)
+        assert failure.value.message == expected
+
+
+def test_rest_classifies_and_regresses(rest):
+    body = {"signature_name": "classify", "examples": [{"x": 1.5}, {"n": [3]}]}
+    reply = rest.post("/v1/models/examples:classify", body)
+    assert reply.text == ('{\n    "results": [[["low", -1.5], ["high", 1.5]], [["low", -3.0], ["high", 3.0]]\n    ]\n}')
+    body = {
+        "signature_name": "regress",
+        "context": {"x": 0.5},
+        "examples": [{"n": 1}, {"n": True, "s": {"b64": "YQ=="}}],
+    }
+    assert rest.post("/v1/models/examples:regress", body).text == '{\n    "results": [15.0, 15.0]\n}'
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({}, "JSON Value: {} When method is classify, key 'examples' is expected and was not found"),
+        ({"examples": []}, "JSON Value: {\n    \"examples\": []\n} 'examples' value is an empty array"),
+        ({"examples": [3]}, "Example must be JSON object but got JSON Number"),
+        ({"examples": [{"x": None}]}, "Feature: x has element with unexpected JSON type: Null"),
+        ({"examples": [{"x": [[1]]}]}, "Feature: x has element with unexpected JSON type: Array"),
+        ({"examples": [{"x": [1, 1.5]}]}, "Unexpected element type in feature: x expecting type: int64"),
+        ({"examples": [{"x": 2**63}]}, "Feature: x has uint64 element. Only int64 is supported."),
+    ],
+)
+def test_examples_that_are_none_are_400(rest, body, error):
+    reply = rest.post("/v1/models/examples:regress", body)
+    assert (reply.status, reply.body) == (400, {"error": error})

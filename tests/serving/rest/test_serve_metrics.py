@@ -1,0 +1,239 @@
+"""Prometheus metrics under TensorFlow Serving's names, spans for OpenTelemetry, and the log of requests."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import grpc
+import numpy as np
+import pytest
+from genserve.errors import ServeError, not_found
+from genserve.flags import FlagError
+from genserve.metrics import MAX_SERIES, Counter, Gauge, Histogram, page
+from genserve.monitoring import Monitoring
+from genserve.monitoring_config import PROMETHEUS_PATH, prometheus_path
+from genserve.telemetry import model_name
+from tensorflow_serving.apis import get_model_status_pb2, inference_pb2, predict_pb2
+
+PREDICT = "/v1/models/toy:predict"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+def samples(rest) -> dict[str, float]:
+    """Every line of the page, by name and labels."""
+    reply = rest.get("/metrics")
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/plain")
+    lines = [line for line in reply.text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-zA-Z_:][\w:]*\{[^{}]*\} [-+.e\d]+", line) for line in lines)
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def grown(rest, action) -> dict[str, float]:
+    """By how much each sample grew."""
+    before = samples(rest)
+    action()
+    return {name: value - before.get(name, 0) for name, value in samples(rest).items()}
+
+
+def test_requests_are_counted_by_model_and_status(server, rest):
+    def ask():
+        server.predict(x=[[1.0, 2.0, 3.0]])
+        rest.post(PREDICT, {"instances": [[1, 2, 3]]})
+        rest.post("/v1/models/none:predict", {"instances": [[1, 2, 3]]})
+        with pytest.raises(grpc.RpcError):
+            server.predict(name="absent")
+
+    found = grown(rest, ask)
+    count = ":tensorflow:serving:request_count"
+    assert found[f'{count}{{model_name="toy",status="OK"}}'] == 2
+    assert found[f'{count}{{model_name="none",status="NOT_FOUND"}}'] == 1
+    assert found[f'{count}{{model_name="absent",status="NOT_FOUND"}}'] == 1
+
+
+def test_latencies_tell_grpc_from_rest(server, rest):
+    found = grown(
+        rest, lambda: (server.predict("busy", seconds=np.array([0.2])), rest.post(PREDICT, {"inputs": [[1, 2, 3]]}))
+    )
+    latency = ":tensorflow:serving:request_latency"
+    by_grpc, by_rest = (
+        'model_name="toy",API="Predict",entrypoint="GRPC"',
+        'model_name="toy",API="predict",entrypoint="REST"',
+    )
+    assert found[f"{latency}_count{{{by_grpc}}}"] == found[f"{latency}_count{{{by_rest}}}"] == 1
+    assert found[f"{latency}_sum{{{by_grpc}}}"] >= 200_000
+    assert found[f'{latency}_bucket{{{by_grpc},le="10"}}'] == 0
+    assert found[f'{latency}_bucket{{{by_grpc},le="+Inf"}}'] == 1
+    assert found[f'{latency}_bucket{{{by_grpc},le="104.976"}}'] == 0
+    assert found[':tensorflow:serving:runtime_latency_count{model_name="toy",API="Predict",runtime="TF1"}'] == 2
+    assert found[f"genserve_request_compute_seconds_sum{{{by_grpc}}}"] >= 0.2
+    assert found[f"genserve_request_serialise_seconds_sum{{{by_rest}}}"] > 0
+
+
+def test_batches_and_runs_are_counted(server, rest):
+    found = grown(rest, lambda: server.predict(x=[[1.0, 2.0, 3.0]] * 5))
+    assert found[":tensorflow:core:graph_runs{}"] == 1
+    assert found[":tensorflow:core:graph_run_time_usecs{}"] > 0
+    assert found[":tensorflow:serving:batching_session:wrapped_run_count{}"] == 1
+    assert found[':tensorflow:serving:batching_session:queuing_latency_count{thread_pool_name="batch_threads"}'] == 1
+    assert found['genserve_batch_rows_sum{model_name="toy"}'] == 5
+    assert found['genserve_batch_requests_sum{model_name="toy"}'] == 1
+
+
+def test_loads_versions_queue_and_memory_are_shown(rest, toy_path):
+    found = samples(rest)
+    path = toy_path / "00000003"
+    assert found[f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{path}",status="success"}}'] == 1
+    assert found[f':tensorflow:cc:saved_model:load_latency{{model_path="{path}"}}'] > 0
+    assert found['genserve_version_state{model_name="toy",version="3",state="AVAILABLE"}'] == 1
+    assert found['genserve_queue_length{model_name="toy",version="3"}'] == 0
+    assert found["process_resident_memory_bytes{}"] > 2**20
+
+
+def test_page_is_nowhere_but_under_its_path(rest):
+    assert rest.get(PROMETHEUS_PATH).status == 404
+    assert rest.post("/metrics", b"").status == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('prometheus_config { enable: true path: "/x" }', "/x"),
+        ("prometheus_config { enable: true }", PROMETHEUS_PATH),
+        ('prometheus_config { path: "/x" }', ""),
+        ("", ""),
+    ],
+)
+def test_monitoring_config_says_where_the_page_is(tmp_path, text, path):
+    (tmp_path / "monitoring.config").write_text(text)
+    assert prometheus_path(str(tmp_path / "monitoring.config")) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prometheus { }", "Invalid protobuf file"),
+        (
+            'prometheus_config { enable: true path: "metrics" }',
+            "expected a path such as /monitoring/prometheus/metrics",
+        ),
+        ('prometheus_config { enable: true path: "/v1/metrics" }', "not under /v1/, found '/v1/metrics'"),
+    ],
+)
+def test_monitoring_config_that_cannot_be_used_is_one_line(tmp_path, text, message):
+    file = tmp_path / "monitoring.config"
+    file.write_text(text)
+    with pytest.raises(FlagError, match=re.escape(message)) as failure:
+        prometheus_path(str(file))
+    assert str(failure.value).startswith("--monitoring_config_file: ")
+    assert str(file) in str(failure.value)
+
+
+def test_page_has_the_format_of_prometheus():
+    counter = Counter("/test/path/total", "Things.", ("na", "b"))
+    counter.add(2, 'a"b\\\n', "c")
+    histogram = Histogram("/test/times", "Times.", ("x",), [1, 2.5])
+    for value in (0.5, 1, 2, 30):
+        histogram.add(value, "y")
+    gauge = Gauge("now", "Now.", (), lambda: [((), 1.5)])
+    assert page([counter, histogram, gauge, Counter("none", "Nothing.")]).decode() == (
+        "# HELP :test:path:total Things.\n# TYPE :test:path:total counter\n"
+        ':test:path:total{na="a\\"b\\\\\\n",b="c"} 2\n'
+        "# HELP :test:times Times.\n# TYPE :test:times histogram\n"
+        ':test:times_bucket{x="y",le="1"} 2\n:test:times_bucket{x="y",le="2.5"} 3\n'
+        ':test:times_bucket{x="y",le="+Inf"} 4\n'
+        ':test:times_sum{x="y"} 33.5\n:test:times_count{x="y"} 4\n'
+        "# HELP now Now.\n# TYPE now gauge\nnow{} 1.5\n"
+    )
+
+
+def test_load_and_warm_up_that_fail_are_counted(tmp_path):
+    monitoring = Monitoring({})
+    for measured in (monitoring.loading, monitoring.warming):
+        with pytest.raises(ServeError), measured(tmp_path):
+            raise not_found("no such version")
+    lines = monitoring.page().decode().splitlines()
+    assert f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{tmp_path}",status="fail"}} 1' in lines
+    assert f':tensorflow:serving:model_warmup_latency_count{{model_path="{tmp_path}",status="NOT_FOUND"}} 1' in lines
+
+
+def test_client_cannot_make_series_without_end():
+    counter = Counter("requests", "Requests.", ("model_name",))
+    for index in range(MAX_SERIES + 50):
+        counter.add(1, f"model-{index}")
+    lines = counter.series()
+    assert len(lines) == MAX_SERIES + 1
+    assert lines[-1] == 'requests{model_name="(others)"} 50'
+
+
+def test_counting_from_many_threads_loses_nothing():
+    histogram = Histogram("times", "Times.", ("x",), [1.0])
+
+    def count():
+        for _ in range(2000):
+            histogram.add(1.0, "y")
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert histogram.series()[-2:] == ['times_sum{x="y"} 16000', 'times_count{x="y"} 16000']
+
+
+def test_model_is_read_from_the_bytes_of_a_request():
+    request = predict_pb2.PredictRequest()
+    request.inputs["x"].tensor_content = bytes(1000)
+    request.output_filter.append("y")
+    inputs_first = request.SerializeToString()
+    request.model_spec.name = "toy"
+    request.model_spec.version.value = 3
+    assert model_name(request.SerializeToString()) == "toy"
+    assert model_name(inputs_first + request.SerializeToString()) == "toy"
+    assert (
+        model_name(get_model_status_pb2.GetModelStatusRequest(model_spec=request.model_spec).SerializeToString())
+        == "toy"
+    )
+    multi = inference_pb2.MultiInferenceRequest()
+    multi.tasks.add(model_spec=request.model_spec)
+    assert model_name(multi.SerializeToString(), "MultiInference") == "toy"
+    for broken in (b"", inputs_first, b"\x0a\x05", b"\xff" * 20, b"\x0a\x02\x0a\xff", b"\x0f"):
+        assert model_name(broken) == ""
+
+
+def test_request_has_a_span_with_its_parts_in_the_trace_of_the_client(server, rest, collector, until):
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    request = server.request(x=[[1.0, 2.0, 3.0]])
+    server.prediction.Predict(request, metadata=[("traceparent", PARENT)])
+    rest.post(PREDICT, {"inputs": [[1, 2, 3]]}, traceparent=PARENT)
+
+    def both():
+        mine = [span for span in collector.spans() if span.trace_id.hex() == TRACE]
+        return mine if len(mine) >= 8 else None
+
+    spans = until(both)
+    by_name = {span.name: span for span in spans}
+    for name in ("GRPC Predict", "REST predict"):
+        span = by_name[name]
+        assert span.parent_span_id.hex() == "00f067aa0ba902b7"
+        parts = [part for part in spans if part.parent_span_id == span.span_id]
+        assert {part.name for part in parts} == {"queue", "compute", "serialise"}
+        assert all(span.start_time_unix_nano <= part.start_time_unix_nano for part in parts)
+        assert all(part.end_time_unix_nano <= span.end_time_unix_nano for part in parts)
+        assert {entry.key: entry.value.string_value for entry in span.attributes}["genserve.model"] == "toy"
+
+
+def test_span_of_a_failure_says_why(rest, collector, until):
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    rest.post("/v1/models/nobody:predict", {"inputs": 1})
+    (span,) = until(lambda: [each for each in collector.spans() if "Latest(nobody)" in each.status.message])
+    assert span.status.message == "NOT_FOUND: Servable not found for request: Latest(nobody)"
+
+
+def test_request_is_a_line_in_the_log(server, rest, until):
+    rest.post(PREDICT, {"inputs": [[1, 2, 3]]})
+    pattern = (
+        r"DEBUG request rest=predict code=OK ms=[.\d]+ queue_ms=[.\d]+ compute_ms=[.\d]+ serialise_ms=[.\d]+ bytes_in="
+    )
+    assert until(lambda: re.search(pattern, server.log.read_text()))
