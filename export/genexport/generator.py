@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from genexport import interface, keras_file, ranges, rebuild
 from genexport.errors import ExportError
+from genexport.interface import Interface
 from genexport.latents import latents_of_seeds
+from genexport.ranges import OUTPUT_RANGES
+
+__all__ = ["OUTPUT_RANGES", "Generator", "load"]
 
 PROBES = 64
-OUTPUT_RANGES: dict[str, tuple[float, float]] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
+COMPARED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +29,8 @@ class Generator:
     """A Keras model with what is known of it.
 
     Attributes:
-        model: latents float32 (N, Z) and perhaps labels int32 (N,) → images (N, H, W, C).
+        model: latents float32 (N, Z) and perhaps labels int32 (N,) → images (N, H, W, C), in float32.
+        interface: how the model is called.
         path: the .keras file.
         latents_input, labels_input: names of the model's inputs; `labels_input` is None without classes.
         latent_size: Z.
@@ -34,9 +39,11 @@ class Generator:
         class_count: the number of labels; 0 without classes.
         class_names: names of the labels, where known.
         provenance: where it comes from, for the manifest.
+        notes: what was found and what was rebuilt, a sentence each, for the user.
     """
 
     model: Any
+    interface: Interface
     path: Path
     latents_input: str
     labels_input: str | None
@@ -46,6 +53,7 @@ class Generator:
     class_count: int
     class_names: tuple[str, ...]
     provenance: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def conditional(self) -> bool:
@@ -54,160 +62,149 @@ class Generator:
 
     def images(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
         """Float32 (N, Z) [and int32 (N,)] → float32 (N, H, W, C) in [0, 1]; may be traced."""
-        low, high = self.output_range
-        raw = tf.cast(_call(self.model, self.latents_input, latents, self.labels_input, labels), tf.float32)
-        return tf.clip_by_value((raw - low) / (high - low), 0.0, 1.0)
+        return tf.clip_by_value(self.uncut(latents, labels), 0.0, 1.0)
 
-    def examples(self, count: int) -> tuple[tf.Tensor, ...]:
-        """The inputs of seeds 0 to count − 1, with labels taken in turn: (latents,) or (latents, labels)."""
-        latents = latents_of_seeds(tf.range(count, dtype=tf.int64), self.latent_size)
+    def uncut(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+        """As `images`, but what lies outside [0, 1] is left: for files whose output type cuts it."""
+        low, high = self.output_range
+        raw = tf.cast(self.interface.call(latents, labels), tf.float32)
+        return raw if (low, high) == (0.0, 1.0) else (raw - low) / (high - low)
+
+    def examples(self, count: int, first: int = 0) -> tuple[tf.Tensor, ...]:
+        """The inputs of seeds first to first + count − 1, labels taken in turn: (latents,) or (latents, labels)."""
+        latents = latents_of_seeds(tf.range(first, first + count, dtype=tf.int64), self.latent_size)
         if not self.conditional:
             return (latents,)
         return latents, tf.range(count, dtype=tf.int32) % max(self.class_count, 1)
 
 
-def load(source: Path, output_range: str = "auto", snapshot: str = "best") -> Generator:
+def load(source: Path, output_range: str = "auto", snapshot: str = "best", imports: Sequence[str] = ()) -> Generator:
     """Load the generator of a run directory, or any .keras file with latents (and labels) in and images out.
+
+    What would not convert is rebuilt, and compared with the model as it was saved: other floating types become float32,
+    layers that Keras builds of ops that devices lack become others with the same values.
 
     Args:
         source: a run directory (contract 1) or a .keras file.
         output_range: one of `OUTPUT_RANGES`, or `auto`: judged by the images of 64 seeds.
         snapshot: of a run, `best` by its own metric where it was measured, or the `last`.
+        imports: modules, or paths of .py files, with classes that the model needs. Their code is run.
 
     Raises:
         ExportError: nothing there, not a Keras file, or not a generator; the message says what was found.
     """
-    path = source / "generator.keras" if source.is_dir() else source
+    path = _file(source, snapshot)
+    classes = keras_file.import_classes(imports)
+    saved = _open(path, keras_file.read(path, classes))
+    class_names = _class_names(source) if saved.labels else ()
+    class_count = len(class_names) or (_embedded_classes(saved.model) if saved.labels else 0)
+    inputs = _inputs(saved.latent_size, class_count if saved.labels else None)
+    built, rebuilt = _rebuild(path, saved, classes, tuple(values[:COMPARED] for values in inputs))
+    images = _images(path, built, inputs)
+    rebuild.check_deterministic(path, built.model, lambda: built.call(*(values[:2] for values in inputs)))
+    span, how = ranges.find(path, built.model, images, output_range)
+    notes = [how, *rebuilt]
+    if len(built.latents.shape) > 2:
+        notes.append(
+            f"latents (N, {built.latent_size}) are reshaped to the model's {interface.shape(built.latents.shape)}"
+        )
+    if built.labels and not class_count:
+        notes.append("the number of classes stands nowhere in the model: it is checked with label 0 alone")
+    return Generator(
+        model=built.model,
+        interface=built,
+        path=path,
+        latents_input=built.latents.name,
+        labels_input=built.labels.name if built.labels else None,
+        latent_size=built.latent_size,
+        image_shape=(images.shape[1], images.shape[2], images.shape[3]),
+        output_range=span,
+        class_count=max(class_count, 1) if built.labels else 0,
+        class_names=class_names,
+        provenance=_provenance(source, path),
+        notes=tuple(notes),
+    )
+
+
+def _file(source: Path, snapshot: str) -> Path:
     best = source / "best" / "generator.keras"
     if snapshot == "best" and best.exists():
-        path = best
+        return best
+    path = source / "generator.keras" if source.is_dir() else source
     if not path.exists():
         wanted = (
             "no generator.keras in it; has the run written a checkpoint yet?" if source.is_dir() else "no such file"
         )
         raise ExportError(f"{source}: {wanted}")
-    model = _load_model(path)
-    latents_input, latent_size, labels_input = _inputs(path, model)
-    image_shape = _image_shape(path, model)
-    class_names = _class_names(source) if labels_input else ()
-    class_count = len(class_names) or (_embedded_classes(model) if labels_input else 0)
-    probe = _probe(path, model, latents_input, latent_size, labels_input, class_count)
-    return Generator(
-        model=model,
-        path=path,
-        latents_input=latents_input,
-        labels_input=labels_input,
-        latent_size=latent_size,
-        image_shape=image_shape,
-        output_range=_output_range(path, output_range, probe),
-        class_count=class_count,
-        class_names=class_names,
-        provenance=_provenance(source, path),
-    )
+    return path
 
 
-def _load_model(path: Path) -> Any:
-    if not zipfile.is_zipfile(path):
-        raise ExportError(f"{path}: not a .keras file (save the generator with model.save('generator.keras'))")
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises by whatever is wrong inside the archive
-        foreign = sorted(_foreign_layers(path))
-        if foreign:
-            reason = f"it needs code that is not in the file ({', '.join(foreign)}); build it from Keras' own layers"
-        else:
-            reason = " ".join(str(error).split())[:400]
-        raise ExportError(f"{path}: cannot be loaded: {reason}") from error
-
-
-def _foreign_layers(path: Path) -> set[str]:
-    """Classes of a .keras file that Keras itself has not, and Lambda, which holds code that is not loaded."""
-    found = set()
-
-    def walk(config: Any) -> None:
-        if isinstance(config, list):
-            for item in config:
-                walk(item)
-        elif isinstance(config, dict):
-            module, name = config.get("module"), config.get("class_name")
-            if name == "Lambda" or (name and config.get("registered_name") and not str(module).startswith("keras")):
-                found.add(name)
-            for item in config.values():
-                walk(item)
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            walk(json.loads(archive.read("config.json")))
-    except (KeyError, ValueError, zipfile.BadZipFile):
-        return set()
+def _open(path: Path, model: Any) -> Interface:
+    """The model's interface, its layout checked and its weights in place."""
+    rebuild.check_layout(path, model)
+    found = interface.find(path, model)
+    if not getattr(model, "inputs", None):
+        # Keras leaves a subclass with several arguments unbuilt and its weights unread, with a warning alone.
+        _call(path, found, _inputs(found.latent_size, 1 if found.labels else None, 2))
+        rebuild.check_layout(path, model)
+        try:
+            model.load_weights(path)
+        except Exception as error:  # Keras raises by whatever does not fit
+            raise ExportError(f"{path}: its weights do not fit the class: {keras_file.one_line(error)}") from error
     return found
 
 
-def _inputs(path: Path, model: Any) -> tuple[str, int, str | None]:
-    latents, labels = [], []
-    for tensor in model.inputs:
-        kind = tf.as_dtype(tensor.dtype)
-        if kind.is_floating and len(tensor.shape) == 2 and tensor.shape[1]:
-            latents.append(tensor)
-        elif kind.is_integer and len(tensor.shape) == 1:
-            labels.append(tensor)
-    if len(latents) != 1 or len(labels) > 1 or len(latents) + len(labels) != len(model.inputs):
-        found = ", ".join(f"{t.name} {t.dtype} {_shape(t.shape)}" for t in model.inputs)
+def _rebuild(
+    path: Path, saved: Interface, classes: dict[str, Any], inputs: tuple[Any, ...]
+) -> tuple[Interface, list[str]]:
+    """The same generator in float32 and of layers that convert, and what was done."""
+    notes = []
+    was = rebuild.precision(saved.model)
+    before = np.asarray(_call(path, saved, inputs), np.float32)
+    built = saved
+    if was:
+        built = _open(path, keras_file.read_in_float32(path, classes))
+        rebuild.check_float32(path, built.model, was)
+        after = np.asarray(_call(path, built, inputs), np.float32)
+        rebuild.compare(path, f"rebuilt in float32 from {was}", before, after, rebuild.tolerance(was))
+        notes.append(f"rebuilt in float32 from {was}")
+        before = after
+    replaced = rebuild.replace_layers(built.model)
+    if replaced:
+        after = np.asarray(_call(path, built, inputs), np.float32)
+        rebuild.compare(path, "with layers replaced by such as convert", before, after, 1e-6)
+        notes.append(f"replaced, so that it converts: {'; '.join(replaced)}")
+    return built, notes
+
+
+def _inputs(latent_size: int, class_count: int | None, count: int = PROBES) -> tuple[Any, ...]:
+    latents = latents_of_seeds(tf.range(count, dtype=tf.int64), latent_size)
+    return (latents,) if class_count is None else (latents, tf.range(count, dtype=tf.int32) % max(class_count, 1))
+
+
+def _call(path: Path, model: Interface, inputs: tuple[Any, ...]) -> Any:
+    try:
+        return model.call(*inputs)
+    except Exception as error:  # whatever the model's own code or TensorFlow raises
+        given = " and ".join(interface.shape(values.shape) for values in inputs)
+        raise ExportError(f"{path}: fails on inputs {given}: {keras_file.one_line(error)}") from error
+
+
+def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray[Any, Any]:
+    """What the model makes of 64 seeds, float32 in its own range."""
+    images = np.asarray(_call(path, model, inputs), np.float32)
+    sizes = images.shape
+    if len(sizes) != 4 or sizes[3] not in (1, 3, 4):
+        first = " (channels first? images have channels last)" if len(sizes) == 4 and sizes[1] in (1, 3, 4) else ""
         raise ExportError(
-            f"{path}: expected latents, float32 (N, Z), and perhaps labels, int32 (N,), as inputs; found {found}"
+            f"{path}: expected one output of images, (N, height, width, 1, 3 or 4 channels); "
+            f"found {interface.shape((None, *sizes[1:]))}{first}"
         )
-    return latents[0].name, int(latents[0].shape[1]), labels[0].name if labels else None
-
-
-def _image_shape(path: Path, model: Any) -> tuple[int, int, int]:
-    shapes = [tuple(tensor.shape) for tensor in model.outputs]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:] or shapes[0][3] not in (1, 3, 4):
-        found = ", ".join(map(_shape, shapes))
-        raise ExportError(
-            f"{path}: expected one output of images, (N, height, width, 1, 3 or 4 channels); found {found}"
-        )
-    _, height, width, channels = shapes[0]
-    return height, width, channels
-
-
-def _shape(shape: Any) -> str:
-    return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"
-
-
-def _call(model: Any, latents_input: str, latents: Any, labels_input: str | None, labels: Any) -> Any:
-    if labels_input is None:
-        return model(latents, training=False)
-    values = {latents_input: latents, labels_input: labels}
-    if isinstance(model.input, dict):
-        return model({key: values[tensor.name] for key, tensor in model.input.items()}, training=False)
-    return model([values[tensor.name] for tensor in model.inputs], training=False)
-
-
-def _probe(
-    path: Path, model: Any, latents_input: str, latent_size: int, labels_input: str | None, class_count: int
-) -> np.ndarray[Any, Any]:
-    latents = latents_of_seeds(tf.range(PROBES, dtype=tf.int64), latent_size)
-    labels = tf.range(PROBES, dtype=tf.int32) % max(class_count, 1)
-    images = np.asarray(_call(model, latents_input, latents, labels_input, labels), np.float32)
+    if sizes[0] != PROBES:
+        raise ExportError(f"{path}: makes {sizes[0]} images of {PROBES} latents; the batch has to be free")
     if not np.isfinite(images).all():
         raise ExportError(f"{path}: the images of seeds 0 to {PROBES - 1} hold values that are not finite")
     return images
-
-
-def _output_range(path: Path, wanted: str, probe: np.ndarray[Any, Any]) -> tuple[float, float]:
-    low, high = float(probe.min()), float(probe.max())
-    slack = 1e-4
-    fits = [name for name, (a, b) in OUTPUT_RANGES.items() if a - slack * b <= low and high <= b * (1 + slack)]
-    if wanted != "auto":
-        if wanted not in fits:
-            raise ExportError(f"{path}: pixels lie in [{low:.4g}, {high:.4g}], not within --output-range {wanted}")
-        return OUTPUT_RANGES[wanted]
-    if not fits:
-        raise ExportError(f"{path}: pixels lie in [{low:.4g}, {high:.4g}], in none of {', '.join(OUTPUT_RANGES)}")
-    # Below zero can only be -1..1, above one only 0..255; what is neither is 0..1.
-    if low < -slack:
-        return OUTPUT_RANGES["-1..1"]
-    return OUTPUT_RANGES["0..1"] if high <= 1 + slack else OUTPUT_RANGES["0..255"]
 
 
 def _class_names(source: Path) -> tuple[str, ...]:
@@ -216,9 +213,12 @@ def _class_names(source: Path) -> tuple[str, ...]:
 
 
 def _embedded_classes(model: Any) -> int:
-    """How many labels the model's embedding knows; 1 where there is none to ask."""
-    sizes = [layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
-    return min(sizes, default=1)
+    """How many labels the model's embedding or one-hot encoding knows; 0 where there is none to ask."""
+    parts = [*rebuild.layers_of(model), *getattr(model, "operations", [])]
+    attributes = ("input_dim", "num_tokens", "num_classes")
+    kinds = ("Embedding", "CategoryEncoding", "OneHot")
+    sizes = [getattr(part, name, None) for part in parts if type(part).__name__ in kinds for name in attributes]
+    return min((size for size in sizes if size), default=0)
 
 
 def _provenance(source: Path, path: Path) -> dict[str, Any]:

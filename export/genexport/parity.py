@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from genexport.errors import ExportError
 
+if TYPE_CHECKING:
+    from genexport.frechet import Features
+
 EXAMPLES = 256
+
+ROUNDING = 0.5 / 255
+"""uint8 pixels, PNG and seeds come out of the same graph; they may differ from Keras by the rounding besides."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that pixels in [0, 1] may differ, or the least peak signal-to-noise ratio in dB."""
+    """The most that pixels in [0, 1] may differ, the least peak signal-to-noise ratio, the most FD may rise."""
 
     max_error: float | None = None
     min_psnr_db: float | None = None
+    frechet_rise: float | None = None
 
 
-LIMITS = {
-    "savedmodel": Limit(max_error=1e-5),
-    "float32": Limit(max_error=1e-5),
-    "dynamic": Limit(min_psnr_db=40.0),
-}
+@dataclass(frozen=True)
+class Limits:
+    """What every file of a version has to keep. Maximal errors of pixels in [0, 1], PSNR in dB, a rise as a share."""
 
-# uint8 pixels, PNG and seeds come out of the same graph; they may differ from Keras by the rounding alone.
-ROUNDED = Limit(max_error=0.5 / 255 + 1e-5)
+    savedmodel: float = 1e-5
+    float32: float = 1e-5
+    float16: float = 5e-3
+    dynamic_db: float = 40.0
+    int8_db: float = 30.0
+    frechet_rise: float = 0.10
+
+    def of(self, what: str) -> Limit:
+        """The limit of `savedmodel`, `savedmodel/SIGNATURE`, `tflite/VARIANT` or `onnx/VARIANT`, as in a manifest.
+
+        Raises:
+            KeyError: of none of these.
+        """
+        kind, _, part = what.partition("/")
+        if kind == "savedmodel":
+            return Limit(max_error=self.savedmodel + (ROUNDING if part in ("uint8", "png", "seeds") else 0))
+        known = {
+            "float32": Limit(max_error=self.float32),
+            "float16": Limit(max_error=self.float16),
+            "dynamic": Limit(min_psnr_db=self.dynamic_db),
+            "int8": Limit(min_psnr_db=self.int8_db),
+            "micro": Limit(min_psnr_db=self.int8_db),
+        }[part]
+        return Limit(known.max_error, known.min_psnr_db, self.frechet_rise)
 
 
 @dataclass(frozen=True)
@@ -37,29 +64,47 @@ class Difference:
     max_error: float
     mean_error: float
     psnr_db: float | None  # None: no difference at all
+    frechet_rise: float | None = None  # None: no features at hand; −0.01 is 1% nearer to real images than Keras'
 
     def as_json(self) -> dict[str, float | None]:
         """For the manifest."""
         return asdict(self)
 
 
-def compare(images: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> Difference:
-    """Differences of two float (N, H, W, C) in [0, 1]; values that are not finite count as infinitely far."""
+def compare(
+    images: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], features: Features | None = None
+) -> Difference:
+    """Differences of two float (N, H, W, C) in [0, 1]; values that are not finite count as infinitely far.
+
+    Args:
+        images: of the file.
+        expected: Keras', of the same inputs.
+        features: with them the rise of the Fréchet distance is measured too.
+
+    Raises:
+        ExportError: the images have another shape.
+    """
     if images.shape != expected.shape:
         raise ExportError(f"images of shape {images.shape} where Keras gives {expected.shape}")
     error = np.abs(images.astype(np.float64) - expected)
     error[~np.isfinite(error)] = np.inf
     square = float(np.mean(error**2))
     psnr = -10 * np.log10(square) if 0 < square < np.inf else None if square == 0 else -np.inf
-    return Difference(float(error.max()), float(error.mean()), None if psnr is None else float(psnr))
+    rise = None if features is None or not np.isfinite(square) else features.rise(images, expected)
+    return Difference(float(error.max()), float(error.mean()), None if psnr is None else float(psnr), rise)
 
 
-def check(name: str, difference: Difference, limit: Limit) -> None:
+def check(what: str, difference: Difference, limit: Limit) -> None:
     """Raise ExportError, by how much, where a difference is past its limit."""
     if limit.max_error is not None and not difference.max_error <= limit.max_error:
         raise ExportError(
-            f"{name}: pixels differ from Keras by {difference.max_error:.2g}, limit {limit.max_error:.2g}"
+            f"{what}: pixels differ from Keras by {difference.max_error:.2g}, limit {limit.max_error:.2g}"
         )
     psnr = np.inf if difference.psnr_db is None else difference.psnr_db
     if limit.min_psnr_db is not None and not psnr >= limit.min_psnr_db:
-        raise ExportError(f"{name}: {psnr:.1f} dB PSNR against Keras, limit {limit.min_psnr_db:.1f} dB")
+        raise ExportError(f"{what}: {psnr:.1f} dB PSNR against Keras, limit {limit.min_psnr_db:.1f} dB")
+    rise = difference.frechet_rise
+    if limit.frechet_rise is not None and rise is not None and not rise <= limit.frechet_rise:
+        raise ExportError(
+            f"{what}: the Fréchet distance to real images rises by {rise:.1%}, limit {limit.frechet_rise:.1%}"
+        )

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
-import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from genexport.errors import ExportError, UsageError
 
 STAGING = ".staging-"
 LOCK = ".lock"
-MANIFEST = "manifest.json"
 
 
 def versions(base: Path) -> list[int]:
@@ -29,10 +25,23 @@ def versions(base: Path) -> list[int]:
     return sorted(int(entry.name) for entry in base.iterdir() if entry.name.isascii() and entry.name.isdigit())
 
 
-def check_name(name: str) -> None:
+def models(root: Path) -> list[str]:
+    """The names of a repository's models that have a version, in alphabetical order."""
+    if not root.is_dir():
+        return []
+    return sorted(base.name for base in root.iterdir() if base.name[0] != "." and versions(base))
+
+
+def check_name(name: str, what: str = "--name") -> None:
     """Raise UsageError for a name that cannot be a model's."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise UsageError(f"--name {name!r}: expected letters, digits, `_`, `.` and `-`")
+        raise UsageError(f"{what} {name!r}: expected letters, digits, `_`, `.` and `-`")
+
+
+def check_free(base: Path, version: int) -> None:
+    """Raise ExportError where a version has that number already."""
+    if version in versions(base):
+        raise ExportError(f"{base / str(version)}: this version is there already; leave --version out for the next")
 
 
 @contextmanager
@@ -42,31 +51,25 @@ def staging(base: Path) -> Iterator[Path]:
     Raises:
         ExportError: the repository cannot be written to.
     """
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        lock = (base / LOCK).open("w")
-    except OSError as error:
-        raise ExportError(f"{base}: cannot be written: {error.strerror}") from error
-    with lock:
-        # Everyone who builds holds the lock shared, and a kill lets go of it. Who can have it alone is the only one
-        # here, so what lies about is nobody's.
+    with _locked(base):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
-            for left in base.glob(STAGING + "*"):
-                shutil.rmtree(left, ignore_errors=True)
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=base))
+            folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=base))
+        except OSError as error:
+            raise ExportError(f"{base}: cannot be written: {error.strerror}") from error
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(folder: Path, base: Path, version: int | None = None) -> Path:
-    """Move a finished folder to its number, the next one unless given, in one rename that overwrites nothing.
+def publish(folder: Path, base: Path, version: int | None = None, at_least: int = 1) -> Path:
+    """Move a finished folder to its number, in one rename that overwrites nothing.
+
+    Args:
+        folder: from `staging(base)`.
+        base: the model's folder.
+        version: its number; the one after the newest unless given.
+        at_least: what the number after the newest is raised to.
 
     Raises:
         ExportError: the wanted version is there already.
@@ -74,50 +77,67 @@ def publish(folder: Path, base: Path, version: int | None = None) -> Path:
     folder.chmod(0o755)  # mkdtemp makes it private, and a server runs as somebody else
     _flush(folder)
     while True:
-        number = version if version is not None else max(versions(base), default=0) + 1
+        number = version if version is not None else max(max(versions(base), default=0) + 1, at_least)
         target = base / str(number)
         try:
             if number in versions(base):
                 raise FileExistsError(errno.EEXIST, "")
             folder.rename(target)
         except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise ExportError(f"{target}: cannot be written: {error.strerror}") from error
             if version is not None:
-                raise ExportError(
-                    f"{target}: this version is there already; leave --version out for the next"
-                ) from None
+                check_free(base, number)
             continue  # somebody else took the number: take the next
         _flush_folder(base)
         return target
 
 
-def digests(folder: Path) -> dict[str, dict[str, Any]]:
-    """Relative path → SHA-256 and size of every file but the manifest."""
-    return {
-        str(file.relative_to(folder)): {
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "bytes": file.stat().st_size,
-        }
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file != folder / MANIFEST
-    }
+def remove_old(base: Path, keep: int, published: Path) -> list[Path]:
+    """Remove all versions but the newest `keep` and the one just published; each vanishes in one rename.
 
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a version.
+    Returns:
+        The folders that are gone.
 
     Raises:
-        ExportError: no version of genline's there, or a damaged manifest.
+        UsageError: `keep` is less than 1.
+        ExportError: a folder cannot be moved away.
     """
-    file = folder / MANIFEST
+    if keep < 1:
+        raise UsageError(f"--keep {keep}: expected 1 or more; the newest version always stays")
+    old = [base / str(number) for number in versions(base)[:-keep] if base / str(number) != published]
+    if not old:
+        return []
+    removed = []
+    with staging(base) as bin_:
+        for folder in old:
+            try:
+                folder.rename(bin_ / folder.name)
+            except FileNotFoundError:  # removed by another publish meanwhile, or a name such as 007
+                continue
+            except OSError as error:
+                raise ExportError(f"{folder}: cannot be removed: {error.strerror}") from error
+            removed.append(folder)
+    return removed
+
+
+@contextmanager
+def _locked(base: Path) -> Iterator[None]:
+    """Held shared by everyone who builds; a kill lets go of it. Who can have it alone is the only one here, so what
+    lies about is nobody's and is removed.
+    """
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise ExportError(f"{folder}: no {MANIFEST} in it; expected a version such as models/digits/1") from None
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{file}: cannot be read: {error}") from error
-    return manifest
+        base.mkdir(parents=True, exist_ok=True)
+        lock = (base / LOCK).open("w")
+    except OSError as error:
+        raise ExportError(f"{base}: cannot be written: {error.strerror}") from error
+    with lock:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in base.glob(STAGING + "*"):
+                shutil.rmtree(left, ignore_errors=True)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
 
 
 def _flush(folder: Path) -> None:

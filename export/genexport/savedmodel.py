@@ -13,8 +13,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from genexport.signatures import Signature
+
+ROWS = 64
+"""Rows of a run: a batch size that a server may use, and little memory."""
 
 
 def write(endpoints: Mapping[str, Signature], folder: Path) -> None:
@@ -24,6 +28,16 @@ def write(endpoints: Mapping[str, Signature], folder: Path) -> None:
     for name, (function, specs) in endpoints.items():
         archive.add_endpoint(name, function, specs)
     archive.write_out(str(folder), verbose=False)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Signature → its inputs and outputs with dtypes and shapes, as the SavedModel has them, for the manifest."""
+    stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    return {
+        name: {"inputs": _specs(signature.inputs), "outputs": _specs(signature.outputs)}
+        for name, signature in sorted(stored.meta_graphs[0].signature_def.items(), key=_first_the_default)
+        if not name.startswith("__")
+    }
 
 
 class ServingSession:
@@ -37,11 +51,19 @@ class ServingSession:
         self.session = tf.compat.v1.Session(graph=tf.Graph())
         with self.session.graph.as_default():
             meta_graph = tf.compat.v1.saved_model.loader.load(self.session, ["serve"], str(self.folder))
-        self.signatures = meta_graph.signature_def
+        self.signatures = {name: d for name, d in meta_graph.signature_def.items() if not name.startswith("__")}
         return self
 
     def __exit__(self, *_: object) -> None:
         self.session.close()
+
+    def run_all(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+        """The one output of a signature for inputs of many rows, of which it takes those that it knows."""
+        wanted = {name: inputs[name] for name in self.signatures[signature].inputs}
+        rows = len(next(iter(wanted.values())))
+        starts = range(0, rows, ROWS)
+        batches = [{name: values[i : i + ROWS] for name, values in wanted.items()} for i in starts]
+        return np.concatenate([self.run(signature, batch) for batch in batches])
 
     def run(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
         """The one output of a signature.
@@ -53,3 +75,17 @@ class ServingSession:
         (output,) = definition.outputs.values()
         feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
         return np.asarray(self.session.run(output.name, feeds))
+
+
+def _specs(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": tf.as_dtype(tensor.dtype).name,
+            "shape": [None if size.size < 0 else size.size for size in tensor.tensor_shape.dim],
+        }
+        for name, tensor in sorted(tensors.items())
+    }
+
+
+def _first_the_default(signature: tuple[str, Any]) -> tuple[bool, str]:
+    return signature[0] != "serving_default", signature[0]

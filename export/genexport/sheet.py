@@ -1,4 +1,4 @@
-"""contact_sheet.png: the same latents through Keras, the SavedModel and each TFLite file, one row each."""
+"""Sheets of images in captioned rows: contact_sheet.png (every file's images of the same latents), directions.png."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+CONTACT_SHEET = "contact_sheet.png"
+
 GAP = 4
 CAPTION_HEIGHT = 18
 
+# Images are enlarged in whole steps to about this many pixels, and shrunk to at most twice as many.
+SHOWN_SIDE = 64
+
 
 def write(rows: Mapping[str, np.ndarray[Any, Any]], file: Path) -> None:
-    """Write rows of float images (N, H, W, C) in [0, 1], each under its caption, enlarged to be seen."""
+    """Write rows of float images (N, H, W, C) in [0, 1], each under its caption, at a size to be seen."""
     count, height, width, channels = next(iter(rows.values())).shape
-    scale = max(1, 64 // max(height, width))
-    cell_width, cell_height = width * scale + GAP, height * scale + GAP
+    scale: float = max(1, SHOWN_SIDE // max(height, width))
+    if max(height, width) > 2 * SHOWN_SIDE:
+        scale = 2 * SHOWN_SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    cell_width, cell_height = size[0] + GAP, size[1] + GAP
     sheet = Image.new("RGB", (count * cell_width + GAP, len(rows) * (cell_height + CAPTION_HEIGHT) + GAP), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=13)
@@ -28,7 +36,8 @@ def write(rows: Mapping[str, np.ndarray[Any, Any]], file: Path) -> None:
         pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
         for column, image in enumerate(pixels):
             picture = Image.fromarray(image[..., 0] if channels == 1 else image)
-            picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+            resampling = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+            picture = picture.resize(size, resampling)
             sheet.paste(picture, (GAP + column * cell_width, top), picture if channels == 4 else None)
         top += cell_height
     sheet.save(file, "PNG")

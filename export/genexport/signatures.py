@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
@@ -19,12 +18,7 @@ def signatures(generator: Generator) -> dict[str, Signature]:
     """Name → (function, specs). All inputs share dimension 0, any size from 0 on, so that a server can batch them."""
 
     def images(latents: tf.Tensor, *labels: tf.Tensor) -> tf.Tensor:
-        # TensorFlow's fused convolutions answer an empty batch with a wrong number of channels (2.21, in a session), so
-        # the generator always gets a row.
-        rows = tf.shape(latents)[0]
-        missing = tf.cast(rows == 0, tf.int32)
-        inputs = [tf.pad(values, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1)) for values in (latents, *labels)]
-        return generator.images(*inputs)[:rows]
+        return with_a_row(generator.images, latents, *labels)
 
     def serving_default(latents: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"images": images(latents, *labels)}
@@ -49,6 +43,13 @@ def signatures(generator: Generator) -> dict[str, Signature]:
     }
 
 
+def examples(generator: Generator, count: int) -> dict[str, tf.Tensor]:
+    """Values for every input of the signatures: seeds 0 to count − 1, their latents, and labels where there are any."""
+    latents, *labels = generator.examples(count)
+    values = {"latents": latents, "seeds": tf.range(count, dtype=tf.int64)}
+    return {**values, "labels": labels[0]} if labels else values
+
+
 def on_device(generator: Generator) -> Signature:
     """The one signature of the TFLite files, `generate`: (1, Z) → (1, H, W, C), a static batch of one."""
 
@@ -59,22 +60,17 @@ def on_device(generator: Generator) -> Signature:
     return generate, [tf.TensorSpec((1, generator.latent_size), tf.float32, name="latents"), *labels_spec]
 
 
+def with_a_row(function: Callable[..., tf.Tensor], *inputs: tf.Tensor) -> tf.Tensor:
+    """`function` of batches of any size, 0 too: it always gets a row, which is cut off again where there was none.
+
+    TensorFlow's fused convolutions answer an empty batch with a wrong number of channels (2.21, in a session).
+    """
+    rows = tf.shape(inputs[0])[0]
+    missing = tf.cast(rows == 0, tf.int32)
+    padded = [tf.pad(values, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1)) for values in inputs]
+    return function(*padded)[:rows]
+
+
 def to_pixels(images: tf.Tensor) -> tf.Tensor:
     """Float images in [0, 1] → uint8, rounded."""
     return tf.cast(tf.round(images * 255.0), tf.uint8)
-
-
-def describe(generator: Generator) -> dict[str, Any]:
-    """Signature → its inputs and outputs with dtypes and shapes, for the manifest."""
-    described = {}
-    for name, (function, specs) in signatures(generator).items():
-        outputs = tf.function(function, input_signature=specs).get_concrete_function().structured_outputs
-        described[name] = {
-            "inputs": {spec.name: _spec(spec) for spec in specs},
-            "outputs": {key: _spec(value) for key, value in outputs.items()},
-        }
-    return described
-
-
-def _spec(spec: Any) -> dict[str, Any]:
-    return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}

@@ -5,35 +5,43 @@ Source: TensorFlow Serving, g3doc/saved_model_warmup.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from genexport.generator import Generator
-from genexport.signatures import signatures
-
-# The same as allowed_batch_sizes in serving/deploy/batching_parameters.txt.
-BATCH_SIZES = (1, 4, 16, 64)
+from genexport.batching import BATCH_SIZES
+from genexport.signatures import Signature
 
 PLACE = "assets.extra/tf_serving_warmup_requests"
 
 
-def write(generator: Generator, name: str, folder: Path) -> None:
-    """Write one PredictionLog for every signature and batch size, as TFRecord, into a version's `folder`."""
+def write(
+    endpoints: Mapping[str, Signature], examples: Callable[[int], Mapping[str, Any]], name: str, folder: Path
+) -> None:
+    """Write one PredictionLog for every signature and batch size, as TFRecord, into a version's `folder`.
+
+    Args:
+        endpoints: the signatures of the SavedModel.
+        examples: rows → a value for every input name that any of them has, a tensor or a TensorProto to be sent.
+        name: the model's.
+        folder: the version's.
+    """
     file = folder / PLACE
     file.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
-        for signature, (_, specs) in signatures(generator).items():
-            for rows in BATCH_SIZES:
-                latents, *labels = generator.examples(rows)
-                values = {"latents": latents, "seeds": tf.range(rows, dtype=tf.int64)}
-                if labels:
-                    values["labels"] = labels[0]
+        for rows in BATCH_SIZES:
+            values = examples(rows)
+            for signature, (_, specs) in endpoints.items():
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = name
                 request.model_spec.signature_name = signature
                 for spec in specs:
-                    request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(values[spec.name]))
+                    value = values[spec.name]
+                    proto = value if isinstance(value, tensor_pb2.TensorProto) else tf.make_tensor_proto(value)
+                    request.inputs[spec.name].CopyFrom(proto)
                 log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
                 writer.write(log.SerializeToString())

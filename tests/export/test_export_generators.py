@@ -1,18 +1,21 @@
-"""Generators from elsewhere: what genexport takes as they are, and what it refuses, naming the reason."""
+"""Generators from elsewhere: what genexport takes as they are, what it rebuilds, what it refuses, naming the reason."""
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from genexport import parity, tflite
 from genexport.errors import ExportError
-from genexport.generator import load
-from genexport.publish import publish
+from genexport.generator import Generator, load
 from keras import layers
+
+LATENTS = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+LABELS = np.array([0, 1, 1], np.int32)
 
 
 def save(model: keras.Model, folder: Path) -> Path:
@@ -21,37 +24,37 @@ def save(model: keras.Model, folder: Path) -> Path:
     return file
 
 
-def sigmoid_generator() -> keras.Model:
-    """As many tutorials have it: Sequential, an input without a name of ours, pixels in [0, 1]."""
-    return keras.Sequential(
-        [
-            keras.Input((6,)),
-            layers.Dense(4 * 4 * 3, kernel_initializer=keras.initializers.RandomNormal(stddev=1.0, seed=1)),
-            layers.Reshape((4, 4, 3)),
-            layers.Conv2DTranspose(3, 4, 2, padding="same", activation="sigmoid"),
-        ]
+def kernel(seed: int = 1) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+
+
+def drawn(x, channels: int = 3, activation: str | None = "tanh", side: tuple[int, int] = (4, 4)):
+    """The usual tail of a generator."""
+    x = layers.Dense(side[0] * side[1] * 4, kernel_initializer=kernel())(x)
+    x = layers.Reshape((*side, 4))(x)
+    return layers.Conv2DTranspose(channels, 4, 2, padding="same", activation=activation, kernel_initializer=kernel(2))(
+        x
     )
 
 
-def conditional_generator() -> keras.Model:
-    latents = keras.Input((6,), name="latents")
-    labels = keras.Input((), dtype="int32", name="labels")
-    # One class is dark, one bright: a label that went astray would be seen.
-    light = layers.Embedding(2, 1, embeddings_initializer=keras.initializers.Constant([[-3.0], [3.0]]))(labels)
-    x = layers.Dense(4 * 4 * 8)(latents)
-    x = layers.Reshape((4, 4, 8))(x)
-    x = layers.Conv2DTranspose(1, 4, 2, padding="same")(x)
-    x = layers.Add()([x, layers.Reshape((1, 1, 1))(light)])
-    return keras.Model([latents, labels], layers.Activation("tanh")(x))
+def in_unit_range(images, low: float = -1.0, high: float = 1.0) -> np.ndarray:
+    return np.clip((np.asarray(images, np.float32) - low) / (high - low), 0, 1)
 
 
-def test_a_sequential_sigmoid_generator_is_published_with_its_own_range(tmp_path: Path) -> None:
+def sigmoid_generator() -> keras.Model:
+    """As many tutorials have it: Sequential, an input without a name of ours, pixels in [0, 1]."""
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, drawn(inputs, activation="sigmoid"))
+    return keras.Sequential([keras.Input((6,)), *model.layers[1:]])
+
+
+def test_a_sequential_sigmoid_generator_is_taken_with_its_own_range(tmp_path: Path) -> None:
     generator = load(save(sigmoid_generator(), tmp_path))
-    assert generator.output_range == (0.0, 1.0)
-    folder = publish(generator, tmp_path / "models", "mine")
-    latents = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
-    made = tflite.run(folder / "tflite" / "mine-float32.tflite", (latents,))
-    np.testing.assert_allclose(made, np.asarray(generator.model(latents)), atol=1e-5)
+    assert (generator.output_range, generator.image_shape, generator.latent_size) == ((0.0, 1.0), (8, 8, 3), 6)
+    assert not generator.conditional
+    assert "taken as 0..1" in generator.notes[0]
+    assert "ambiguous" not in generator.notes[0]
+    np.testing.assert_allclose(generator.images(LATENTS), generator.model(LATENTS), atol=1e-6)
 
 
 def test_a_generator_in_bytes_is_scaled_down(tmp_path: Path) -> None:
@@ -59,120 +62,343 @@ def test_a_generator_in_bytes_is_scaled_down(tmp_path: Path) -> None:
     model = keras.Model(inner.inputs, layers.Rescaling(255.0)(inner.outputs[0]))
     generator = load(save(model, tmp_path))
     assert generator.output_range == (0.0, 255.0)
-    latents = tf.random.stateless_normal((2, 6), seed=(0, 1))
-    np.testing.assert_allclose(generator.images(latents), inner(latents), atol=1e-6)
+    np.testing.assert_allclose(generator.images(LATENTS), inner(LATENTS), atol=1e-6)
+
+
+def rescaled(scale: float, offset: float) -> keras.Model:
+    inner = sigmoid_generator()
+    return keras.Model(inner.inputs, layers.Rescaling(scale, offset=offset)(inner.outputs[0]))
 
 
 def test_output_range_that_does_not_hold_is_refused(tmp_path: Path) -> None:
-    inner = sigmoid_generator()
-    model = keras.Model(inner.inputs, layers.Rescaling(3.0, offset=-1.5)(inner.outputs[0]))
-    file = save(model, tmp_path)
-    with pytest.raises(ExportError, match=r"pixels lie in \[-1\.\d+, 1\.\d+\], in none of"):
+    file = save(rescaled(3.0, -1.5), tmp_path)
+    with pytest.raises(ExportError, match=r"pixels lie in \[-1\.\d+, 1\.\d+\], in none of -1\.\.1, 0\.\.1, 0\.\.255"):
         load(file)
     with pytest.raises(ExportError, match=r"not within --output-range 0\.\.1"):
         load(file, "0..1")
 
 
-def test_labels_go_through_every_signature_and_file(tmp_path: Path) -> None:
-    folder = publish(load(save(conditional_generator(), tmp_path)), tmp_path / "models", "two")
-    latents = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
-    labels = np.array([0, 1, 0, 1], np.int32)
-    bright = [False, True, False, True]
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        signatures = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(folder)).signature_def
-        for name, lead in (("serving_default", latents), ("uint8", latents), ("seeds", np.arange(4))):
-            inputs, outputs = signatures[name].inputs, signatures[name].outputs
-            first = "seeds" if name == "seeds" else "latents"
-            images = session.run(outputs["images"].name, {inputs[first].name: lead, inputs["labels"].name: labels})
-            means = images.reshape(4, -1).mean(axis=1) / (1 if images.dtype == np.float32 else 255)
-            assert (means > 0.5).tolist() == bright
-    made = tflite.run(folder / "tflite" / "two-dynamic.tflite", (latents, labels))
-    assert (made.mean(axis=(1, 2, 3)) > 0.5).tolist() == bright
+def test_pixels_a_little_outside_the_range_that_was_asked_for_are_cut_and_counted(tmp_path: Path) -> None:
+    file = save(rescaled(2.02, -1.01), tmp_path)
+    with pytest.raises(ExportError, match="--output-range cuts what lies a little outside"):
+        load(file)
+    generator = load(file, "-1..1")
+    assert "% of the values lie outside and are cut" in generator.notes[0]
+    images = np.asarray(generator.images(LATENTS))
+    assert (images.min(), images.max()) == (0.0, 1.0)
+
+
+def test_a_range_that_could_be_another_is_said_to_be_ambiguous(tmp_path: Path) -> None:
+    generator = load(save(rescaled(0.5, 0.2), tmp_path))
+    assert generator.output_range == (0.0, 1.0)
+    assert "ambiguous, -1..1 and 0..255 would do too: --output-range settles it" in generator.notes[0]
+
+
+def test_a_last_activation_settles_the_range_of_images_that_are_all_bright(tmp_path: Path) -> None:
+    for activation, span in (("tanh", (-1.0, 1.0)), ("sigmoid", (0.0, 1.0))):
+        inner = rescaled(0.5, 0.2)
+        bright = keras.Model(inner.inputs, layers.Activation(activation)(inner.outputs[0]))
+        generator = load(save(bright, tmp_path))
+        assert generator.output_range == span
+        assert "ambiguous" not in generator.notes[0]
+
+
+def one_of_many_shapes(kind: str) -> tuple[keras.Model, Callable]:
+    """A model, and how it is called by hand with LATENTS and LABELS."""
+    z, label = keras.Input((6,), name="noise"), keras.Input((), dtype="int64", name="digit")
+    bright = layers.Embedding(2, 4, embeddings_initializer=kernel(3))
+    if kind == "latents (N, 1, 1, Z)":
+        z = keras.Input((1, 1, 6))
+        x = layers.Conv2DTranspose(3, 4, kernel_initializer=kernel(), activation="tanh")(z)
+        return keras.Model(z, x), lambda model: model(LATENTS[:, None, None])
+    if kind == "labels first":
+        model = keras.Model([label, z], drawn(layers.Concatenate()([z, bright(label)])))
+        return model, lambda model: model([LABELS, LATENTS])
+    if kind == "labels (N, 1)":
+        label = keras.Input((1,), dtype="int32")
+        x = layers.Concatenate()([z, layers.Flatten()(bright(label))])
+        return keras.Model([z, label], drawn(x)), lambda model: model([LATENTS, LABELS[:, None]])
+    if kind == "inputs and output in dicts":
+        image = drawn(layers.Concatenate()([z, bright(label)]))
+        model = keras.Model({"z": z, "y": label}, {"image": image})
+        return model, lambda model: model({"z": LATENTS, "y": LABELS})["image"]
+    if kind == "not square, with alpha":
+        return keras.Model(z, drawn(z, 4, side=(2, 5))), lambda model: model(LATENTS)
+    if kind == "a batch of two":
+        model = keras.Sequential([layers.Dense(48), layers.Reshape((4, 4, 3)), layers.Activation("tanh")])
+        model(LATENTS[:2])
+        return model, lambda model: model(LATENTS)
+    raise ValueError(kind)
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    "kind",
     [
-        (keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 3)]), r"expected latents.*found .*\(N, 8, 8, 3\)"),
-        (keras.Sequential([keras.Input((6,)), layers.Dense(5)]), r"expected one output of images.*found \(N, 5\)"),
-        (
-            keras.Sequential([keras.Input((6,)), layers.Dense(8 * 8 * 2), layers.Reshape((8, 8, 2))]),
-            r"expected one output of images.*found \(N, 8, 8, 2\)",
-        ),
+        "latents (N, 1, 1, Z)",
+        "labels first",
+        "labels (N, 1)",
+        "inputs and output in dicts",
+        "not square, with alpha",
+        "a batch of two",
     ],
 )
-def test_a_model_that_is_no_generator_is_told_what_was_expected(
-    model: keras.Model, message: str, tmp_path: Path
-) -> None:
+def test_inputs_and_outputs_of_many_forms_are_taken(kind: str, tmp_path: Path) -> None:
+    model, by_hand = one_of_many_shapes(kind)
+    generator = load(save(model, tmp_path))
+    labels = (LABELS,) if "labels" in kind or "dicts" in kind else ()
+    assert generator.latent_size == 6
+    assert generator.class_count == (2 if labels else 0)
+    assert generator.image_shape == tuple(by_hand(model).shape[1:])
+    np.testing.assert_allclose(generator.images(LATENTS, *labels), in_unit_range(by_hand(model)), atol=1e-6)
+
+
+def refused(kind: str) -> keras.Model:
+    z = keras.Input((6,))
+    if kind == "images in":
+        return keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 3)])
+    if kind == "vectors out":
+        return keras.Model(z, layers.Dense(5)(z))
+    if kind == "two channels":
+        return keras.Model(z, drawn(z, 2))
+    if kind == "channels first at the end":
+        return keras.Model(z, layers.Permute((3, 1, 2))(drawn(z)))
+    if kind == "two outputs":
+        return keras.Model(z, [drawn(z), drawn(z)])
+    if kind == "one-hot labels":
+        return keras.Model([z, one_hot := keras.Input((10,))], drawn(layers.Concatenate()([z, one_hot])))
+    if kind == "noise maps":
+        return keras.Model([z, noise := keras.Input((8, 8, 3))], layers.Add()([drawn(z), noise]))
+    if kind == "not finite":
+        return keras.Model(z, layers.Rescaling(float("inf"))(drawn(z)))
+    if kind == "channels first":
+        x = layers.Reshape((3, 8, 8))(layers.Dense(192)(z))
+        x = layers.UpSampling2D(data_format="channels_first", name="grow")(x)
+        return keras.Model(z, layers.Permute((2, 3, 1))(x))
+    raise ValueError(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("images in", r"expected latents.*found .*\(N, 8, 8, 3\)"),
+        ("vectors out", r"expected one output of images.*found \(N, 5\)"),
+        ("two channels", r"expected one output of images.*found \(N, 8, 8, 2\)"),
+        ("channels first at the end", r"found \(N, 3, 8, 8\) \(channels first\? images have channels last\)"),
+        ("two outputs", r"2 outputs \(8, 8, 8, 3\), \(8, 8, 8, 3\)"),
+        ("one-hot labels", r"one-hot labels: put keras\.layers\.CategoryEncoding into the model"),
+        ("noise maps", r"noise as an input: make it a part of the model"),
+        ("not finite", r"hold values that are not finite"),
+        ("channels first", r'layer grow \(UpSampling2D\) has data_format="channels_first".*"channels_last"'),
+    ],
+)
+def test_a_model_that_is_no_generator_is_told_what_was_expected(kind: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=message):
-        load(save(model, tmp_path))
+        load(save(refused(kind), tmp_path))
 
 
 def test_files_that_are_no_models_are_told_in_one_line(tmp_path: Path, command) -> None:
     (tmp_path / "text.keras").write_text("no model")
     (tmp_path / "run").mkdir()
+    with zipfile.ZipFile(tmp_path / "zip.keras", "w") as archive:
+        archive.writestr("config.json", "{")
     for source, message in (
         ("text.keras", "not a .keras file"),
+        ("zip.keras", "cannot be loaded"),
         ("run", "no generator.keras in it"),
         ("nothing", "no such file"),
     ):
-        done = command("genexport", "publish", tmp_path / source, "--repository", tmp_path / "models", "--name", "x")
-        assert done.returncode == 1
-        assert message in done.stderr.splitlines()[-1]
-        assert "Traceback" not in done.stderr
+        with pytest.raises(ExportError, match=message) as raised:
+            load(tmp_path / source)
+        assert "\n" not in str(raised.value)
+    done = command("genexport", "publish", tmp_path / "run", "--repository", tmp_path / "models", "--name", "x")
+    assert done.returncode == 1
+    assert "no generator.keras in it" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "models").exists()
 
 
-def test_a_layer_of_the_users_own_is_named(tmp_path: Path) -> None:
-    class Glow(layers.Layer):
-        def call(self, x):
-            return x * 2
+OWN = """
+import keras
 
-    model = keras.Sequential([keras.Input((6,)), layers.Dense(48), layers.Reshape((4, 4, 3)), Glow()])
-    with pytest.raises(ExportError, match=r"code that is not in the file \(Glow\)"):
-        load(save(model, tmp_path))
-    model = keras.Sequential([keras.Input((6,)), layers.Dense(48), layers.Lambda(lambda x: x * 2)])
-    with pytest.raises(ExportError, match=r"code that is not in the file \(Lambda\)"):
-        load(save(model, tmp_path))
+class Glow(keras.layers.Layer):
+    def call(self, x):
+        return x * 0.5
 
+class Parts(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense, self.shape_up = keras.layers.Dense(48), keras.layers.Reshape((4, 4, 3))
+        self.grow, self.table = keras.layers.UpSampling2D(), keras.layers.Embedding(2, 6)
 
-def test_an_op_that_tflite_lacks_fails_at_export_and_nothing_is_published(tmp_path: Path) -> None:
-    latents = keras.Input((6,))
-    x = layers.Reshape((4, 4, 3))(layers.Dense(48)(latents))
-    x = keras.ops.tanh(keras.ops.erfinv(keras.ops.tanh(x) * 0.5))
-    generator = load(save(keras.Model(latents, x), tmp_path))
-    with pytest.raises(ExportError, match=r"(?i)no TFLite float32 file.*erfinv"):
-        publish(generator, tmp_path / "models", "mine")
-    assert sorted(path.name for path in (tmp_path / "models" / "mine").iterdir()) == [".lock"]
+    def draw(self, z):
+        return keras.ops.tanh(self.grow(self.shape_up(self.dense(z))))
 
+class One(Parts):
+    def call(self, z):
+        return self.draw(z)
 
-def test_a_file_past_its_limit_is_not_published_and_the_error_says_by_how_much(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generator = load(save(conditional_generator(), tmp_path))
-    monkeypatch.setitem(parity.LIMITS, "dynamic", parity.Limit(min_psnr_db=200.0))
-    with pytest.raises(ExportError, match=r"tflite/dynamic: \d+\.\d dB PSNR against Keras, limit 200\.0 dB"):
-        publish(generator, tmp_path / "models", "mine")
-    assert not list((tmp_path / "models" / "mine").glob("[0-9]*"))
+class Two(Parts):
+    def call(self, z, label, training=False):
+        return self.draw(z + self.table(label))
 
+class Pair(Parts):
+    def call(self, inputs):
+        return {"images": self.draw(inputs[0] + self.table(inputs[1]))}
 
-def test_images_that_are_no_numbers_count_as_infinitely_far() -> None:
-    expected = np.zeros((1, 2, 2, 1))
-    difference = parity.compare(np.full_like(expected, np.nan), expected)
-    for limit in (parity.Limit(max_error=1e-5), parity.Limit(min_psnr_db=10)):
-        with pytest.raises(ExportError):
-            parity.check("x", difference, limit)
+class Named(Parts):
+    def call(self, inputs):
+        return self.draw(inputs["z"] + self.table(inputs["y"]))
+
+@keras.saving.register_keras_serializable("own")
+class Registered(One):
+    pass
+"""
 
 
-def test_a_repository_that_cannot_be_written_is_told_in_one_line(run_directory: Path, tmp_path: Path, command) -> None:
-    (tmp_path / "file").write_text("")
-    done = command("genexport", "publish", run_directory, "--repository", tmp_path / "file", "--name", "digits")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(f"genexport: {tmp_path / 'file' / 'digits'}: cannot be written")
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The module `own_layers` beside the caller."""
+    (tmp_path / "own_layers.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    import own_layers  # type: ignore[import-not-found]
+
+    yield own_layers
+    monkeypatch.delitem(__import__("sys").modules, "own_layers")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b"])
-def test_a_name_that_is_no_folder_is_refused(name: str, run_directory: Path, tmp_path: Path, command) -> None:
-    done = command("genexport", "publish", run_directory, "--repository", tmp_path, "--name", name)
-    assert done.returncode == 2
-    assert f"--name {name!r}: expected letters" in done.stderr
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called:UserWarning")
+@pytest.mark.parametrize("kind", ["One", "Two", "Pair", "Named", "Registered"])
+def test_a_subclass_is_taken_with_its_weights_when_its_module_is_imported(kind: str, own, tmp_path: Path) -> None:
+    model = getattr(own, kind)()
+    inputs = {
+        "Two": (LATENTS, LABELS),
+        "Pair": ([LATENTS, LABELS],),
+        "Named": ({"z": LATENTS, "y": LABELS},),
+    }.get(kind, (LATENTS,))
+    (expected,) = keras.tree.flatten(model(*inputs))
+    file = save(model, tmp_path)
+    generator = load(file, imports=["own_layers"])
+    assert generator.conditional == (len(keras.tree.flatten(inputs)) > 1)
+    labels = (LABELS,) if generator.conditional else ()
+    np.testing.assert_allclose(generator.images(LATENTS, *labels), in_unit_range(expected), atol=1e-6)
+    assert any("1 × UpSampling2D by a resize op" in note for note in generator.notes)
+    assert load(file, imports=[str(tmp_path / "own_layers.py")]).latent_size == 6
+
+
+def test_a_layer_of_the_users_own_is_named_and_so_is_the_remedy(own, tmp_path: Path) -> None:
+    start = [keras.Input((6,)), layers.Dense(48), layers.Reshape((4, 4, 3))]
+    file = save(keras.Sequential([*start, own.Glow(name="shine")]), tmp_path)
+    with pytest.raises(ExportError, match=r"code that is not in the file \(Glow\), for layer shine; .*--import MODULE"):
+        load(file)
+    assert load(file, "-1..1", imports=["own_layers"]).image_shape == (4, 4, 3)
+    file = save(keras.Sequential([*start, layers.Lambda(lambda x: x * 2, name="twice")]), tmp_path)
+    with pytest.raises(
+        ExportError, match=r"code that is not in the file \(Lambda\), for layer twice; replace Lambda by"
+    ):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module", "--import no_such_module: no such module, here or installed"),
+        ("nothing.py", "--import nothing.py: FileNotFoundError"),
+        ("broken", "--import broken: ZeroDivisionError: division by zero"),
+        ("needing", "--import needing: it needs the module no_such_library"),
+        ("lacking", "--import lacking: ImportError: cannot import name 'nothing'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_told_in_one_line(name: str, message: str, own, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "needing.py").write_text("import no_such_library")
+    (tmp_path / "lacking.py").write_text("from json import nothing")
+    with pytest.raises(ExportError, match=message) as raised:
+        load(save(sigmoid_generator(), tmp_path), imports=[name])
+    assert "\n" not in str(raised.value)
+
+
+def test_a_model_saved_before_it_was_built_is_told_what_to_do(own, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="not yet been built"):
+        file = save(own.One(), tmp_path)
+    with pytest.raises(ExportError, match=r"One was saved before it was built.*call it on latents once"):
+        load(file, imports=["own_layers"])
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16", "mixed_bfloat16", "bfloat16"])
+def test_other_precisions_are_rebuilt_in_float32_with_the_same_weights(policy: str, tmp_path: Path) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        z = keras.Input((6,), dtype="float32" if "mixed" in policy else policy)
+        block = keras.Sequential([keras.Input((8, 8, 3)), layers.UpSampling2D(), layers.Conv2D(3, 3, padding="same")])
+        x = block(layers.BatchNormalization()(drawn(z)))
+        model = keras.Model(z, layers.Activation("tanh")(keras.ops.cast(x, policy.removeprefix("mixed_"))))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    file = save(model, tmp_path)
+    generator = load(file)
+    assert f"rebuilt in float32 from {policy}" in generator.notes
+    assert {weight.dtype for weight in generator.model.weights} == {"float32"}
+    assert generator.images(LATENTS).dtype == tf.float32
+    for mine, theirs in zip(generator.model.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, np.asarray(theirs, np.float32))
+    np.testing.assert_allclose(generator.images(LATENTS), in_unit_range(model(LATENTS)), atol=0.1)
+
+
+def upsampling_generator() -> keras.Model:
+    """Nearest up-samplings at the top, in a Sequential and in a functional sub-model in that; one is not square."""
+    inner_in = keras.Input((8, 4, 3))
+    inner = keras.Model(inner_in, layers.Conv2D(3, 3, padding="same")(layers.UpSampling2D((1, 3))(inner_in)))
+    z = keras.Input((6,))
+    x = layers.UpSampling2D()(layers.Reshape((4, 2, 3))(layers.Dense(24, kernel_initializer=kernel())(z)))
+    x = keras.Sequential([keras.Input((8, 4, 3)), inner, layers.UpSampling2D(interpolation="nearest")])(x)
+    x = layers.UpSampling2D(interpolation="bilinear")(x)
+    return keras.Model(z, layers.Activation("tanh")(x))
+
+
+def test_nearest_up_samplings_are_replaced_wherever_they_are_and_pixels_stay(tmp_path: Path) -> None:
+    model = upsampling_generator()
+    generator = load(save(model, tmp_path))
+    assert "replaced, so that it converts: 3 × UpSampling2D by a resize op, the same pixels" in generator.notes
+    np.testing.assert_allclose(generator.images(LATENTS), in_unit_range(model(LATENTS)), atol=1e-6)
+    free = tf.function(generator.images, input_signature=[tf.TensorSpec((None, 6))])
+    np.testing.assert_allclose(free(LATENTS), in_unit_range(model(LATENTS)), atol=1e-6)
+    kinds = [op.type for op in free.get_concrete_function().graph.get_operations()]
+    assert kinds.count("ResizeNearestNeighbor") == 3
+
+
+def test_a_layer_that_draws_at_random_is_named_and_one_that_does_so_in_training_alone_is_not(tmp_path: Path) -> None:
+    (tmp_path / "random_layers.py").write_text(
+        "import keras\n"
+        "class AlwaysNoise(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return x + keras.random.normal(keras.ops.shape(x))\n"
+    )
+    from genexport.keras_file import import_classes
+
+    noise = import_classes([str(tmp_path / "random_layers.py")])["AlwaysNoise"]
+    z = keras.Input((6,))
+    quiet = layers.Dropout(0.5)(layers.GaussianNoise(1.0)(z))
+    assert load(save(keras.Model(z, drawn(quiet)), tmp_path)).latent_size == 6
+    file = save(keras.Model(z, drawn(noise(name="grain")(quiet))), tmp_path)
+    with pytest.raises(ExportError, match=r"two different images: grain \(AlwaysNoise\) draws at random"):
+        load(file, imports=[str(tmp_path / "random_layers.py")])
+
+
+def test_labels_without_a_table_of_classes_are_said_to_be_unknown(tmp_path: Path) -> None:
+    z, label = keras.Input((6,)), keras.Input((), dtype="int32")
+    shift = layers.Reshape((1, 1, 1))(keras.ops.cast(label, "float32"))
+    generator = load(save(keras.Model([z, label], layers.Add()([drawn(z), shift])), tmp_path))
+    assert generator.class_count == 1
+    assert any("number of classes stands nowhere" in note for note in generator.notes)
+
+
+def test_classes_are_counted_by_a_one_hot_encoding_too(tmp_path: Path) -> None:
+    def count(model: keras.Model) -> Generator:
+        return load(save(model, tmp_path)).class_count
+
+    z, label = keras.Input((6,)), keras.Input((), dtype="int32")
+    by_op = keras.ops.one_hot(label, 7)
+    assert count(keras.Model([z, label], drawn(layers.Concatenate()([z, by_op])))) == 7
+    by_layer = layers.CategoryEncoding(5)(layers.Reshape((1,))(label))
+    assert count(keras.Model([z, label], drawn(layers.Concatenate()([z, by_layer])))) == 5

@@ -25,14 +25,18 @@ constexpr int kArenaBytes = 96 * 1024;  // of report.py, rounded up
 alignas(16) uint8_t arena[kArenaBytes];
 
 // The ops of genline's grey generators; those with classes want AddGather and AddConcatenation as well, those in colour
-// AddResizeBilinear. Each op that is not there is flash saved.
-using Resolver = tflite::MicroMutableOpResolver<8>;
+// AddResizeBilinear. AddTransposeConv is for files that genexport did not write, which has convolutions and a shuffle
+// instead. Each op that is not there is flash saved.
+using Resolver = tflite::MicroMutableOpResolver<11>;
 
 TfLiteStatus AddOps(Resolver& resolver) {
   TF_LITE_ENSURE_STATUS(resolver.AddFullyConnected());
   TF_LITE_ENSURE_STATUS(resolver.AddReshape());
-  TF_LITE_ENSURE_STATUS(resolver.AddTransposeConv());
+  TF_LITE_ENSURE_STATUS(resolver.AddPad());
   TF_LITE_ENSURE_STATUS(resolver.AddConv2D());
+  TF_LITE_ENSURE_STATUS(resolver.AddDepthToSpace());
+  TF_LITE_ENSURE_STATUS(resolver.AddStridedSlice());
+  TF_LITE_ENSURE_STATUS(resolver.AddTransposeConv());
   TF_LITE_ENSURE_STATUS(resolver.AddTanh());
   TF_LITE_ENSURE_STATUS(resolver.AddMul());
   TF_LITE_ENSURE_STATUS(resolver.AddAdd());

@@ -3,8 +3,8 @@
     python client/embedded/micro/report.py models/digits/1/tflite/digits-micro.tflite
 
 Flash is the file; the interpreter and its kernels come on top. RAM is the tensor arena that TensorFlow Lite for
-Microcontrollers (PyPI `tflite-micro`) used to run the model, tried again in an arena of that very size. That build has
-pointers of 64 bits, so a controller needs a little less. With --ram and --flash a file that does not fit is a failure.
+Microcontrollers (PyPI `tflite-micro`) needs to set the model up and run it, found by trying. That build has pointers of
+64 bits, so a controller needs a little less. With --ram and --flash a file that does not fit is a failure.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import numpy as np
 from controller import Controller
 from model_to_c import ModelFileError, read
 
+STEP = 1024
+"""Bytes between one arena that is tried and the next."""
+
 
 def report(content: bytes) -> dict[str, Any]:
     """`flash` and `arena` in bytes, `input` and `output` in words, `ops` by the names of MicroMutableOpResolver.
@@ -26,14 +29,24 @@ def report(content: bytes) -> dict[str, Any]:
         ModelFileError: it cannot be run, for want of an op or in any arena, or tflite-micro is not installed.
     """
     controller = Controller(content)
-    Controller(content, controller.used)
     return {
         "flash": len(content),
-        "arena": controller.used,
+        "arena": _smallest_arena(content, controller.used),
         "input": "; ".join(_describe(detail) for detail in controller.inputs),
         "output": _describe(controller.output),
         "ops": " ".join(sorted(_resolver_name(op) for op in controller.ops)),
     }
+
+
+def _smallest_arena(content: bytes, used: int) -> int:
+    """Bytes in which the model can be set up: that takes room for a while, so it can be more than are used then."""
+    for arena in range(used, 2 * used, STEP):
+        try:
+            Controller(content, arena)
+        except ModelFileError:
+            continue
+        return arena
+    raise ModelFileError(f"tflite-micro uses an arena of {used:,} bytes, but sets it up in none of up to {2 * used:,}")
 
 
 def _resolver_name(op: str) -> str:

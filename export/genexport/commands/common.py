@@ -1,0 +1,74 @@
+"""What the commands have in common: where the repository is, what is told, and TensorFlow imported quietly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+
+REPOSITORY = "models"
+
+repository_option = click.option(
+    "--repository",
+    type=click.Path(path_type=Path),
+    default=REPOSITORY,
+    show_default=True,
+    help="The folder that holds all models.",
+)
+
+
+class Clock:
+    """Tells on stderr what is being done, each line with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self.started = perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return perf_counter() - self.started
+
+    def tell(self, text: str) -> None:
+        """One line."""
+        click.echo(f"{self.seconds:6.1f} s  {text}", err=True)
+
+
+def import_tensorflow() -> None:
+    """Without its notes, and with the error of a missing extra if there is none."""
+    from genexport.quiet import import_tensorflow as quietly
+
+    quietly()
+
+
+def model_folder(model: str, repository: Path) -> Path:
+    """Where the versions of a model are, named as NAME in the repository, or as a folder such as models/digits."""
+    if "/" in model:
+        return Path(model)
+    from genexport.repository import check_name
+
+    check_name(model, "NAME")
+    return repository / model
+
+
+def newest(folder: Path) -> Path:
+    """`folder` itself, or the newest version in it."""
+    from genexport.repository import versions
+
+    found = versions(folder)
+    return folder / str(found[-1]) if found else folder
+
+
+def print_parity(
+    manifest: Mapping[str, Any], parity: Mapping[str, Mapping[str, Any]] | None = None, err: bool = False
+) -> None:
+    """The table of a version's artifacts beside Keras: what was measured at first, unless `parity` is given."""
+    from genexport import table
+
+    header = ["the critic's scores" if manifest.get("kind") == "critic" else table.PARITY_HEADER[0]]
+    rows = [[*header, *table.PARITY_HEADER[1:]], *table.parity_rows(manifest, parity)]
+    if not any(row[4] for row in rows[1:]):  # no feature net at hand
+        rows = [row[:4] + row[5:] for row in rows]
+    click.echo("\n".join(table.aligned(rows)), err=err)

@@ -1,0 +1,133 @@
+"""`genexport list`, `show`, `verify` and `rollback`: what is in a repository, and is it still what was published?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from genexport.commands.common import (
+    Clock,
+    import_tensorflow,
+    model_folder,
+    newest,
+    print_parity,
+    repository_option,
+)
+from genexport.errors import ExportError
+
+LIST_HEADER = ("name", "version", "created", "size", "images", "quality")
+
+
+@click.command(name="list")
+@click.argument("name", required=False, metavar="[NAME]")
+@repository_option
+def list_(name: str | None, repository: Path) -> None:
+    """List the versions of all models, or of NAME.
+
+    Oldest first; the newest of each model, which servers take, is marked with *.
+    """
+    from genexport.repository import models, versions
+    from genexport.table import aligned
+
+    if name is None and not repository.is_dir():
+        raise ExportError(f"{repository}: no such folder; expected a repository, as genexport publish makes")
+    bases = [repository / model for model in models(repository)] if name is None else [model_folder(name, repository)]
+    rows = [_row(base, number, number == versions(base)[-1]) for base in bases for number in versions(base)]
+    if not rows:
+        raise ExportError(f"{repository if name is None else bases[0]}: no versions in it")
+    click.echo("\n".join(aligned([LIST_HEADER, *rows], left=len(LIST_HEADER))))
+
+
+def _row(base: Path, number: int, is_newest: bool) -> tuple[str, ...]:
+    from genexport import manifest, table
+
+    shown = f"{number} *" if is_newest else str(number)
+    try:
+        found = manifest.read(base / str(number))
+        copied = f" (copy of {found['copy_of']['version']})" if "copy_of" in found else ""
+        quality = "a critic" if found.get("kind") == "critic" else table.quality_text(found) or "not measured"
+        size = table.bytes_text(table.total_bytes(found))
+        return base.name, shown, found["created"] + copied, size, table.shape_text(found), quality
+    except (ExportError, KeyError, TypeError, ValueError):
+        return (
+            base.name,
+            shown,
+            "?",
+            "?",
+            "?",
+            f"not published by genexport, or damaged: no readable {manifest.MANIFEST}",
+        )
+
+
+@click.command()
+@click.argument("version", type=click.Path(path_type=Path))
+def show(version: Path) -> None:
+    """Tell what is in a version.
+
+    VERSION is a folder such as models/digits/1, or models/digits for the newest one in it.
+    """
+    from genexport import manifest, table
+
+    folder = newest(version)
+    found = manifest.read(folder)
+    from_ = "judged by a critic" if found.get("kind") == "critic" else f"from {found['latent_size']} latents"
+    click.echo(f"{folder}: {table.shape_text(found)} {from_}, {found['created']}")
+    if "copy_of" in found:
+        click.echo(f"copy of     version {found['copy_of']['version']}, {found['copy_of']['created']}")
+    if quality := table.quality_text(found):
+        click.echo(f"quality     {quality}")
+    if found["class_count"]:
+        click.echo(f"classes     {', '.join(found['class_names']) or found['class_count']}")
+    for name, signature in found["signatures"].items():
+        click.echo(f"{name:16}{table.inputs_outputs(signature)}")
+    print_parity(found)
+    for name, file in found["files"].items():
+        click.echo(f"{file['bytes']:>12,}  {name}")
+    sealed = (folder / manifest.SEAL).is_file() and manifest.sha256(folder / manifest.MANIFEST)
+    click.echo(f"{manifest.MANIFEST} has the SHA-256 {sealed}" if sealed else f"{manifest.MANIFEST} has no seal")
+
+
+@click.command()
+@click.argument("version", type=click.Path(path_type=Path))
+def verify(version: Path) -> None:
+    """Check every byte of a version and run it again.
+
+    VERSION is a folder such as models/digits/1, or models/digits for the newest one in it. Every SHA-256 is checked,
+    and the images that each of its files gives.
+    """
+    from genexport import manifest
+
+    folder = newest(version)
+    manifest.check(folder)  # before TensorFlow is imported, which takes longer
+    clock = Clock()
+    import_tensorflow()
+    from genexport.verify import verify as verify_version
+
+    differences = verify_version(folder, clock.tell)
+    print_parity(manifest.read(folder), {what: difference.as_json() for what, difference in differences.items()})
+    click.echo(f"{folder}: intact")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1))
+@repository_option
+def rollback(name: str, version: int, repository: Path) -> None:
+    """Publish an old version as the newest again.
+
+    It is copied, and every SHA-256 is checked before and after.
+
+    \b
+    genexport rollback digits 1
+    genexport rollback models/digits 1
+    """
+    from genexport.repository import versions
+    from genexport.rollback import rollback as roll_back
+
+    base = model_folder(name, repository)
+    folder = roll_back(base, version)
+    critic = base.with_name(f"{base.name}-critic")
+    if version in versions(critic)[:-1]:
+        click.echo(f"its critic stays as it is; with it goes: genexport rollback {critic} {version}", err=True)
+    click.echo(folder)

@@ -1,0 +1,109 @@
+"""What a run directory tells of the training and the quality of its generator, for the manifest and the model card.
+
+Whatever is missing or damaged in it counts as not there: an export needs none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+SETTINGS = ("conditional", "networks", "loss", "augment", "batch", "seed", "precision")
+
+
+def training(run: Path, kimg: Any) -> dict[str, Any]:
+    """Preset, thousands of images, seconds and the settings that say most; {} where there is no config.json.
+
+    Args:
+        run: the run directory.
+        kimg: where the snapshot was taken, where that is known; else its end.
+    """
+    config = _dict(_json(run / "config.json"))
+    if not config:
+        return {}
+    settings, end = _dict(config.get("settings")), _last_line(run / "log.jsonl", kimg if _number(kimg) else math.inf)
+    found = {
+        "preset": config.get("preset"),
+        "kimg": kimg if _number(kimg) else end.get("kimg"),
+        "seconds": end.get("seconds"),
+        **{name: settings.get(name) for name in SETTINGS},
+        "versions": _dict(config.get("versions")) or None,
+        "git_commit": config.get("git_commit"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def data(run: Path, licence: str) -> dict[str, Any]:
+    """Source, count, fingerprint and classes of what it was trained on, and the licence as it was given."""
+    described = _dict(_json(run / "dataset.json"))
+    types = {"source": str, "count": int, "image_shape": list, "class_counts": dict, "fingerprint": str}
+    found = {name: described[name] for name, kind in types.items() if isinstance(described.get(name), kind)}
+    skipped = described.get("skipped")
+    found |= {"skipped": len(skipped)} if isinstance(skipped, list) and skipped else {}
+    return {**found, "licence": licence.strip() or "not stated"}
+
+
+def quality(run: Path, snapshot: str, measured: dict[str, Any]) -> dict[str, Any]:
+    """What `gentrain evaluate` measured of this snapshot, each metric beside its floor; else what the training did.
+
+    Args:
+        run: the run directory.
+        snapshot: `best` or `last`.
+        measured: best.json, for the best snapshot.
+
+    Returns:
+        {} where nothing is known; else `by`, `metrics` {name: {"value": …, "floor": …}}, `kimg`, and what the numbers
+        were measured with.
+    """
+    report = _dict(_json(run / "metrics.json"))
+    kimg = measured.get("kimg")
+    if report.get("snapshot") == snapshot and kimg in (None, report.get("kimg")):
+        metrics = {name: _score(entry) for name, entry in _dict(report.get("metrics")).items()}
+        about: dict[str, Any] = {
+            key: report[key] for key in ("kimg", "samples", "reference", "features", "floor") if key in report
+        }
+    else:
+        metrics = {name: {"value": value} for name, value in measured.items() if _number(value) and name != "kimg"}
+        about = {} if kimg is None else {"kimg": kimg}
+    metrics = {name: score for name, score in metrics.items() if score}
+    by = measured.get("by")
+    return {"by": by if by in metrics else next(iter(metrics)), "metrics": metrics, **about} if metrics else {}
+
+
+def _score(entry: Any) -> dict[str, float]:
+    scores = {key: float(value) for key, value in _dict(entry).items() if key in ("value", "floor") and _number(value)}
+    return scores if "value" in scores else {}
+
+
+def _last_line(log: Path, kimg: float) -> dict[str, float]:
+    """The last line of a log up to `kimg`; only kimg and seconds."""
+    last: dict[str, float] = {}
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return last
+    for line in lines:
+        try:
+            values = _dict(json.loads(line))
+        except ValueError:  # a killed run's last line may be cut
+            continue
+        if _number(values.get("kimg")) and _number(values.get("seconds")) and values["kimg"] <= kimg:
+            last = {"kimg": values["kimg"], "seconds": values["seconds"]}
+    return last
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,118 @@
+"""Write a generator as ONNX and run it with ONNX Runtime: the same images for whoever has no TensorFlow.
+
+The packages come with the extra `onnx`; everything else in genexport works without them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from genexport import signatures
+from genexport.errors import ExportError
+from genexport.generator import Generator
+
+PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
+INSTALL = "pip install 'genline[onnx]'"
+
+# Old enough for the runtimes of the last years, new enough for every op that a generator has.
+OPSET = 17
+
+ROWS = 64
+
+
+def place(name: str) -> str:
+    """Where the file lies in a version of the model `name`."""
+    return f"onnx/{name}-float32.onnx"
+
+
+def missing() -> str:
+    """The first of the packages that is not installed, or nothing."""
+    return next((package for package in PACKAGES if find_spec(package) is None), "")
+
+
+def convert(generator: Generator, name: str) -> bytes:
+    """The ONNX file: `latents` float32 (N, Z) [, `labels` int32 (N,)] → `images` float32 (N, H, W, C) in [0, 1].
+
+    Any N, also where the generator's layers name none. Name, Z and the seed rule are in the file's metadata.
+
+    Raises:
+        ExportError: a package is missing, or the generator needs an op that ONNX has not.
+    """
+    require()
+    from tf2onnx import convert as tf2onnx
+
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
+    _, specs = signatures.signatures(generator)["serving_default"]
+    function = tf.function(lambda latents, *labels: {"images": generator.images(latents, *labels)})
+    level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
+    try:
+        model, _ = tf2onnx.from_function(function, input_signature=specs, opset=OPSET)
+    except Exception as error:  # whatever tf2onnx meets in the graph
+        raise ExportError(
+            f"{generator.path}: no ONNX file: {' '.join(str(error).split())[:300]}; --no-onnx leaves it out"
+        ) from error
+    finally:
+        if level is not None:  # tf2onnx sets it when it is imported
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = level
+    _describe(model, generator, name)
+    return bytes(model.SerializeToString())
+
+
+def run(file: Path, inputs: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Images of (latents,) or (latents, labels) by ONNX Runtime on the processor; float32 (N, H, W, C).
+
+    Raises:
+        ExportError: a package is missing, or ONNX Runtime refuses the file.
+    """
+    require()
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors arrive as exceptions
+    names = ["latents", "labels"][: len(inputs)]
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        batches = [
+            session.run(["images"], {name: np.asarray(v)[i : i + ROWS] for name, v in zip(names, inputs, strict=True)})
+            for i in range(0, len(inputs[0]), ROWS)
+        ]
+    except Exception as error:  # ONNX Runtime's own classes share no base
+        raise ExportError(f"{file.name}: ONNX Runtime cannot run it: {' '.join(str(error).split())[:300]}") from error
+    return np.concatenate([batch[0] for batch in batches])
+
+
+def require() -> None:
+    """Raise ExportError, with what to install, where a package is missing."""
+    for package in PACKAGES:
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            raise ExportError(f"ONNX needs {error.name}: {INSTALL}, or leave it out with --no-onnx") from error
+
+
+def _describe(model: Any, generator: Generator, name: str) -> None:
+    """A batch of a readable name, and what a reader of the file alone wants to know."""
+    model.graph.name = name
+    model.producer_name, model.doc_string = "genline", f"{name}: latents to images in [0, 1]"
+    for value in (*model.graph.input, *model.graph.output):
+        dimension = value.type.tensor_type.shape.dim[0]
+        dimension.ClearField("dim_value")
+        dimension.dim_param = "N"
+    facts = {
+        "name": name,
+        "latent_size": str(generator.latent_size),
+        "class_names": "\n".join(generator.class_names),
+        "latents": "N(0, 1), float32 (N, Z)",
+        "images": "float32 (N, H, W, C) in [0, 1]",
+        "seed": "StatelessRandomNormalV2(shape=[Z], key=[seed], counter=[0, 0], alg=1): Philox 4x32-10, Box-Muller",
+    }
+    for key, value in facts.items():
+        model.metadata_props.add(key=key, value=value)

@@ -1,0 +1,73 @@
+"""Which values a generator gives black and white: by option, else by its last activation and the images of seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from genexport.errors import ExportError
+
+OUTPUT_RANGES: dict[str, tuple[float, float]] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
+
+SLACK = 1e-4  # of the range's upper end: what rounding adds to a tanh
+CUT = 0.01  # of the range may be cut from a pixel on average where it was asked for; more, and it is another range
+
+
+def find(path: Path, model: Any, images: np.ndarray[Any, Any], wanted: str) -> tuple[tuple[float, float], str]:
+    """The generator's lowest and highest pixel value, and a sentence that says how that is known.
+
+    Args:
+        path: for messages.
+        model: the Keras model.
+        images: what it makes of some seeds, in its own range.
+        wanted: one of `OUTPUT_RANGES`, or `auto`.
+
+    Raises:
+        ExportError: the images do not lie in the range.
+    """
+    lie = f"pixels lie in [{images.min():.4g}, {images.max():.4g}]"
+    if wanted != "auto":
+        low, high = OUTPUT_RANGES[wanted]
+        outside = _outside(images, (low, high))
+        if np.abs(images - np.clip(images, low, high)).mean() > CUT * (high - low):
+            raise ExportError(f"{path}: {lie}, not within --output-range {wanted}")
+        cut = f"; {outside:.2%} of the values lie outside and are cut" if outside else ""
+        return OUTPUT_RANGES[wanted], f"{lie} by the images of {len(images)} seeds, {wanted} by --output-range{cut}"
+    fits = [name for name, span in OUTPUT_RANGES.items() if not _outside(images, span)]
+    if not fits:
+        raise ExportError(
+            f"{path}: {lie}, in none of {', '.join(OUTPUT_RANGES)} (--output-range cuts what lies a little outside)"
+        )
+    name, ambiguous = _choose(images, fits, _last_activation(model))
+    others = " and ".join(other for other in OUTPUT_RANGES if other in fits and other != name)
+    doubt = f"; ambiguous, {others} would do too: --output-range settles it" if ambiguous else ""
+    return OUTPUT_RANGES[name], f"{lie} by the images of {len(images)} seeds, taken as {name}{doubt}"
+
+
+def _outside(images: np.ndarray[Any, Any], span: tuple[float, float]) -> float:
+    """The share of values outside a range."""
+    slack = SLACK * span[1]
+    return float(np.mean((images < span[0] - slack) | (images > span[1] + slack)))
+
+
+def _choose(images: np.ndarray[Any, Any], fits: list[str], activation: str) -> tuple[str, bool]:
+    """The range, and whether it is a guess. Below zero can only be -1..1, above one only 0..255."""
+    if len(fits) == 1:
+        return fits[0], False
+    known = {"tanh": "-1..1", "sigmoid": "0..1", "hard_sigmoid": "0..1"}.get(activation)
+    if known in fits:
+        return str(known), False
+    # All between 0 and 1: nobody's -1..1 is without a dark pixel, nor 0..255 black all over, but some may be near it.
+    return "0..1", not (images.min() < 0.1 and images.max() > 0.9)
+
+
+def _last_activation(model: Any) -> str:
+    layers = getattr(model, "layers", [])
+    if not layers:
+        return ""
+    if isinstance(layers[-1], keras.Model):
+        return _last_activation(layers[-1])
+    return str(getattr(getattr(layers[-1], "activation", None), "__name__", ""))

@@ -1,0 +1,229 @@
+"""The TFLite files: five variants of one generator, on LiteRT, with what they say of themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from genexport import metadata, tflite
+from genexport.errors import ExportError
+from genexport.generator import Generator, load
+from keras import layers
+
+SIZE = 8
+
+
+def small_generator() -> keras.Model:
+    """Two classes, one dark and one bright, so that a label that went astray would be seen; ends in a tanh."""
+    kernel = keras.initializers.RandomNormal(stddev=0.3, seed=1)
+    latents = keras.Input((SIZE,), name="latents")
+    labels = keras.Input((), dtype="int32", name="labels")
+    light = layers.Embedding(2, 1, embeddings_initializer=keras.initializers.Constant([[-1.0], [1.0]]))(labels)
+    x = layers.ReLU()(layers.Dense(4 * 4 * 64, kernel_initializer=kernel)(latents))
+    x = layers.UpSampling2D()(layers.Reshape((4, 4, 64))(x))
+    x = layers.ReLU()(layers.Conv2D(32, 3, padding="same", kernel_initializer=kernel)(x))
+    x = layers.Conv2DTranspose(3, 4, 2, padding="same", kernel_initializer=kernel)(x)
+    x = layers.Add()([layers.Rescaling(0.1)(x), layers.Reshape((1, 1, 1))(light)])
+    return keras.Model([latents, labels], layers.Activation("tanh")(x))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("saved") / "small.keras"
+    small_generator().save(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def generator(saved: Path) -> Generator:
+    return load(saved)
+
+
+@pytest.fixture(scope="module")
+def files(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("tflite")
+    told: list[str] = []
+    contents = tflite.convert(generator, "small", told.append)
+    assert tuple(contents) == tflite.VARIANTS
+    assert told == ["TFLite float32", "TFLite float16", "TFLite dynamic", "TFLite int8 and micro"]
+    for variant, content in contents.items():
+        (folder / f"{variant}.tflite").write_bytes(content)
+    return {variant: folder / f"{variant}.tflite" for variant in contents}
+
+
+@pytest.mark.parametrize(
+    ("variant", "decibels"), [("float32", 100), ("float16", 65), ("dynamic", 40), ("int8", 33), ("micro", 33)]
+)
+def test_every_variant_gives_the_images_of_keras(variant: str, decibels: float, files, generator: Generator) -> None:
+    inputs = tuple(np.asarray(values) for values in generator.examples(32))
+    expected = np.asarray(generator.images(*inputs))
+    made = tflite.run(files[variant], inputs)
+    assert (made.dtype, made.shape) == (np.float32, (32, 16, 16, 3))
+    assert -10 * np.log10(np.mean((made - expected) ** 2)) > decibels
+    assert ((made.mean(axis=(1, 2, 3)) > 0.5) == (inputs[1] == 1)).all(), "labels go where they belong"
+
+
+@pytest.mark.parametrize("variant", tflite.VARIANTS)
+def test_every_variant_has_one_signature_a_static_batch_and_builtin_ops_alone(variant: str, files) -> None:
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(files[variant]), experimental_op_resolver_type=plain)
+    interpreter.allocate_tensors()  # fails on Flex and custom ops
+    signature = {"inputs": ["labels", "latents"], "outputs": ["images"]}
+    assert interpreter.get_signature_list() == {"generate": signature}
+    generate = interpreter.get_signature_runner("generate")
+    shapes = {name: detail["shape_signature"].tolist() for name, detail in generate.get_input_details().items()}
+    assert shapes == {"latents": [1, SIZE], "labels": [1]}
+    assert generate.get_output_details()["images"]["shape_signature"].tolist() == [1, 16, 16, 3]
+    ops = [op["op_name"] for op in interpreter._get_ops_details()]
+    assert ops.count("RESIZE_NEAREST_NEIGHBOR") == 1
+    assert not {"TILE", "BROADCAST_TO", "SELECT"} & set(ops)
+
+
+def io(file: Path) -> dict[str, tuple[type, tuple[float, int]]]:
+    generate = Interpreter(str(file)).get_signature_runner("generate")
+    details = {**generate.get_input_details(), **generate.get_output_details()}
+    return {name: (detail["dtype"], detail["quantization"]) for name, detail in details.items()}
+
+
+def test_bytes_of_the_int8_file_are_pixels_and_its_latents_are_floats(files) -> None:
+    found = io(files["int8"])
+    assert found["latents"] == (np.float32, (0.0, 0))
+    assert found["labels"][0] is np.int32
+    assert found["images"] == (np.uint8, (pytest.approx(1 / 255, rel=1e-6), 0))
+    pixels = 255 * tflite.run(files["int8"], (np.ones((1, SIZE), np.float32), np.ones(1, np.int32)))
+    np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
+
+
+def test_the_micro_file_takes_latents_in_steps_of_a_32nd_and_gives_pixels_less_128(files) -> None:
+    found = io(files["micro"])
+    assert found["latents"] == (np.int8, (1 / 32, 0))
+    assert found["labels"][0] is np.int32
+    assert found["images"] == (np.int8, (pytest.approx(1 / 255, rel=1e-6), -128))
+
+
+def test_latents_past_the_steps_of_the_micro_file_count_as_its_last_step(files) -> None:
+    far = np.full((1, SIZE), 100, np.float32)
+    label = np.zeros(1, np.int32)
+    last = np.full((1, SIZE), 127 / 32, np.float32)
+    assert np.array_equal(tflite.run(files["micro"], (far, label)), tflite.run(files["micro"], (last, label)))
+
+
+def test_bytes_are_pixels_after_a_sigmoid_and_after_no_activation_too(tmp_path: Path) -> None:
+    for activation, offset in (("sigmoid", 0.0), (None, 0.5)):
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                layers.Dense(48, activation=activation, kernel_initializer=keras.initializers.RandomNormal(0, 0.1)),
+                layers.Rescaling(1.0, offset),
+                layers.Reshape((4, 4, 3)),
+            ]
+        )
+        model.save(tmp_path / "model.keras")
+        (tmp_path / "int8.tflite").write_bytes(tflite.convert(load(tmp_path / "model.keras", "0..1"), "x")["int8"])
+        assert io(tmp_path / "int8.tflite")["images"] == (np.uint8, (pytest.approx(1 / 255, rel=1e-6), 0))
+
+
+def test_a_one_hot_class_beside_the_latents_survives_integers(tmp_path: Path) -> None:
+    latents, labels = keras.Input((SIZE,)), keras.Input((), dtype="int32")
+    x = layers.Concatenate()([latents, keras.ops.one_hot(labels, 5)])
+    x = layers.Dense(48, activation="tanh", kernel_initializer=keras.initializers.RandomNormal(stddev=0.3, seed=1))(x)
+    keras.Model([latents, labels], layers.Reshape((4, 4, 3))(x)).save(tmp_path / "model.keras")
+    generator = load(tmp_path / "model.keras")
+    inputs = tuple(np.asarray(values) for values in generator.examples(32))
+    contents = tflite.convert(generator, "x")
+    for variant in ("int8", "micro"):
+        file = tmp_path / f"{variant}.tflite"
+        file.write_bytes(contents[variant])
+        error = tflite.run(file, inputs) - np.asarray(generator.images(*inputs))
+        assert -10 * np.log10(np.mean(error**2)) > 40
+        assert io(file)["latents"][1] == ((0.0, 0) if variant == "int8" else (1 / 32, 0))
+
+
+def test_weights_shrink_as_the_variant_says(files, generator: Generator) -> None:
+    weights = {
+        variant: sum(
+            detail["shape"].prod() * np.dtype(detail["dtype"]).itemsize
+            for detail in Interpreter(str(file)).get_tensor_details()
+            if detail["shape"].prod() == SIZE * 1024  # the dense kernel
+        )
+        for variant, file in files.items()
+        if variant != "float16"  # LiteRT lists these unpacked beside the packed
+    }
+    assert weights["float32"] == 4 * SIZE * 1024
+    assert weights["dynamic"] == weights["int8"] == weights["micro"] == SIZE * 1024
+    sizes = {variant: file.stat().st_size for variant, file in files.items()}
+    assert sizes["float16"] < 0.6 * sizes["float32"]
+
+
+def test_a_file_says_what_it_is(files, generator: Generator) -> None:
+    for variant, file in files.items():
+        said = metadata.read(file)
+        assert (said["name"], said["variant"]) == ("small", variant)
+        assert (said["latent_size"], said["image_shape"], said["class_count"]) == (SIZE, [16, 16, 3], 2)
+        assert said["images"]["range"] == [0.0, 1.0]
+        assert "Philox" in said["latents"]["of_a_seed"]
+        assert said["generator_sha256"] == hashlib.sha256(generator.path.read_bytes()).hexdigest()
+        assert said["genline"]
+
+
+def test_what_a_file_says_changes_neither_its_graph_nor_its_weights(files, tmp_path: Path) -> None:
+    said_again = tmp_path / "again.tflite"
+    text = {"name": "größer", "class_names": ["ä", "漢"] * 100}
+    said_again.write_bytes(metadata.add(files["dynamic"].read_bytes(), text))
+    before, after = Interpreter(str(files["dynamic"])), Interpreter(str(said_again))
+    for interpreter in (before, after):
+        interpreter.allocate_tensors()
+    assert str(before._get_ops_details()) == str(after._get_ops_details())
+    for mine, theirs in zip(before.get_tensor_details(), after.get_tensor_details(), strict=True):
+        assert str(mine) == str(theirs)
+    rows = (np.ones((2, SIZE), np.float32), np.array([0, 1], np.int32))
+    assert np.array_equal(tflite.run(files["dynamic"], rows), tflite.run(said_again, rows))
+    assert metadata.read(files["dynamic"])["name"] == "small", "the first entry stays"
+
+
+def test_metadata_is_read_without_tensorflow_and_the_same_generator_gives_the_same_bytes(files, saved: Path) -> None:
+    script = (
+        "import hashlib, sys; from pathlib import Path; from genexport import metadata\n"
+        "print(metadata.read(Path(sys.argv[1]))['name'], 'tensorflow' in sys.modules)\n"
+        "from genexport import generator, tflite\n"
+        "for content in tflite.convert(generator.load(Path(sys.argv[2])), 'small').values():\n"
+        "    print(hashlib.sha256(content).hexdigest())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, files["float32"], saved], capture_output=True, text=True)
+    first, *digests = done.stdout.splitlines()
+    assert first == "small False", done.stderr
+    assert digests == [hashlib.sha256(file.read_bytes()).hexdigest() for file in files.values()]
+
+
+def test_a_file_without_genlines_metadata_is_told_in_one_line(tmp_path: Path, files) -> None:
+    text = tmp_path / "text.tflite"
+    text.write_text("no model")
+    with pytest.raises(ExportError, match=r"text\.tflite: not a TFLite file"):
+        metadata.read(text)
+    with pytest.raises(ExportError, match=r"nothing\.tflite: No such file"):
+        metadata.read(tmp_path / "nothing.tflite")
+    with pytest.raises(ExportError, match=r"text\.tflite: LiteRT cannot run it"):
+        tflite.run(text, (np.zeros((1, SIZE), np.float32),))
+    with pytest.raises(ExportError, match=r"float32\.tflite: LiteRT cannot run it"):
+        tflite.run(files["float32"], (np.zeros((1, SIZE), np.float32),))
+
+
+def test_an_op_that_tflite_lacks_is_named_with_its_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    latents = keras.Input((6,))
+    x = layers.Reshape((4, 4, 3))(layers.Dense(48)(latents))
+    inner = keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2D(3, 1), layers.Activation("tanh")])(x)
+    x = keras.ops.erfinv(inner * 0.5)
+    keras.Model(latents, layers.Activation("tanh")(x)).save(tmp_path / "model.keras")
+    generator = load(tmp_path / "model.keras")
+    with pytest.raises(
+        ExportError, match=r"no TFLite float32 file: .*tf\.Erfinv, of layer erfinv.* \(Erfinv\); build"
+    ) as e:
+        tflite.convert(generator, "mine")
+    assert "\n" not in str(e.value)
+    assert "callsite" not in capfd.readouterr().err, "the converter's own report is not for users"

@@ -1,0 +1,353 @@
+"""Versions over time: each has its own number and is whole, old ones go and come back, and damage is found."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from genexport import manifest, repository
+from genexport.errors import ExportError, UsageError
+from genexport.generator import load
+from genexport.options import Options
+from genexport.parity import Limits
+from genexport.publish import publish
+from genexport.savedmodel import ServingSession
+from genexport.verify import verify
+from google.protobuf import text_format
+from keras import layers
+
+KILLS = 50
+
+# What `genexport publish` does once everything is converted, again and again, without the seconds that TensorFlow takes
+# to start: the same staging, the same manifest, the same rename. It prints a line for every file.
+PUBLISHER = """
+import shutil, sys
+from pathlib import Path
+from genexport import manifest, repository
+
+source, base = map(Path, sys.argv[1:])
+described = {key: value for key, value in manifest.read(source).items() if key != "files"}
+
+def copy(old, new):
+    shutil.copy(old, new)
+    print(new, flush=True)
+
+while True:
+    with repository.staging(base) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=copy)
+        manifest.write(folder, described)
+        print("written", flush=True)
+        print(repository.publish(folder, base), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator of 8×8 pixels that has learnt nothing."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(4 * 4 * 8, activation="relu"),
+            layers.Reshape((4, 4, 8)),
+            layers.Conv2DTranspose(1, 4, 2, padding="same", activation="tanh"),
+        ]
+    )
+    file = tmp_path_factory.mktemp("tiny") / "tiny.keras"
+    model.save(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def published(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 of `tiny`."""
+    root = tmp_path_factory.mktemp("models")
+    told: list[str] = []
+    folder = publish(load(tiny), root, "tiny", tell=told.append, options=Options(onnx=False, batching=True))
+    assert any("batching_parameters.txt" in line for line in told)
+    return folder
+
+
+@pytest.fixture
+def base(published: Path, tmp_path: Path) -> Path:
+    """A model `tiny` with the versions 1, 2 and 3, each whole."""
+    for number in (1, 2, 3):
+        shutil.copytree(published, tmp_path / "models" / "tiny" / str(number))
+    return tmp_path / "models" / "tiny"
+
+
+def numbers(base: Path) -> list[str]:
+    return sorted(path.name for path in base.iterdir() if path.name[0] != ".")
+
+
+class Poller:
+    """Looks at a folder as a server does, and loads each version the moment it sees it."""
+
+    def __init__(self, base: Path) -> None:
+        self.base, self.loaded, self.broken = base, 0, []
+        self.stop, self.thread = threading.Event(), threading.Thread(target=self._poll)
+
+    def __enter__(self) -> Poller:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    def _poll(self) -> None:
+        seen: set[int] = set()
+        while True:
+            last = self.stop.is_set()  # one more look after the end
+            for number in sorted(set(repository.versions(self.base)) - seen):
+                seen.add(number)
+                self._load(self.base / str(number), run=self.loaded % 8 == 0)
+            if last:
+                return
+
+    def _load(self, folder: Path, run: bool) -> None:
+        try:
+            manifest.check(folder)
+            if run:
+                with ServingSession(folder) as served:
+                    assert served.run("seeds", {"seeds": np.arange(3)}).shape == (3, 8, 8, 1)
+            self.loaded += 1
+        except Exception as error:
+            self.broken.append(f"{folder}: {error}")
+
+
+def test_fifty_kills_at_random_moments_never_show_a_poller_half_a_version(published: Path, tmp_path: Path) -> None:
+    base = tmp_path / "tiny"
+    moments = random.Random(0)
+    lines = 2 * (len(list(files_of(published))) + 2)  # of two publishes
+    halves = 0
+    with Poller(base) as poller:
+        for _ in range(KILLS):
+            process = subprocess.Popen(
+                [sys.executable, "-c", PUBLISHER, published, base], stdout=subprocess.PIPE, text=True
+            )
+            assert process.stdout is not None
+            for _ in range(1 + moments.randrange(lines)):
+                assert process.stdout.readline()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+            halves += len(list(base.glob(".staging-*")))
+    assert not poller.broken
+    assert poller.loaded == len(repository.versions(base)) >= 25
+    assert halves >= 25, "the kills hit publishes on their way"
+    with repository.staging(base) as folder:
+        assert list(base.glob(".staging-*")) == [folder], "what the kills left is gone"
+
+
+def test_two_who_publish_at_once_get_different_numbers(published: Path, tmp_path: Path) -> None:
+    base = tmp_path / "tiny"
+    loop = PUBLISHER.replace("while True:", "for _ in range(20):")
+    both = [subprocess.Popen([sys.executable, "-c", loop, published, base], stdout=subprocess.DEVNULL) for _ in "ab"]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert repository.versions(base) == list(range(1, 41))
+    for number in range(1, 41):
+        manifest.check(base / str(number))
+
+
+def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Path, tmp_path: Path, command) -> None:
+    arguments = ["genexport", "publish", tiny, "--repository", tmp_path, "--name", "tiny", "--no-onnx"]
+    (tmp_path / "tiny" / "41").mkdir(parents=True)
+    refused = command(*arguments, "--version", 41)
+    assert refused.returncode == 1
+    assert "41: this version is there already" in refused.stderr.splitlines()[-1]
+    program = Path(sys.executable).with_name("genexport")
+    both = [subprocess.Popen([program, *arguments[1:]], stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    told = [process.communicate(timeout=200)[0].strip() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted(told) == [str(tmp_path / "tiny" / "42"), str(tmp_path / "tiny" / "43")]
+
+
+def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(tiny: Path, tmp_path: Path) -> None:
+    base = tmp_path / "tiny"
+    arguments = [Path(sys.executable).with_name("genexport"), "publish", tiny, "--repository", tmp_path]
+    arguments += ["--name", "tiny", "--no-onnx"]
+    for stage in ["saved_model.pb", "tflite/tiny-int8.tflite"]:
+        process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+        while not list(base.glob(f".staging-*/{stage}")):
+            assert process.poll() is None, f"published before {stage} was seen"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert repository.versions(base) == []
+        assert len(list(base.glob(".staging-*"))) == 1, "what the kill before left is gone"
+
+
+def test_past_a_limit_nothing_is_published_and_the_layer_is_named(tiny: Path, tmp_path: Path) -> None:
+    strict = Options(onnx=False, limits=Limits(float16=1e-9))
+    with pytest.raises(ExportError, match=r"tflite/float16: .* limit 1e-09; most is lost in \w+ \(\w+\)"):
+        publish(load(tiny), tmp_path, "tiny", options=strict)
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == [".lock"]
+
+
+def test_rollback_republishes_an_old_version_as_the_newest_and_says_so(base: Path, command) -> None:
+    repository_option = ["--repository", base.parent]
+    done = command("genexport", "rollback", "tiny", "1", *repository_option)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(base / "4")
+    old, new = manifest.read(base / "1"), manifest.check(base / "4")
+    assert new["files"] == old["files"]
+    assert new["copy_of"]["version"] == 1
+    assert new["copy_of"]["manifest_sha256"] == manifest.sha256(base / "1" / "manifest.json")
+    weights = "variables/variables.data-00000-of-00001"
+    assert (base / "1" / weights).stat().st_ino != (base / "4" / weights).stat().st_ino, (
+        "damage to one spares the other"
+    )
+    assert "copy of     version 1" in command("genexport", "show", base).stdout
+    again = command("genexport", "rollback", base, "3")
+    assert again.stdout.strip() == str(base / "5"), "a model may be given as a folder"
+
+
+def test_rollback_refuses_what_is_not_there_what_is_damaged_and_the_newest(base: Path, command) -> None:
+    card = base / "2" / "MODEL_CARD.md"
+    card.write_text(card.read_text() + " ")
+    for name, version, reason in (
+        ("tiny", 9, "9: no such version; there are 1, 2, 3"),
+        ("tiny", 3, "3: is the newest version already"),
+        ("tiny", 2, "MODEL_CARD.md: changed since it was published"),
+        ("other", 1, "1: no such version; the model has no versions"),
+        ("../tiny", 9, "9: no such version"),
+        (".tiny", 1, "NAME '.tiny': expected letters"),
+    ):
+        refused = command("genexport", "rollback", name, version, "--repository", base.parent)
+        assert refused.returncode in (1, 2)
+        assert reason in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    assert numbers(base) == ["1", "2", "3"]
+
+
+def test_list_shows_every_model_its_versions_and_which_is_the_newest(base: Path, command) -> None:
+    (base.parent / "other" / "12").mkdir(parents=True)
+    (base.parent / "no model").mkdir()
+    listed = command("genexport", "list", "--repository", base.parent)
+    assert listed.returncode == 0, listed.stderr
+    header, *lines = listed.stdout.splitlines()
+    assert header.split() == ["name", "version", "created", "size", "images", "quality"]
+    assert [line.split()[:2] for line in lines] == [["other", "12"], ["tiny", "1"], ["tiny", "2"], ["tiny", "3"]]
+    assert [" * " in line for line in lines] == [True, False, False, True]
+    assert "not published by genexport" in lines[0]
+    assert lines[1].endswith("8×8×1   not measured")
+    assert manifest.read(base / "1")["created"] in lines[1]
+    one = command("genexport", "list", "tiny", "--repository", base.parent).stdout.splitlines()
+    assert [line.split()[0] for line in one] == ["name", "tiny", "tiny", "tiny"]
+    none = command("genexport", "list", "nothing", "--repository", base.parent)
+    assert (none.returncode, len(none.stderr.splitlines())) == (1, 1)
+
+
+def test_keep_removes_old_versions_but_never_the_newest_nor_the_published_one(tiny: Path, base: Path) -> None:
+    generator, lean = load(tiny), Options(onnx=False, keep=2)
+    assert publish(generator, base.parent, "tiny", options=lean) == base / "4"
+    assert numbers(base) == ["3", "4"]
+    repository.remove_old(base, 1, base / "3")
+    assert numbers(base) == ["3", "4"], "4 is the newest, 3 was just published"
+    with pytest.raises(UsageError, match="--keep 0: expected 1 or more"):
+        repository.remove_old(base, 0, base / "4")
+    repository.remove_old(base, 5, base / "4")
+    assert numbers(base) == ["3", "4"]
+    assert not list(base.glob(".staging-*"))
+
+
+def test_keep_of_less_than_one_is_wrong_usage(tiny: Path, tmp_path: Path, command) -> None:
+    refused = command("genexport", "publish", tiny, "--repository", tmp_path, "--name", "tiny", "--keep", 0)
+    assert refused.returncode == 2
+    assert "--keep" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def files_of(version: Path) -> Iterator[Path]:
+    yield from sorted(path for path in version.rglob("*") if path.is_file())
+
+
+def test_a_flipped_byte_is_found_in_any_file_of_a_version(base: Path) -> None:
+    places = random.Random(0)
+    files = list(files_of(base / "1"))
+    assert {"manifest.json", "manifest.json.sha256", "reference.npz"} <= {file.name for file in files}
+    for file in files:
+        content = file.read_bytes()
+        position = places.randrange(len(content))
+        file.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+        with pytest.raises(ExportError, match=f"{file.name.removesuffix('.sha256')}: changed"):
+            manifest.check(base / "1")
+        file.write_bytes(content)
+        manifest.check(base / "1")
+
+
+def test_a_missing_an_added_and_a_linked_file_are_found(base: Path) -> None:
+    for file in files_of(base / "1"):
+        file.rename(base / "away")
+        with pytest.raises(ExportError, match=r"missing|no manifest\.json in it"):
+            manifest.check(base / "1")
+        (base / "away").rename(file)
+    (base / "1" / "assets" / "more").write_bytes(b"")
+    with pytest.raises(ExportError, match="more: not a file that was published"):
+        manifest.check(base / "1")
+    (base / "1" / "assets" / "more").unlink()
+    card = base / "1" / "MODEL_CARD.md"
+    card.unlink()
+    card.symlink_to(base / "2" / "MODEL_CARD.md")
+    with pytest.raises(ExportError, match="a link or the like"):
+        manifest.check(base / "1")
+
+
+def test_a_version_of_genline_0_1_0_has_no_seal_and_is_checked_all_the_same(base: Path) -> None:
+    (base / "1" / "manifest.json.sha256").unlink()
+    found = manifest.read(base / "1")
+    old = {key: value for key, value in found.items() if key not in ("kind", "limits", "notes", "data", "directions")}
+    (base / "1" / "manifest.json").write_text(json.dumps(old))
+    assert "savedmodel/seeds" in verify(base / "1")
+    (base / "1" / "reference.npz").unlink()
+    with pytest.raises(ExportError, match=r"reference\.npz: missing"):
+        verify(base / "1")
+
+
+def test_a_manifest_that_is_no_manifest_is_told_in_one_line(tmp_path: Path, command) -> None:
+    for content in ("", "{", "[]", '{"files": 1}', "\x00"):
+        (tmp_path / "manifest.json").write_text(content)
+        shown = command("genexport", "show", tmp_path)
+        assert shown.returncode == 1
+        assert "manifest.json: " in shown.stderr
+        assert len(shown.stderr.splitlines()) == 1
+    assert "no manifest.json in it" in command("genexport", "verify", tmp_path / "nothing").stderr
+
+
+def test_batching_parameters_match_the_warm_up(published: Path, batching_parameters) -> None:
+    text = (published.parent / "batching_parameters.txt").read_text()
+    parameters = text_format.Parse(text, batching_parameters)
+    sizes = json.loads((published / "manifest.json").read_text())["warmup_batch_sizes"]
+    assert list(parameters.allowed_batch_sizes) == sizes == [1, 4, 16, 64]
+    assert parameters.max_batch_size.value == 64
+    assert repository.versions(published.parent) == [1]
+
+
+@pytest.fixture
+def batching_parameters():
+    """TensorFlow Serving's BatchingParameters, of whose fields tensorflow-serving-api has no message."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
+
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="batching_of_export.proto", syntax="proto3")
+    file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
+    message = file.message_type.add(name="BatchingParametersOfExport")
+    message.field.add(name="allowed_batch_sizes", number=1, label=field.LABEL_REPEATED, type=field.TYPE_INT64)
+    wrapped = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+    for number, name in enumerate(wrapped, start=2):
+        kind = ".google.protobuf.Int64Value"
+        message.field.add(name=name, number=number, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=kind)
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("BatchingParametersOfExport"))()
