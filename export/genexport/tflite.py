@@ -7,7 +7,7 @@ builtin ops are allowed, since what is missing would otherwise become a Flex op 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genexport import keras_names, metadata, quantise, quiet, savedmodel, signatures, subpixel
+from genexport import float16, keras_names, metadata, parity, quantise, quiet, savedmodel, signatures, subpixel
 from genexport.errors import ExportError
 from genexport.generator import Generator
 
@@ -38,6 +38,7 @@ def convert(generator: Generator, name: str, tell: Callable[[str], None] = lambd
         ExportError: the generator needs ops that TFLite has not; the message names them and the layers they come from.
     """
     files = {**_from_floats(generator, tell), **_in_integers(generator, tell)}
+    files["float16"] = _near_enough(generator, files, tell)
     return {variant: metadata.add(files[variant], metadata.describe(generator, name, variant)) for variant in VARIANTS}
 
 
@@ -80,6 +81,29 @@ def _from_floats(generator: Generator, tell: Callable[[str], None]) -> dict[str,
                 tell(f"TFLite {variant}")
                 files[variant] = _convert(generator, variant, _converter(place, variant).convert)
     return files
+
+
+def _near_enough(generator: Generator, files: dict[str, bytes], tell: Callable[[str], None]) -> bytes:
+    """The float16 file; where it would be past the usual limit, with the weights to blame in float32."""
+    inputs = tuple(np.asarray(values) for values in generator.examples(parity.EXAMPLES))
+    expected = np.concatenate([np.asarray(generator.images(*rows)) for rows in _pieces(inputs)])
+
+    def error(content: bytes) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "float16.tflite"
+            file.write_bytes(content)
+            return parity.compare(run(file, inputs), expected).max_error
+
+    content, kept = float16.within(files["float16"], files["float32"], error, parity.Limits().float16)
+    if kept:
+        layers = dict.fromkeys(keras_names.find(generator.model, name) or name for name in kept)
+        tell(f"TFLite float16: weights of {', '.join(layers)} stay in float32, else pixels would be off by more")
+    return content
+
+
+def _pieces(inputs: tuple[Any, ...], rows: int = 64) -> Iterator[tuple[Any, ...]]:
+    for start in range(0, len(inputs[0]), rows):
+        yield tuple(tf.constant(values[start : start + rows]) for values in inputs)
 
 
 def _in_integers(generator: Generator, tell: Callable[[str], None]) -> dict[str, bytes]:

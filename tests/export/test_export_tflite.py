@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from genexport import metadata, tflite
+from genexport import float16, metadata, tflite
 from genexport.errors import ExportError
 from genexport.generator import Generator, load
 from keras import layers
@@ -227,3 +227,24 @@ def test_an_op_that_tflite_lacks_is_named_with_its_layer(tmp_path: Path, capfd: 
         tflite.convert(generator, "mine")
     assert "\n" not in str(e.value)
     assert "callsite" not in capfd.readouterr().err, "the converter's own report is not for users"
+
+
+def test_weights_that_float16_cannot_hold_well_enough_stay_in_float32(tmp_path: Path) -> None:
+    """A steep dense layer moves pixels by more than the usual limit; a larger one behind it is harmless."""
+    latents = keras.Input((SIZE,), name="latents")
+    steep = layers.Dense(64, kernel_initializer=keras.initializers.RandomNormal(stddev=40, seed=3), name="steep")
+    harmless = layers.Dense(16 * 16, kernel_initializer=keras.initializers.RandomNormal(stddev=0.3, seed=4))
+    x = layers.Reshape((16, 16, 1))(layers.Activation("tanh")(harmless(layers.Activation("tanh")(steep(latents)))))
+    keras.Model(latents, x).save(tmp_path / "steep.keras")
+    generator, told = load(tmp_path / "steep.keras"), []
+    contents = tflite.convert(generator, "steep", told.append)
+    (said,) = [line for line in told if "stay in float32" in line]
+    assert "steep (Dense)" in said
+    assert "dense (Dense)" not in said.replace("steep (Dense)", "")
+    for variant in ("float32", "float16"):
+        (tmp_path / f"{variant}.tflite").write_bytes(contents[variant])
+    inputs = tuple(np.asarray(values) for values in generator.examples(256))
+    made, exact = (tflite.run(tmp_path / f"{variant}.tflite", inputs) for variant in ("float16", "float32"))
+    assert 1e-5 < np.abs(made - exact).max() <= 5e-3
+    assert len(contents["float16"]) < len(contents["float32"]) - 2 * SIZE * 4
+    assert float16.halved(contents["float16"]), "the other weights are float16 still"
