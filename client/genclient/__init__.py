@@ -1,30 +1,28 @@
 """Image batches from a served (or embedded) generator, without TensorFlow: the client room of genline.
 
-`from genclient import Client, ClientError` is the library. Client is loaded when first asked for, so that the command
+`from genclient import Client, AsyncClient` is the library. Classes are loaded when first asked for, so that the command
 can show its help without numpy and gRPC.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from genclient.errors import ClientError, UsageError
+from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 
 if TYPE_CHECKING:
+    from genclient.aio import AsyncClient
     from genclient.client import Client
     from genclient.device import DeviceGenerator
 
-__all__ = ["Client", "ClientError", "DeviceGenerator", "UsageError"]
+__all__ = ["AsyncClient", "Client", "ClientError", "DeviceGenerator", "RpcError", "UsageError", "VersionGoneError"]
+
+_LATER = {"AsyncClient": "genclient.aio", "Client": "genclient.client", "DeviceGenerator": "genclient.device"}
 
 
 def __getattr__(name: str) -> Any:
     """Load a class when it is first asked for (PEP 562)."""
-    if name == "Client":
-        from genclient.client import Client
-
-        return Client
-    if name == "DeviceGenerator":
-        from genclient.device import DeviceGenerator
-
-        return DeviceGenerator
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

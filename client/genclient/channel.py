@@ -1,4 +1,4 @@
-"""One connection to a server and the three calls made over it, each under a deadline, each error a ClientError.
+"""One connection to a server and the calls made over it, each under a deadline, each error an RpcError.
 
 It knows gRPC and TensorFlow Serving's method names; not what tensors mean (codec.py) or a generator is (client.py).
 Messages cross gRPC as bytes and are parsed here: gRPC would report a reply that does not parse on stderr by itself.
@@ -6,104 +6,256 @@ Messages cross gRPC as bytes and are parsed here: gRPC would report a reply that
 
 from __future__ import annotations
 
-import re
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from genclient import wire
-from genclient.errors import ClientError, UsageError
+from genclient import guard, wire
+from genclient.errors import ClientError, RpcError, UsageError
+from genclient.security import Security
+from genclient.target import Target
 
-_OPTIONS = [
-    # A batch of images passes gRPC's default of 4 MiB at once; this is the most that TensorFlow Serving takes.
-    ("grpc.max_receive_message_length", 2**31 - 1),
-    ("grpc.max_send_message_length", 2**31 - 1),
-    # gRPC gives a connection attempt 20 s and waits up to 2 min between attempts; its least wait is also an attempt's
-    # time limit. A host that does not answer is reported within seconds, and `wait` sees a port soon after it opens.
-    ("grpc.min_reconnect_backoff_ms", 2000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-]
-_PREDICTION = "/tensorflow.serving.PredictionService/"
-_MODEL = "/tensorflow.serving.ModelService/"
+log = logging.getLogger("genclient")
+
+_PREDICTION = "tensorflow.serving.PredictionService"
+_MODEL = "tensorflow.serving.ModelService"
+
+_RETRIES = {
+    # As many as gRPC allows, and within 0.75 s: a port that is closed is reported at once. Whoever has had an answer
+    # before goes on longer: schedule.py.
+    "maxAttempts": 5,
+    "initialBackoff": "0.05s",  # gRPC varies each by a fifth
+    "maxBackoff": "1s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
 
 
-class RpcError(ClientError):
-    """A call that a server refused, or that did not reach one; exit code 64 + the gRPC status."""
+@dataclass(frozen=True)
+class Method:
+    """A call that servers answer: its path, the type of its reply, and how many fields that may have."""
 
-    def __init__(self, target: str, error: grpc.RpcError) -> None:
-        """Word the status and details of `error` for a user."""
-        self.code: grpc.StatusCode = error.code()
-        details = str(error.details())
-        if self.code is grpc.StatusCode.UNAVAILABLE:
-            message = f"no server is ready at {target}: {details}"
-        else:
-            message = f"{target} answered {self.code.name}: {details}"
-        super().__init__(message, exit_code=64 + self.code.value[0])
+    path: str
+    reply: Any
+    max_fields: int = guard.OTHER_FIELDS
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
+
+
+PREDICT = Method(f"/{_PREDICTION}/Predict", wire.PredictResponse, guard.PREDICT_FIELDS)
+METADATA = Method(f"/{_PREDICTION}/GetModelMetadata", wire.MetadataResponse)
+STATUS = Method(f"/{_MODEL}/GetModelStatus", wire.StatusResponse)
+RELOAD = Method(f"/{_MODEL}/HandleReloadConfigRequest", wire.ReloadResponse)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a server is reached; the options of Client say the same at length."""
+
+    target: Target
+    timeout_seconds: float
+    security: Security = field(default_factory=Security)
+    compression: str | None = None
+    max_message_bytes: int = 2**28
+    retries: bool = True
+
+    def __post_init__(self) -> None:
+        """See that the options can be meant.
+
+        Raises:
+            UsageError: one cannot.
+        """
+        if not 0 < self.timeout_seconds < 1e9:
+            raise UsageError(f"timeout: found {self.timeout_seconds}, expected seconds above 0")
+        if self.compression not in (None, "gzip", "deflate"):
+            raise UsageError(f"compression: found {self.compression!r}, expected None, 'gzip' or 'deflate'")
+        if not 1024 <= self.max_message_bytes < 2**31:
+            raise UsageError(f"max_message_bytes: found {self.max_message_bytes}, expected 1024 to {2**31 - 1}")
+        self.security.check(self.target)
+
+    def options(self) -> list[tuple[str, Any]]:
+        """Settings of a channel for gRPC (grpc/impl/channel_arg_names.h)."""
+        options: list[tuple[str, Any]] = [
+            # A batch of images passes gRPC's default of 4 MiB at once. A larger reply than this is asked for in parts.
+            ("grpc.max_receive_message_length", self.max_message_bytes),
+            ("grpc.max_send_message_length", self.max_message_bytes),
+            # gRPC gives a connection attempt 20 s and waits up to 2 min between attempts; its least wait is also an
+            # attempt's time limit. A host that does not answer is reported within seconds, and `wait` sees a port soon
+            # after it opens.
+            ("grpc.min_reconnect_backoff_ms", 2000),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 2000),
+            # Servers hang up on clients that ping more than once in 5 min (too_many_pings); load balancers forget
+            # connections that are silent for 350 s. Pings only while a call waits. With them, data that nobody
+            # acknowledges for 20 s ends a connection (TCP_USER_TIMEOUT), so a machine that vanished is noticed.
+            ("grpc.keepalive_time_ms", 310_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.keepalive_permit_without_calls", 0),
+            ("grpc.service_config", self._service_config()),
+            # Of larger requests gRPC keeps no copy to send again; 256 KiB unless told.
+            ("grpc.per_rpc_retry_buffer_size", self.max_message_bytes),
+            ("grpc.enable_retries", int(self.retries)),
+        ]
+        if self.security.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", self.security.server_name))
+        return options
+
+    def _service_config(self) -> str:
+        """Retries for calls that change nothing, and turns among several servers.
+
+        Source: gRPC proposal A6 and grpc/service_config.proto.
+        """
+        names = [{"service": _PREDICTION, "method": method.name} for method in (PREDICT, METADATA)]
+        config: dict[str, Any] = {"methodConfig": [{"name": names, "retryPolicy": _RETRIES}]}
+        if self.target.balanced:
+            config["loadBalancingConfig"] = [{"round_robin": {}}]
+        return json.dumps(config)
+
+    def open(self, module: Any) -> Any:
+        """A channel of `grpc` or `grpc.aio`, whichever module is given; it connects with the first call.
+
+        Raises:
+            ClientError: a certificate cannot be read, or a name in a list of targets is not known.
+        """
+        algorithms = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
+        compression = algorithms.get(self.compression or "", grpc.Compression.NoCompression)
+        address, credentials = self.target.address(), self.security.credentials()
+        if credentials is None:
+            return module.insecure_channel(address, options=self.options(), compression=compression)
+        return module.secure_channel(address, credentials, options=self.options(), compression=compression)
+
+    def error(self, error: grpc.RpcError) -> RpcError:
+        """A failed call in words for a user."""
+        return RpcError(self.target.text, error.code(), str(error.details() or ""))
+
+    def parse(self, method: Method, content: bytes) -> Any:
+        """The message of a reply.
+
+        Raises:
+            ClientError: it is none, or one that would take far more memory than it came in.
+        """
+        try:
+            guard.check(content, method.reply.DESCRIPTOR, method.max_fields)
+            return method.reply.FromString(content)
+        except (DecodeError, ValueError) as error:
+            name = f"{self.target.text} sent a reply to {method.name}"
+            raise ClientError(f"{name} that does not parse: {error}") from None
 
 
 class Channel:
-    """An unencrypted connection to `target`, made on the first call; a context manager that closes it."""
+    """A connection for threads, made on the first call; a context manager that closes it."""
 
-    def __init__(self, target: str, timeout_seconds: float) -> None:
-        """Take the address and the time that each call may last.
-
-        Args:
-            target: HOST:PORT or unix:PATH.
-            timeout_seconds: deadline of a call, connecting included.
+    def __init__(self, connection: Connection) -> None:
+        """Take how to connect.
 
         Raises:
-            UsageError: the target has no port, or the timeout is not a positive number.
+            ClientError: a certificate cannot be read, or a name in a list of targets is not known.
         """
-        if not re.fullmatch(r"unix:.+|(dns:|ipv4:|ipv6:)?[^\s/]*[^\s/:]:\d{1,5}", target):
-            raise UsageError(f"target: found {target!r}, expected HOST:PORT or unix:PATH")
-        if not 0 < timeout_seconds < 1e9:
-            raise UsageError(f"timeout: found {timeout_seconds}, expected seconds above 0")
-        self.target = target
-        self.timeout_seconds = timeout_seconds
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
-
-    def __enter__(self) -> Channel:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Close the connection."""
-        self.close()
+        self.connection = connection
+        self._headers = connection.security.metadata()
+        self._channel = connection.open(grpc)
+        self._stubs: dict[str, Any] = {}
+        self._closed = False
 
     def close(self) -> None:
         """Close the connection; calls under way end as cancelled."""
+        self._closed = True
         self._channel.close()
 
-    def predict(self, request: Any) -> Any:
-        """The wire.PredictResponse to a wire.PredictRequest."""
-        return self._call(_PREDICTION + "Predict", request, wire.PredictResponse)
-
-    def metadata(self, model: str) -> Any:
-        """The wire.MetadataResponse about a model's signatures."""
-        request = wire.MetadataRequest(model_spec=wire.ModelSpec(name=model), metadata_field=["signature_def"])
-        return self._call(_PREDICTION + "GetModelMetadata", request, wire.MetadataResponse)
-
-    def status(self, model: str, timeout_seconds: float | None = None, *, wait_for_ready: bool = False) -> Any:
-        """The wire.StatusResponse about a model's versions; with `wait_for_ready`, the server may come up meanwhile."""
-        request = wire.StatusRequest(model_spec=wire.ModelSpec(name=model))
-        return self._call(_MODEL + "GetModelStatus", request, wire.StatusResponse, timeout_seconds, wait_for_ready)
-
-    def _call(
-        self,
-        method: str,
-        request: Any,
-        reply_type: Any,
-        timeout_seconds: float | None = None,
-        wait_for_ready: bool = False,
+    def call(
+        self, method: Method, request: Any, timeout_seconds: float | None = None, *, wait_for_ready: bool = False
     ) -> Any:
-        call: Any = self._channel.unary_unary(method)
-        timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        """The reply to a request; with `wait_for_ready`, the server may come up meanwhile.
+
+        Raises:
+            RpcError: the server refuses or cannot be reached, or time is over.
+            ClientError: the reply does not parse.
+        """
+        timeout = self.connection.timeout_seconds if timeout_seconds is None else timeout_seconds
+        options = {"timeout": timeout, "metadata": self._headers, "wait_for_ready": wait_for_ready}
+        content = request.SerializeToString()
+        # Not by a future: Ctrl-C while one is made leaves gRPC with a call that nothing ends, and `close` waits for it.
+        answer = PendingReply(self.connection, method, len(content))
+        stub = self._stub(method)
+        return self.connection.parse(method, answer.result(lambda: stub(content, **options)))
+
+    def send(
+        self, method: Method, content: bytes, timeout_seconds: float, wait_for_ready: bool = False
+    ) -> PendingReply:
+        """Send a request and do not wait for its reply; not in the main thread, see `call`."""
+        stub, reply = self._stub(method), PendingReply(self.connection, method, len(content))
+        options = {"timeout": timeout_seconds, "metadata": self._headers, "wait_for_ready": wait_for_ready}
+        return reply.follow(stub.future(content, **options))
+
+    def _stub(self, method: Method) -> Any:
+        if self._closed:
+            raise UsageError("this client is closed, expected one whose `with` block has not ended")
+        if method.path not in self._stubs:
+            self._stubs[method.path] = self._channel.unary_unary(method.path)
+        return self._stubs[method.path]
+
+
+class PendingReply:
+    """A request under way.
+
+    Attributes:
+        sent: bytes of the request.
+        seconds: from its sending to the end of the reply, once that is there.
+    """
+
+    def __init__(self, connection: Connection, method: Method, sent: int) -> None:
+        """Take what is about to be sent; time begins."""
+        self.sent = sent
+        self.seconds = 0.0
+        self._connection, self._method = connection, method
+        self._start = time.perf_counter()
+        self._future: Any = None
+
+    def follow(self, future: Any) -> PendingReply:
+        """Take the call in gRPC's hands."""
+        self._future = future
+        future.add_done_callback(lambda _: self._end())
+        return self
+
+    def __call__(self) -> bytes:
+        """The reply, as soon as it is there; raises RpcError."""
+        return self.result(self._future.result)
+
+    def result(self, answer: Callable[[], bytes]) -> bytes:
+        """What `answer` gives, with gRPC's errors in words for a user."""
         try:
-            reply = call(request.SerializeToString(), timeout=timeout, wait_for_ready=wait_for_ready)
-            return reply_type.FromString(reply)
+            content = answer()
         except grpc.RpcError as error:
-            raise RpcError(self.target, error) from None
-        except (DecodeError, ValueError) as error:
-            raise ClientError(f"{self.target} sent a reply to {method} that does not parse: {error}") from None
+            failure = self._connection.error(error)
+            log_call(self._method, self.sent, failure.code.name, self._end())
+            raise failure from None
+        except grpc.FutureCancelledError:
+            raise UsageError("this client was closed while a request was under way") from None
+        log_call(self._method, self.sent, f"received {len(content)} B", self._end())
+        return content
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Have `act` called in another thread once the reply is there or has failed; at once if it is."""
+        self._future.add_done_callback(lambda _: act())
+
+    def cancel(self) -> None:
+        """Give it up."""
+        self._future.cancel()
+
+    def _end(self) -> float:
+        self.seconds = self.seconds or time.perf_counter() - self._start
+        return self.seconds
+
+
+def log_call(method: Method, sent: int, outcome: str, seconds: float) -> None:
+    """A line about a call for those who debug: sizes and time."""
+    log.debug("%s: sent %d B, %s, %.1f ms", method.name, sent, outcome, seconds * 1000)

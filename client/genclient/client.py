@@ -7,68 +7,38 @@ with Client("localhost:8500", "digits") as client:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import numpy as np
-from grpc import StatusCode
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from genclient import codec, pixels, wire
-from genclient.channel import Channel, RpcError
-from genclient.errors import ClientError, UsageError
-from genclient.generator import ModelInfo, SignatureSpec, model_info
-from genclient.seeds import latents, seed_array, seed_range
+from genclient import channel, rows, wire
+from genclient.calls import Batch, Call, Collection, Exchange
+from genclient.channel import Channel, PendingReply
+from genclient.errors import ClientError, RpcError, VersionGoneError
+from genclient.generator import ModelInfo, SignatureSpec
+from genclient.rows import Label
+from genclient.schedule import Part
+from genclient.seeds import latents
+from genclient.settings import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Seeds, Settings, Waiting, server_config
+from genclient.status import VersionStatus, version_statuses
 
-BATCH_ROWS = 64
-"""Images asked for in one request: enough to fill a server's batch, little enough to see progress."""
+__all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus", "check_condition", "generator_inputs"]
 
-POLL_SECONDS = 0.2
-"""Time between two looks at a model that is not available yet."""
+T = TypeVar("T")
 
-_STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
-_NOT_YET = StatusCode.UNAVAILABLE, StatusCode.NOT_FOUND, StatusCode.DEADLINE_EXCEEDED
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images of one request: int64 seeds (N,), uint8 images (N, H, W, C), and the version that made them, if told."""
-
-    seeds: NDArray[np.int64]
-    images: NDArray[np.uint8]
-    version: int | None
+_WAKE_SECONDS = 0.2
+"""A signal that arrives just before a thread begins to wait does not end the waiting; so nothing waits for long."""
 
 
-@dataclass(frozen=True)
-class VersionStatus:
-    """A version of a model on a server: its number, its state by name, and what went wrong with it, if anything."""
+class Client(Settings):
+    """A generator behind a TensorFlow Serving address. Threads may share one; a context manager."""
 
-    version: int
-    state: str
-    message: str
-
-
-class Client:
-    """A generator behind a TensorFlow Serving address. One thread at a time; a context manager."""
-
-    def __init__(self, target: str = "localhost:8500", model: str = "digits", *, timeout_seconds: float = 60.0) -> None:
-        """Take the address; the connection is made when it is first needed.
-
-        Args:
-            target: HOST:PORT or unix:PATH of the server's gRPC API.
-            model: the name it is served under.
-            timeout_seconds: how long one request may take.
-
-        Raises:
-            UsageError: an argument cannot be meant as it is.
-        """
-        if not model or not model.isprintable():
-            raise UsageError(f"model: found {model!r}, expected the name of a served model")
-        self.target = target
-        self.model = model
-        self._channel = Channel(target, timeout_seconds)
-        self._info: ModelInfo | None = None
+    def _connect(self) -> None:
+        self._channel = Channel(self.connection)
 
     def __enter__(self) -> Client:
         """Return itself."""
@@ -82,23 +52,24 @@ class Client:
         """Close the connection."""
         self._channel.close()
 
-    def info(self) -> ModelInfo:
-        """The signatures of the model's newest version, asked for once.
+    def info(self, model: str | None = None) -> ModelInfo:
+        """The signatures of the model's newest version (or another model's), asked for once.
 
         Raises:
             ClientError: the server refuses, cannot be reached, or describes no signatures.
         """
-        if self._info is None:
-            self._info = model_info(self._channel.metadata(self.model), self.model, self.target)
-        return self._info
+        name = model or self.model
+        if name in self._infos:
+            return self._infos[name]
+        return self._keep_info(name, self._channel.call(channel.METADATA, self._info_request(name)))
 
-    def status(self) -> list[VersionStatus]:
+    def status(self, model: str | None = None) -> list[VersionStatus]:
         """Every version that the server knows of, the newest first.
 
         Raises:
             ClientError: the server refuses, cannot be reached, or does not know the model.
         """
-        return self._status()
+        return version_statuses(self._channel.call(channel.STATUS, self._status_request(model)))
 
     def wait(self, timeout_seconds: float = 60.0) -> int:
         """Return the newest available version, as soon as there is one; the server need not run yet.
@@ -106,100 +77,213 @@ class Client:
         Raises:
             ClientError: none became available in time, or the server refuses to tell.
         """
-        end = time.monotonic() + timeout_seconds
-        found = "nothing"
-        absent = False
-        while (left := end - time.monotonic()) > 0:
+        waiting = Waiting(self.model, timeout_seconds)
+        while waiting.left > 0:
             try:
                 # The first call tells why there is no server. The next has to wait for one: called again and again,
                 # gRPC does not get on with a connection, which it may do only while a call waits for it.
-                versions = self._status(left, wait_for_ready=absent)
-                available = [version.version for version in versions if version.state == "AVAILABLE"]
-                if available:
-                    return available[0]
-                found = "; ".join(f"version {v.version} {v.state} {v.message}".strip() for v in versions)
+                reply = self._channel.call(
+                    channel.STATUS, self._status_request(None), waiting.left, wait_for_ready=waiting.absent
+                )
+                version = waiting.seen(reply)
+                if version is not None:
+                    return version
             except RpcError as error:
-                if error.code not in _NOT_YET:
-                    raise
-                if not (absent and error.code is StatusCode.DEADLINE_EXCEEDED):
-                    found = str(error)
-                absent = error.code is StatusCode.UNAVAILABLE
-            time.sleep(max(0.0, min(POLL_SECONDS, end - time.monotonic())))
-        raise ClientError(f"model {self.model!r} not available after {timeout_seconds:g} s; last seen: {found}")
+                waiting.failed(error)
+            time.sleep(waiting.pause)
+        raise ClientError(waiting.over())
+
+    def reload(self, config: str) -> None:
+        """Have the server replace its configuration by this one, and return once its new models are available.
+
+        Args:
+            config: TensorFlow Serving's ModelServerConfig as text: `model_config_list { config { … } }`.
+
+        Raises:
+            UsageError: the text is no such thing.
+            ClientError: the server refuses it; it keeps the configuration it has.
+        """
+        request = wire.ReloadRequest(config=server_config(config))
+        self._reloaded(self._channel.call(channel.RELOAD, request))
 
     def sample(
         self,
         n: int = 16,
         seed: int = 0,
         *,
-        seeds: Sequence[int] | NDArray[np.int64] | None = None,
+        seeds: Seeds | None = None,
+        latents: ArrayLike | None = None,
         truncation: float = 1.0,
-        label: int | None = None,
+        label: Label = None,
         signature: str = "serving_default",
     ) -> NDArray[np.uint8]:
-        """Images of `n` seeds from `seed` on, or of `seeds`: uint8 (N, H, W, C); for the rest see `stream`."""
-        wanted = seed_range(seed, n) if seeds is None else seeds
-        batches = self.stream(wanted, truncation=truncation, label=label, signature=signature)
-        return np.concatenate([batch.images for batch in batches])
+        """Images of `n` seeds from `seed` on, of `seeds` or of `latents`, uint8 (N, H, W, C); the rest is in `stream`.
 
-    def stream(
+        It begins anew should the version of the first images be unloaded meanwhile.
+        """
+        wanted = self._numbered(n, seed, seeds, latents)
+        for _ in range(START_OVER):
+            images = Collection(len(wanted))
+            try:
+                for batch in self.stream(
+                    wanted, latents=latents, truncation=truncation, label=label, signature=signature
+                ):
+                    images.add(batch)
+                return images.whole()
+            except VersionGoneError as error:
+                gone = error
+                self._infos.clear()  # the next one may take other latents
+        raise gone
+
+    def iter_sample(
         self,
-        seeds: Sequence[int] | NDArray[np.int64],
+        n: int | None = 16,
+        seed: int = 0,
         *,
+        seeds: Seeds | None = None,
         truncation: float = 1.0,
-        label: int | None = None,
+        label: Label = None,
         signature: str = "serving_default",
-    ) -> Iterator[Batch]:
-        """Images of `seeds`, in their order, a request at a time, all from one version of the model.
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Images one by one, uint8 (H, W, C), in the order of their seeds; of any number, in little memory.
 
         Args:
-            seeds: whole numbers within int64, one an image; equal seeds give equal images, in whatever batch.
-            truncation: factor on the latents; below 1 nearer to the average image.
-            label: class of every image, where the generator is conditional.
+            n: how many; None: no end.
+            seed: the first one's; the next has the next.
+            seeds: instead of these.
+            truncation: see `stream`, as `label` and `signature`.
+            label: the same for all, or one for each of them.
             signature: which of the model's functions to call.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the server refuses, cannot be reached, or answers something that is not images.
         """
-        rows = seed_array(seeds)
-        spec = self.info().generator(signature)
-        check_condition(spec, label, truncation)
-        return self._stream(rows, truncation, label, signature, spec)
+        numbered = rows.counted_seeds(seed, n) if seeds is None else rows.seed_numbers(seeds)
+        call = self._images_call(self.info(), numbered, truncation, label, signature, None)
+        return (image for batch in self._run(call) for image in batch.images)
 
-    def _stream(
-        self, seeds: NDArray[np.int64], truncation: float, label: int | None, signature: str, spec: SignatureSpec
+    def stream(
+        self,
+        seeds: Seeds | None = None,
+        *,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: Label = None,
+        signature: str = "serving_default",
     ) -> Iterator[Batch]:
-        # The first reply says which version answers; the rest asks for that one, or a reload would mix two models.
-        version: int | None = None
-        shape: tuple[int, ...] | None = None
-        for start in range(0, len(seeds), BATCH_ROWS):
-            rows = seeds[start : start + BATCH_ROWS]
-            request = self._request(signature, version)
-            for name, array in generator_inputs(spec, rows, truncation, label).items():
-                request.inputs[name].CopyFrom(codec.encode(array))
-            reply = self._channel.predict(request)
-            if reply.model_spec.HasField("version"):
-                version = reply.model_spec.version.value
-            images = _images(reply, len(rows))
-            if shape is not None and images.shape[1:] != shape:
-                raise ClientError(f"images: found {images.shape[1:]} after {shape} in the same call, expected one size")
-            shape = images.shape[1:]
-            yield Batch(rows, images, version)
+        """Images of `seeds`, in their order, a request at a time, all from one version of the model.
 
-    def _request(self, signature: str, version: int | None) -> Any:
-        request = wire.PredictRequest(model_spec=wire.ModelSpec(name=self.model, signature_name=signature))
-        if version is not None:
-            request.model_spec.version.value = version
-        return request
+        Requests run a few at a time, ahead of what is taken: memory stays bounded.
 
-    def _status(self, timeout_seconds: float | None = None, *, wait_for_ready: bool = False) -> list[VersionStatus]:
-        reply = self._channel.status(self.model, timeout_seconds, wait_for_ready=wait_for_ready)
-        versions = [
-            VersionStatus(item.version, _STATES.get(item.state, str(item.state)), item.status.error_message)
-            for item in reply.model_version_status
-        ]
-        return sorted(versions, key=lambda version: version.version, reverse=True)
+        Args:
+            seeds: whole numbers within int64, one an image; equal seeds give equal images, in whatever batch.
+            latents: float (N, Z), instead of seeds.
+            truncation: factor on the latents; below 1 nearer to the average image.
+            label: class of every image, or one for each, where the generator is conditional.
+            signature: which of the model's functions to call; `auto`: the cheapest that gives images.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the model.
+            ClientError: the server refuses, cannot be reached, or answers something that is not images.
+        """
+        given = None if latents is None else rows.latents_array(latents)
+        wanted = self._numbered(16, 0, seeds, given)
+        call = self._images_call(self.info(), rows.seed_numbers(wanted), truncation, label, signature, given)
+        return self._run(call)
+
+    def score(
+        self,
+        images: ArrayLike,
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = CRITIC_SIGNATURE,
+    ) -> NDArray[np.float32]:
+        """How real images look to the critic: float32 (N,), higher is more real.
+
+        Args:
+            images: uint8, or floats in [0, 1], (N, H, W, C), of the critic's size.
+            label: class of every image, or one for each, where the critic is conditional.
+            model: the critic's name; None: the generator's with `-critic` after it.
+            signature: which of its functions to call.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the critic.
+            ClientError: the server refuses, cannot be reached, or answers something that is not scores.
+        """
+        call = self._scores_call(self.info(self._critic(model)), images, label, signature)
+        return np.concatenate(list(self._run(call)))
+
+    def _run(self, call: Call[T]) -> Iterator[T]:
+        """Send the parts of a call as they are due, and hand on their results in order."""
+        requests = Requests(self._channel, call)
+        try:
+            while not call.schedule.finished:
+                while (part := call.schedule.start(time.monotonic())) is not None:
+                    requests.begin(part)
+                requests.take(call.schedule.pause(time.monotonic()))
+                yield from call.schedule.ready()
+        finally:  # an error, Ctrl-C, or nobody takes the rest
+            requests.stop()
+
+
+class Requests:
+    """The requests of a call that are under way; replies are read by who takes them.
+
+    One thread makes and sends them, in order: Ctrl-C, which arrives in the main thread, never meets gRPC half way.
+    """
+
+    def __init__(self, connected: Channel, call: Call[Any]) -> None:
+        """Take what to send them over."""
+        self._channel, self._call = connected, call
+        self._sender = ThreadPoolExecutor(1, "genclient")
+        self._ended: SimpleQueue[tuple[Part, Future[PendingReply]]] = SimpleQueue()
+        self._running: dict[int, PendingReply] = {}
+        self._stopped = False
+
+    def begin(self, part: Part) -> None:
+        """Send a part."""
+        self._sender.submit(self._send, part).add_done_callback(lambda sent: self._sent(part, sent))
+
+    def take(self, seconds: float | None) -> None:
+        """Wait for one to end, but no longer than that, and give the reply or the failure to the call."""
+        try:
+            part, sent = self._ended.get(timeout=_WAKE_SECONDS if seconds is None else min(seconds, _WAKE_SECONDS))
+        except Empty:
+            return
+        self._running.pop(part.start, None)
+        reply = sent.result()
+        try:
+            content = reply()
+        except RpcError as error:
+            self._call.failed(part, error, time.monotonic())
+        else:
+            self._call.arrived(part, content, reply.sent, reply.seconds)
+
+    def stop(self) -> None:
+        """Give up what is under way."""
+        self._stopped = True
+        self._sender.shutdown(wait=False, cancel_futures=True)
+        for reply in list(self._running.values()):
+            reply.cancel()
+
+    def _send(self, part: Part) -> PendingReply:
+        content = self._call.request(part)
+        left = part.deadline - time.monotonic()
+        return self._channel.send(channel.PREDICT, content, left, wait_for_ready=part.failure is not None)
+
+    def _sent(self, part: Part, sent: Future[PendingReply]) -> None:
+        if sent.cancelled():
+            return
+        if sent.exception() is not None:
+            self._ended.put((part, sent))
+            return
+        reply = sent.result()
+        self._running[part.start] = reply
+        if self._stopped:
+            reply.cancel()
+        reply.then(lambda: self._ended.put((part, sent)))
 
 
 def check_condition(spec: SignatureSpec, label: int | None, truncation: float) -> None:
@@ -208,19 +292,8 @@ def check_condition(spec: SignatureSpec, label: int | None, truncation: float) -
     Raises:
         UsageError: a label is missing, superfluous or no int32, or a truncation is out of range or cannot be applied.
     """
-    if spec.conditional and label is None:
-        raise UsageError("label: found none, expected the index of a class, since this generator is conditional")
-    if not spec.conditional and label is not None:
-        raise UsageError(f"label: found {label}, expected none, since this generator is not conditional")
-    if label is not None and not 0 <= label < 2**31:
-        raise UsageError(f"label: found {label}, expected the index of a class, from 0")
-    if not -100 <= truncation <= 100:  # so that not-a-number and what float32 cannot hold stay out
-        raise UsageError(f"truncation: found {truncation}, expected a number from -100 to 100")
-    if "seeds" in spec.inputs and truncation != 1:
-        raise UsageError(
-            f"truncation: found {truncation:g}, expected 1 with a signature that takes seeds: "
-            "the server draws the latents, choose one that takes latents"
-        )
+    rows.check_label(spec, label)
+    rows.check_truncation(spec, truncation)
 
 
 def generator_inputs(
@@ -232,14 +305,3 @@ def generator_inputs(
     if label is not None:
         inputs["labels"] = np.full(len(seeds), label, np.int32)
     return inputs
-
-
-def _images(reply: Any, rows: int) -> NDArray[np.uint8]:
-    for name, read in (("images", pixels.to_pixels), ("png_bytes", pixels.decode_pngs)):
-        if name in reply.outputs:
-            array = codec.decode(reply.outputs[name], name)
-            if array.shape[:1] != (rows,):
-                expected = f"{rows} rows, as asked for"
-                raise ClientError(f"{name}: found shape {codec.shape_text(array.shape)}, expected {expected}")
-            return read(array, name)
-    raise ClientError(f"the reply has outputs {sorted(reply.outputs)}, expected images or png_bytes")

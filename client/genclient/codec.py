@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from google.protobuf import unknown_fields
 from numpy.typing import NDArray
 
-from genclient import wire
+from genclient import varints, wire
 from genclient.errors import ClientError
 
-FILL_LIMIT = 2**24
+FILL_LIMIT = 2**22
 """Elements up to which a reply may leave out repeated values; a server that means well sends pixels in full."""
-
 
 MAX_RANK = 32
 """Dimensions of a tensor; numpy cannot hold more than 64 and no image has more than four."""
@@ -61,7 +59,7 @@ _DTYPES = {
         HALF,
     )
 }
-_SENDABLE = {dtype.name: dtype for dtype in (FLOAT, INT32, INT64)}
+_SENDABLE = {dtype.name: dtype for dtype in _DTYPES.values() if np.dtype(dtype.storage).name == dtype.name}
 
 
 def dtype_name(number: int) -> str:
@@ -70,10 +68,10 @@ def dtype_name(number: int) -> str:
 
 
 def encode(array: NDArray[Any]) -> Any:
-    """The wire.Tensor of a float32, int32 or int64 array, as raw bytes (`tensor_content`).
+    """The wire.Tensor of an array of numbers, as raw bytes (`tensor_content`).
 
     Raises:
-        ClientError: the array has another dtype.
+        ClientError: the array is not of a dtype that is read here too, bfloat16 and strings aside.
     """
     dtype = _SENDABLE.get(array.dtype.name)
     if dtype is None:
@@ -102,7 +100,7 @@ def decode(tensor: Any, name: str) -> NDArray[Any]:
     if tensor.tensor_content:
         values = _from_content(tensor.tensor_content, dtype, shape, name)
     else:
-        values = _filled(_from_field(tensor, dtype, name), shape, name)
+        values = _filled(_from_field(tensor, dtype, shape, name), shape, name)
     if dtype is BFLOAT16:
         values = (values.astype(np.uint32) << 16).view(np.float32)
     try:
@@ -171,46 +169,57 @@ def _strings(values: Iterable[bytes]) -> NDArray[Any]:
     return array
 
 
-def _from_field(tensor: Any, dtype: DType, name: str) -> NDArray[Any]:
+def _from_field(tensor: Any, dtype: DType, shape: tuple[int, ...], name: str) -> NDArray[Any]:
     """The values of the `*_val` field that belongs to dtype, as many as there are."""
     if dtype is STRING:
         return _strings(tensor.string_val)
-    if dtype.field in ("float_val", "double_val"):
-        return _packed(tensor, dtype, name)
-    values: NDArray[Any] = np.asarray(getattr(tensor, dtype.field), dtype=_FIELD_TYPES[dtype.field])
+    values = _numbers(tensor, dtype, math.prod(shape), name)
     if dtype.field == "half_val":
         _check_range(values, np.dtype("<u2"), name, dtype)
         return values.astype("<u2").view(dtype.storage)
     _check_range(values, np.dtype(dtype.storage), name, dtype)
-    return values.astype(dtype.storage)
+    return values.astype(dtype.storage, copy=False)
 
 
-_FIELD_TYPES = {"int_val": np.int32, "half_val": np.int32, "int64_val": np.int64, "bool_val": np.bool_}
+def _numbers(tensor: Any, dtype: DType, count: int, name: str) -> NDArray[Any]:
+    """The field's numbers: from packed bytes, or one by one where the sender did not pack them."""
+    values = _packed(b"".join(getattr(tensor, dtype.field)), dtype, name)
+    if len(values) == count:
+        return values
+    # Too few, perhaps since some are not packed; protobuf keeps those as fields that it does not know.
+    loose = getattr(wire.LooseTensor.FromString(tensor.SerializeToString()), dtype.field)
+    if len(loose) == len(values):
+        return values
+    if len(values):  # which came first is no longer known
+        raise ClientError(f"{name}: found {dtype.field} packed and unpacked in one tensor, expected either")
+    return np.asarray(loose)
+
+
+_FLOATS = {"float_val": "<f4", "double_val": "<f8"}
+
+
+def _packed(content: bytes, dtype: DType, name: str) -> NDArray[Any]:
+    try:
+        if dtype.field in _FLOATS:
+            return np.frombuffer(content, _FLOATS[dtype.field])
+        values = varints.read(content)
+    except ValueError:
+        raise ClientError(
+            f"{name}: found {len(content)} bytes of {dtype.field}, expected whole {dtype.name} values"
+        ) from None
+    if values.dtype == np.uint8 or dtype.field == "bool_val":
+        return values
+    # As protobuf has it: an int32 is the lower half of what was sent.
+    return values.view(np.int64) if dtype.field == "int64_val" else values.astype(np.uint32).view(np.int32)
 
 
 def _check_range(values: NDArray[Any], storage: np.dtype[Any], name: str, dtype: DType) -> None:
-    if storage.kind in "iu" and values.size:
+    if storage.kind in "iu" and values.size and not np.can_cast(values.dtype, storage):
         limits = np.iinfo(storage)
         if values.min() < limits.min or values.max() > limits.max:
             raise ClientError(
                 f"{name}: found values {values.min()} to {values.max()}, expected them to fit {dtype.name}"
             )
-
-
-def _packed(tensor: Any, dtype: DType, name: str) -> NDArray[Any]:
-    """Numbers of fixed width: the bytes as they are, or number by number where the sender did not pack them."""
-    number = wire.Tensor.DESCRIPTOR.fields_by_name[dtype.field].number
-    chunks = getattr(tensor, dtype.field)
-    unread: Any = unknown_fields.UnknownFieldSet(tensor)
-    if any(field.field_number == number for field in unread):
-        if chunks:  # which came first is no longer known
-            raise ClientError(f"{name}: found {dtype.field} packed and unpacked in one tensor, expected either")
-        loose = wire.LooseTensor.FromString(tensor.SerializeToString())
-        return np.asarray(getattr(loose, dtype.field), dtype=dtype.storage)
-    content = b"".join(chunks)
-    if len(content) % np.dtype(dtype.storage).itemsize:
-        raise ClientError(f"{name}: found {len(content)} bytes of {dtype.field}, expected whole {dtype.name} values")
-    return np.frombuffer(content, dtype.storage)
 
 
 def _filled(values: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:

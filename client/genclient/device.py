@@ -61,6 +61,7 @@ class DeviceGenerator:
             raise UsageError(f"threads: found {threads}, expected 1 to {MAX_THREADS}")
         self._threads = threads or min(DEFAULT_THREADS, _processors())
         self._name = Path(path).name
+        tflite.litert()
         self._content = tflite.read_file(path)
         with litert_errors(f"{path} is not a TFLite model that LiteRT can run"):
             functions = tflite.functions(tflite.open_interpreter(self._content))

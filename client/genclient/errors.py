@@ -1,6 +1,14 @@
-"""The one exception of genclient: a message fit for a user, and the exit code that belongs to it. Prints nothing."""
+"""The exceptions of genclient: a message fit for a user, and the exit code that belongs to it. Prints nothing."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import grpc
+
+MAX_MESSAGE = 2000
+"""Characters of a message, at most; TensorFlow Serving ends its own after 1024."""
 
 
 class ClientError(Exception):
@@ -12,7 +20,8 @@ class ClientError(Exception):
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         """Take a message from anywhere, a server included, and keep it to one line of printable characters."""
-        super().__init__(one_line(message))
+        line = one_line(message[: 4 * MAX_MESSAGE])
+        super().__init__(line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…")
         self.exit_code = exit_code
 
 
@@ -22,6 +31,32 @@ class UsageError(ClientError):
     def __init__(self, message: str) -> None:
         """Take the message; the exit code is given."""
         super().__init__(message, exit_code=2)
+
+
+class RpcError(ClientError):
+    """A call that a server refused, or that did not reach one; exit code 64 + the gRPC status.
+
+    Attributes:
+        target: the address that was asked.
+        code: the `grpc.StatusCode`.
+        details: the server's message in its own words, or gRPC's where no server answered.
+    """
+
+    def __init__(self, target: str, code: grpc.StatusCode, details: str, note: str = "") -> None:
+        """Word a status and its details for a user; `note` goes to the end."""
+        self.target = target
+        self.code = code
+        self.details = details
+        said = details or "no message; servers with too many requests at a time answer so"
+        if code.name == "UNAVAILABLE":
+            message = f"no server is ready at {target}: {said}"
+        else:
+            message = f"{target} answered {code.name}: {said}"
+        super().__init__(message + note, exit_code=64 + code.value[0])
+
+
+class VersionGoneError(RpcError):
+    """The version that the first images of a call came from is no longer served: the rest would come from another."""
 
 
 def one_line(text: str) -> str:

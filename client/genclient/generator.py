@@ -1,7 +1,7 @@
-"""What a model says about itself, and whether that is a generator: signatures, their tensors, Z, the image shape.
+"""What a model says about itself: signatures, their tensors, Z, the image shape.
 
-Both a server's metadata and a TFLite file are put in these words, so that one check and one wording serve both. It
-fetches nothing and opens no file.
+Both a server's metadata and a TFLite file are put in these words, so that one wording serves both. It fetches nothing
+and opens no file; which tensor of a signature is which is for reading.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from genclient import wire
+from genclient import guard, wire
 from genclient.codec import dtype_name, shape_text
 from genclient.errors import ClientError
 
@@ -77,34 +77,16 @@ class ModelInfo:
     version: int | None
     signatures: Mapping[str, SignatureSpec]
 
-    def generator(self, name: str) -> SignatureSpec:
-        """The signature of that name, when it is a generator's.
+    def signature(self, name: str) -> SignatureSpec:
+        """The signature of that name.
 
         Raises:
-            ClientError: there is none of that name, or its tensors are not a generator's; the message says what is.
+            ClientError: there is none; the message says which there are.
         """
         if name not in self.signatures:
             found = ", ".join(sorted(self.signatures)) or "none"
             raise ClientError(f"model {self.name!r} has no signature {name!r}; it has: {found}")
-        signature = self.signatures[name]
-        fault = _fault(signature)
-        if fault:
-            raise ClientError(f"model {self.name!r} is not a generator: signature {name!r} is {signature}; {fault}")
-        return signature
-
-
-def _fault(signature: SignatureSpec) -> str | None:
-    """What keeps a signature from being a generator's, or None."""
-    if set(signature.inputs) - {"labels"} not in ({"latents"}, {"seeds"}):
-        return "expected inputs latents or seeds, and labels where conditional"
-    if not {"images", "png_bytes"} & set(signature.outputs):
-        return "expected an output images or png_bytes"
-    if "latents" in signature.inputs and not 1 <= (signature.z or 0) <= MAX_Z:
-        return f"expected latents of shape (N, Z) with Z from 1 to {MAX_Z}"
-    for name, dtype in (("latents", "float32"), ("seeds", "int64"), ("labels", "int32")):
-        if name in signature.inputs and signature.inputs[name].dtype != dtype:
-            return f"expected {name} to be {dtype}"
-    return None
+        return self.signatures[name]
 
 
 def model_info(reply: Any, model: str, target: str) -> ModelInfo:
@@ -116,8 +98,10 @@ def model_info(reply: Any, model: str, target: str) -> ModelInfo:
     if "signature_def" not in reply.metadata:
         raise ClientError(f"{target} describes no signatures of model {model!r}")
     try:
-        table = wire.Signatures.FromString(reply.metadata["signature_def"].value)
-    except DecodeError as error:
+        content = reply.metadata["signature_def"].value
+        guard.check(content, wire.Signatures.DESCRIPTOR, guard.OTHER_FIELDS)
+        table = wire.Signatures.FromString(content)
+    except (DecodeError, ValueError) as error:
         raise ClientError(f"{target} sent a table of signatures that does not parse: {error}") from None
     version = reply.model_spec.version.value if reply.model_spec.HasField("version") else None
     signatures = {

@@ -33,8 +33,8 @@ def rehearse(path: str) -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    content = tflite.read_file(path)
     tflite.litert()  # imported once, before the fork
+    content = tflite.read_file(path)
     code = _in_child(lambda: _run_once(content))
     if code == _OUT_OF_MEMORY:
         raise ClientError(f"{path} is not a TFLite model that LiteRT can run: it needs more memory than is free")

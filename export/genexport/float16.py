@@ -1,7 +1,7 @@
 """A float16 file whose images are near enough: weights that lose too much by the rounding stay in float32.
 
-Half of the bits are enough for nearly all weights, but on sharp edges a large dense layer can move a pixel by more than
-anyone would call the same image. On emoji of 32×32 the greatest difference is 0.009; with 8 kB of 686 in float32, 0.0045.
+Half of the bits are enough for nearly all weights, but on sharp edges a few of them can move a pixel by more than one
+would call the same image. On emoji of 32×32 the greatest difference is 0.009; with 8 kB of 686 in float32, 0.0045.
 """
 
 from __future__ import annotations

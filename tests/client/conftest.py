@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # else gRPC may write a line where a test forks (preexec_fn)
 
 import grpc
 import keras
@@ -19,6 +22,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -109,6 +113,7 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
     signatures: dict = field(default_factory=signature_table)
     version: int | None = 3
     answer: object = None  # called instead of the generator: (request, context) → PredictResponse
+    name: str = "digits"
     requests: list = field(default_factory=list)
     asked: threading.Event = field(default_factory=threading.Event)
 
@@ -117,6 +122,10 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         self.asked.set()
         if self.answer is not None:
             return self.answer(request, context)
+        return self.generate(request, context)
+
+    def generate(self, request, context):
+        """What the generator answers."""
         self._find(request, context)
         inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
         latents = inputs["latents"] if "latents" in inputs else draw(inputs["seeds"].tolist())
@@ -144,13 +153,13 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
     def _find(self, request, context):
-        if request.model_spec.name != "digits":
+        if request.model_spec.name != self.name:
             message = f"Servable not found for request: Latest({request.model_spec.name})"
             context.abort(grpc.StatusCode.NOT_FOUND, message)
 
     def _stamped(self, response):
         if self.version is not None:
-            response.model_spec.name = "digits"
+            response.model_spec.name = self.name
             response.model_spec.version.value = self.version
         return response
 
@@ -161,6 +170,15 @@ class Model(model_service_pb2_grpc.ModelServiceServicer):
 
     versions: list = field(default_factory=lambda: [(3, "AVAILABLE", "")])
     answered: threading.Event = field(default_factory=threading.Event)
+    configs: list = field(default_factory=list)
+
+    def HandleReloadConfigRequest(self, request, context):
+        self.configs.append(request.config)
+        response = model_management_pb2.ReloadConfigResponse()
+        if not request.config.model_config_list.config:
+            response.status.error_code = 3
+            response.status.error_message = "no models"
+        return response
 
     def GetModelStatus(self, request, context):
         if request.model_spec.name != "digits":
@@ -183,6 +201,11 @@ class Served:
     target: str
     prediction: Prediction
     model: Model
+    server: object
+
+    def stop(self):
+        """End it as a crash would: what is under way is not answered."""
+        self.server.stop(None).wait()
 
 
 @pytest.fixture
@@ -190,15 +213,20 @@ def serve():
     """Start servers, each on a port of its own or on one that is given, which answer as the arguments say."""
     servers = []
 
-    def start(versions=None, port=0, **settings):
+    def start(versions=None, port=0, credentials=None, options=(), at_once=None, **settings):
         prediction, model = Prediction(**settings), Model() if versions is None else Model(versions)
-        server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
+        options = [("grpc.max_receive_message_length", -1), *options]
+        server = grpc.server(ThreadPoolExecutor(4), options=options, maximum_concurrent_rpcs=at_once)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server)
-        bound = server.add_insecure_port(f"127.0.0.1:{port}")
+        address = port if isinstance(port, str) else f"127.0.0.1:{port}"
+        if credentials is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, credentials)
         server.start()
         servers.append(server)
-        return Served(f"127.0.0.1:{bound}", prediction, model)
+        return Served(port if isinstance(port, str) else f"127.0.0.1:{bound}", prediction, model, server)
 
     yield start
     for server in servers:

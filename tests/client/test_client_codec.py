@@ -76,8 +76,9 @@ def test_every_field_has_tensorflow_servings_number_and_wire_type():
             other = theirs.fields_by_number[field.number]
             assert field.is_repeated == other.is_repeated or field.type == field.TYPE_BYTES, field.full_name
             same = {field.type, other.type}
-            bytes_for_packed = {field.TYPE_BYTES, field.TYPE_FLOAT}, {field.TYPE_BYTES, field.TYPE_DOUBLE}
-            assert len(same) == 1 or same in bytes_for_packed or same == {field.TYPE_INT32, field.TYPE_ENUM}
+            packed = other.is_repeated and other.type not in (field.TYPE_STRING, field.TYPE_MESSAGE)
+            bytes_for_packed = field.type == field.TYPE_BYTES and packed
+            assert len(same) == 1 or bytes_for_packed or same == {field.TYPE_INT32, field.TYPE_ENUM}
             if field.message_type is not None:
                 compare(field.message_type, other.message_type)
 
@@ -173,6 +174,58 @@ def test_strings_may_be_left_out_too():
 def test_what_does_not_fit_is_refused_by_name(proto, message):
     with pytest.raises(ClientError, match=rf"^images: {message}"):
         received(proto)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int32, np.int64, np.bool_])
+def test_integers_of_every_length_arrive(tools, dtype):
+    if dtype == np.bool_:
+        array = np.array([True, False, True])
+    else:
+        limits = np.iinfo(dtype)
+        array = np.array([limits.min, limits.max, 0, 1, limits.max // 2, limits.min // 3], dtype)
+        noise = np.random.default_rng(3).integers(limits.min, limits.max, 1000, dtype, endpoint=True)
+        array = np.concatenate([array, noise])
+    np.testing.assert_array_equal(received(tf.make_tensor_proto(array)), array)
+    if dtype != np.bool_:
+        np.testing.assert_array_equal(received(tools.as_values(array)), array)
+
+
+@pytest.mark.parametrize(("dtype", "tag"), [("uint8", 0x38), ("int64", 0x50), ("bool", 0x58), ("float16", 0x68)])
+def test_integers_need_not_be_packed(dtype, tag):
+    array = np.array([1, 0, 1], dtype)
+    bits = array.view(np.uint16) if dtype == "float16" else array
+    loose = b"".join(bytes([tag]) + varint(int(value)) for value in bits)
+    tensor = wire.Tensor.FromString(shaped(dtype, [3]).SerializeToString() + loose)
+    np.testing.assert_array_equal(codec.decode(tensor, "images"), array)
+
+
+def varint(number):
+    """A number as protobuf writes it."""
+    head = b""
+    while number > 0x7F:
+        head += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return head + bytes([number])
+
+
+@pytest.mark.parametrize("encoding", ["as_values", "as_content"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
+def test_decoding_makes_no_python_object_for_each_number(tools, encoding, dtype):
+    array = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(dtype)
+    tensor = wire.Tensor.FromString(getattr(tools, encoding)(array).SerializeToString())
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        read = codec.decode(tensor, "images")
+    finally:
+        sys.setprofile(None)
+    np.testing.assert_array_equal(read, array)
+    assert calls < 500  # for 49,152 numbers
 
 
 def test_a_shape_of_unknown_rank_is_refused():

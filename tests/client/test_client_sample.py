@@ -52,14 +52,8 @@ def test_many_seeds_travel_in_batches_and_come_back_in_order(serve, tools):
     with Client(served.target) as client:
         images = client.sample(seeds=seeds)
         alone = client.sample(seeds=seeds[-1:])
-    assert [
-        len(request.inputs["latents"].tensor_content) // (4 * tools.Z) for request in served.prediction.requests
-    ] == [
-        BATCH_ROWS,
-        BATCH_ROWS,
-        2,
-        1,
-    ]
+    sizes = [len(request.inputs["latents"].tensor_content) // (4 * tools.Z) for request in served.prediction.requests]
+    assert sorted(sizes) == [1, 2, BATCH_ROWS, BATCH_ROWS]  # the second and the third travel together
     assert images.shape == (len(seeds), *tools.IMAGE_SHAPE)
     np.testing.assert_array_equal(images[-1:], alone)
 
@@ -157,7 +151,7 @@ def test_a_signature_that_is_not_there_is_named_with_those_that_are(serve):
         ({"latents": (types_pb2.DT_FLOAT, [-1, 3])}, {"y": (types_pb2.DT_FLOAT, [-1])}, "expected an output images"),
         ({"latents": (types_pb2.DT_FLOAT, [-1, -1])}, {"images": (types_pb2.DT_FLOAT, [-1])}, "with Z from 1"),
         ({"latents": (types_pb2.DT_FLOAT, [-1, 2**40])}, {"images": (types_pb2.DT_FLOAT, [-1])}, "with Z from 1"),
-        ({"latents": (types_pb2.DT_HALF, [-1, 3])}, {"images": (types_pb2.DT_FLOAT, [-1])}, "latents to be float32"),
+        ({"latents": (types_pb2.DT_INT32, [-1, 3])}, {"images": (types_pb2.DT_FLOAT, [-1])}, "latents to be float32"),
         ({"latents": (types_pb2.DT_VARIANT, [-1, 3])}, {"images": (types_pb2.DT_FLOAT, [-1])}, "DT_21 (N, 3)"),
     ],
 )

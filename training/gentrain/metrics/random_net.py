@@ -82,7 +82,9 @@ def build(channels: int, kernels: list[np.ndarray[Any, Any]]) -> Any:
 
         if number:
             x = layers.AveragePooling2D(2, padding="same", **named("half"))(x)
-        filters = layers.Conv2D(kernel.shape[-1], 3, padding="same", use_bias=False, **named("filters"))
+        # Zeros, since Keras' default would draw from the global state of a training under way.
+        options = {"padding": "same", "use_bias": False, "kernel_initializer": "zeros"}
+        filters = layers.Conv2D(kernel.shape[-1], 3, **options, **named("filters"))
         x = layers.LeakyReLU(0.2, **named("leaky"))(filters(x))
         filters.set_weights([kernel])
         spread = keras.ops.sqrt(keras.ops.var(x, axis=(1, 2)) + 1e-6)

@@ -1,0 +1,279 @@
+"""What Client and AsyncClient have in common: their settings, and what follows from them without asking a server."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genclient import rows, wire
+from genclient.calls import Batch, Call, Images, Scores
+from genclient.channel import Connection
+from genclient.errors import ClientError, RpcError, UsageError
+from genclient.generator import ModelInfo, TensorSpec, model_info
+from genclient.reading import Reading, check_names, read_critic, read_generator
+from genclient.schedule import Limits, Plan, Schedule
+from genclient.security import Security
+from genclient.seeds import seed_range
+from genclient.status import in_words, newest_available, version_statuses
+from genclient.target import parse_target
+
+T = TypeVar("T")
+
+BATCH_ROWS = 64
+"""Images of a request, at most, unless told: the largest batch that genexport's models are warmed up for."""
+
+FEWEST_ROWS = 16
+"""Images of a request, however large they are, unless they exceed MOST_BYTES: servers run a few together faster."""
+
+BATCH_BYTES = 2**22
+"""Bytes of a reply, about, unless told. On two cores replies of 3 to 6 MiB came fastest: 128×128×3 float32 at 4,000 a
+second in requests of 24, 2,500 of 8, 2,300 of 48, and 500 of 256, which no cache holds."""
+
+MOST_BYTES = 2**25
+
+CONCURRENCY = 4
+
+POLL_SECONDS = 0.2
+"""Time between two looks at a model that is not available yet."""
+
+START_OVER = 3
+"""Times that `sample` begins anew when the version of its first images is unloaded meanwhile."""
+
+CRITIC_SUFFIX = "-critic"
+CRITIC_SIGNATURE = "discriminate"
+
+Seeds = Sequence[int] | NDArray[np.int64]
+Numbered = tuple[int, Callable[[int, int], NDArray[np.int64]]]
+
+
+class Settings:
+    """The constructor of both clients, and the calls they make, as far as no network is in them."""
+
+    def __init__(
+        self,
+        target: str = "localhost:8500",
+        model: str = "digits",
+        *,
+        timeout_seconds: float = 60.0,
+        deadline_seconds: float | None = None,
+        retry_seconds: float | None = None,
+        concurrency: int = CONCURRENCY,
+        batch_size: int | None = None,
+        names: Mapping[str, str] | None = None,
+        output_range: tuple[float, float] | None = None,
+        tls: bool = False,
+        ca_file: str | None = None,
+        certificate_file: str | None = None,
+        key_file: str | None = None,
+        server_name: str | None = None,
+        token: str | None = None,
+        plaintext_token: bool = False,
+        headers: Mapping[str, str] | None = None,
+        compression: str | None = None,
+        max_message_bytes: int = 2**28,
+    ) -> None:
+        """Take the address; the connection is made when it is first needed.
+
+        Args:
+            target: HOST:PORT or unix:PATH of the server's gRPC API; of several servers, which are then asked in turn,
+                HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses of a name.
+            model: the name it is served under.
+            timeout_seconds: how long one request may take, with all its attempts.
+            deadline_seconds: how long one call of `sample`, `stream` or `score` may take; None: as long as it takes.
+            retry_seconds: how long a request that reaches no server is sent again; None: up to its timeout.
+            concurrency: requests at a time.
+            batch_size: images of a request, fewer where the server takes fewer; None: up to 64 or 4 MiB.
+            names: the model's own names for `latents`, `seeds`, `labels`, `images`, `png_bytes`, `scores`, where they
+                are others and cannot be guessed.
+            output_range: lowest and highest value of pixels given as floats; None: [0, 1], unless the first reply of a
+                call has values that only [-1, 1] or [0, 255] can have.
+            tls: encrypt, and trust the certificates that this system trusts.
+            ca_file: encrypt, and trust these certificates (PEM) instead.
+            certificate_file: who this client is (PEM), for servers that ask for it.
+            key_file: the key of that certificate (PEM, not encrypted).
+            server_name: the name in the server's certificate, where it is not the host of `target`.
+            token: sent as `authorization: Bearer …`; only with TLS, or to this machine.
+            plaintext_token: send the token without TLS all the same.
+            headers: further headers of each request.
+            compression: of requests: None, `gzip` or `deflate`. It does not pay for images.
+            max_message_bytes: of a request or reply; larger ones are asked for in parts.
+
+        Raises:
+            UsageError: an argument cannot be meant as it is, or does not fit another.
+            ClientError: a file cannot be read, or a host has no address.
+        """
+        if not model or not model.isprintable():
+            raise UsageError(f"model: found {model!r}, expected the name of a served model")
+        _check_count("concurrency", concurrency, 256)
+        _check_count("batch_size", 1 if batch_size is None else batch_size, 2**20)
+        for name, seconds in (("deadline", deadline_seconds), ("retry_seconds", retry_seconds)):
+            if seconds is not None and not 0 <= seconds < 1e9:
+                raise UsageError(f"{name}: found {seconds}, expected seconds, 0 or more")
+        if output_range is not None and not -1e9 < output_range[0] < output_range[1] < 1e9:
+            raise UsageError(f"output_range: found {output_range}, expected the lowest and the highest value of pixels")
+        check_names(names or {})
+        self.target = target
+        self.model = model
+        self.concurrency = concurrency
+        self.batch_size = batch_size
+        self.names = dict(names or {})
+        self.output_range = output_range
+        self.deadline_seconds = math.inf if deadline_seconds is None else deadline_seconds
+        self.retry_seconds = math.inf if retry_seconds is None else retry_seconds
+        security = Security(
+            tls, ca_file, certificate_file, key_file, server_name, token, plaintext_token, dict(headers or {})
+        )
+        self.connection = Connection(
+            parse_target(target), timeout_seconds, security, compression, max_message_bytes, retry_seconds != 0
+        )
+        self._infos: dict[str, ModelInfo] = {}
+        self._limits: dict[tuple[str, str], Limits] = {}
+        self._connect()
+
+    def _connect(self) -> None:
+        """Open what the requests will go over."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """The address and the model; no token."""
+        return f"{type(self).__name__}({self.target!r}, {self.model!r})"
+
+    def _info_request(self, model: str) -> Any:
+        spec = wire.ModelSpec(name=model)
+        return wire.MetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+
+    def _status_request(self, model: str | None) -> Any:
+        return wire.StatusRequest(model_spec=wire.ModelSpec(name=model or self.model))
+
+    def _reloaded(self, reply: Any) -> None:
+        if reply.status.error_code:
+            raise ClientError(f"{self.target} refused the configuration: {reply.status.error_message}")
+        self._infos.clear()
+
+    def _keep_info(self, model: str, reply: Any) -> ModelInfo:
+        self._infos[model] = model_info(reply, model, self.target)
+        return self._infos[model]
+
+    def _images_call(
+        self,
+        info: ModelInfo,
+        numbered: Numbered,
+        truncation: float,
+        label: rows.Label,
+        signature: str,
+        latents: NDArray[np.float32] | None,
+    ) -> Call[Batch]:
+        """The call behind `stream`; raises what is wrong with its arguments."""
+        reading = read_generator(info, signature, self.names)
+        wanted = rows.of_generator(reading.spec, numbered, truncation, label, latents)
+        declared = reading.spec.outputs.get("images")
+        read = Images(reading, wanted, self.output_range)
+        return Call(
+            self.connection, self.model, reading, wanted, self._schedule(self.model, reading, wanted, declared), read
+        )
+
+    def _scores_call(
+        self, info: ModelInfo, images: ArrayLike, label: rows.Label, signature: str
+    ) -> Call[NDArray[np.float32]]:
+        """The call behind `score`; raises what is wrong with its arguments."""
+        reading = read_critic(info, signature, self.names)
+        wanted = rows.of_critic(reading.spec, images, label)
+        schedule: Schedule[NDArray[np.float32]]
+        schedule = self._schedule(info.name, reading, wanted, reading.spec.inputs["images"])
+        return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading))
+
+    def _schedule(self, model: str, reading: Reading, wanted: rows.Rows, images: TensorSpec | None) -> Schedule[Any]:
+        limits = self._limits.setdefault((model, reading.signature), Limits(row_bytes=_row_bytes(images)))
+        plan = Plan(
+            rows=wanted.count,
+            batch_size=reading.fixed_rows or self.batch_size,
+            fewest=FEWEST_ROWS,
+            most=BATCH_ROWS,
+            batch_bytes=BATCH_BYTES,
+            most_bytes=min(MOST_BYTES, self.connection.max_message_bytes // 2),
+            concurrency=self.concurrency,
+            timeout_seconds=self.connection.timeout_seconds,
+            retry_seconds=self.retry_seconds,
+            end=time.monotonic() + self.deadline_seconds,
+        )
+        return Schedule(plan, limits)
+
+    def _numbered(self, n: int, seed: int, seeds: Seeds | None, latents: ArrayLike | None) -> Seeds:
+        """The seeds of `sample`, or the rows of its latents."""
+        if latents is not None:
+            return np.arange(len(rows.latents_array(latents)), dtype=np.int64)
+        return seed_range(seed, n) if seeds is None else seeds
+
+    def _critic(self, model: str | None) -> str:
+        return f"{self.model}{CRITIC_SUFFIX}" if model is None else model
+
+
+class Waiting:
+    """What `wait` has seen so far, and whether it is to go on."""
+
+    def __init__(self, model: str, timeout_seconds: float) -> None:
+        """Begin."""
+        self._model, self._timeout = model, timeout_seconds
+        self._end = time.monotonic() + timeout_seconds
+        self._found = "nothing"
+        self.absent = False
+
+    @property
+    def left(self) -> float:
+        """Seconds to go."""
+        return self._end - time.monotonic()
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return max(0.0, min(POLL_SECONDS, self.left))
+
+    def seen(self, reply: Any) -> int | None:
+        """The newest version that is available by a reply, if there is one."""
+        versions = version_statuses(reply)
+        self._found, self.absent = in_words(versions), False
+        return newest_available(versions)
+
+    def failed(self, error: RpcError) -> None:
+        """Take an error that may pass; raise another."""
+        if error.code.name not in ("UNAVAILABLE", "NOT_FOUND", "DEADLINE_EXCEEDED"):
+            raise error
+        if not (self.absent and error.code.name == "DEADLINE_EXCEEDED"):
+            self._found = str(error)
+        self.absent = error.code.name == "UNAVAILABLE"
+
+    def over(self) -> str:
+        """What to say when time is over."""
+        return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self._found}"
+
+
+def server_config(text: str) -> Any:
+    """A wire.ServerConfig of TensorFlow Serving's text format (`model_config_list { config { … } }`).
+
+    Raises:
+        UsageError: it is no such text; the message says where.
+    """
+    from google.protobuf import text_format
+
+    try:
+        return text_format.Parse(text, wire.ServerConfig())
+    except text_format.ParseError as error:
+        raise UsageError(f"model config: {error}, expected TensorFlow Serving's model_config_list") from None
+
+
+def _check_count(name: str, count: int, most: int) -> None:
+    if not isinstance(count, (int, np.integer)) or not 1 <= count <= most:
+        raise UsageError(f"{name}: found {count}, expected 1 to {most}")
+
+
+def _row_bytes(spec: TensorSpec | None) -> float | None:
+    """Bytes of a declared image, where the declaration is complete."""
+    if spec is None or spec.shape is None or None in spec.shape[1:]:
+        return None
+    size = {"uint8": 1.5, "float64": 8, "float16": 3}.get(spec.dtype, 4)  # not sent as content, integers are varints
+    return max(1.0, size * math.prod(side for side in spec.shape[1:] if side is not None))
