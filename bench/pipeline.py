@@ -59,7 +59,7 @@ def main() -> None:
 | step | seconds | |
 | --- | ---: | --- |
 | `gentrain fit` | {trained:.0f} | {log[-1]["kimg"]:.0f} kimg, {rate:.0f} images/s (median of ticks) |
-| `genexport publish` | {exported:.1f} | SavedModel, critic, five TFLite files ({tflite}), ONNX; all compared with Keras |
+| `genexport publish` | {exported:.1f} | SavedModel, critic, five TFLite files ({tflite}), ONNX; each beside Keras |
 | `genserve` until AVAILABLE | {served:.1f} | warm-up requests included |
 | `genclient sample --n 16` | {sampled:.2f} | the whole process |
 """)
