@@ -14,6 +14,7 @@ import selectors
 import socket
 import struct
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ MAX_WINDOW = 2**31 - 1
 FRAME_BYTES = 16384  # the largest frame that every server takes
 
 
-class Connection:
+class Connection(ABC):
     """One connection with at most one request under way; `received` tells when its answer is complete."""
 
     def __init__(self, port: int) -> None:
@@ -34,13 +35,13 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.started = 0.0
 
+    @abstractmethod
     def send(self) -> None:
         """Send the next request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def received(self, data: bytes) -> int | None:
         """Take what came; the bytes of the answer once it is complete, -1 if it will not come."""
-        raise NotImplementedError
 
 
 class Http1(Connection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -51,7 +52,7 @@ Seeds = Sequence[int] | NDArray[np.int64]
 Numbered = tuple[int, Callable[[int, int], NDArray[np.int64]]]
 
 
-class Settings:
+class Settings(ABC):
     """The constructor of both clients, and the calls they make, as far as no network is in them."""
 
     def __init__(
@@ -135,9 +136,9 @@ class Settings:
         self._limits: dict[tuple[str, str], Limits] = {}
         self._connect()
 
+    @abstractmethod
     def _connect(self) -> None:
         """Open what the requests will go over."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         """The address and the model; no token."""

@@ -8,6 +8,7 @@ Source: TF Serving's util/prometheus_exporter.cc; TensorFlow's core/lib/monitori
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
@@ -23,7 +24,7 @@ def exponential(scale: float, growth: float, count: int) -> list[float]:
     return [scale * growth**index for index in range(count)]
 
 
-class Metric:
+class Metric(ABC):
     """A name, a kind and the names of its labels; one of its series for each combination of their values."""
 
     kind = "untyped"
@@ -40,9 +41,9 @@ class Metric:
         body = self.series()
         return [f"# HELP {self.name} {self._about}", f"# TYPE {self.name} {self.kind}", *body] if body else []
 
+    @abstractmethod
     def series(self) -> list[str]:
         """A line for each value."""
-        raise NotImplementedError
 
     def braced(self, values: Labels, *more: str) -> str:
         """Labels as `{name="value",…}`; `more` are already written."""
