@@ -135,7 +135,7 @@ class Schedule(Generic[T]):
             part.failure = error
             part.not_before = now + _pause(part.attempts)
             self._waiting.append(part)
-        elif part.failure is not None and error.code.name in ("DEADLINE_EXCEEDED", "UNAVAILABLE"):
+        elif part.failure is not None and (is_lost(error) or error.code.name == "DEADLINE_EXCEEDED"):
             note = f" (asked {part.attempts} times)"
             raise RpcError(part.failure.target, part.failure.code, part.failure.details, note) from None
         else:
@@ -191,7 +191,17 @@ class Schedule(Generic[T]):
             # Of our own requests, one that has just been answered counts a moment longer.
             self._at_once = max(1, self._at_once // 2)
             return self._running > 0 or part.attempts < _ATTEMPTS_ALONE
-        return error.code.name == "UNAVAILABLE"
+        return is_lost(error)
+
+
+def is_lost(error: RpcError) -> bool:
+    """Whether no server answered, or one that was ending: it cancels what is under way, or resets its streams.
+
+    Nobody else cancels here: what this side gives up raises no RpcError. Source: gRPC's statuses for HTTP/2's errors
+    (PROTOCOL-HTTP2.md), `grpc.Server.stop`.
+    """
+    name = error.code.name
+    return name in ("UNAVAILABLE", "CANCELLED") or (name == "INTERNAL" and "RST_STREAM" in error.details)
 
 
 _ROWS = re.compile(r"larger than maximum input batch size (\d{1,9})|rows in one request: expected at most (\d{1,9})")

@@ -17,7 +17,7 @@ from genclient.channel import Connection
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.generator import ModelInfo, TensorSpec, model_info
 from genclient.reading import Reading, check_names, read_critic, read_generator
-from genclient.schedule import Limits, Plan, Schedule
+from genclient.schedule import Limits, Plan, Schedule, is_lost
 from genclient.security import Security
 from genclient.seeds import seed_range
 from genclient.status import in_words, newest_available, version_statuses
@@ -242,7 +242,7 @@ class Waiting:
 
     def failed(self, error: RpcError) -> None:
         """Take an error that may pass; raise another."""
-        if error.code.name not in ("UNAVAILABLE", "NOT_FOUND", "DEADLINE_EXCEEDED"):
+        if not (is_lost(error) or error.code.name in ("NOT_FOUND", "DEADLINE_EXCEEDED")):
             raise error
         if not (self.absent and error.code.name == "DEADLINE_EXCEEDED"):
             self._found = str(error)

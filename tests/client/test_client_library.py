@@ -240,6 +240,23 @@ def test_nothing_but_unavailable_is_asked_for_again(serve, code):
     assert len(served.prediction.requests) == 1
 
 
+@pytest.mark.parametrize(("code", "details"), [("CANCELLED", "CANCELLED"), ("INTERNAL", "Received RST_STREAM with 2")])
+def test_what_a_server_that_ends_gives_up_is_asked_for_again(serve, tools, code, details):
+    served = serve()
+    generate, refused = served.prediction.generate, []
+
+    def answer(request, context):
+        if not refused:
+            refused.append(request)
+            context.abort(grpc.StatusCode[code], details)
+        return generate(request, context)
+
+    served.prediction.answer = answer
+    with Client(served.target, batch_size=4) as client:
+        assert near(client.sample(8), expected(tools, range(8)))
+    assert len(served.prediction.requests) == 3
+
+
 def test_retries_can_be_limited_and_switched_off(serve):
     served = serve()
     refusing(served, grpc.StatusCode.UNAVAILABLE, "busy", 0)
