@@ -407,6 +407,6 @@ def test_draining_server_tells_those_who_watch_its_health_and_is_not_held_up_by_
     follower = threading.Thread(target=follow)
     follower.start()
     served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(10) == 0
-    follower.join(10)
+    assert served.process.wait(60) == 0
+    follower.join(60)
     assert (first.status, seen) == (SERVING, [NOT_SERVING])
