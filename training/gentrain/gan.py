@@ -215,8 +215,11 @@ class GAN(keras.Model):
     def _judge(self, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
         s = self.settings
         if s.augment:
-            images = augment(images, self.augmented, lambda values: draws.uniform(values, images.shape[0]))
+            images = tf.cond(self.augmented > 0.0, lambda: self._augment(images, draws), lambda: images)
         return self.discriminator(with_condition(self.discriminator, images, labels), training=True)
+
+    def _augment(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+        return augment(images, self.augmented, lambda values: draws.uniform(values, images.shape[0]))
 
     def _adapt_augmentation(self, accuracy: tf.Tensor, rows: int) -> None:
         """Along the ramp, or towards the accuracy that the discriminator is held at, as in arXiv 2006.06676."""
