@@ -16,7 +16,7 @@ ARGS   ?=
 
 BIN = .venv/bin
 
-.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench bench-training bench-device bench-serving web clean
+.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,7 +27,7 @@ help:
 	@echo 'make sample           images from the server        N=$(N) OUT=$(OUT) ARGS=…'
 	@echo 'make web              the generator in a page       MODEL=$(MODEL) WEB=$(WEB)'
 	@echo 'make serve-container  TensorFlow Serving, on a GPU where there is one'
-	@echo 'make test, make lint, make bench, make bench-training, make clean'
+	@echo 'make test, make lint, make bench, make clean, and make bench-training, bench-device, bench-serving, bench-client'
 
 install: .venv/installed
 install-dev: .venv/installed-dev
@@ -101,6 +101,10 @@ bench-device: install
 # An hour; the peers get environments of their own at the first run.
 bench-serving: install
 	$(BIN)/python bench/all.py serving $(ARGS)
+
+# What a client costs, how fast it decodes, and a hundred thousand images into shards.
+bench-client: install
+	$(BIN)/python bench/all.py client $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* runs models out dist client/web/node_modules bench/.results .pytest_cache .mypy_cache .ruff_cache

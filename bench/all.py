@@ -23,6 +23,7 @@ noisy: read ratios before seconds."""
 PACKAGES = ("genline", "tensorflow", "keras", "numpy", "grpcio", "protobuf")
 GROUPS: dict[str, tuple[str, ...]] = {
     "main": ("pipeline", "client_cost"),
+    "client": ("client_cost", "client_decoding", "client_shards"),
     "device": ("device",),
     "serving": ("serving",),
     "training": (
@@ -43,7 +44,7 @@ def main() -> None:
         nargs="*",
         metavar="NAME",
         default=["main"],
-        help="a group (main, training, device, serving) or scripts by name",
+        help="a group (main, client, training, device, serving) or scripts by name",
     )
     parser.add_argument(
         "--package", type=Path, metavar="DIR", help="for emoji and the presets: unpacked npm emoji-datasource-google"

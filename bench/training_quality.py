@@ -113,7 +113,9 @@ def measure(subject: Subject, cells: Cells, minutes: list[float], seeds: int) ->
                     continue
                 file = subject.generator(recipe, length, seed)
                 trained = cells.get(file.stem, subject.train, recipe, length, seed)
-                scores = cells.get(f"{file.stem}, {subject.sets} × {subject.judged} {subject.judge}", subject.score_kept, file)
+                scores = cells.get(
+                    f"{file.stem}, {subject.sets} × {subject.judged} {subject.judge}", subject.score_kept, file
+                )
                 found[length][recipe].append(scores | trained)
     return found
 
@@ -138,7 +140,7 @@ def report(subject: Subject, found: Found, floor: dict[str, Any], days: str) -> 
     right = f" (right on {net.accuracy:.1%} of images that it has not seen)" if net.accuracy is not None else ""
     how = paragraph(
         f"""Medians over the seeds. Trained on {len(subject.parts.train.images):,} images, the recipes in turns,
-        {days}; the clock runs from the first step, compiling included. Images of each generator, the seeds from 0 on, are
+        {days}; the clock runs from the first step, compiling included. Images of each generator, from seed 0 on, are
         compared with {len(subject.reference):,} training images in the features of one {net.name},
         {net.hash[:12]}{right}: {subject.sets} times {subject.judged:,} of them, as many at a time as are held out, and
         the mean is taken."""

@@ -138,11 +138,12 @@ class AsyncClient(Settings):
         truncation: float = 1.0,
         label: Label = None,
         signature: str = "serving_default",
+        version: int | None = None,
     ) -> AsyncIterator[Batch]:
         """As `Client.stream`."""
         given = None if latents is None else rows.latents_array(latents)
         numbered = rows.seed_numbers(self._numbered(16, 0, seeds, given))
-        async for batch in self._stream(numbered, truncation, label, signature, given):
+        async for batch in self._stream(numbered, truncation, label, signature, given, version):
             yield batch
 
     async def score(
@@ -164,8 +165,9 @@ class AsyncClient(Settings):
         label: Label,
         signature: str,
         latents: NDArray[np.float32] | None,
+        version: int | None = None,
     ) -> AsyncIterator[Batch]:
-        call = self._images_call(await self.info(), numbered, truncation, label, signature, latents)
+        call = self._images_call(await self.info(), numbered, truncation, label, signature, latents, version)
         async for batch in self._run(call):
             yield batch
 

@@ -89,8 +89,9 @@ class Call(Generic[T]):
         rows: Rows,
         schedule: Schedule[T],
         read: Callable[[Mapping[str, Any], Part, int | None], T],
+        version: int | None = None,
     ) -> None:
-        """Take what is asked for, of which model, and what becomes of replies."""
+        """Take what is asked for, of which model and version of it, and what becomes of replies."""
         self.schedule = schedule
         self._connection = connection
         self._model = model
@@ -98,7 +99,13 @@ class Call(Generic[T]):
         self._rows = rows
         self._read = read
         # The first reply says which version answers; the rest asks for that one, or a reload would mix two models.
-        self._version: int | None = None
+        self._version = version
+        self._answered = False
+
+    @property
+    def signature(self) -> str:
+        """The function of the model that is called."""
+        return self._reading.signature
 
     def request(self, part: Part) -> bytes:
         """The message that asks for a part."""
@@ -117,18 +124,29 @@ class Call(Generic[T]):
             ClientError: it is not what was asked for.
         """
         since = time.perf_counter()
-        reply = self._connection.parse(channel.PREDICT, content)
-        if self._version is None and reply.model_spec.HasField("version"):
-            self._version = reply.model_spec.version.value
-        result = self._read(reply.outputs, part, self._version)
+        result, version = self.read(part, content)
+        if self._version is None:
+            self._version = version
+        self._answered = True
         if isinstance(result, Batch):
             took = time.perf_counter() - since
             result = replace(result, exchange=Exchange(sent_bytes, len(content), wait_seconds, took, part.attempts))
         self.schedule.arrived(part, result, max(sent_bytes, len(content)))
 
+    def read(self, part: Part, content: bytes) -> tuple[T, int | None]:
+        """What the reply to a part says, and which version made it, if told.
+
+        Raises:
+            ClientError: it is not what was asked for.
+        """
+        reply = self._connection.parse(channel.PREDICT, content)
+        version = reply.model_spec.version.value if reply.model_spec.HasField("version") else None
+        version = version if self._version is None else self._version
+        return self._read(reply.outputs, part, version), version
+
     def failed(self, part: Part, error: RpcError, now: float) -> None:
         """Take the failure of a part; raises it, unless there is something to be done about it."""
-        if self._version is not None and error.code.name == "NOT_FOUND":
+        if self._answered and self._version is not None and error.code.name == "NOT_FOUND":
             raise VersionGoneError(
                 error.target,
                 error.code,

@@ -19,14 +19,13 @@ from genclient import channel, rows, wire
 from genclient.calls import Batch, Call, Collection, Exchange
 from genclient.channel import Channel, PendingReply
 from genclient.errors import ClientError, RpcError, VersionGoneError
-from genclient.generator import ModelInfo, SignatureSpec
+from genclient.generator import ModelInfo
 from genclient.rows import Label
 from genclient.schedule import Part
-from genclient.seeds import latents
 from genclient.settings import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Seeds, Settings, Waiting, server_config
 from genclient.status import VersionStatus, version_statuses
 
-__all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus", "check_condition", "generator_inputs"]
+__all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
 
 T = TypeVar("T")
 
@@ -171,6 +170,7 @@ class Client(Settings):
         truncation: float = 1.0,
         label: Label = None,
         signature: str = "serving_default",
+        version: int | None = None,
     ) -> Iterator[Batch]:
         """Images of `seeds`, in their order, a request at a time, all from one version of the model.
 
@@ -182,6 +182,7 @@ class Client(Settings):
             truncation: factor on the latents; below 1 nearer to the average image.
             label: class of every image, or one for each, where the generator is conditional.
             signature: which of the model's functions to call; `auto`: the cheapest that gives images.
+            version: of the model that has to make them; None: the one that answers first.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
@@ -189,7 +190,7 @@ class Client(Settings):
         """
         given = None if latents is None else rows.latents_array(latents)
         wanted = self._numbered(16, 0, seeds, given)
-        call = self._images_call(self.info(), rows.seed_numbers(wanted), truncation, label, signature, given)
+        call = self._images_call(self.info(), rows.seed_numbers(wanted), truncation, label, signature, given, version)
         return self._run(call)
 
     def score(
@@ -284,24 +285,3 @@ class Requests:
         if self._stopped:
             reply.cancel()
         reply.then(lambda: self._ended.put((part, sent)))
-
-
-def check_condition(spec: SignatureSpec, label: int | None, truncation: float) -> None:
-    """See that a label and a truncation fit a generator.
-
-    Raises:
-        UsageError: a label is missing, superfluous or no int32, or a truncation is out of range or cannot be applied.
-    """
-    rows.check_label(spec, label)
-    rows.check_truncation(spec, truncation)
-
-
-def generator_inputs(
-    spec: SignatureSpec, seeds: NDArray[np.int64], truncation: float, label: int | None
-) -> dict[str, NDArray[Any]]:
-    """The arrays to feed a generator for `seeds` (N,): latents float32 (N, Z) or the seeds, and labels int32 (N,)."""
-    inputs: dict[str, NDArray[Any]]
-    inputs = {"seeds": seeds} if spec.z is None else {"latents": latents(seeds, spec.z) * np.float32(truncation)}
-    if label is not None:
-        inputs["labels"] = np.full(len(seeds), label, np.int32)
-    return inputs

@@ -16,14 +16,13 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from genclient import layout, metadata, pixels, tflite
-from genclient.client import Batch, check_condition, generator_inputs
+from genclient import layout, metadata, pixels, rows, tflite
+from genclient.client import Batch
 from genclient.errors import UsageError
 from genclient.generator import ModelInfo, SignatureSpec
 from genclient.layout import Layout
-from genclient.seeds import seed_array
 from genclient.tflite import Function, litert_errors
 
 BATCH_ROWS = 16
@@ -34,7 +33,7 @@ MAX_THREADS = 256
 DEFAULT_THREADS = 8
 """At most, unless more are asked for: each has the memory of an interpreter."""
 
-_PROBES = np.arange(4, dtype=np.int64)
+_PROBES = 4  # images that tell in which range the pixels lie
 _RANGES = {(0.0, 1.0): "[0, 1]", (-1.0, 1.0): "[-1, 1]", (0.0, 255.0): "[0, 255]"}
 
 
@@ -85,10 +84,20 @@ class DeviceGenerator:
         """What it does in genline's words: latents (N, Z) [, labels (N,)] → images (N, H, W, C); None: no generator."""
         return self._layout.spec() if self._layout else None
 
+    @property
+    def class_count(self) -> int:
+        """How many classes there are; 0 where the file does not say."""
+        return self._class_count
+
     def stream(
-        self, seeds: Sequence[int] | NDArray[np.int64], *, truncation: float = 1.0, label: int | None = None
+        self,
+        seeds: Sequence[int] | NDArray[np.int64] | None = None,
+        *,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: rows.Label = None,
     ) -> Iterator[Batch]:
-        """Images of `seeds`, in their order, a few at a time; arguments as in `Client.stream`.
+        """Images of `seeds` or `latents`, in their order, a few at a time; arguments as in `Client.stream`.
 
         The pixels are the same with any number of threads. Of a file that is not genline's own the first call finds
         out in which range its pixels lie, by four images.
@@ -97,53 +106,60 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file is no generator's, fails to run, or makes something that is not images.
         """
-        rows, spec = seed_array(seeds), self._found().spec()
-        check_condition(spec, label, truncation)
-        if label is not None and self._class_count and label >= self._class_count:
-            raise UsageError(f"label: found {label}, expected a class from 0 to {self._class_count - 1}")
+        given = None if latents is None else rows.latents_array(latents)
+        if given is not None:
+            seeds = np.arange(len(given), dtype=np.int64)
+        numbered = rows.counted_seeds(0, 16) if seeds is None else rows.seed_numbers(seeds)
+        wanted = rows.of_generator(self._found().spec(), numbered, truncation, label, given)
+        self._check_classes(label)
         if self._range is None:
-            images = self._make(generator_inputs(spec, _PROBES, 1.0, label), threading.Event())
+            one = None if label is None else int(np.ravel(np.asarray(label))[0])
+            probes = rows.of_generator(self._found().spec(), rows.counted_seeds(0, _PROBES), 1.0, one, None)
+            images = self._make(probes.inputs(0, _PROBES), threading.Event())
             self._range = _range_of(images)
             if self._range != (0.0, 1.0):
                 self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by the images of 4 seeds")
-        return self._stream(rows, spec, truncation, label)
+        return self._stream(wanted)
 
     def _found(self) -> Layout:
         if self._layout is None:
             raise layout.not_a_generator(self._info)
         return self._layout
 
-    def _stream(
-        self, seeds: NDArray[np.int64], spec: SignatureSpec, truncation: float, label: int | None
-    ) -> Iterator[Batch]:
+    def _check_classes(self, label: rows.Label) -> None:
+        most = -1 if label is None else int(np.max(label))
+        if self._class_count and most >= self._class_count:
+            raise UsageError(f"label: found {most}, expected a class from 0 to {self._class_count - 1}")
+
+    def _stream(self, wanted: rows.Rows) -> Iterator[Batch]:
         stop, pool = threading.Event(), ThreadPoolExecutor(self._threads, "genclient")
         # Parts that are made ahead of the one that is due: few, so that memory does not grow with their number.
-        ahead: deque[tuple[NDArray[np.int64], Future[NDArray[Any]]]] = deque()
+        ahead: deque[tuple[int, int, Future[NDArray[Any]]]] = deque()
         try:
-            for part in self._parts(seeds):
-                ahead.append((part, pool.submit(self._make, generator_inputs(spec, part, truncation, label), stop)))
+            for start, stop_at in self._parts(wanted.count):
+                ahead.append((start, stop_at, pool.submit(self._make, wanted.inputs(start, stop_at), stop)))
                 if len(ahead) > 2 * self._threads:
-                    yield self._batch(*ahead.popleft())
+                    yield self._batch(wanted, *ahead.popleft())
             while ahead:
-                yield self._batch(*ahead.popleft())
+                yield self._batch(wanted, *ahead.popleft())
         finally:  # whoever stops in between waits for the images that are being made, not for those ahead
             stop.set()
             pool.shutdown(cancel_futures=True)
 
-    def _parts(self, seeds: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Seeds for one thread at a time: whole batches of the file, and parts enough for all threads."""
+    def _parts(self, count: int) -> Iterator[tuple[int, int]]:
+        """Rows for one thread at a time: whole batches of the file, and parts enough for all threads."""
         batch = self._found().batch
-        rows = BATCH_ROWS if batch is None else max(1, min(BATCH_ROWS, len(seeds) // (8 * self._threads)))
-        rows = max(rows, batch or 1) // (batch or 1) * (batch or 1)
-        return (seeds[start : start + rows] for start in range(0, len(seeds), rows))
+        size = BATCH_ROWS if batch is None else max(1, min(BATCH_ROWS, count // (8 * self._threads)))
+        size = max(size, batch or 1) // (batch or 1) * (batch or 1)
+        return ((start, min(start + size, count)) for start in range(0, count, size))
 
     def _make(self, inputs: dict[str, NDArray[Any]], stop: threading.Event) -> NDArray[Any]:
         """Images as the file gives them, (N, H, W, C), in as many runs as its batch needs; none when stopped."""
         plan, function, runs = self._found(), self._take(), []
-        rows = len(inputs["latents"])
-        size = plan.batch or rows
+        count = len(inputs["latents"])
+        size = plan.batch or count
         try:
-            for start in range(0, rows, size):
+            for start in range(0, count, size):
                 if stop.is_set():
                     break
                 some = {name: array[start : start + size] for name, array in inputs.items()}
@@ -161,11 +177,12 @@ class DeviceGenerator:
             with litert_errors(f"{self._name}: no interpreter for another thread"):
                 return Function(tflite.open_interpreter(self._content), self._found().signature)
 
-    def _batch(self, seeds: NDArray[np.int64], made: Future[NDArray[Any]]) -> Batch:
+    def _batch(self, wanted: rows.Rows, start: int, stop: int, made: Future[NDArray[Any]]) -> Batch:
         images, (low, high) = made.result(), self._range or (0.0, 1.0)
         if images.dtype.kind == "f" and (low, high) != (0.0, 1.0):
             images = (images.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-        return Batch(seeds, pixels.to_pixels(images, "images"), None)
+        pictures = pixels.to_pixels(images, "images")
+        return Batch(wanted.numbers(start, stop), pictures, None, wanted.labels(start, stop))
 
 
 def _range_of(images: NDArray[Any]) -> tuple[float, float]:

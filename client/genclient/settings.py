@@ -168,15 +168,15 @@ class Settings(ABC):
         label: rows.Label,
         signature: str,
         latents: NDArray[np.float32] | None,
+        version: int | None = None,
     ) -> Call[Batch]:
         """The call behind `stream`; raises what is wrong with its arguments."""
         reading = read_generator(info, signature, self.names)
         wanted = rows.of_generator(reading.spec, numbered, truncation, label, latents)
         declared = reading.spec.outputs.get("images")
         read = Images(reading, wanted, self.output_range)
-        return Call(
-            self.connection, self.model, reading, wanted, self._schedule(self.model, reading, wanted, declared), read
-        )
+        schedule: Schedule[Batch] = self._schedule(self.model, reading, wanted, declared)
+        return Call(self.connection, self.model, reading, wanted, schedule, read, version)
 
     def _scores_call(
         self, info: ModelInfo, images: ArrayLike, label: rows.Label, signature: str

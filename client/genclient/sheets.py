@@ -1,16 +1,13 @@
-"""From pixels to files: PNG sheets and single pictures, npz archives; each appears whole under its name or not at all.
+"""From pixels to pictures: PNG files and sheets of many images.
 
-Pixels come as uint8 (N, H, W, C). It makes no images and decides no names but a picture's within its folder.
+Pixels come as uint8 (N, H, W, C). It makes no images and decides no names. Thousands of pictures: outputs/png.py.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +15,44 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from genclient.errors import ClientError
+from genclient.files import save_bytes
+
+__all__ = ["check_channels", "grid", "picture", "png", "save_bytes"]
 
 
-def grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One picture (rows·H, columns·W, C) of images (N, H, W, C), nearly as many rows as columns, row by row.
+def grid(images: NDArray[np.uint8], columns: int | None = None, rows: int | None = None) -> NDArray[np.uint8]:
+    """One picture (rows·H, columns·W, C) of images (N, H, W, C), row by row.
 
-    Places that are left over are black.
+    There are nearly as many rows as columns, unless they are given. Places that are left over are black.
     """
     n, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(n))
-    rows = -(-n // columns)
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = rows or -(-n // columns)
     cells = np.zeros((rows * columns, height, width, channels), np.uint8)
     cells[:n] = images
     tiled = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     sheet: NDArray[np.uint8] = tiled.reshape(rows * height, columns * width, channels)
     return sheet
+
+
+def check_channels(channels: int) -> None:
+    """See that images can become pictures.
+
+    Raises:
+        ClientError: there are other than 1, 3 or 4 channels.
+    """
+    if channels not in (1, 3, 4):
+        raise ClientError(f"images: found {channels} channels, expected 1, 3 or 4 for PNG; an .npz file takes any")
+
+
+def picture(image: NDArray[np.uint8]) -> Image.Image:
+    """Pixels (H, W, C), C 1, 3 or 4, as Pillow's image: grey, RGB or RGBA.
+
+    Raises:
+        ClientError: there are other than 1, 3 or 4 channels.
+    """
+    check_channels(image.shape[-1])
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def png(image: NDArray[np.uint8], text: Mapping[str, str]) -> bytes:
@@ -41,46 +61,9 @@ def png(image: NDArray[np.uint8], text: Mapping[str, str]) -> bytes:
     Raises:
         ClientError: there are other than 1, 3 or 4 channels.
     """
-    channels = image.shape[-1]
-    if channels not in (1, 3, 4):
-        raise ClientError(f"images: found {channels} channels, expected 1, 3 or 4 for PNG; an .npz file takes any")
     fields = PngInfo()
     for key, value in text.items():
         fields.add_itxt(key, value)
     content = io.BytesIO()
-    Image.fromarray(image[..., 0] if channels == 1 else image).save(content, "PNG", pnginfo=fields)
+    picture(image).save(content, "PNG", pnginfo=fields)
     return content.getvalue()
-
-
-def picture_name(seed: int) -> str:
-    """The file name of one seed's picture: `seed0006.png`."""
-    return f"seed{seed:04d}.png"
-
-
-def save_bytes(path: Path, content: bytes) -> None:
-    """Write a file; errors as in `save_npz`."""
-    _replace(path, lambda file: file.write(content))
-
-
-def save_npz(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Write an npz archive of arrays by name, without compression.
-
-    Raises:
-        ClientError: the folder or the file cannot be written.
-    """
-    _replace(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Make the parent folders, write beside the place and rename; whatever interrupts leaves nothing behind."""
-    beside = path.with_name(f".genclient-{os.getpid()}.tmp")  # two processes may write to one folder
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as file:
-                write(file)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise ClientError(f"cannot write {path}: {error.strerror or error}") from None

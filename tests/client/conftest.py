@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # else gRPC may write a line where a test forks (preexec_fn)
 
+import click
 import grpc
 import keras
 import numpy as np
@@ -258,6 +259,32 @@ def fails(genclient):
         return done.returncode, lines[0].removeprefix("genclient: ")
 
     return run
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch):
+    """Run the command in this process and in an empty folder, see that it is wrong usage, and return the line."""
+    from genclient.cli import cli
+    from genclient.errors import UsageError
+
+    def run(*arguments):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises((UsageError, click.UsageError)) as raised:
+            cli.main([str(argument) for argument in arguments], "genclient", standalone_mode=False)
+        assert list(tmp_path.iterdir()) == []
+        return str(raised.value)
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_settings(tmp_path_factory):
+    """The command takes nothing from the variables and the configuration file of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("GENCLIENT_")]:
+            patch.delenv(name)
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+        yield
 
 
 @pytest.fixture(scope="session")

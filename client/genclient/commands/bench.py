@@ -1,0 +1,198 @@
+"""`genclient bench`: how many images a server gives, and how soon, with one request at a time or many."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genclient.console import Console, emit
+from genclient.errors import UsageError, printable
+from genclient.options import (
+    Server,
+    classes_option,
+    command,
+    label_index,
+    output_options,
+    server_options,
+    tensor_options,
+)
+from genclient.ranges import parse_levels
+
+if TYPE_CHECKING:
+    from genclient.calls import Batch
+    from genclient.load import Load
+
+FORMATS = {".csv": "csv", ".json": "json", ".svg": "svg", ".png": "png"}
+
+COLUMNS = ("concurrency", "images/s", "requests/s", "p50 ms", "p90", "p95", "p99", "errors", "waiting", "decoding")
+
+
+@command()
+@click.option("--concurrency", default="1:8:2x", show_default=True, metavar="RANGE", help="Requests at a time.")
+@click.option("--duration", type=float, default=5.0, show_default=True, metavar="SECONDS", help="Of each level.")
+@click.option("--warm-up", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Before each level.")
+@click.option("--signature", default="auto", show_default=True, metavar="NAME", help="Function to call.")
+@click.option("--label", metavar="NAME|INDEX", help="Class, where there are classes.")
+@classes_option
+@click.option("--truncation", type=float, default=1.0, show_default=True, metavar="PSI", help="Factor on the latents.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="SEED", help="Seed of the first image.")
+@click.option(
+    "--report", multiple=True, type=click.Path(), metavar="FILE", help="Write a .csv, .json, .svg or .png; repeatable."
+)
+@server_options
+@tensor_options
+@output_options
+@click.pass_context
+def bench(
+    context: click.Context,
+    /,
+    concurrency: str,
+    duration: float,
+    warm_up: float,
+    report: tuple[str, ...],
+    server: Server,
+    console: Console,
+    **wanted: Any,
+) -> None:
+    """Put a load on a server and print what it gives.
+
+    \b
+    --concurrency 8          eight requests at a time; also 1,4,16, 1:16 or, doubling, 1:16:2x
+    --report load.svg --report load.csv
+
+    A level keeps so many requests under way, each followed by the next, for --duration seconds after --warm-up. Nothing
+    is asked for twice: every failure counts. `waiting` is the part of the time in which no reply was there to be read,
+    `decoding` the part in which replies were made into pixels. The exit code is 1 if no request was answered.
+    """
+    from genclient.load import Load, Wanted
+
+    levels = parse_levels(concurrency)
+    wanted["label"] = label_index(wanted["label"], wanted.pop("classes"))
+    _check_seconds(duration, warm_up)
+    writers = [(Path(path), _format(path)) for path in report]
+    if server.settings.get("retry_seconds") is None:
+        server = server.having(retry_seconds=0)
+    with server.client() as client:
+        load = Load(client, Wanted(**wanted))
+        said = _setting(server, load, load.probe()) | {"duration": duration, "warm_up": warm_up}
+        measured: list[dict[str, Any]] = []
+        try:
+            _measure(load, levels, said, console, measured)
+        except KeyboardInterrupt:
+            _write(writers, said, measured, console)
+            raise KeyboardInterrupt(f"{len(measured)} of {len(levels)} levels measured") from None
+    _write(writers, said, measured, console)
+    if not any(level["requests"] for level in measured):
+        context.exit(1)
+
+
+def _measure(
+    load: Load, levels: list[int], said: dict[str, Any], console: Console, measured: list[dict[str, Any]]
+) -> None:
+    """Add each level's figures to `measured` as they come, and for people a line to a table."""
+    human = console.style == "human"
+    if human:
+        emit(f"{_heading(said)}\n{_row(COLUMNS)}\n")
+    for level in levels:
+        with console.progress() as show:
+            show(f"{level} at a time, {said['duration'] + said['warm_up']:g} s")
+            measured.append(load.level(level, said["duration"], said["warm_up"]).summary())
+        if human:
+            emit(f"{_row(_cells(measured[-1]))}\n")
+
+
+def _setting(server: Server, load: Load, batch: Batch) -> dict[str, Any]:
+    """What was measured."""
+    return {
+        "target": server.target,
+        "model": server.model,
+        "version": batch.version,
+        "signature": load.signature,
+        "batch_size": len(batch.images),
+        "image_shape": list(batch.images.shape[1:]),
+    }
+
+
+def _heading(said: dict[str, Any]) -> str:
+    version = "" if said["version"] is None else f" {said['version']}"
+    size = "×".join(map(str, said["image_shape"]))
+    request = f"{said['signature']}, {said['batch_size']} images of {size} a request"
+    return printable(f"{said['model']}{version} at {said['target']}: {request}")
+
+
+def _cells(figures: dict[str, Any]) -> list[str]:
+    latencies = [figures["latency_ms"][name] for name in ("p50", "p90", "p95", "p99")]
+    shares = [figures[name] for name in ("waiting_share", "decoding_share")]
+    errors = ", ".join(f"{count} {name}" for name, count in figures["errors"].items())
+    return [
+        str(figures["concurrency"]),
+        f"{figures['images_per_second']:.1f}",
+        f"{figures['requests_per_second']:.1f}",
+        *("-" if latency is None else f"{latency:.1f}" for latency in latencies),
+        errors or "0",
+        *("-" if share is None else f"{share:.0%}" for share in shares),
+    ]
+
+
+def _row(cells: Any) -> str:
+    return "  ".join(f"{cell:>{max(8, len(name))}}" for cell, name in zip(cells, COLUMNS, strict=True)).rstrip()
+
+
+def _write(
+    writers: list[tuple[Path, str]], said: dict[str, Any], measured: list[dict[str, Any]], console: Console
+) -> None:
+    """The files, and what goes to stdout beside the table."""
+    from genclient.files import save_bytes
+
+    data = {**said, "levels": measured}
+    best = max((level["images_per_second"] for level in measured), default=0.0)
+    if console.style != "human":
+        console.result("", data, f"{best:.1f}\n")
+    for path, kind in writers if measured else ():
+        save_bytes(path, _content(kind, data))
+        console.note(f"written: {path}")
+
+
+def _content(kind: str, data: dict[str, Any]) -> bytes:
+    if kind == "json":
+        return (json.dumps(data, indent=2, allow_nan=False) + "\n").encode()
+    if kind == "csv":
+        return _csv(data["levels"]).encode()
+    from genclient import plot
+
+    shapes = plot.draw(data["levels"], _heading(data).replace("×", "x"))
+    return plot.svg(shapes) if kind == "svg" else plot.png(shapes)
+
+
+def _csv(levels: list[dict[str, Any]]) -> str:
+    """A line a level; a latency that is not known is empty, errors are `CODE=COUNT` with spaces between them."""
+    flat = []
+    for level in levels:
+        row = {name: value for name, value in level.items() if name not in ("latency_ms", "errors")}
+        row |= {f"latency_{name}_ms": value for name, value in level["latency_ms"].items()}
+        row["errors"] = " ".join(f"{code}={count}" for code, count in level["errors"].items())
+        flat.append(row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def _check_seconds(duration: float, warm_up: float) -> None:
+    if not 0 < duration < 1e6:
+        raise UsageError(f"duration: found {duration}, expected seconds above 0")
+    if not 0 <= warm_up < 1e6:
+        raise UsageError(f"warm-up: found {warm_up}, expected seconds, 0 or more")
+
+
+def _format(path: str) -> str:
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UsageError(f"report: found {path!r}, expected a name that ends in {', '.join(FORMATS)}")
+    return FORMATS[suffix]

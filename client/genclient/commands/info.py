@@ -1,0 +1,91 @@
+"""`genclient info`: what a generator takes and makes, and how long an image takes."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genclient.classes import Classes, parse_classes
+from genclient.console import Console
+from genclient.describe import description, facts
+from genclient.errors import ClientError, printable
+from genclient.local import load_device
+from genclient.options import (
+    Server,
+    classes_option,
+    command,
+    output_options,
+    refuse_server,
+    server_options,
+    tflite_option,
+)
+
+if TYPE_CHECKING:
+    from genclient.client import Client
+
+PROBES = 3
+
+
+@command()
+@tflite_option
+@click.option("--probe/--no-probe", default=True, help="Fetch an image and say how long it takes.  [default: probe]")
+@classes_option
+@server_options
+@output_options
+@click.pass_context
+def info(
+    context: click.Context,
+    /,
+    tflite: str | None,
+    probe: bool,
+    classes: str | None,
+    server: Server,
+    console: Console,
+) -> None:
+    """Describe a generator: shapes, classes, signatures, speed."""
+    known = None if classes is None else parse_classes(classes)
+    if tflite is not None:
+        refuse_server(context)
+        device = load_device(tflite)
+        known = known or Classes(device.class_names, device.class_count)
+        model, generator, notes = device.info(), device.generator(), list(device.notes)
+        _tell(console, description(model, [], generator), facts(model, [], generator) | {"notes": notes}, known, notes)
+        return
+    with server.client() as client:
+        model, versions = client.info(), client.status()
+        probed = _probe(client) if probe else None
+    lines, data = description(model, versions), facts(model, versions)
+    if probed is not None:
+        lines, data = f"{lines}probe      {_probe_text(probed)}\n", data | {"probe": probed}
+    _tell(console, lines, data, known, [])
+
+
+def _tell(console: Console, lines: str, data: dict[str, Any], classes: Classes | None, notes: list[str]) -> None:
+    names = classes.names if classes else ()
+    more = [f"class      {label}  {name}" for label, name in enumerate(names)]
+    more += [f"note       {note}" for note in notes]
+    data |= {"classes": list(names) or None, "class_count": (classes.count or None) if classes else None}
+    console.result(lines + "".join(f"{printable(line)}\n" for line in more), data, f"{data['model']}\n")
+
+
+def _probe(client: Client) -> dict[str, Any]:
+    """What one image costs, or why there is none: a critic can be described, though it makes no images."""
+    try:
+        labels = {signature.conditional for signature in client.info().signatures.values()}
+        exchanges = []
+        for _ in range(PROBES):
+            batch = next(iter(client.stream([0], signature="auto", label=0 if True in labels else None)))
+            assert batch.exchange is not None
+            exchanges.append(batch.exchange)
+    except ClientError as error:
+        return {"error": str(error)}
+    wait = statistics.median(exchange.wait_seconds for exchange in exchanges)
+    return {"milliseconds": round(wait * 1000, 3), "received_bytes": exchanges[-1].received_bytes}
+
+
+def _probe_text(probed: dict[str, Any]) -> str:
+    if "error" in probed:
+        return printable(f"no image: {probed['error']}")
+    return f"{probed['milliseconds']:.1f} ms for an image of {probed['received_bytes']} B (median of {PROBES})"

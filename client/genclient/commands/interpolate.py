@@ -1,0 +1,189 @@
+"""`genclient interpolate`: an animation that walks from seed to seed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genclient.console import Console, emit
+from genclient.errors import UsageError
+from genclient.options import Server, command, output_options
+from genclient.source import Source, generator_options, open_source
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genclient.walks import Walks
+
+DEFAULT_KEYS = 5
+
+
+@command()
+@click.option("--n", type=int, metavar="COUNT", help=f"Keyframes of each walk.  [default: {DEFAULT_KEYS}]")
+@click.option(
+    "--seed", type=int, metavar="SEED", help="Seed of the first keyframe; the next has the next.  [default: 0]"
+)
+@click.option(
+    "--seeds", metavar="LIST", help="Seeds of the keyframes, such as 0,3-5, instead; dealt to the walks in order."
+)
+@click.option("--label", metavar="CLASS", help="Class of all frames, by index or name.")
+@click.option("--labels", metavar="LIST", help="Classes of the keyframes, such as 0,rain,4-6, or all.")
+@click.option("--frames", type=int, default=20, show_default=True, metavar="COUNT", help="From keyframe to keyframe.")
+@click.option("--fps", type=float, default=20.0, show_default=True, metavar="RATE", help="Frames a second.")
+@click.option(
+    "--loop/--no-loop", default=True, show_default=True, help="Go back to the first keyframe, and begin again."
+)
+@click.option("--walks", default="1", show_default=True, metavar="COLSxROWS", help="Walks side by side.")
+@click.option(
+    "--scale", type=click.IntRange(1, 32), default=1, show_default=True, help="Screen pixels a pixel is wide."
+)
+@click.option(
+    "--out",
+    default="out.gif",
+    show_default=True,
+    metavar="PATH",
+    help="An animation (.gif, .webp, .png, .mp4), or a folder or frame%05d.png for pictures.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched and written, and do neither.")
+@generator_options
+@output_options
+@click.pass_context
+def interpolate(context: click.Context, /, out: str, server: Server, console: Console, **options: Any) -> None:
+    """Make an animation that walks from seed to seed, on the arc between their latents, and print its path.
+
+    \b
+    genclient interpolate --seeds 0-7 --out walk.webp
+    genclient interpolate --walks 4x2 --n 6 --frames 30 --fps 30 --out wall.mp4
+    genclient interpolate --labels all --seed 3 --out classes.gif
+    """
+    from genclient.animation import open_film
+
+    written: list[str] = []
+
+    def told(path: Path) -> None:
+        if console.style == "json":
+            written.append(str(path))
+        else:
+            emit(f"{path}\n")
+
+    columns, rows = _grid(options["walks"])
+    film = open_film(out, options["fps"], options["loop"], told)
+    with open_source(context, server, options) as source:
+        walks = _walks(source, options, columns * rows)
+        about = {"images": len(walks) * columns * rows, "frames": len(walks), "seconds": len(walks) / options["fps"]}
+        about.update(_text(source, walks, options))
+        if options["dry_run"]:
+            human = f"fetch      {about['images']} images of {source.model}\nwrite      {out}, {len(walks)} frames\n"
+            console.result(human, {"fetch": about["images"], "files": [out], **about}, f"{out}\n")
+            return
+        source.ask()
+        about.update(_text(source, walks, options))
+        frames = _frames(source, walks, (columns, rows), options, console)
+        text = {key: str(value) for key, value in _text(source, walks, options).items()}
+        with closing(frames):
+            files = [str(file) for file in film.save(frames, text)]
+        console.result(
+            "".join(f"{file}\n" for file in files), {"files": written + files, **about}, "\n".join([*files, ""])
+        )
+
+
+def _frames(
+    source: Source, walks: Walks, grid: tuple[int, int], options: dict[str, Any], console: Console
+) -> Generator[NDArray[np.uint8], None, None]:
+    """Frames (H, W, C), each of an image of every walk."""
+    import numpy as np
+
+    from genclient.sheets import grid as tiled
+
+    count, done, rest = grid[0] * grid[1], 0, None
+    labels = walks.frame_labels()
+    label = options["label"] if labels is None else labels
+    if isinstance(label, str):
+        label = source.classes.index(label)
+    batches = source.stream(latents=walks.latents(source.z), truncation=options["truncation"], label=label)
+    for note in source.notes():
+        console.note(note)
+    with console.progress() as show, closing(batches):  # type: ignore[type-var]
+        show(f"0 of {len(walks)} frames")
+        for batch in batches:
+            images = batch.images if rest is None else np.concatenate([rest, batch.images])
+            whole = len(images) // count * count
+            for start in range(0, whole, count):
+                frame = tiled(images[start : start + count], *grid)
+                yield frame.repeat(options["scale"], axis=0).repeat(options["scale"], axis=1)
+            rest = images[whole:]
+            done += whole // count
+            show(f"{done} of {len(walks)} frames")
+
+
+def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
+    """The walks that are asked for."""
+    import numpy as np
+
+    from genclient.seeds import parse_seeds, seed_range
+    from genclient.walks import Walks
+
+    labels = _labels(source, options)
+    n = options["n"]
+    if n is not None and labels is not None and n != len(labels):
+        raise UsageError(f"--n: found {n} beside --labels of {len(labels)} classes, expected one of the options")
+    if n is not None and n < 2:
+        raise UsageError(f"--n: found {n}, expected 2 keyframes or more")
+    keys = n or (DEFAULT_KEYS if labels is None else len(labels))
+    if options["seeds"] is None:
+        seeds = seed_range(options["seed"] or 0, keys * count)
+    elif options["seed"] is not None or n is not None:
+        raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
+    else:
+        seeds = parse_seeds(options["seeds"])
+        if labels is not None and len(seeds) == count:  # one latent a walk, that only changes its class
+            seeds = np.repeat(seeds, keys)
+        if len(seeds) % count or (labels is not None and len(seeds) != keys * count):
+            expected = f"{keys} for each" if labels is not None else "as many for each"
+            raise UsageError(f"--seeds: found {len(seeds)} for {count} walks, expected {expected}")
+    return Walks(seeds.reshape(count, -1), labels, options["frames"], options["loop"])
+
+
+def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None:
+    """The classes of keyframes."""
+    import numpy as np
+
+    if options["labels"] is None:
+        return None
+    if options["label"] is not None:
+        raise UsageError("--label and --labels: found both, expected one of them")
+    if options["labels"] == "all":
+        return np.asarray(source.classes.all(), np.int64)
+    found: list[int] = []
+    for part in (part.strip() for part in options["labels"].split(",")):
+        match = None if part in source.classes.names else re.fullmatch(r"(\d{1,9})-(\d{1,9})", part)
+        if match and int(match[1]) <= int(match[2]) <= int(match[1]) + 2**20:
+            found += [source.classes.index(str(label), "--labels") for label in range(int(match[1]), int(match[2]) + 1)]
+        else:
+            found.append(source.classes.index(part, "--labels"))
+    return np.asarray(found, np.int64)
+
+
+def _text(source: Source, walks: Walks, options: dict[str, Any]) -> dict[str, Any]:
+    """What gives the same animation again."""
+    from genclient.seeds import format_seeds
+
+    text = {"model": source.model, "version": source.version, "seeds": format_seeds(walks.seeds.reshape(-1))}
+    if walks.labels is not None:
+        text["labels"] = format_seeds(walks.labels)
+    text.update(label=options["label"], truncation=options["truncation"], frames_per_key=walks.frames)
+    return {key: value for key, value in text.items() if value is not None}
+
+
+def _grid(text: str) -> tuple[int, int]:
+    """Columns and rows of walks; a number alone is columns."""
+    match = re.fullmatch(r"([1-9]\d{0,2})(?:\s*[xX×*]\s*([1-9]\d{0,2}))?", text.strip())
+    if match is None:
+        raise UsageError(f"--walks: found {text!r}, expected columns and rows such as 4x2")
+    return int(match[1]), int(match[2] or 1)

@@ -1,0 +1,107 @@
+"""`genclient models`: which models a server has, as far as it tells."""
+
+from __future__ import annotations
+
+import click
+
+from genclient.console import Console
+from genclient.describe import version_facts, version_line
+from genclient.errors import ClientError, RpcError, printable
+from genclient.options import Server, command, output_options, server_options
+from genclient.status import VersionStatus
+
+GRPC_PORT, REST_PORT = 8500, 8501
+"""Where TensorFlow Serving's examples have gRPC and REST."""
+
+GUESS_SECONDS = 2.0
+
+Models = dict[str, list[VersionStatus]]
+
+
+@command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--rest",
+    metavar="HOST:PORT",
+    help=f"Where genserve's REST API is.  [default: :{REST_PORT} beside a target on :{GRPC_PORT}]",
+)
+@server_options
+@output_options
+@click.pass_context
+def models(
+    context: click.Context, /, names: tuple[str, ...], rest: str | None, server: Server, console: Console
+) -> None:
+    """List models and the states of their versions.
+
+    The exit code is 0 when each has an AVAILABLE version, else 1. genserve lists its models over REST. TensorFlow
+    Serving has no such list: without REST it is asked for NAME..., or for --model and its critic.
+    """
+    found = _asked(server, names) if names else _listed(server, rest, console)
+    lines = [f"{name}\t{version_line(version)}" for name, versions in found.items() for version in versions]
+    lines += [f"{name}\tno version" for name, versions in found.items() if not versions]
+    available = [name for name, versions in found.items() if any(v.state == "AVAILABLE" for v in versions)]
+    data = [
+        {"model": name, "versions": [version_facts(version) for version in versions]}
+        for name, versions in found.items()
+    ]
+    width = max((len(name) for name in found), default=0)
+    split = [line.partition("\t") for line in lines]
+    console.result(
+        "".join(f"{printable(f'{name:<{width}}  {rest}')}\n" for name, _, rest in split),
+        {"target": server.target, "models": data},
+        "".join(f"{printable(name)}\n" for name in available),
+    )
+    if len(available) < len(found) or not found:
+        context.exit(1)
+
+
+def _asked(server: Server, names: tuple[str, ...]) -> Models:
+    """The versions of models by name; none of one that the server does not know."""
+    found: Models = {}
+    with server.client() as client:
+        for name in dict.fromkeys(names):
+            try:
+                found[name] = client.status(name)
+            except RpcError as error:
+                if error.code.name != "NOT_FOUND":
+                    raise
+                found[name] = []
+    return found
+
+
+def _listed(server: Server, rest: str | None, console: Console) -> Models:
+    """All models by REST; else those that can be guessed."""
+    from genclient.rest import list_models
+
+    ca_file = server.settings.get("ca_file")
+    if rest is not None:
+        return list_models(rest, server.timeout, ca_file)
+    try:
+        return list_models(_rest_address(server.target), min(GUESS_SECONDS, server.timeout), ca_file)
+    except ClientError as error:
+        console.note(f"{error}; asking {server.target} for {server.model} and its critic")
+    return {
+        name: versions
+        for name, versions in _asked(server, _guesses(server)).items()
+        if versions or name == server.model
+    }
+
+
+def _guesses(server: Server) -> tuple[str, str]:
+    from genclient.settings import CRITIC_SUFFIX
+
+    return server.model, f"{server.model}{CRITIC_SUFFIX}"
+
+
+def _rest_address(target: str) -> str:
+    """The port of REST beside gRPC's usual one, at the first host of a target.
+
+    Raises:
+        ClientError: the target is no such host; what is beside another port may be another server.
+    """
+    from genclient.target import parse_target
+
+    hosts = parse_target(target).hosts
+    if not hosts or not target.split(",")[0].endswith(f":{GRPC_PORT}"):
+        raise ClientError(f"where {target} has REST is not known (--rest says it)")
+    return f"[{hosts[0]}]:{REST_PORT}" if ":" in hosts[0] else f"{hosts[0]}:{REST_PORT}"

@@ -1,0 +1,76 @@
+"""`genclient reload`: gives a running server another configuration of models."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genclient.console import Console
+from genclient.errors import ClientError, UsageError, printable
+from genclient.options import Server, command, output_options, server_options
+
+MAX_BYTES = 2**24
+
+
+@command()
+@click.argument("file", type=click.Path(), metavar="FILE|-")
+@click.option("-n", "--dry-run", is_flag=True, help="Read the file and say what would be sent.")
+@server_options
+@output_options
+def reload(file: str, dry_run: bool, server: Server, console: Console) -> None:
+    """Give a server other models.
+
+    It returns once they are available; --timeout is for that. FILE is TensorFlow Serving's model config as text, and
+    replaces all that the server has:
+
+    \b
+    model_config_list {
+      config { name: "digits" base_path: "/models/digits" model_platform: "tensorflow" }
+    }
+    """
+    text = _text(file)
+    models = _models(text, file)
+    start = time.perf_counter()
+    if not dry_run:
+        with server.client() as client, console.progress() as show:
+            show(f"waiting for {len(models)} models at {server.target}")
+            client.reload(text)
+    data = {"target": server.target, "models": models, "dry_run": dry_run}
+    if not dry_run:
+        data["seconds"] = round(time.perf_counter() - start, 3)
+    names = "".join(f"{printable(model['name'])}\n" for model in models)
+    console.result("".join(f"{printable(_line(model))}\n" for model in models), data, names)
+
+
+def _text(file: str) -> str:
+    try:
+        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except (OSError, AttributeError) as error:
+        raise ClientError(f"cannot read {file}: {getattr(error, 'strerror', None) or 'stdin is closed'}") from None
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{file}: found more than {MAX_BYTES} bytes, expected a model config")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: found bytes that are not UTF-8, expected a model config as text") from None
+
+
+def _models(text: str, file: str) -> list[dict[str, Any]]:
+    from genclient.settings import server_config
+
+    try:
+        config = server_config(text).model_config_list.config
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from None
+    if not config:
+        raise UsageError(f"{file}: found no models, expected model_config_list {{ config {{ … }} }}")
+    return [{"name": model.name, "base_path": model.base_path} for model in config]
+
+
+def _line(model: dict[str, Any]) -> str:
+    return f"{model['name']}  {model['base_path']}"

@@ -1,0 +1,280 @@
+"""`genclient sample`: images by seed, into a sheet, an archive, a folder, shards or stdout."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genclient.console import Console, emit, tell
+from genclient.errors import ClientError, RpcError, UsageError
+from genclient.options import Server, command, output_options
+from genclient.source import Source, generator_options, open_source
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genclient.calls import Batch
+    from genclient.outputs.order import Latents, Order
+    from genclient.outputs.output import Output, Places
+
+DEFAULT_N = 16
+
+MOST_SHOWN = 64
+"""Images that are drawn in the terminal."""
+
+
+@command()
+@click.option(
+    "--n", type=int, metavar="COUNT", help=f"Images; with --label all, of each class.  [default: {DEFAULT_N}]"
+)
+@click.option("--seed", type=int, metavar="SEED", help="Seed of the first image; the next has the next.  [default: 0]")
+@click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
+@click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy file, or - for stdin, instead of seeds.")
+@click.option("--label", metavar="CLASS", help="Class, by index or name, or all: every class of each seed.")
+@click.option(
+    "--out",
+    default="out.png",
+    show_default=True,
+    metavar="PATH",
+    help="A sheet (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or - for a sheet on stdout.",
+)
+@click.option("--grid", metavar="COLSxROWS", help="Columns and rows of a sheet, such as 4x4.")
+@click.option("--shard-size", type=int, metavar="COUNT", help="Images of a shard.  [default: 1024]")
+@click.option("--show", is_flag=True, help="Draw the images in the terminal too.")
+@click.option("--overwrite", is_flag=True, help="Make a set anew, in place of another in the same folder.")
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched and written, and do neither.")
+@generator_options
+@output_options
+@click.pass_context
+def sample(context: click.Context, /, out: str, server: Server, console: Console, **options: Any) -> None:
+    """Make images, and print the paths of the files they are in.
+
+    \b
+    --out sheet.png         one picture with all images, nearly square or as --grid says
+    --out images.npz        arrays images (uint8, N×H×W×C) and seeds (int64), and labels where there are classes
+    --out pictures/         one seed0006.png for each seed, and manifest.json
+    --out img_%05d.png      one picture for each seed, with its number in the name
+    --out shards/%06d.tar   WebDataset: seed0006.png and seed0006.json for each image, 1024 images a file
+    --out %05d.tfrecord     tf.train.Example: image/encoded (PNG), seed, label
+    --out -                 the sheet on stdout
+
+    Folders and shards are gone on with: run the same again after an interruption, and only what is missing is fetched.
+    """
+    grid = _grid(options["grid"])
+    _check_stdout(out, console)
+    with open_source(context, server, options) as source:
+        order = _order(source, options, grid)
+        from genclient.outputs.place import open_output
+
+        output = open_output(
+            out, order, emit, grid=grid, shard_size=options["shard_size"], overwrite=options["overwrite"]
+        )
+        if options["dry_run"]:
+            _tell_plan(source, output, console)
+            return
+        _Run(source, output, out, console, options["show"]).go()
+
+
+class _Run:
+    """One run: fetch what is missing, say what is written."""
+
+    def __init__(self, source: Source, output: Output, out: str, console: Console, show: bool) -> None:
+        self._source, self._output, self._out, self._console = source, output, out, console
+        self._shown: list[NDArray[np.uint8]] | None = [] if show else None
+        self._files: list[str] = []
+
+    def go(self) -> None:
+        output = self._output
+        if output.resumes:
+            self._source.ask()
+        if output.shard is not None:
+            self._source.fit(output.shard)
+        missing = output.begin(self._source.version)
+        there = len(output.order) - len(missing)
+        if not len(missing):
+            self._console.note(f"all {there} images are in {self._out} already")
+        elif there and output.resumes:
+            self._console.note(f"{there} of {len(output.order)} images are in {self._out} already")
+        try:
+            self._fill(missing)
+        except KeyboardInterrupt:
+            if output.resumes and output.finished:
+                raise KeyboardInterrupt(self._left(there)) from None
+            raise
+        except ClientError as error:
+            if isinstance(error, UsageError) or not (output.resumes and output.finished):
+                raise
+            raise ClientError(f"{error}; {self._left(there)}", exit_code=error.exit_code) from None
+        self._tell()
+
+    def _fill(self, missing: Places) -> None:
+        from genclient.outputs.filling import fill
+
+        done = 0
+        with self._console.progress() as show, closing(self._batches(missing)) as batches:
+            show(f"0 of {len(missing)} images")
+            with closing(fill(self._output, missing, batches)) as steps:
+                for step in steps:
+                    done += step.images
+                    files = [str(file) for file in step.files]
+                    if self._console.style == "json":
+                        self._files += files
+                    elif files:
+                        show("")  # paths may go to the same terminal meanwhile
+                        emit("".join(f"{file}\n" for file in files))
+                    show(f"{done} of {len(missing)} images")
+
+    def _batches(self, missing: Places) -> Generator[Batch, None, None]:
+        if not len(missing):
+            return
+        with closing(stream(self._source, self._output.order, missing)) as batches:
+            for note in self._source.notes():
+                self._console.note(note)
+            for batch in batches:
+                if self._shown is not None and sum(map(len, self._shown)) < MOST_SHOWN:
+                    self._shown.append(batch.images)
+                yield batch
+
+    def _left(self, there: int) -> str:
+        of = f"{there + self._output.finished} of {len(self._output.order)} images are in {self._out}"
+        return f"{of}; run the same command again to go on"
+
+    def _tell(self) -> None:
+        if self._console.style == "json":
+            order = self._output.order
+            told = {"files": self._files, "images": len(order), "version": self._output.version, **order.request()}
+            self._console.result("", told, "")
+        if self._shown:
+            _draw(self._shown, self._output.order, on_stdout=self._out != "-" and self._console.style != "json")
+
+
+def stream(source: Source, order: Order, places: Places) -> Any:
+    """The images of some places of an order.
+
+    Raises:
+        UsageError: order and generator do not fit.
+        ClientError: the generator cannot be asked.
+    """
+    numbers, labels = order.numbers[places], order.image_labels
+    label = order.label if labels is None or not order.labels else labels[places]
+    given = {"seeds": numbers} if order.latents is None else {"latents": order.latents.array[numbers]}
+    return source.stream(truncation=order.truncation, label=label, **given)
+
+
+def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None) -> Order:
+    from genclient.outputs.order import Order
+
+    label: int | None = None
+    labels: tuple[int, ...] = ()
+    if options["label"] == "all" and "all" not in source.classes.names:
+        labels = source.classes.all()
+        if grid is not None:
+            raise UsageError("--grid: found it beside --label all, whose sheet has a row for each class")
+    elif options["label"] is not None:
+        label = source.classes.index(options["label"])
+    latents = _latents(options)
+    seeds = _seeds(options, grid, latents)
+    if grid is not None and len(seeds) > grid[0] * grid[1]:
+        raise UsageError(f"--grid: found {options['grid']} for {len(seeds)} images, expected a place for each")
+    return Order(
+        source.model,
+        seeds,
+        options["truncation"],
+        label,
+        labels,
+        source.classes.names,
+        latents,
+        source.model_sha256,
+    )
+
+
+def _latents(options: dict[str, Any]) -> Latents | None:
+    if options["latents"] is None:
+        return None
+    for name in ("n", "seed", "seeds"):
+        if options[name] is not None:
+            raise UsageError(f"--{name} and --latents: found both, expected one of them")
+    from genclient.outputs.latents import read_latents
+
+    return read_latents(options["latents"])
+
+
+def _seeds(options: dict[str, Any], grid: tuple[int, int] | None, latents: Latents | None) -> NDArray[np.int64]:
+    """The seeds that are asked for, or the rows of latents."""
+    from genclient.seeds import parse_seeds, seed_range
+
+    n, seed, text = options["n"], options["seed"], options["seeds"]
+    if latents is not None:
+        return seed_range(0, len(latents.array))
+    if text is None:
+        default = DEFAULT_N if grid is None else grid[0] * grid[1]
+        return seed_range(seed or 0, default if n is None else n)
+    if seed is not None:
+        raise UsageError("--seed and --seeds: found both, expected one of them")
+    seeds = parse_seeds(text)
+    if n is not None and n != len(seeds):
+        raise UsageError(f"--n: found {n} beside --seeds {text} of {len(seeds)} images, expected one of the options")
+    return seeds
+
+
+def _grid(text: str | None) -> tuple[int, int] | None:
+    """Columns and rows."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,3})\s*[xX×*]\s*([1-9]\d{0,3})", text.strip())
+    if match is None:
+        raise UsageError(f"--grid: found {text!r}, expected columns and rows such as 4x4")
+    return int(match[1]), int(match[2])
+
+
+def _check_stdout(out: str, console: Console) -> None:
+    if out != "-":
+        return
+    if sys.stdout is None or sys.stdout.isatty():
+        raise UsageError("--out -: found a terminal or nothing on stdout, expected a pipe or a file for the picture")
+    if console.style == "json":
+        raise UsageError("--format: found json beside --out -, expected one of them: both go to stdout")
+
+
+def _tell_plan(source: Source, output: Output, console: Console) -> None:
+    """What a run would do, without asking for images. Where the server cannot be reached, by the options alone."""
+    try:
+        source.ask()
+    except RpcError as error:
+        if error.code.name != "UNAVAILABLE":
+            raise
+        tell(f"{error}; what follows is by the options alone")
+    missing, order = output.begin(source.version), output.order
+    files = output.plan(missing) if len(missing) else []
+    version = "" if source.version is None else f", version {source.version}"
+    lines = [f"fetch      {len(missing)} of {len(order)} images of {order.model}{version}"]
+    lines += [f"write      {file}" for file in files]
+    told = {"fetch": len(missing), "images": len(order), "files": files, "version": source.version, **order.request()}
+    console.result("".join(f"{line}\n" for line in lines), told, "".join(f"{file}\n" for file in files))
+
+
+def _draw(shown: list[NDArray[np.uint8]], order: Order, on_stdout: bool) -> None:
+    """Draw the first images of a run."""
+    import numpy as np
+
+    from genclient import sheets
+    from genclient.show import render
+
+    images = np.concatenate(shown)[:MOST_SHOWN]
+    file = sys.stdout if on_stdout else sys.stderr
+    terminal = file is not None and file.isatty()
+    columns = shutil.get_terminal_size().columns
+    sheet = sheets.grid(images, len(order.seeds) if order.labels else None)
+    text = render(sheet, columns, os.environ if terminal else None)
+    if on_stdout:
+        emit(text)
+    elif file is not None:
+        click.echo(text, err=True, nl=False)

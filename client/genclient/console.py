@@ -1,0 +1,84 @@
+"""What the command says: results on stdout, notes and progress on stderr, in the style that `--format` names.
+
+Only commands use it. Results are written unbuffered, so that an error is reported where it happens and not when Python
+ends; progress is for terminals alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from genclient.errors import ClientError, one_line
+
+STYLES = ("human", "json", "quiet")
+
+_CLEAR = "\r\x1b[K"
+
+
+@dataclass(frozen=True)
+class Console:
+    """How to say things: `human` for people, `json` for programs, `quiet` for scripts (bare values, no notes)."""
+
+    style: str = "human"
+
+    def result(self, human: str, data: Any, quiet: str) -> None:
+        """Write a result in the style that was asked for; each text brings its own line ends.
+
+        Raises:
+            ClientError: stdout takes nothing.
+        """
+        if self.style == "json":
+            emit(json.dumps(data, indent=2, allow_nan=False) + "\n")
+        else:
+            emit(human if self.style == "human" else quiet)
+
+    def note(self, text: str) -> None:
+        """A line on stderr about how something was done; none with `quiet`."""
+        if self.style != "quiet":
+            tell(text)
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """A line on stderr that says how far things are, gone at the end; none with `quiet` or without a terminal."""
+        if self.style == "quiet" or not _has_terminal():
+            yield lambda text: None
+            return
+        try:
+            yield lambda text: click.echo(_CLEAR + text, nl=False, err=True)
+        finally:
+            click.echo(_CLEAR, nl=False, err=True)
+
+
+def emit(content: str | bytes) -> None:
+    """Write to stdout.
+
+    Raises:
+        ClientError: stdout is closed or takes nothing.
+    """
+    if sys.stdout is None:
+        raise ClientError("cannot write to standard output: it is closed")
+    rest = memoryview(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
+    try:
+        while rest:
+            rest = rest[os.write(sys.stdout.fileno(), rest) :]
+    except BrokenPipeError:
+        sys.exit(141)  # as a program that SIGPIPE ends: the reader has had enough, which is no error to report
+    except OSError as error:
+        raise ClientError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def tell(text: str) -> None:
+    """A line on stderr, in place of the progress that may be there."""
+    click.echo(f"{_CLEAR if _has_terminal() else ''}genclient: {one_line(text)}", err=True)
+
+
+def _has_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()

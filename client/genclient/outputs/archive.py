@@ -1,0 +1,86 @@
+"""All images in one .npz archive, written while they come, so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from genclient.files import NewFile, writing
+from genclient.outputs.order import Order
+from genclient.outputs.output import Output, Places
+
+
+class Archive(Output):
+    """Arrays `images` uint8 (N, H, W, C), `seeds` int64 (N,) or `latents` float32 (N, Z), and `labels` int32 (N,)."""
+
+    def __init__(self, order: Order, path: Path) -> None:
+        """Take where to write it."""
+        super().__init__(order)
+        self._path = path
+        self._new: NewFile | None = None
+        self._zip: zipfile.ZipFile | None = None
+        self._images: IO[bytes] | None = None
+
+    def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
+        """Write images."""
+        if self._images is None:
+            self._images = self._open((len(self.order), *encoded.shape[1:]))
+        with writing(self._path):
+            self._images.write(np.ascontiguousarray(encoded).data)
+        return []
+
+    def finish(self) -> Sequence[Path]:
+        """Write the other arrays and keep the file."""
+        assert self._images is not None
+        assert self._zip is not None
+        assert self._new is not None
+        with writing(self._path):
+            self._images.close()
+            for name, array in self._arrays().items():
+                with self._member(name) as file:
+                    npy.write_array(file, array, allow_pickle=False)
+            self._zip.close()
+        self._new.keep()
+        return [self._path]
+
+    def discard(self) -> None:
+        """Remove an unfinished file."""
+        for part in (self._images, self._zip):  # else they would write their ends later, to a file that is gone
+            with contextlib.suppress(OSError, ValueError):
+                if part is not None:
+                    part.close()
+        if self._new is not None:
+            self._new.discard()
+
+    def plan(self, missing: Places) -> list[str]:
+        """The file."""
+        return [str(self._path)]
+
+    def _open(self, shape: tuple[int, ...]) -> IO[bytes]:
+        self._new = NewFile(self._path)
+        self._zip = zipfile.ZipFile(self._new.file, "w")
+        with writing(self._path):
+            member = self._member("images")
+            npy.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        return member
+
+    def _member(self, name: str) -> IO[bytes]:
+        assert self._zip is not None
+        # ZipInfo has a fixed date: the same images are the same bytes.
+        return self._zip.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        order = self.order
+        arrays: dict[str, NDArray[Any]] = {"seeds": order.numbers}
+        if order.latents is not None:
+            arrays = {"latents": order.latents.array[order.numbers]}
+        if order.image_labels is not None:
+            arrays["labels"] = order.image_labels.astype(np.int32)
+        return arrays

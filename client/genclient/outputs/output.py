@@ -1,0 +1,77 @@
+"""What all places for images have in common; one file for each kind of place beside this one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genclient.outputs.order import Order
+
+Places = NDArray[np.int64]
+"""Which images of an order, by number from 0."""
+
+
+class Output(ABC):
+    """A place for the images of an order.
+
+    `begin`, then for each batch `encode` (in any thread) and `add` (in order), then `finish`. What interrupts this is
+    followed by `discard`: files that are finished stay, nothing is left of others.
+
+    Attributes:
+        order: the images.
+        shard: images of a file, where files have several; a batch should fit into it.
+        resumes: whether another run goes on where this one ended.
+        version: that made the images, once it is known.
+        finished: images in files that were finished.
+    """
+
+    resumes = False
+    shard: int | None = None
+
+    def __init__(self, order: Order) -> None:
+        """Take what will come."""
+        self.order = order
+        self.version: int | None = None
+        self.finished = 0
+
+    def begin(self, version: int | None) -> Places:
+        """The images that are missing, of the version that the server has now, where it is known.
+
+        Raises:
+            UsageError: files of another order are in the way.
+        """
+        self.version = version
+        return np.arange(len(self.order))
+
+    def encode(self, places: Places, images: NDArray[np.uint8], version: int | None) -> Any:
+        """What `add` takes; the slow part, and free of side effects."""
+        return images
+
+    @abstractmethod
+    def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path | str]:
+        """Take the next images; gives the files that are finished by this.
+
+        Raises:
+            ClientError: they cannot be written.
+        """
+
+    @abstractmethod
+    def finish(self) -> Sequence[Path | str]:
+        """Take it that this was all; gives the files that are finished by this.
+
+        Raises:
+            ClientError: they cannot be written.
+        """
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove what is not finished."""
+
+    @abstractmethod
+    def plan(self, missing: Places) -> list[str]:
+        """What would be written: names of files, or a few words where there are many."""

@@ -1,0 +1,70 @@
+"""Reads what `--out` means: which kind of place it names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from genclient.errors import UsageError
+from genclient.outputs.archive import Archive
+from genclient.outputs.order import Order
+from genclient.outputs.output import Output
+from genclient.outputs.pictures import Pictures
+from genclient.outputs.shards import RecordShards, TarShards
+from genclient.outputs.sheet import Sheet
+from genclient.outputs.template import parse_template
+
+_SHARDS: dict[str, type[TarShards] | type[RecordShards]]
+_SHARDS = {".tar": TarShards, ".tfrecord": RecordShards, ".tfrecords": RecordShards}
+_OTHER = {
+    *(".jpg", ".jpeg", ".gif", ".webp", ".apng", ".bmp", ".tif", ".tiff", ".mp4", ".npy", ".zip", ".gz", ".tgz"),
+    *(".json", ".pt", ".h5", ".parquet"),
+}
+_EXPECTED = "a name that ends in .png or .npz, .tar or .tfrecord, a folder, or -"
+
+
+def open_output(
+    out: str,
+    order: Order,
+    send: Callable[[bytes], None],
+    *,
+    grid: tuple[int, int] | None = None,
+    shard_size: int | None = None,
+    overwrite: bool = False,
+) -> Output:
+    """The place that `out` names.
+
+    Args:
+        out: a path, or -.
+        order: the images that go there.
+        send: what takes a picture for stdout.
+        grid: columns and rows of a sheet.
+        shard_size: images of a shard.
+        overwrite: whether files of another order may go.
+
+    Raises:
+        UsageError: it names no place for images, or not with these settings.
+    """
+    path, suffix = Path(out), Path(out).suffix.lower()
+    if not out or "\0" in out:
+        raise UsageError(f"--out: found {out!r}, expected a path or -")
+    is_folder = out.endswith(("/", os.sep)) or os.path.isdir(out)
+    is_sheet = out == "-" or (suffix == ".png" and not is_folder and parse_template(out, 1) is None)
+    if grid is not None and not is_sheet:
+        raise UsageError(f"--grid: found it beside --out {out}, expected it with a sheet, a .png file or -")
+    if shard_size is not None and (is_folder or suffix not in _SHARDS):
+        raise UsageError(f"--shard-size: found it beside --out {out}, expected it with .tar or .tfrecord")
+    if is_sheet:
+        return Sheet(order, None if out == "-" else path, send, grid)
+    if is_folder:
+        return Pictures(order, path, None, overwrite)
+    if suffix == ".npz":
+        return Archive(order, path)
+    if suffix in _SHARDS:
+        return _SHARDS[suffix](order, path, parse_template(out, 2), shard_size, overwrite)
+    if suffix == ".png":
+        return Pictures(order, path.parent, parse_template(out, 1), overwrite)
+    if suffix in _OTHER or parse_template(out, 0):
+        raise UsageError(f"--out: found {out}, expected {_EXPECTED}")
+    return Pictures(order, path, None, overwrite)

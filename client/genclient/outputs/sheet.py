@@ -1,0 +1,56 @@
+"""One picture with all images: a PNG file, or the same on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genclient import sheets
+from genclient.files import save_bytes
+from genclient.outputs.order import Order
+from genclient.outputs.output import Output, Places
+
+
+class Sheet(Output):
+    """Images row by row; a row for each class where there are several."""
+
+    def __init__(
+        self, order: Order, path: Path | None, send: Callable[[bytes], None], grid: tuple[int, int] | None
+    ) -> None:
+        """Take a path, or None and what sends the file elsewhere; and how many columns and rows."""
+        super().__init__(order)
+        self._path, self._send = path, send
+        self._grid = (len(order.seeds), len(order.labels)) if order.labels else grid
+        self._cells: NDArray[np.uint8] | None = None
+
+    def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
+        """Put images in their places."""
+        if self._cells is None:
+            sheets.check_channels(encoded.shape[-1])
+            self._cells = np.empty((len(self.order), *encoded.shape[1:]), np.uint8)
+        self._cells[places] = encoded
+        self.version = version
+        return []
+
+    def finish(self) -> Sequence[Path]:
+        """Write the sheet."""
+        assert self._cells is not None
+        content = sheets.png(sheets.grid(self._cells, *(self._grid or ())), self.order.sheet_text(self.version))
+        self._cells = None
+        if self._path is None:
+            self._send(content)
+            return []
+        save_bytes(self._path, content)
+        return [self._path]
+
+    def discard(self) -> None:
+        """Forget the images."""
+        self._cells = None
+
+    def plan(self, missing: Places) -> list[str]:
+        """The file."""
+        return ["a sheet on stdout" if self._path is None else str(self._path)]

@@ -1,0 +1,33 @@
+"""Records of WebDataset shards: tar files with KEY.png, KEY.json and, where there are classes, KEY.cls for each image.
+
+Headers are the same whenever and by whomever they are written. Sources: POSIX ustar (pax, "ustar Interchange Format"),
+WebDataset's naming (github.com/webdataset/webdataset, "The WebDataset Format").
+"""
+
+from __future__ import annotations
+
+_BLOCK = 512
+
+# What stands in a header between name, size and checksum: mode, user and group; time; kind, format and the rest.
+_OWNER = b"0000644\0" + b"0000000\0" * 2
+_TIME = b"\0" + b"00000000000\0"
+_REST = (b"\0 " + b"0" + bytes(100) + b"ustar\x0000").ljust(_BLOCK - 154, b"\0")
+_SUM = sum(_OWNER) + sum(_TIME) + sum(_REST) - sum(b"\0 ") + 8 * ord(" ")  # as if the checksum's place were blank
+
+END = bytes(2 * _BLOCK)
+"""What a tar file ends with."""
+
+
+def record(key: str, picture: bytes, about: str, label: int | None) -> bytes:
+    """The members of one image; `about` is JSON."""
+    parts = [_member(f"{key}.png", picture), _member(f"{key}.json", about.encode())]
+    if label is not None:
+        parts.insert(1, _member(f"{key}.cls", str(label).encode()))
+    return b"".join(parts)
+
+
+def _member(name: str, content: bytes) -> bytes:
+    called, size = name.encode(), f"{len(content):011o}".encode()
+    checksum = f"{_SUM + sum(called) + sum(size):06o}".encode()
+    head = b"".join((called.ljust(100, b"\0"), _OWNER, size, _TIME, checksum, _REST))
+    return b"".join((head, content, bytes(-len(content) % _BLOCK)))
