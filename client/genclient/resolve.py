@@ -142,6 +142,19 @@ def origin(ctx: click.Context, option: click.Option) -> tuple[str, str]:
     return "default", ""
 
 
+def nearest(ctx: click.Context, values: dict[str, Any], *groups: tuple[str, ...]) -> dict[str, Any]:
+    """`values` of options, of which groups exclude each other: without those that a nearer place says otherwise.
+
+    `--seeds` on the command line counts, and a `seed` in the file does not; two flags are both left to be refused.
+    """
+    ranks = {ParameterSource.COMMANDLINE: 3, ParameterSource.ENVIRONMENT: 2, ParameterSource.DEFAULT_MAP: 1}
+    sources = {name: ctx.get_parameter_source(name) for group in groups for name in group}
+    near = {name: ranks.get(source, 0) if source else 0 for name, source in sources.items()}
+    most = [max(near[name] for name in group) for group in groups]
+    beaten = {name for group, its in zip(groups, most, strict=True) if its < max(most) for name in group}
+    return {name: None if name in beaten else value for name, value in values.items()}
+
+
 def _known(root: click.Context) -> dict[str, list[str]]:
     """The options of every command."""
     group = root.command

@@ -72,6 +72,20 @@ def test_the_values_are_used(serve, genclient, tmp_path):
     assert genclient("sample", "--out", "flag.npz", env={**clean_environment(), **variables}).stdout == b"flag.npz\n"
 
 
+def test_of_options_that_exclude_each_other_the_nearest_counts(serve, genclient, fails, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(f'target = "{serve().target}"\nseed = 9\nn = 2\n')
+    flags = ("--config", path, "sample", "--dry-run", "--format", "quiet", "--out", "pictures/")
+    assert genclient(*flags, "--seeds", "5,7,8").stdout.decode().split() == [
+        f"pictures/seed{seed:04}.png" for seed in (5, 7, 8)
+    ]
+    variables = {**clean_environment(), "GENCLIENT_SEEDS": "5"}
+    assert genclient(*flags, env=variables).stdout == b"pictures/seed0005.png\n"
+    assert genclient(*flags, "--n", "1", env=variables).stdout == b"pictures/seed0009.png\n"
+    code, line = fails(*flags, "--seeds", "5", "--seed", "9")
+    assert (code, "found both" in line) == (2, True)
+
+
 def test_the_users_own_file_is_found(genclient, tmp_path):
     environment = {**clean_environment(), "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
     path = genclient("config", "path", env=environment).stdout.decode().strip()

@@ -13,6 +13,7 @@ import click
 from genclient.console import Console, emit
 from genclient.errors import UsageError
 from genclient.options import Server, command, output_options
+from genclient.resolve import nearest
 from genclient.source import Source, generator_options, open_source
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     """
     from genclient.animation import open_film
 
+    options = nearest(context, options, ("n", "seed"), ("seeds",))
+    options = nearest(context, options, ("label",), ("labels",))
     written: list[str] = []
 
     def told(path: Path) -> None:

@@ -15,6 +15,7 @@ import click
 from genclient.console import Console, emit, tell
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.options import Server, command, output_options
+from genclient.resolve import nearest
 from genclient.source import Source, generator_options, open_source
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
 
     Folders and shards are gone on with: run the same again after an interruption, and only what is missing is fetched.
     """
+    options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
     grid = _grid(options["grid"])
     _check_stdout(out, console)
     with open_source(context, server, options) as source:
