@@ -41,8 +41,14 @@ AS_THE_TUTORIAL = {
 }  # fmt: skip
 METRICS = ("frechet", "kernel", "precision", "recall", "density", "coverage")
 
-# A preset that has changed is another recipe.
-PRESET = hashlib.sha256(json.dumps(dataclasses.asdict(PRESETS["small"]())).encode()).hexdigest()[:8]
+
+def _fingerprint(**changes: Any) -> str:
+    """Of the settings that grey images are trained with: others are another recipe."""
+    settings = dataclasses.replace(PRESETS["small"](), **changes).resolved(28, 1, "auto")
+    return hashlib.sha256(json.dumps(dataclasses.asdict(settings)).encode()).hexdigest()[:8]
+
+
+FINGERPRINTS = {OURS: "-" + _fingerprint(), TUTORIAL: "", SAME_SIZE: "-" + _fingerprint(loss="bce", **AS_THE_TUTORIAL)}
 
 Found = dict[float, dict[str, list[dict[str, Any]]]]
 """Minutes → recipe → what was measured, a seed each: every metric and `kimg`."""
@@ -80,8 +86,7 @@ class Subject:
 
     def generator(self, recipe: str, minutes: float, seed: int) -> Path:
         """Where it is kept; what it is called is also its cell's key."""
-        preset = "" if recipe == TUTORIAL else f"-{PRESET}"
-        return self.folder / f"{recipe}-{minutes:g}min-seed{seed}{preset}.keras"
+        return self.folder / f"{recipe}-{minutes:g}min-seed{seed}{FINGERPRINTS[recipe]}.keras"
 
     def train(self, recipe: str, minutes: float, seed: int) -> dict[str, Any]:
         """Train for so long and keep the generator; thousand images seen."""

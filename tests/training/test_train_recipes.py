@@ -211,7 +211,7 @@ def test_gamma_and_augmentation_fit_the_images_unless_they_are_given() -> None:
         assert settings.augment == (0.0 if channels == 1 else 0.8)
         return settings.gamma, settings.gamma_final
 
-    assert gammas(28, 1) == (1.0, 0.1)
+    assert gammas(28, 1) == (1.0, 1.0)
     assert gammas(32, 3) == (10.0, 10.0)
     assert gammas(64, 3) == (40.0, 40.0)
     assert gammas(32, 3, gamma=2.0, gamma_final=0.0) == (2.0, 0.0)

@@ -39,7 +39,7 @@ class Settings:
     # What the networks play for
     loss: str = "rpgan"
     gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
-    gamma_final: float = -1.0  # reached along a cosine over the run; below 0: what fits
+    gamma_final: float = -1.0  # reached along a cosine over the run; below 0: the same as at first
     augment: float = -1.0  # DiffAugment: the part of the images that is changed, at most; below 0: what fits
     augment_target: float = 0.75  # it rises and falls to hold the discriminator's accuracy here; 0: a ramp
     augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
@@ -78,12 +78,12 @@ class Settings:
     def resolved(self, side: int, channels: int, precision: str) -> Settings:
         """The same with nothing left open: what fits images (side, side, channels), and a machine's best precision.
 
-        Colour gives the discriminator more to go by: it needs ten times the penalty, and to the end, where for grey
-        images that falls to a tenth (measured on emoji and digits). With the resolution γ grows as the number of pixels
-        (arXiv 1912.04958). Colour images are augmented as far as D gets ahead; grey ones gain nothing by it.
+        Colour gives the discriminator more to go by: it needs ten times the penalty (measured on emoji and digits). With
+        the resolution γ grows as the number of pixels (arXiv 1912.04958). It does not fall: where it does, D learns few
+        images by heart in longer trainings. Colour images are augmented as far as D gets ahead; grey ones gain nothing.
         """
         gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)
-        final = self.gamma_final if self.gamma_final >= 0 else (gamma / 10 if channels == 1 else gamma)
+        final = self.gamma_final if self.gamma_final >= 0 else gamma
         augment = self.augment if self.augment >= 0 else (0.0 if channels == 1 else 0.8)
         precision = precision if self.precision == "auto" else self.precision
         return dataclasses.replace(self, gamma=gamma, gamma_final=final, augment=augment, precision=precision)
