@@ -1,5 +1,6 @@
-"""The exported files on this machine's processor: size, load time, latency, memory and quality of each, beside
-TensorFlow's call of the SavedModel and ONNX Runtime; the browser, the C program, and how export time grows.
+"""The exported files on this machine's processor: size, load time, latency, memory and quality of each, beside what
+TensorFlow's converter makes, its call of the SavedModel, and ONNX Runtime; the browser, the C program, and how export
+time grows.
 
     python bench/device.py --digits runs/digits --rgb runs/emoji64
 
@@ -94,6 +95,9 @@ def runtimes(version: Path, name: str, folder: Path) -> dict[str, tuple[str, Pat
         for variant in VARIANTS
         if (version / "tflite" / f"{name}-{variant}.tflite").exists()
     }
+    plain = {kind: folder / f"{name}-{kind}.tflite" for kind in ("float32", "dynamic")}
+    run(sys.executable, HERE / "peers" / "tf_converter.py", version, *plain.values())
+    found |= {f"TensorFlow's converter, {kind}": ("litert", file) for kind, file in plain.items()}
     found["SavedModel, TensorFlow"] = ("savedmodel", version)
     onnx = version / "onnx" / f"{name}-float32.onnx"
     if onnx.exists():

@@ -71,10 +71,13 @@ def _targets(one: Mapping[str, Any]) -> str:
     speed = {what: cells["1"]["median_ms"] for what, cells in one["runtimes"].items() if what != "genclient"}
     faster = speed[FLOAT32] / speed[DYNAMIC]
     smaller = one["megabytes"][FLOAT32] / one["megabytes"][DYNAMIC]
+    plain, weights = (speed[f"TensorFlow's converter, {kind}"] for kind in ("float32", "dynamic"))
     ours = min((what for what in speed if what.startswith("TFLite")), key=speed.__getitem__)
     lines = [
         f"- dynamic beside float32, one thread: {faster:.1f} times faster (wanted {TARGET_SPEED:g}), "
         f"{smaller:.2f} times smaller (wanted {TARGET_SIZE:g})",
+        f"- beside TensorFlow's converter: its float32 takes {plain / speed[FLOAT32]:.1f} times as long as ours and "
+        f"{plain / speed[DYNAMIC]:.1f} times as long as dynamic, its dynamic {weights / speed[DYNAMIC]:.1f} times",
         f"- the fastest file, {ours}: {speed[SAVED_MODEL] / speed[ours]:.1f} times as fast as the SavedModel",
     ]
     if theirs := [what for what in speed if what.startswith("ONNX")]:
