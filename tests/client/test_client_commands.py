@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -234,7 +233,6 @@ def test_commands_options_and_their_values_are_completed(tmp_path):
         assert {line.partition(",")[2] for line in done.stdout.decode().splitlines()} == expected
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_takes_the_script(genclient):
     script = genclient("completion", "bash").stdout
     done = subprocess.run(["bash", "-c", script + b"\ncomplete -p genclient"], capture_output=True, timeout=60)

@@ -25,7 +25,7 @@ def quick() -> Settings:
 def micro() -> Settings:
     """For microcontrollers, 28×28: a generator half as wide, which leaves most of 256 KB of RAM and 1 MB of flash free.
 
-    Digits: 220 kimg as `small`, Fréchet distance 0.40 where real images get 0.25. Its int8 file: docs/embedded.md.
+    Digits: 220 kimg as `small`. Its int8 file: docs/embedded.md.
     """
     return Settings(generator_width=24, kimg_per_evaluation=55.0)
 
