@@ -1,5 +1,5 @@
 /**
- * A headless Chromium that obeys lines of JSON: what tests/client/test_client_web.py drives the page with. Each line on
+ * A headless Chromium that obeys lines of JSON: what tests/client/web drives the page with. Each line on
  * stdin is one command, each line on stdout its answer: {"result": …} or {"error": "…"}.
  *
  *     {"open": "http://…", "options": {…}}      a fresh page, with playwright's options of a browser context

@@ -1,4 +1,4 @@
-/** Latents for tests/client/test_client_web.py: {"seeds": ["-1", …], "size": Z} on stdin, a row a seed on stdout. */
+/** Latents for tests/client/web/test_web_images.py: {"seeds": ["-1", …], "size": Z} on stdin, a row a seed on stdout. */
 
 import { text } from "node:stream/consumers";
 import { latentsOfSeed } from "../src/latents.js";

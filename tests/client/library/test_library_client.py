@@ -1,0 +1,128 @@
+"""The rest of the client: scores, reloads, threads, the log, errors, the examples of docs/library.md."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import genclient
+import numpy as np
+import pytest
+from genclient import Client, ClientError, RpcError, UsageError
+from library_servers import critic, expected, near
+
+DOCS = Path(__file__).parents[3] / "docs" / "library.md"
+
+
+def test_images_are_scored_by_the_critic(serve, tools):
+    served = serve(**critic(tools))
+    images = np.random.default_rng(0).integers(0, 256, (100, *tools.IMAGE_SHAPE), dtype=np.uint8)
+    with Client(served.target) as client:
+        scores = client.score(images)
+        assert scores.dtype == np.float32
+        np.testing.assert_allclose(scores, images.mean(axis=(1, 2, 3)) / 255, atol=1e-6)
+        np.testing.assert_allclose(client.score(images / 255), scores, atol=1e-6)
+        for wrong in (images[0], images[:, :4], images.astype(np.int32), []):
+            with pytest.raises(UsageError, match=r"^images: found"):
+                client.score(wrong)
+        with pytest.raises(UsageError, match=r"^label: found 1, expected none"):
+            client.score(images, label=1)
+        with pytest.raises(RpcError, match="NOT_FOUND"):
+            client.score(images, model="cats-critic")
+    with Client(serve(**critic(tools, conditional=True)).target) as client:
+        np.testing.assert_allclose(client.score(images[:2], label=[1, 2]), scores[:2] + np.array([1, 2]), atol=1e-5)
+
+
+def test_what_scores_no_images_is_named(serve, tools):
+    settings = {**critic(tools), "signatures": {"discriminate": tools.signature_table()["serving_default"]}}
+    with Client(serve(**settings).target) as client, pytest.raises(ClientError, match="is not a critic"):
+        client.score(np.zeros((1, *tools.IMAGE_SHAPE)))
+
+
+def test_a_configuration_is_sent_as_tensorflow_serving_reads_it(serve):
+    served = serve()
+    text = """model_config_list { config { name: "digits" base_path: "/models/digits" model_platform: "tensorflow"
+        model_version_policy { specific { versions: 1 versions: 2 } } version_labels { key: "stable" value: 1 } } }"""
+    with Client(served.target) as client:
+        client.reload(text)
+        config = served.model.configs[0].model_config_list.config[0]
+        assert (config.name, config.base_path, config.model_platform) == ("digits", "/models/digits", "tensorflow")
+        assert list(config.model_version_policy.specific.versions) == [1, 2]
+        assert dict(config.version_labels) == {"stable": 1}
+        with pytest.raises(ClientError, match="refused the configuration: no models"):
+            client.reload("model_config_list {}")
+        with pytest.raises(UsageError, match=r'^model config: 1:21 : .*"modles"'):
+            client.reload("model_config_list { modles {} }")
+
+
+def test_threads_may_share_a_client(serve, tools):
+    with Client(serve().target, batch_size=7) as client, ThreadPoolExecutor(6) as pool:
+        images = list(pool.map(lambda seed: client.sample(20, seed=seed), range(0, 120, 20)))
+    assert near(np.concatenate(images), expected(tools, range(120)))
+
+
+def test_a_closed_client_says_so(serve):
+    client = Client(serve().target)
+    client.close()
+    with pytest.raises(UsageError, match=r"^this client is closed"):
+        client.sample(1)
+
+
+def test_every_request_is_logged_for_those_who_debug(serve, caplog):
+    with caplog.at_level(logging.DEBUG, "genclient"), Client(serve().target) as client:
+        client.sample(1)
+        with pytest.raises(UsageError):
+            client.sample(1, label=3)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["GetModelMetadata", "Predict"]
+    assert re.fullmatch(r"Predict: sent \d+ B, received \d+ B, \d+\.\d ms", caplog.records[1].getMessage())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"concurrency": 0},
+        {"batch_size": 0},
+        {"deadline_seconds": -1},
+        {"retry_seconds": float("nan")},
+        {"output_range": (1, 1)},
+        {"names": {"latent": "z"}},
+        {"compression": "brotli"},
+        {"max_message_bytes": 10},
+        {"model": "a\nb"},
+    ],
+)
+def test_settings_that_cannot_be_meant_are_named(options):
+    with pytest.raises(UsageError, match=rf"^({next(iter(options))}|deadline): found"):
+        Client(**options)
+
+
+def test_the_examples_of_the_documentation_run(serve, tools, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    target = serve(signatures=tools.signature_table()).target
+    critics = serve(**critic(tools)).target
+    examples = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert len(examples) >= 5
+    for example in examples:
+        program = example.replace("critic-box:8500", critics)
+        exec(program.replace("gpu-box:8500", target).replace("localhost:8500", target), {"__name__": "example"})
+
+
+def test_neither_pillow_nor_tensorflow_is_loaded_for_pixels(serve):
+    program = f"""
+import sys
+from genclient import Client
+with Client({serve().target!r}) as client:
+    client.sample(2)
+print(sorted({{"PIL", "tensorflow", "tensorflow_serving"}} & {{name.split(".")[0] for name in sys.modules}}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
+    assert done.stdout == b"[]\n"
+
+
+def test_an_unknown_name_of_the_package_is_an_error():
+    with pytest.raises(AttributeError, match="has no attribute 'Clint'"):
+        genclient.Clint  # noqa: B018

@@ -1,0 +1,131 @@
+"""The page for everyone: keyboard, screen readers, phones, contrast, the dark scheme."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from web_page import NEEDS_BROWSER, ROOT, assert_same, python_images
+
+pytestmark = NEEDS_BROWSER
+
+
+def test_the_keyboard_alone_reaches_everything_in_order(plain):
+    reached = []
+    for _ in range(25):
+        plain.press("Tab")
+        reached.append(plain.evaluate("document.activeElement.id || document.activeElement.getAttribute('role')"))
+    expected = ["gridcell", "previous", "next", "save-sheet", "seed", "random", "truncation"]
+    expected += ["save-image", "copy-link", "morph-from", "morph-to", "reset", "d1", "d2", "d3"]
+    expected += ["from", "to", "position", "speed", "play"]
+    assert [name for name in reached if name][: len(expected)] == expected
+
+
+def test_what_has_the_focus_is_outlined(plain):
+    for _ in range(20):
+        plain.press("Tab")
+        style = (
+            "(({outlineStyle, outlineWidth}) => [outlineStyle, outlineWidth])(getComputedStyle(document.activeElement))"
+        )
+        assert plain.evaluate(style) == ["solid", "3px"]
+
+
+def test_arrow_keys_move_on_the_sheet_and_pages_turn_it(plain, tflite):
+    plain.press("Tab", "ArrowRight", "ArrowDown")
+    assert plain.text("#picked-title") == "Seed 5"
+    plain.press("ArrowUp", "ArrowUp", "ArrowLeft", "ArrowLeft")
+    assert plain.text("#picked-title") == "Seed 0"
+    plain.press("End")
+    assert plain.text("#picked-title") == "Seed 15"
+    assert plain.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
+    plain.press("PageDown")
+    plain.wait_for_images()
+    assert plain.text("#picked-title") == "Seed 31"
+    assert_same(plain.sheet(), python_images(tflite, range(16, 32)))
+
+
+def test_the_keyboard_alone_works_the_controls(classes, conditional_tflite):
+    classes.ask(call="focus", args=["#truncation"])
+    classes.press("ArrowLeft", "ArrowLeft")
+    classes.press("Tab", "ArrowRight", "ArrowRight")  # from each image another class to the second class
+    classes.wait_for_images()
+    assert_same(classes.sheet(), python_images(conditional_tflite, range(16), truncation=0.9, label=1))
+    classes.ask(call="focus", args=["#play"])
+    classes.press("Space")
+    assert classes.text("#play") == "Pause"
+
+
+def test_every_control_has_a_name(classes):
+    nameless = classes.evaluate(
+        """[...document.querySelectorAll("button, input, canvas, [role=gridcell]")].filter((element) => {
+          const labelled = element.getAttribute("aria-labelledby");
+          const name = element.getAttribute("aria-label") ?? document.getElementById(labelled)?.innerText
+            ?? element.labels?.[0]?.innerText ?? element.firstElementChild?.getAttribute("aria-label")
+            ?? element.innerText;
+          return !name?.trim();
+        }).map((element) => element.outerHTML)"""
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize("page", ["plain", "classes"])
+def test_nothing_overflows_on_a_phone(browser, site, page):
+    link = f"{site.url}/{page}/#seed=-9223372036854775808&from=-9223372036854775808&d1=-4"
+    browser.open(link, viewport={"width": 360, "height": 740}, isMobile=True, hasTouch=True)
+    assert browser.evaluate("document.documentElement.scrollWidth") == 360
+    assert browser.evaluate("document.documentElement.clientWidth") == 360
+    beyond = (
+        "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 361).map((e) => e.id)"
+    )
+    assert browser.evaluate(beyond) == []
+    small = """[...document.querySelectorAll("button, input[type=text], #class-buttons label")]
+      .map((e) => e.getBoundingClientRect()).filter((box) => box.width && box.height < 44).length"""
+    assert browser.evaluate(small) == 0
+
+
+def luminance(colour):
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_contrast_is_enough_in_both_schemes(scheme):
+    blocks = re.findall(r":root \{(.*?)\}", (ROOT / "client/web/src/page.css").read_text(), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", blocks[scheme]))
+
+    def contrast(one, other):
+        lower, higher = sorted([luminance(colours[one]), luminance(colours[other])])
+        return (higher + 0.05) / (lower + 0.05)
+
+    for text, grounds in {
+        "text": ["ground", "card", "problem-ground"],
+        "quiet": ["ground", "card"],
+        "accent": ["card"],
+        "on-accent": ["accent"],
+        "problem": ["card"],
+    }.items():
+        assert min(contrast(text, ground) for ground in grounds) >= 4.5
+    assert contrast("control", "card") >= 3
+
+
+def test_the_dark_scheme_is_followed(plain):
+    grounds = []
+    for scheme in ("light", "dark"):
+        plain.ask(call="emulateMedia", args=[{"colorScheme": scheme}])
+        grounds.append(plain.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(246, 246, 244)", "rgb(18, 20, 24)"]
+
+
+def test_what_changes_is_told_to_screen_readers(plain):
+    assert plain.text("#status") == "Ready"
+    plain.click("#next")
+    plain.wait_for_images()
+    assert plain.text("#status") == "Seeds 16 to 31"
+    assert plain.evaluate("document.getElementById('status').getAttribute('aria-live')") == "polite"
+
+
+def test_timings_are_shown(plain):
+    assert re.fullmatch(r"\d+\.\d ms", plain.text("#milliseconds"))
+    assert re.fullmatch(r"\d+\.\d\d s", plain.text("#load-time"))

@@ -1,0 +1,159 @@
+"""The page in a browser shows what the Python runner gives for the same file: seeds, sliders, classes, the morph."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from genclient.seeds import latents
+from web_page import CLASSES, NEEDS_BROWSER, Z, assert_differ, assert_same, python_image, python_images
+
+pytestmark = NEEDS_BROWSER
+
+
+def test_latents_in_javascript_are_numpys(web):
+    seeds = [0, 1, -1, 7, 2**31, 2**32, -(2**32), 2**53 + 1, 2**63 - 1, -(2**63)]
+    seeds += np.random.default_rng(0).integers(-(2**63), 2**63 - 1, 200).tolist()
+    for size in (1, 5, 128):
+        asked = json.dumps({"seeds": [str(seed) for seed in seeds], "size": size})
+        done = subprocess.run(
+            ["node", "test/latents.mjs"], cwd=web.folder, input=asked, capture_output=True, text=True, check=True
+        )
+        np.testing.assert_allclose(json.loads(done.stdout), latents(np.array(seeds), size), rtol=0, atol=1e-5)
+
+
+def test_the_page_shows_the_same_pixels_as_the_python_runner(plain, tflite):
+    assert_same(plain.sheet(), python_images(tflite, range(16)))
+    assert_same(plain.pixels("#picked-canvas"), python_images(tflite, [0])[0])
+
+
+def test_a_trained_and_quantised_generator_gives_the_same_pixels_too(web, site, browser, repository):
+    done = web(repository / "digits", site.folder / "digits")
+    assert done.returncode == 0, done.stderr
+    browser.open(f"{site.url}/digits/#seed=41&truncation=0.8")
+    file = repository / "digits" / "1" / "tflite" / "digits-dynamic.tflite"
+    found, expected = browser.sheet().astype(float), python_images(file, range(41, 57), truncation=0.8)
+    assert np.abs(found - expected).mean(axis=(1, 2, 3)).max() < 2
+
+
+@pytest.mark.parametrize("seed", [-3, 2**40, -(2**63)])
+def test_negative_and_large_seeds_give_their_images(plain, tflite, seed):
+    plain.enter("#seed", str(seed))
+    plain.wait_for_images()
+    assert_same(plain.sheet(), python_images(tflite, range(seed, seed + 16)))
+
+
+def test_the_largest_seed_is_picked_on_the_last_sheet(plain, tflite):
+    plain.enter("#seed", str(2**63 - 1))
+    plain.wait_for_images()
+    assert plain.text("#picked-title") == f"Seed {2**63 - 1}"
+    assert_same(plain.pixels("#picked-canvas"), python_images(tflite, [2**63 - 1])[0])
+    plain.click("#next")
+    plain.wait_for_images()
+    assert plain.text("#picked-title") == f"Seed {2**63 - 1}"
+
+
+@pytest.mark.parametrize("seed", ["", "1.5", "0x10", "one", str(2**63), str(-(2**63) - 1)])
+def test_what_is_no_seed_is_said_and_changes_nothing(plain, seed):
+    before = plain.sheet()
+    plain.enter("#seed", seed)
+    assert f"found “{seed}”, expected a whole number" in plain.text("#seed-problem")
+    plain.wait_for_images()
+    assert (plain.sheet() == before).all()
+
+
+def test_truncation_scales_the_latents(plain, tflite):
+    plain.slide("#truncation", 0.35)
+    plain.wait_for_images()
+    assert_same(plain.sheet(), python_images(tflite, range(16), truncation=0.35))
+    assert_differ(plain.sheet(), python_images(tflite, range(16)))
+
+
+def test_sliders_move_along_the_directions_and_reset(plain, tflite, directions):
+    plain.slide("#d2", 2.5)
+    plain.wait_for_images()
+    moved = python_image(tflite, latents(np.array([0]), Z)[0] + 2.5 * directions[1])
+    assert_same(plain.sheet()[0], moved)
+    assert_differ(moved, python_images(tflite, [0])[0])
+    plain.click("#reset")
+    plain.wait_for_images()
+    assert_same(plain.sheet(), python_images(tflite, range(16)))
+
+
+def test_classes_have_buttons_that_work(classes, conditional_tflite):
+    labels = classes.evaluate("[...document.querySelectorAll('#class-buttons label')].map((label) => label.innerText)")
+    assert labels == ["Each", *CLASSES]
+    each = [python_images(conditional_tflite, [seed], label=seed % 4)[0] for seed in range(16)]
+    assert_same(classes.sheet(), np.stack(each))
+    classes.click("#class-buttons label:nth-child(4)")
+    classes.wait_for_images()
+    assert_same(classes.sheet(), python_images(conditional_tflite, range(16), label=2))
+    assert classes.text("#picked-title") == "Seed 0, class dawn"
+
+
+def test_a_generator_without_classes_has_no_class_buttons(plain):
+    assert not plain.ask(call="isVisible", args=["#classes"])
+
+
+def test_random_seeds_differ(plain):
+    seeds = set()
+    for _ in range(3):
+        plain.click("#random")
+        seeds.add(plain.ask(call="inputValue", args=["#seed"]))
+    assert len(seeds) == 3
+
+
+def test_the_morph_goes_along_the_sphere_between_two_seeds(plain, tflite):
+    plain.enter("#from", "3")
+    plain.enter("#to", "-8")
+    first, last = latents(np.array([3, -8]), Z).astype(float)
+    angle = np.arccos(first @ last / np.linalg.norm(first) / np.linalg.norm(last))
+    for position in (0, 0.3, 1):
+        plain.slide("#position", position)
+        plain.wait(f'#morph-canvas[data-position="{position}"]')
+        z = (np.sin((1 - position) * angle) * first + np.sin(position * angle) * last) / np.sin(angle)
+        assert_same(plain.pixels("#morph-canvas"), python_image(tflite, z))
+
+
+POSITIONS = """new Promise((done) => {
+  const seen = [];
+  new MutationObserver(() => {
+    seen.push(Number(document.getElementById("morph-canvas").dataset.position));
+    if (UNTIL) done(seen);
+  }).observe(document.getElementById("morph-canvas"), { attributeFilter: ["data-position"] });
+  document.getElementById("play").click();
+})"""
+
+
+def test_the_morph_plays_there_and_back_and_pauses(plain):
+    plain.slide("#speed", 2)
+    assert plain.text("#speed-value") == "4×"
+    seen = plain.evaluate(
+        POSITIONS.replace("UNTIL", "seen.includes(Math.max(...seen)) && Math.max(...seen) > seen.at(-1)")
+    )
+    assert max(seen) > 0.5
+    assert plain.text("#play") == "Pause"
+    plain.click("#play")
+    assert plain.text("#play") == "Play"
+
+
+def test_the_morph_goes_in_still_steps_where_less_motion_is_asked_for(plain):
+    plain.ask(call="emulateMedia", args=[{"reducedMotion": "reduce"}])
+    plain.slide("#speed", 2)
+    assert plain.evaluate(POSITIONS.replace("UNTIL", "seen.length > 1")) == [0.125, 0.25]
+
+
+def test_nothing_moves_until_it_is_played(plain):
+    assert plain.text("#play") == "Play"
+    assert plain.evaluate("document.getAnimations().length") == 0
+
+
+def test_the_picked_image_can_be_an_end_of_the_morph(plain, tflite):
+    plain.click("#sheet [role=row]:nth-child(2) [role=gridcell]:nth-child(3)")
+    plain.click("#morph-to")
+    plain.slide("#position", 1)
+    plain.wait('#morph-canvas[data-position="1"]')
+    assert plain.ask(call="inputValue", args=["#to"]) == "6"
+    assert_same(plain.pixels("#morph-canvas"), python_images(tflite, [6])[0])

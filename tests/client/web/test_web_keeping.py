@@ -1,0 +1,49 @@
+"""What is taken away from the page: saved images and sheets, and links."""
+
+from __future__ import annotations
+
+import numpy as np
+from web_page import HEIGHT, NEEDS_BROWSER, WIDTH, assert_same, python_images
+
+pytestmark = NEEDS_BROWSER
+
+
+def test_a_saved_image_has_its_pixels_and_says_its_seed(plain, tflite):
+    plain.click("#sheet [role=row]:nth-child(1) [role=gridcell]:nth-child(4)")
+    name, picture = plain.download("#save-image")
+    assert name == "tiny-seed0003.png"
+    assert picture.mode == "RGB"
+    assert (np.asarray(picture) == plain.sheet()[3]).all()
+    expected = {"seed": "3", "model": "tiny", "version": "10", "truncation": "1"}
+    assert {key: str(value) for key, value in picture.text.items()} == expected
+
+
+def test_a_saved_sheet_is_its_images_side_by_side(classes):
+    classes.click("#class-buttons label:nth-child(3)")
+    classes.wait_for_images()
+    name, picture = classes.download("#save-sheet")
+    assert name == "tiny-seeds0-15.png"
+    tiles = np.asarray(picture).reshape(4, HEIGHT, 4, WIDTH, 3).swapaxes(1, 2).reshape(16, HEIGHT, WIDTH, 3)
+    assert (tiles == classes.sheet()).all()
+    assert (picture.text["seeds"], picture.text["label"]) == ("0-15", "1")
+
+
+def test_the_address_reproduces_what_is_shown(browser, site, classes):
+    classes.enter("#seed", "-20")
+    classes.slide("#truncation", 0.6)
+    classes.click("#class-buttons label:nth-child(5)")
+    classes.click("#sheet [role=row]:nth-child(4) [role=gridcell]:nth-child(4)")
+    classes.ask(call="waitForURL", args=["**/#*pick=15*"])
+    classes.wait_for_images()
+    link, shown = classes.evaluate("location.href"), classes.sheet()
+    assert link.startswith(f"{site.url}/classes/#seed=-20&truncation=0.6&class=3")
+    browser.open(link)
+    assert (browser.sheet() == shown).all()
+    assert browser.text("#picked-title") == "Seed -5, class day"
+
+
+def test_a_link_that_cannot_be_meant_is_said_and_shows_the_default(browser, site, tflite):
+    browser.open(f"{site.url}/plain/#seed=many&truncation=9&d1=x")
+    assert_same(browser.sheet(), python_images(tflite, range(16)))
+    for part in ("seed in the link", "truncation in the link", "d1 in the link"):
+        assert part in browser.text("#status")

@@ -1,0 +1,87 @@
+"""The page and the world: no other server, damaged files, other browsers and servers, a page of one's own."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+from web_page import NEEDS_BROWSER, ROOT, assert_same, python_images
+
+pytestmark = NEEDS_BROWSER
+
+
+def test_no_request_leaves_the_server_it_came_from_and_nothing_complains(browser, site, classes):
+    classes.click("#random")
+    classes.wait_for_images()
+    requests = classes.ask(requests=True)
+    assert {"model.json", "litert.wasm.gz", "tiny-1-dynamic.tflite"} <= {url.split("/")[-1] for url in requests}
+    # A saved picture's address, of the page itself, is blob:http://127.0.0.1….
+    assert [url for url in requests if not url.removeprefix("blob:").startswith(f"{site.origin}/")] == []
+    assert classes.ask(complaints=True) == []
+
+
+def test_the_policy_of_the_page_forbids_other_servers_and_inline_code(site):
+    page = (site.folder / "plain" / "index.html").read_text()
+    policy = re.search('Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert policy.startswith("default-src 'none';")
+    assert not re.search(r"unsafe-inline|'unsafe-eval'|https?:|\*", policy)
+
+
+def test_no_file_names_another_server(site):
+    for file in (site.folder / "plain").rglob("*"):
+        if file.suffix in (".html", ".css", ".json") or file.name in ("page.js", "genline.js"):
+            assert not re.search(r"https?://(?!www\.w3\.org/)", file.read_text()), file
+
+
+def test_a_damaged_file_gives_a_visible_message(browser, site):
+    folder = shutil.copytree(site.folder / "plain", site.folder / "damaged")
+    content = bytearray((folder / "tiny-10-dynamic.tflite").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "tiny-10-dynamic.tflite").write_bytes(content)
+    assert "tiny-10-dynamic.tflite is damaged" in browser.open_broken(f"{site.url}/damaged/")
+    (folder / "tiny-10-dynamic.tflite").unlink()
+    assert "cannot fetch tiny-10-dynamic.tflite: status 404" in browser.open_broken(f"{site.url}/damaged/")
+
+
+def test_a_file_that_is_no_model_gives_a_visible_message(browser, site):
+    message = browser.open_broken(f"{site.url}/garbage/")
+    assert "tiny-1-dynamic.tflite is not a generator that this browser can run" in message
+
+
+def test_the_runtime_for_browsers_without_relaxed_simd_gives_the_same_pixels(browser, site, tflite):
+    folder = shutil.copytree(site.folder / "plain", site.folder / "compatible")
+    for suffix in (".js", ".wasm.gz"):
+        (folder / "litert" / f"litert-compat{suffix}").replace(folder / "litert" / f"litert{suffix}")
+    browser.open(f"{site.url}/compatible/")
+    assert_same(browser.sheet(), python_images(tflite, range(16)))
+
+
+def test_a_server_that_marks_gz_files_as_encoded_is_understood(browser, site):
+    class Encoding(SimpleHTTPRequestHandler):
+        def end_headers(self):
+            if self.path.endswith(".gz"):
+                self.send_header("Content-Encoding", "gzip")
+            super().end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Encoding, directory=site.folder / "plain")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser.open(f"http://127.0.0.1:{server.server_port}/")
+        assert browser.text("#status") == "Ready"
+        server.shutdown()
+
+
+def test_the_page_of_the_documentation_runs(browser, site, tflite):
+    example = re.search("```html\n(.*?)```", (ROOT / "docs" / "web.md").read_text(), re.DOTALL)[1]
+    folder = site.root / "own"
+    shutil.copytree(site.folder / "plain", folder / "digits")
+    (folder / "index.html").write_text(example)
+    browser.ask(open=f"{site.origin}/own/", options={})
+    browser.wait("canvas[title]")
+    assert_same(browser.pixels("canvas"), python_images(tflite, [7], truncation=0.7)[0])
