@@ -1,43 +1,68 @@
 """Serving: images a second and latency of genserve beside the call of the model itself and beside other servers, and
 what swaps of versions, long runs, kills and bad clients do to it. Prints Markdown.
 
-Every cell is kept; a measurement that was stopped goes on with the next one. Load comes from one light process
-(serving_load.py) on the same cores as the server.
+All that answer requests of one size are up at once and take turns, the others asleep, for a machine's speed changes
+within minutes. What is measured is kept; a measurement that was stopped goes on with the next size. Load comes from one
+light process (serving_load.py) on the same cores as the server.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import serving_stress as stress
-from common import HERE, Cells, number, paragraph, table, tell
+from common import HERE, Cells, median, number, paragraph, table, tell
 from serving_servers import MODELS, SERVERS, Running, in_process, serving
 
 ROWS = (1, 16, 64)
 CONNECTIONS = (1, 4, 16, 64)
+THREADS = (1, 2, 4, 16)  # of the call in-process
 TITLES = {"digits": "28×28 grey", "rgb64": "64×64 colour"}
 TARGETS = {1: 0.6, 16: 0.9, 64: 0.9}  # of the best in-process rate, where the server is saturated
 
 
-def measure(name: str, model: str, rows: int, seconds: float) -> dict[str, Any]:
-    """One server, one size of request, all numbers of connections; `missing` says why there is nothing."""
-    try:
-        with serving(SERVERS[name], model, rows) as running:
-            return {str(count): load(running, name, count, seconds) for count in CONNECTIONS}
-    except LookupError as error:
-        tell(str(error))
-        return {"missing": str(error)}
+IN_PROCESS = "in-process"
+WARM_UP = 0.3  # seconds at the start of every turn that do not count
+
+
+def measure(model: str, rows: int, names: list[str], rounds: int, seconds: float) -> dict[str, Any]:
+    """All servers and the call in-process in turns, so many rounds of all numbers of connections.
+
+    Name → number of connections (in-process: of threads) → one finding a round; or {"missing": why}.
+    """
+    found: dict[str, Any] = {IN_PROCESS: {str(count): [] for count in THREADS}}
+    up: dict[str, Running] = {}
+    with ExitStack() as stack:
+        call = stack.enter_context(in_process(model, rows))
+        for name in names:
+            try:
+                up[name] = stack.enter_context(serving(SERVERS[name], model, rows))
+                up[name].sleep()
+                found[name] = {str(count): [] for count in CONNECTIONS}
+            except LookupError as error:
+                tell(str(error))
+                found[name] = {"missing": str(error)}
+        for turn in range(rounds):
+            for threads, connections in zip(THREADS, CONNECTIONS, strict=True):
+                found[IN_PROCESS][str(threads)].append(call(threads, seconds))
+                # The other way round every second time, so that nobody always follows the same one.
+                for name in list(up)[:: -1 if turn % 2 else 1]:
+                    with up[name].awake():
+                        found[name][str(connections)].append(load(up[name], name, connections, seconds))
+    return found
 
 
 def load(running: Running, name: str, connections: int, seconds: float) -> dict[str, Any]:
     """What the load process tells."""
     command = [sys.executable, str(HERE / "serving_load.py"), f"--port={running.port}", f"--seconds={seconds}"]
-    command += [f"--request={running.request}", f"--connections={connections}", f"--warm_up={min(1.0, seconds / 3)}"]
+    command += [f"--request={running.request}", f"--connections={connections}", f"--warm_up={WARM_UP}"]
     http = SERVERS[name].http
     command += ["--http", f"--path={http}"] if http else [f"--expect={running.answer_bytes}"]
     found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
@@ -47,48 +72,57 @@ def load(running: Running, name: str, connections: int, seconds: float) -> dict[
 class Report:
     """The cells of one run, and the Markdown that they make."""
 
-    def __init__(self, cells: Cells, seconds: float, servers: list[str], models: list[str]) -> None:
+    def __init__(self, cells: Cells, options: argparse.Namespace) -> None:
         """Nothing is measured yet."""
-        self.cells, self.seconds, self.servers, self.models = cells, seconds, servers, models
+        self.cells, self.rounds, self.seconds = cells, options.rounds, options.seconds
+        self.servers, self.models = options.servers, options.models
 
     def cell(self, name: str, model: str, rows: int) -> dict[str, Any]:
-        """One server and one size of request."""
-        key = f"{name} {model} n={rows} {self.seconds:g} s"
-        return self.cells.get(key, measure, name, model, rows, self.seconds)
-
-    def ceiling(self, model: str, rows: int) -> dict[str, Any]:
-        """The in-process call."""
-        return self.cells.get(f"in-process {model} n={rows} {self.seconds:g} s", in_process, model, rows, self.seconds)
+        """One server and one size of request; measured with all the others."""
+        key = f"{model} n={rows} {self.rounds} × {self.seconds:g} s {' '.join(self.servers)}"
+        found: dict[str, Any] = self.cells.get(key, measure, model, rows, self.servers, self.rounds, self.seconds)[name]
+        return found
 
     def best(self, model: str, rows: int) -> float:
         """The best in-process rate over the numbers of threads, images a second."""
-        return max(self.ceiling(model, rows)["images_per_second"].values())
+        cell = self.cell(IN_PROCESS, model, rows)
+        return max(median(turns, "images_per_second") for turns in cell.values())
+
+    def alone(self, name: str, model: str, rows: int) -> float:
+        """p50 of the lone client, or of the one thread, in milliseconds."""
+        return self.time(name, model, rows, 1, 50)
+
+    def time(self, name: str, model: str, rows: int, connections: int, percent: int) -> float:
+        """A percentile of the latency in milliseconds, the median over the rounds; 0 where nothing was answered."""
+        turns = self.cell(name, model, rows)[str(connections)]
+        return statistics.median(turn.get(f"p{percent}", 0.0) for turn in turns)
 
     def rate(self, name: str, model: str, rows: int, connections: int) -> float:
-        """Images a second that were answered rightly; 0 where the server is missing."""
-        cell = self.cell(name, model, rows)
-        if "missing" in cell or "seconds" not in cell[str(connections)]:
-            return 0.0
-        found = cell[str(connections)]
-        return float((found["requests"] - found["errors"]) * rows / found["seconds"])
+        """Images a second that were answered rightly, the median over the rounds; 0 where the server is missing."""
+        turns = self.cell(name, model, rows).get(str(connections), [])
+        rates = [(turn["requests"] - turn["errors"]) * rows / turn["seconds"] for turn in turns if "seconds" in turn]
+        return statistics.median(rates + [0.0] * (len(turns) - len(rates))) if rates else 0.0
+
+    def top(self, name: str, model: str, rows: int) -> int:
+        """The number of connections with the best rate."""
+        return max(CONNECTIONS, key=lambda count: self.rate(name, model, rows, count))
 
     def saturated(self, name: str, model: str, rows: int) -> float:
         """The best rate over the numbers of connections."""
-        return max(self.rate(name, model, rows, count) for count in CONNECTIONS)
+        return self.rate(name, model, rows, self.top(name, model, rows))
 
     def rows(self, model: str, rows: int) -> Iterator[list[str]]:
         """The table of one model and one size of request."""
-        ceiling, best = self.ceiling(model, rows), self.best(model, rows)
-        yield ["the call in-process", number(best), "1", number(ceiling["p50"]), "", "", ""]
+        best = self.best(model, rows)
+        yield ["the call in-process", number(best), "1", number(self.alone(IN_PROCESS, model, rows)), "", "", ""]
         for name in self.servers:
-            cell = self.cell(name, model, rows)
-            if "missing" in cell:
+            if "missing" in self.cell(name, model, rows):
                 continue
-            top = max(CONNECTIONS, key=lambda count: self.rate(name, model, rows, count))
-            rate, lone = self.rate(name, model, rows, top), cell["1"]
-            share = f"{rate / best:.2f} at {top}"
-            times = [number(cell[str(top)][f"p{percent}"]) for percent in (50, 90, 99)]
-            yield [SERVERS[name].title, number(rate), share, number(lone["p50"]), *times]
+            top = self.top(name, model, rows)
+            rate = self.rate(name, model, rows, top)
+            times = [number(self.time(name, model, rows, top, percent)) for percent in (50, 90, 99)]
+            alone = number(self.alone(name, model, rows))
+            yield [SERVERS[name].title, number(rate), f"{rate / best:.2f} at {top}", alone, *times]
 
     def details(self, model: str) -> str:
         """Rate and percentiles for every number of connections."""
@@ -96,13 +130,11 @@ class Report:
         lines = []
         for name in self.servers:
             for rows in ROWS:
-                cell = self.cell(name, model, rows)
-                if "missing" in cell:
+                if "missing" in self.cell(name, model, rows):
                     continue
                 line = [SERVERS[name].title, str(rows)]
                 for count in CONNECTIONS:
-                    found = cell[str(count)]
-                    times = "/".join(number(found.get(f"p{percent}", 0.0)) for percent in (50, 90, 99))
+                    times = "/".join(number(self.time(name, model, rows, count, percent)) for percent in (50, 90, 99))
                     line += [number(self.rate(name, model, rows, count)), times]
                 lines.append(line)
         return table(head, lines)
@@ -111,7 +143,7 @@ class Report:
         """What was aimed at, and what was reached."""
         found = []
         ours = [name for name in self.servers if name in ("genserve", "batching")]
-        others = [name for name in self.servers if name not in ("genserve", "batching", "tflite")]
+        others = [name for name in self.servers if name not in ("genserve", "batching", "tflite", "rest")]
         for rows in ROWS:
             rate = max((self.saturated(name, model, rows) for name in ours), default=0.0)
             text = f"n={rows}: {rate / self.best(model, rows):.2f} of the in-process rate (aim {TARGETS[rows]})"
@@ -120,9 +152,9 @@ class Report:
                 fastest = max(present, key=lambda name: present[name])
                 text += f", {rate / present[fastest]:.1f} times {SERVERS[fastest].title}"
             found.append(text)
-        lone = [cell["1"]["p50"] for name in ours if "1" in (cell := self.cell(name, model, 1))]
+        lone = [self.alone(name, model, 1) for name in ours if "missing" not in self.cell(name, model, 1)]
         if lone:
-            more = min(lone) - self.ceiling(model, 1)["p50"]
+            more = min(lone) - self.alone(IN_PROCESS, model, 1)
             found.append(f"a lone request of one image takes {number(more)} ms more than the call (aim 1)")
         if "tflite" in self.servers:
             ratio = self.saturated("tflite", model, 64) / max(self.saturated("genserve", model, 64), 1e-9)
@@ -160,14 +192,16 @@ class Report:
     def notes(self) -> str:
         """How to read the tables, and who is missing."""
         text = f"""
-            Each cell is one run of {self.seconds:g} s, measured {self.cells.days()}; load and server share the cores.
-            The second column is the best rate over 1, 4, 16 and 64 clients, each with one request under way, the
-            third how many clients that took, the last three their latencies; `alone` is one client. In-process is
-            the call of the same session in a loop, the best of 1, 2, 4 and 16 threads. The plain grpcio server runs
-            the model once for each request; LitServe and BentoML batch up to 64 rows and get raw numbers in base64,
-            which costs them less than JSON's decimals. PyTriton 0.7 is left out: with Python 3.11.7 its Python stub,
-            of an older 3.11, ends with `'_thread.RLock' object has no attribute '_recursion_count'` in the
-            standard library (`python bench/serving.py --pytriton` tries again)."""
+            Every figure is the median of {self.rounds} turns of {self.seconds:g} s, in which the servers and the call
+            in-process, all up at once, go one after another for every number of clients, those that are not on turn
+            stopped; measured {self.cells.days()}; load and server share the cores.
+            The first column is the best rate over 1, 4, 16 and 64 clients, each with one request under way, the second
+            how many clients that took, the last three their latencies; `alone` is one client. In-process is the call of
+            the same session in a loop, the best of 1, 2, 4 and 16 threads. The plain grpcio server runs the model once
+            for each request; LitServe and BentoML batch up to 64 rows and get raw numbers in base64, which costs them
+            less than the decimals of TensorFlow Serving's REST, which are the row of genserve's. PyTriton 0.7 is left
+            out: with Python 3.11.7 its Python stub, of an older 3.11, ends with `'_thread.RLock' object has no
+            attribute '_recursion_count'` in the standard library (`python bench/serving.py --pytriton` tries again)."""
         missing = {
             name: self.cell(name, model, rows) for name in self.servers for model in self.models for rows in ROWS
         }
@@ -178,7 +212,8 @@ class Report:
 def main() -> None:
     """Measure what is not kept yet, print all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each cell (default: 5)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn (default: 1)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each server (default: 5)")
     parser.add_argument("--servers", nargs="*", choices=SERVERS, default=list(SERVERS), metavar="NAME")
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS), metavar="NAME")
     parser.add_argument("--only", choices=("speed", "stress"), help="a half of it")
@@ -194,9 +229,9 @@ def main() -> None:
         return
     cells = Cells("serving", options.again)
     if options.only != "stress":
-        print(Report(cells, options.seconds, options.servers, options.models).markdown())
+        print(Report(cells, options).markdown())
     if options.only != "speed":
-        print(stress.markdown(cells, options.seconds, options.swaps, options.soak))
+        print(stress.markdown(cells, options.swaps, options.soak))
 
 
 if __name__ == "__main__":

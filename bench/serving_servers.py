@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -87,6 +88,13 @@ def genserve(*flags: str) -> Callable[[int, str, int], list[str]]:
     return command
 
 
+def genserve_rest(port: int, model: str, rows: int) -> list[str]:
+    """How genserve is started to be asked over REST, under a name that does not depend on the model."""
+    base = repository() / model
+    ports = [f"--rest_api_port={port}", f"--port={free_port()}"]
+    return [str(BIN / "genserve"), *ports, "--model_name=generator", f"--model_base_path={base}"]
+
+
 def peer(script: str, package: str = "", with_rows: bool = False) -> Callable[[int, str, int], list[str]]:
     """How a peer is started, in an environment of its own where it needs a package."""
 
@@ -100,6 +108,14 @@ def peer(script: str, package: str = "", with_rows: bool = False) -> Callable[[i
 
 def _as_json(z: np.ndarray) -> bytes:
     return json.dumps({"latents": base64.b64encode(z.tobytes()).decode(), "rows": len(z)}).encode()
+
+
+def _as_instances(z: np.ndarray) -> bytes:
+    return json.dumps({"instances": z.tolist()}).encode()
+
+
+def _from_predictions(data: bytes) -> np.ndarray:
+    return np.array(json.loads(data)["predictions"], np.float32)
 
 
 def _as_texts(z: np.ndarray) -> bytes:
@@ -118,6 +134,9 @@ SERVERS = {
     "genserve": Server("genserve", genserve()),
     "batching": Server("genserve `--enable_batching`", genserve("--enable_batching")),
     "tflite": Server("genserve `--prefer_tflite_model`", genserve("--prefer_tflite_model")),
+    "rest": Server(
+        "genserve over REST", genserve_rest, "/v1/models/generator:predict", _as_instances, _from_predictions
+    ),
     "grpcio": Server("plain grpcio server, no batching", peer("serving_grpcio.py")),
     "litserve": Server(
         "LitServe", peer("serving_litserve.py", "litserve", with_rows=True), "/predict", _as_json, _from_bytes
@@ -154,6 +173,19 @@ class Running:
     port: int
     request: Path  # file with the body of a request
     answer_bytes: int  # of a right answer
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Go on for a while, after `sleep`."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.sleep()
+
+    def sleep(self) -> None:
+        """Take no time of the processor until `awake`."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
 
     def memory_mb(self) -> float:
         """Resident memory of the process, in 10⁶ bytes."""
@@ -226,21 +258,42 @@ def expected_images(model: str, rows: int, seed: int = 0) -> Path:
     """A file with the images that a request of so many rows must get."""
     file = FOLDER / f"expected-{model}-{rows}-{seed}.npy"
     if not file.exists():
-        in_process(model, rows, 0.0, seed, file)
+        with in_process(model, rows, seed, file):
+            pass
     return file
 
 
-def in_process(model: str, rows: int, seconds: float, seed: int = 0, images: Path | str = "-") -> dict[str, Any]:
-    """What the call of the model gives without a server: images a second by threads, and a lone call's p50."""
+@contextmanager
+def in_process(
+    model: str, rows: int, seed: int = 0, images: Path | str = "-"
+) -> Iterator[Callable[[int, float], dict[str, Any]]]:
+    """The model called without a server: a function of threads and seconds that measures images a second and p50."""
     version, z = repository(seed) / model / "1", FOLDER / f"latents-{rows}.npy"
     np.save(z, latents(rows))
-    told = run(sys.executable, HERE / "peers" / "serving_inprocess.py", version, z, seconds, images)
-    found: dict[str, Any] = json.loads(told)
-    return found
+    command = [sys.executable, str(HERE / "peers" / "serving_inprocess.py"), str(version), str(z), str(images)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=ENVIRONMENT) as process:
+        asked, told = process.stdin, process.stdout
+        assert asked is not None
+        assert told is not None
+
+        def measured(threads: int, seconds: float) -> dict[str, Any]:
+            asked.write(f"{threads} {seconds}\n")
+            asked.flush()
+            line = told.readline()
+            if not line:
+                raise SystemExit(f"{version}: the call in-process has ended")
+            found: dict[str, Any] = json.loads(line)
+            return found
+
+        measured(1, 0.1)
+        yield measured
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server and what it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)
     for number in (15, 9):
         if process.poll() is None:
             os.killpg(process.pid, number)

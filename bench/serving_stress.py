@@ -38,6 +38,7 @@ from serving_servers import (
 )
 
 CLIENTS = 16
+SECONDS = 3.0  # before, between and after what is done to the server
 IDLE = 500
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
@@ -309,13 +310,13 @@ def try_pytriton() -> str:
     return next((line for line in reversed(lines) if "Error" in line), f"PyTriton ends with code {done.returncode}")
 
 
-def markdown(cells: Cells, seconds: float, count: int, images: int) -> str:
+def markdown(cells: Cells, count: int, images: int) -> str:
     """The section."""
     tell("serving: what it bears …")
-    swap = cells.get(f"{count} swaps, {seconds:g} s", swaps, count, seconds)
+    swap = cells.get(f"{count} swaps, {SECONDS:g} s", swaps, count, SECONDS)
     long = cells.get(f"soak of {images}", soak, images)
-    killed = cells.get(f"kill, {seconds:g} s", kill, seconds)
-    bad = cells.get(f"bad clients, {seconds:g} s", bad_clients, seconds)
+    killed = cells.get(f"kill, {SECONDS:g} s", kill, SECONDS)
+    bad = cells.get(f"bad clients, {SECONDS:g} s", bad_clients, SECONDS)
     head = ["four clients, one image a request", "requests/s", "errors", "p50 ms", "p99 ms", "server MB"]
     lines = [[kind, *(number(found[name]) for name in found if name != "date")] for kind, found in beside(bad)]
     first = f" ({swap['first error']})" if swap["first error"] else ""

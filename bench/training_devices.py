@@ -23,18 +23,18 @@ WORKERS = (1, 2)
 TICKS_BEFORE = 2  # not counted: the step is compiled in the first
 
 
-def measure_round(preset: str, batch: int, kimg: float) -> dict[str, Any]:
+def measure_round(options: str, kimg: float) -> dict[str, Any]:
     """Images a second with one worker and with two."""
-    return {str(count): images_per_second(count, preset, batch, kimg) for count in WORKERS}
+    return {str(count): images_per_second(count, options.split(), kimg) for count in WORKERS}
 
 
-def images_per_second(count: int, preset: str, batch: int, kimg: float) -> float:
+def images_per_second(count: int, options: list[str], kimg: float) -> float:
     """Train with so many workers, each on a core of its own; by the log of the first."""
     with tempfile.TemporaryDirectory() as folder:
         run_directory = Path(folder) / "run"
         settings = (f"kimg_per_tick={kimg / 8}", "kimg_per_evaluation=0", "kimg_per_checkpoint=1e6")
-        command = [str(BIN / "gentrain"), "fit", "--data", "digits", "--run", str(run_directory), "--preset", preset]
-        command += ["--kimg", str(kimg), "--batch", str(batch)]
+        command = [str(BIN / "gentrain"), "fit", "--data", "digits", "--run", str(run_directory), *options]
+        command += ["--kimg", str(kimg)]
         command += [part for setting in settings for part in ("--set", setting)]
         addresses = free_addresses(count)
         workers = [
@@ -78,7 +78,7 @@ def report(found: dict[str, list[dict[str, Any]]], rounds: int, days: str) -> st
     )
     return f"""## Training: several devices
 
-`make bench-training`, or `python bench/training_devices.py`: the 5,000 digits, 28×28.
+`make bench-training`, or `python bench/training_devices.py`: the 5,000 digits, as they are or enlarged.
 
 {table(["preset", "one worker, images/s", "two workers, images/s", "speed-up"], rows)}
 
@@ -98,7 +98,11 @@ def main() -> None:
     if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < max(WORKERS):
         sys.exit("needs Linux and two cores")
     cells = Cells("training_devices", arguments.again)
-    subjects = {"`small`, batch 64": ("small", 64, 8.192), "`tf-tutorial`, batch 256": ("tf-tutorial", 256, 16.384)}
+    subjects = {
+        "`small`, 28×28, batch 64": ("--preset small --batch 64", 8.192),
+        "`tf-tutorial`, 28×28, batch 256": ("--preset tf-tutorial --batch 256", 16.384),
+        "`medium`, 64×64, batch 64": ("--preset medium --batch 64 --resolution 64", 4.096),
+    }
     found = {
         name: [cells.get(f"{name}, round {n}", measure_round, *subject) for n in range(arguments.rounds)]
         for name, subject in subjects.items()

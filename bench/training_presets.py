@@ -30,12 +30,13 @@ class Subject:
 SUBJECTS = {
     "quick": Subject("digits", 0),
     "small": Subject("digits", 2.5),
+    "micro": Subject("digits", 2.5),
     "dcgan28": Subject("digits", 2.5),
     "tf-tutorial": Subject("digits", 2.5),
     "medium": Subject("emoji", 5),
     "dcgan64": Subject("emoji", 5),
     "celeba64": Subject("emoji", 5),
-    "large": Subject("emoji", 10),
+    "large": Subject("emoji", 5),
 }
 
 
