@@ -60,13 +60,13 @@ def measure(preset: str, source: str, minutes: float) -> dict[str, Any]:
         ticks = log_of(run_directory)
         tell(gentrain("evaluate", run_directory))
         metrics = json.loads((run_directory / "metrics.json").read_text(encoding="utf-8"))["metrics"]
-        config = json.loads((run_directory / "config.json").read_text(encoding="utf-8"))
+        dataset = json.loads((run_directory / "dataset.json").read_text(encoding="utf-8"))
     return {
         "kimg": ticks[-1]["kimg"],
         "seconds": ticks[-1]["seconds"],
         "images_per_second": statistics.median(tick["images_per_second"] for tick in ticks[1:]),
         "memory": peak,
-        "side": config["settings"]["resolution"],
+        "side": dataset["image_shape"][0],
         "metrics": {name: metrics[name] for name in ("frechet", "precision", "recall")},
     }
 

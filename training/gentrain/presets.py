@@ -18,20 +18,25 @@ def small() -> Settings:
 
 
 def quick() -> Settings:
-    """The same cut short, to see everything work: 10 kimg, blurred digits, about 20 seconds."""
+    """The same cut short, to see everything work: 10 kimg, blurred digits, about 20 seconds; Fréchet distance 12."""
     return Settings(kimg=10.0, kimg_per_tick=1.0, kimg_per_checkpoint=5.0)
 
 
 def micro() -> Settings:
     """For microcontrollers, 28×28: a generator half as wide, which leaves most of 256 KB of RAM and 1 MB of flash free.
 
-    Digits: 220 kimg as `small`. Its int8 file: docs/embedded.md.
+    Digits: 220 kimg in two minutes, 1,850 images/s; after 2½ minutes a Fréchet distance of 0.32 where `small` gets 0.26 and
+    real images 0.25 (5,000 of each). Its int8 file: docs/embedded.md.
     """
     return Settings(generator_width=24, kimg_per_evaluation=55.0)
 
 
 def medium() -> Settings:
-    """Up to 64×64. Colour, 64×64: 300 kimg in about three quarters of an hour on two CPU cores."""
+    """Up to 64×64.
+
+    Emoji, 64×64 in colour: 300 kimg in 24 minutes, 220 to 250 images/s; after half an hour a Fréchet distance of 0.55 where real
+    images get 0.53, after five minutes 12.
+    """
     return Settings(resolution=64, kimg=300.0, kimg_per_evaluation=50.0)
 
 
@@ -51,7 +56,10 @@ def _as_published(**settings: object) -> Settings:
 
 
 def dcgan28() -> Settings:
-    """The tutorials' 28×28 pair: from 7×7×128 with BatchNorm, for comparison."""
+    """The tutorials' 28×28 pair: from 7×7×128 with BatchNorm, for comparison.
+
+    Digits: 188 kimg in 2½ minutes, 1,280 images/s; Fréchet distance 23.
+    """
     return _as_published(networks="dcgan28", resolution=28, generator_width=64, discriminator_width=64, kimg=250.0)
 
 
@@ -66,12 +74,18 @@ def tf_tutorial() -> Settings:
 
 
 def dcgan64() -> Settings:
-    """The tutorials' 64×64 generator, from 4×4×128, with a critic that fits it: theirs is for 28×28×3."""
+    """The tutorials' 64×64 generator, from 4×4×128, with a critic that fits it: theirs is for 28×28×3.
+
+    Emoji: 54 kimg in five minutes, 182 images/s; Fréchet distance 58.
+    """
     return _as_published(networks="dcgan64", resolution=64, generator_width=128, discriminator_width=64, kimg=500.0)
 
 
 def celeba64() -> Settings:
-    """The tutorials' 64×64 CelebA pair: 1024–512–256 channels, and a critic of convolutions and max-pooling."""
+    """The tutorials' 64×64 CelebA pair: 1024–512–256 channels, and a critic of convolutions and max-pooling.
+
+    Emoji: 11 kimg in five minutes, 38 images/s; Fréchet distance 104.
+    """
     return _as_published(networks="celeba64", resolution=64, generator_width=256, discriminator_width=64, kimg=500.0)
 
 
