@@ -25,8 +25,8 @@ def quick() -> Settings:
 def micro() -> Settings:
     """For microcontrollers, 28×28: a generator half as wide, which leaves most of 256 KB of RAM and 1 MB of flash free.
 
-    Digits: 220 kimg in two minutes, 1,850 images/s; after 2½ minutes a Fréchet distance of 0.32 where `small` gets 0.26 and
-    real images 0.25 (5,000 of each). Its int8 file: docs/embedded.md.
+    Digits: 220 kimg in two minutes, 1,850 images/s; after 2½ minutes a Fréchet distance of 0.32 where `small` gets 0.26
+    and real images 0.25 (5,000 of each). Its int8 file: docs/embedded.md.
     """
     return Settings(generator_width=24, kimg_per_evaluation=55.0)
 
@@ -34,8 +34,8 @@ def micro() -> Settings:
 def medium() -> Settings:
     """Up to 64×64.
 
-    Emoji, 64×64 in colour: 300 kimg in 24 minutes, 220 to 250 images/s; after half an hour a Fréchet distance of 0.55 where real
-    images get 0.53, after five minutes 12.
+    Emoji, 64×64 in colour: 300 kimg in 24 minutes, 220 to 250 images/s; after half an hour a Fréchet distance of 0.55
+    where real images get 0.53, after five minutes 12.
     """
     return Settings(resolution=64, kimg=300.0, kimg_per_evaluation=50.0)
 
