@@ -200,8 +200,8 @@ class Report:
             the same session in a loop, the best of 1, 2, 4 and 16 threads. The plain grpcio server runs the model once
             for each request; LitServe and BentoML batch up to 64 rows and get raw numbers in base64, which costs them
             less than the decimals of TensorFlow Serving's REST, which are the row of genserve's. BentoML's workers
-            are processes that stay up when its parent is stopped, and its dispatcher adapts to the load before: its lone
-            p50 was 2.7 ms in a run by itself, so turns may do it harm. PyTriton 0.7 is left
+            may not stop with their parent, and its dispatcher adapts to the load before: its lone p50 was 2.7 ms in a
+            run by itself, so turns may do it harm. PyTriton 0.7 is left
             out: with Python 3.11.7 its Python stub, of an older 3.11, ends with `'_thread.RLock' object has no
             attribute '_recursion_count'` in the standard library (`python bench/serving.py --pytriton` tries again)."""
         missing = {
