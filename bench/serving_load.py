@@ -24,6 +24,7 @@ ACK = END_STREAM = 1
 END_HEADERS = 4
 MAX_WINDOW = 2**31 - 1
 FRAME_BYTES = 16384  # the largest frame that every server takes
+PATIENCE = 5  # times as long as asked for it may take until each connection has had two answers
 
 
 class Connection(ABC):
@@ -176,9 +177,9 @@ def load(kind: type[Http1] | type[Grpc], options: argparse.Namespace) -> dict[st
         connection.started = time.perf_counter()
         connection.send()
     begin = time.perf_counter() + options.warm_up
-    end = begin + options.seconds
+    end, latest = begin + options.seconds, begin + PATIENCE * options.seconds
     seconds, errors, cpu = list[float](), 0, 0.0
-    while (now := time.perf_counter()) < end:
+    while (now := time.perf_counter()) < end or (len(seconds) < 2 * options.connections and now < latest):
         if not cpu and now >= begin:
             cpu = time.process_time()
         for key, _ in selector.select(1.0):

@@ -32,18 +32,32 @@ def multi_inference(
     """
     spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
     with servable_for(models, spec) as servable:
-        keys = check_specs(servable, request.tasks)
-        input_name, output_names = tensors(servable, request.tasks, keys, check_method)
-        count, outputs = examples.run(servable, request.input, input_name, output_names, deadline, timing)
-        response = inference_pb2.MultiInferenceResponse()
-        for task, key in zip(request.tasks, keys, strict=True):
-            result = response.results.add()
-            if task.method_name == classify.METHOD:
-                classify.fill(result.classification_result, servable.signatures[key], count, outputs)
-            else:
-                regress.fill(result.regression_result, servable.signatures[key], count, outputs)
-            examples.fill_spec(result.model_spec, servable, task.model_spec, key)
-        return response
+        return run(servable, request, check_method=check_method, deadline=deadline, timing=timing)
+
+
+def run(
+    servable: Any,
+    request: Any,
+    *,
+    check_method: bool = False,
+    deadline: float | None = None,
+    timing: Timing | None = None,
+) -> Any:
+    """Answer a MultiInferenceRequest on a version that is at hand, whatever model the tasks name (warm-up does)."""
+    if not request.tasks:
+        raise invalid_argument("Inference request has no tasks.")
+    keys = check_specs(servable, request.tasks)
+    input_name, output_names = tensors(servable, request.tasks, keys, check_method)
+    count, outputs = examples.run(servable, request.input, input_name, output_names, deadline, timing)
+    response = inference_pb2.MultiInferenceResponse()
+    for task, key in zip(request.tasks, keys, strict=True):
+        result = response.results.add()
+        if task.method_name == classify.METHOD:
+            classify.fill(result.classification_result, servable.signatures[key], count, outputs)
+        else:
+            regress.fill(result.regression_result, servable.signatures[key], count, outputs)
+        examples.fill_spec(result.model_spec, servable, task.model_spec, key)
+    return response
 
 
 def check_specs(servable: Any, tasks: Any) -> list[str]:

@@ -17,7 +17,7 @@ from tensorflow_serving.apis import predict_pb2
 from genserve.errors import ServeError, invalid_argument
 from genserve.model import Models, servable_for
 from genserve.servable import Servable
-from genserve.tensors import TensorError, decode, encode
+from genserve.tensors import Buffer, TensorError, decode, delimited, encode
 from genserve.timing import Timing
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -27,39 +27,20 @@ def respond(
     models: Models[Servable],
     data: bytes,
     *,
-    as_content: bool = False,
-    deadline: float | None = None,
-    timing: Timing | None = None,
+    as_content: bool = False,  # --enable_serialization_as_tensor_content
+    deadline: float | None = None,  # on the clock of time.monotonic
+    timing: Timing | None = None,  # where the seconds spent are added
 ) -> bytes:
-    """Answer the bytes of a PredictRequest with those of a PredictResponse; arguments and errors as `predict`.
+    """Answer the bytes of a PredictRequest with those of a PredictResponse.
 
     Raises:
+        ServeError: with TF Serving's code and message for each case in docs/serving.md.
         DecodeError: the bytes are no PredictRequest.
     """
     timing = timing or Timing()
     started = time.perf_counter()
     request = predict_pb2.PredictRequest.FromString(data)
     timing.serialise += time.perf_counter() - started
-    response = predict(models, request, as_content=as_content, deadline=deadline, timing=timing)
-    started = time.perf_counter()
-    answer: bytes = response.SerializeToString()
-    timing.serialise += time.perf_counter() - started
-    return answer
-
-
-def predict(
-    models: Models[Servable],
-    request: Any,
-    *,
-    as_content: bool = False,  # --enable_serialization_as_tensor_content
-    deadline: float | None = None,  # on the clock of time.monotonic
-    timing: Timing | None = None,  # where the seconds spent are added
-) -> Any:
-    """Answer a PredictRequest.
-
-    Raises:
-        ServeError: with TF Serving's code and message for each case in docs/serving.md.
-    """
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
     with servable_for(models, request.model_spec) as servable:
@@ -73,7 +54,7 @@ def run(
     as_content: bool = False,
     deadline: float | None = None,
     timing: Timing | None = None,
-) -> Any:
+) -> bytes:
     """Answer a PredictRequest on a version that is at hand, whatever model the request names (warm-up does)."""
     timing = timing or Timing()
     started = time.perf_counter()
@@ -93,13 +74,20 @@ def run(
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = key
     response.model_spec.version.value = servable.version
+    parts: list[Buffer] = [response.SerializeToString()]
     for alias, result in zip(aliases, results, strict=True):
         try:
-            encode(result, response.outputs[alias], as_content)
+            parts += entry(alias, encode(result, as_content))
         except TensorError as error:
             raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"output {alias}: {error}") from error
+    answer = b"".join(parts)
     timing.serialise += time.perf_counter() - started
-    return response
+    return answer
+
+
+def entry(alias: str, tensor: list[Buffer]) -> list[Buffer]:
+    """The parts of one entry of PredictResponse's map `outputs`: a message of a key and a value."""
+    return delimited(1, [*delimited(1, [alias.encode()]), *delimited(2, tensor)])
 
 
 def check_input_count(signature: Any, request: Any) -> None:

@@ -37,13 +37,25 @@ def regress(
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
     with servable_for(models, request.model_spec) as servable:
-        key, signature = examples.signature_of(servable, request.model_spec, "No signature was found with the name: ")
-        input_name, output_names = names(signature, check_method)
-        count, outputs = examples.run(servable, request.input, input_name, output_names, deadline, timing)
-        response = regression_pb2.RegressionResponse()
-        examples.fill_spec(response.model_spec, servable, request.model_spec, key)
-        fill(response.result, signature, count, outputs)
-        return response
+        return run(servable, request, check_method=check_method, deadline=deadline, timing=timing)
+
+
+def run(
+    servable: Any,
+    request: Any,
+    *,
+    check_method: bool = False,
+    deadline: float | None = None,
+    timing: Timing | None = None,
+) -> Any:
+    """Answer a RegressionRequest on a version that is at hand, whatever model the request names (warm-up does)."""
+    key, signature = examples.signature_of(servable, request.model_spec, "No signature was found with the name: ")
+    input_name, output_names = names(signature, check_method)
+    count, outputs = examples.run(servable, request.input, input_name, output_names, deadline, timing)
+    response = regression_pb2.RegressionResponse()
+    examples.fill_spec(response.model_spec, servable, request.model_spec, key)
+    fill(response.result, signature, count, outputs)
+    return response
 
 
 def names(signature: Any, check_method: bool) -> tuple[str, list[str]]:

@@ -1,8 +1,8 @@
 """TensorProto ↔ numpy, by the rules of TensorFlow's `Tensor::FromProto` and `Tensor::AsProtoField`.
 
 Reading believes nothing that a client claims: a shape is checked against the bytes that came before anything is
-allocated. Writing puts numbers into the message as one run of bytes: for 64 float32 images of 28×28, 0.02 ms against
-12 ms for `float_val.extend(array)`. Not for sparse tensors, quantised types or resources.
+allocated. Writing takes numbers as one run of bytes, copied once: for 64 float32 images of 28×28, 0.02 ms against 12 ms
+for `float_val.extend(array)`. Not for sparse tensors, quantised types or resources.
 Source: TensorFlow's core/framework/tensor.cc and tensor_shape.cc.
 """
 
@@ -21,6 +21,8 @@ MAX_FILLED_BYTES = 256 * 2**20
 STRING_BYTES = 24  # what TensorFlow allocates for an empty string
 
 INT64_MAX = 2**63 - 1
+
+Buffer = bytes | np.ndarray
 
 
 class TensorError(ValueError):
@@ -88,10 +90,11 @@ def decode(proto: Any) -> np.ndarray:
         raise TensorError(str(error)) from error
 
 
-def encode(array: Any, proto: Any, as_content: bool = False) -> None:
-    """Write an array (a numpy scalar and bytes too) into an empty TensorProto.
+def encode(array: Any, as_content: bool = False) -> list[Buffer]:
+    """The bytes of a TensorProto that holds an array (a numpy scalar and bytes too), as parts to be joined.
 
     The values go into its `*_val` field or, with `as_content`, into `tensor_content`; a single one is a `*_val` always.
+    Most numbers are a part as they lie in the array's memory, so that joining is the only time that they are copied.
 
     Raises:
         TensorError: the dtype is not one that travels.
@@ -100,21 +103,38 @@ def encode(array: Any, proto: Any, as_content: bool = False) -> None:
     dtype = _DTYPES.get(array.dtype)
     if dtype is None:
         raise TensorError(f"dtype {array.dtype} is not one that travels")
-    proto.dtype = dtype
+    proto = tensor_pb2.TensorProto(dtype=dtype)
     proto.tensor_shape.SetInParent()  # a scalar has a shape too, of no dimensions
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     kind = _KINDS[dtype]
+    field, values = kind.field, None
     if as_content and array.size > 1:
-        proto.tensor_content = _to_content(array, kind)
-    elif kind.field in _FIXED_WIDTH:
-        _merge_packed(proto, kind.field, _little_endian(array))
+        field, values = "tensor_content", _to_content(array, kind)
+    elif not array.size:
+        pass
+    elif field in _FIXED_WIDTH:
+        values = _little_endian(array)
     elif dtype == types_pb2.DT_UINT8:
-        _merge_packed(proto, kind.field, _two_byte_varints(array.ravel()))
-    elif kind.field == "half_val":
+        values = _two_byte_varints(array)
+    elif field == "half_val":
         proto.half_val.extend(np.ascontiguousarray(array).view(np.uint16).ravel().tolist())
     else:
-        getattr(proto, kind.field).extend(array.ravel().tolist())
+        getattr(proto, field).extend(array.ravel().tolist())
+    head = proto.SerializeToString()
+    if values is None:
+        return [head]
+    return [head, *delimited(tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[field].number, [values])]
+
+
+def delimited(number: int, parts: list[Buffer]) -> list[Buffer]:
+    """A message, a string or packed numbers as the field of a message: tag and length, then the parts."""
+    return [bytes([number << 3 | 2]) + _encode_varint(sum(map(nbytes, parts))), *parts]
+
+
+def nbytes(part: Buffer) -> int:
+    """How many bytes it has."""
+    return part.nbytes if isinstance(part, np.ndarray) else len(part)
 
 
 def _shape(proto: Any) -> tuple[int, ...]:
@@ -133,7 +153,7 @@ def _from_content(content: bytes, kind: _Kind, count: int) -> np.ndarray:
     return np.frombuffer(content, kind.dtype.newbyteorder("<")).astype(kind.dtype, copy=False)
 
 
-def _to_content(array: np.ndarray, kind: _Kind) -> bytes:
+def _to_content(array: np.ndarray, kind: _Kind) -> Buffer:
     """Numbers as they lie in memory; of strings the lengths as varints, then the bytes (`port::EncodeStringList`)."""
     if kind.dtype != object:
         return _little_endian(array)
@@ -141,8 +161,9 @@ def _to_content(array: np.ndarray, kind: _Kind) -> bytes:
     return b"".join([*(_encode_varint(len(string)) for string in strings), *strings])
 
 
-def _little_endian(array: np.ndarray) -> bytes:
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+def _little_endian(array: np.ndarray) -> np.ndarray:
+    """The array itself, where it lies in memory as it travels."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 
 def _from_field(field: Any, kind: _Kind, count: int) -> np.ndarray:
@@ -205,21 +226,15 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
     raise TensorError("the length of a string is cut short")
 
 
-def _merge_packed(proto: Any, field: str, data: bytes) -> None:
-    """Add a packed repeated field by its wire form: tag, length, and the little-endian values as they lie in memory."""
-    number = tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[field].number
-    proto.MergeFromString(bytes([number << 3 | 2]) + _encode_varint(len(data)) + data)
-
-
-def _two_byte_varints(pixels: np.ndarray) -> bytes:
+def _two_byte_varints(pixels: np.ndarray) -> np.ndarray:
     """Each uint8 as a varint of two bytes, also where one would do: parsers take both, and numpy writes these at once.
 
     64 images of 28×28: 0.2 ms against 1 ms for `int_val.extend(list)`; what is sent has the short form again.
     """
     varints = np.empty((pixels.size, 2), np.uint8)
-    np.bitwise_or(pixels, 128, out=varints[:, 0])
-    np.right_shift(pixels, 7, out=varints[:, 1])
-    return varints.tobytes()
+    np.bitwise_or(pixels.ravel(), 128, out=varints[:, 0])
+    np.right_shift(pixels.ravel(), 7, out=varints[:, 1])
+    return varints
 
 
 def _encode_varint(value: int) -> bytes:

@@ -16,13 +16,19 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from genserve import predict
+from genserve import classify, multi_inference, predict, regress
 from genserve.errors import ServeError, from_tensorflow, invalid_argument
 
 log = logging.getLogger(__name__)
 
 REQUESTS_FILE = Path("assets.extra/tf_serving_warmup_requests")
 MAX_RECORDS = 1000
+RUN = {
+    "predict_log": predict.run,
+    "classify_log": classify.run,
+    "regress_log": regress.run,
+    "multi_inference_log": multi_inference.run,
+}
 
 
 def warm_up(servable: Any, version_path: Path, times: int = 1, partial: bool = False) -> None:
@@ -46,11 +52,7 @@ def warm_up(servable: Any, version_path: Path, times: int = 1, partial: bool = F
         if count > MAX_RECORDS:
             raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
         try:
-            request = _request(record)
-            if partial and request.model_spec.signature_name not in ("", *servable.signatures):
-                continue
-            for _ in range(times):
-                predict.run(servable, request)
+            replay(servable, record, times, partial)
         except ServeError as error:
             raise ServeError(error.code, f"warm-up record {count} of {path}: {error.message}") from error
     log.info("%s version %d warmed up with %d requests", servable.name, servable.version, count)
@@ -65,13 +67,29 @@ def _records(path: Path) -> Iterator[bytes]:
         raise ServeError(cause.code, f"{cause.message}{hint}") from error
 
 
-def _request(record: bytes) -> Any:
-    """The PredictRequest in a PredictionLog; the other APIs that a log may hold are not served here."""
+def replay(servable: Any, record: bytes, times: int, partial: bool) -> None:
+    """Run the request of one PredictionLog; a record without any is passed over, as TF Serving does.
+
+    Raises:
+        ServeError: INVALID_ARGUMENT for other bytes, UNIMPLEMENTED for a log of another kind, and what a run fails with.
+    """
     try:
         prediction = prediction_log_pb2.PredictionLog.FromString(record)
     except DecodeError as error:
         raise invalid_argument("Failed to parse warmup record: it is no PredictionLog") from error
-    if prediction.WhichOneof("log_type") != "predict_log":
-        kind = prediction.WhichOneof("log_type") or "none"
-        raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
-    return prediction.predict_log.request
+    kind = prediction.WhichOneof("log_type")
+    if kind is None:
+        return
+    if kind not in RUN:
+        number = prediction.DESCRIPTOR.fields_by_name[kind].number
+        raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")
+    request = getattr(prediction, kind).request
+    if partial and not asked_signatures(request) <= {"", *servable.signatures}:
+        return
+    for _ in range(times):
+        RUN[kind](servable, request)
+
+
+def asked_signatures(request: Any) -> set[str]:
+    """The keys of the signatures that a request of any of the four RPCs is about."""
+    return {part.model_spec.signature_name for part in getattr(request, "tasks", [request])}

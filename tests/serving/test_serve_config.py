@@ -14,7 +14,7 @@ from genserve.errors import ServeError
 from genserve.flags import FlagError, Flags
 from genserve.loader import Loader, session_config
 from genserve.manager import Manager
-from genserve.predict import predict
+from genserve.predict import respond
 from genserve.reload import FilePoller, reload
 from genserve.repository import ALL, Policy
 from genserve.states import Retries
@@ -146,7 +146,8 @@ def ask(models, name, **version):
         else:
             request.model_spec.version.value = value
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.zeros(1, np.float32)))
-    return predict(models, request).model_spec.version.value
+    answer = respond(models, request.SerializeToString())
+    return predict_pb2.PredictResponse.FromString(answer).model_spec.version.value
 
 
 def configure(models, *entries):

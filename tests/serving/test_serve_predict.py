@@ -91,20 +91,25 @@ def loaded(toy_path):
     servable.close()
 
 
+def outputs(servable, request):
+    """What the server answers with `--enable_serialization_as_tensor_content`."""
+    return predict_pb2.PredictResponse.FromString(predict.run(servable, request, as_content=True)).outputs
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_answers_as_tensor_content_hold_the_same_values(loaded, toy, name):
     arrays = {other: np.array(sample, tf.as_dtype(other).as_numpy_dtype) for other, sample in SAMPLES.items()}
     request = toy.request("types", [f"{name}_out"], **{other: as_content(array) for other, array in arrays.items()})
-    proto = predict.run(loaded, request, as_content=True).outputs[f"{name}_out"]
+    proto = outputs(loaded, request)[f"{name}_out"]
     assert proto == as_content(arrays[name])
     np.testing.assert_array_equal(decode(proto), arrays[name])
 
 
 def test_single_and_missing_values_are_no_tensor_content(loaded, toy):
-    scalars = predict.run(loaded, toy.request("scalar", x=np.float32(2)), as_content=True).outputs
+    scalars = outputs(loaded, toy.request("scalar", x=np.float32(2)))
     assert list(scalars["y"].float_val) == [3]
     assert scalars["word"].string_val[0].startswith(b"2")
-    empty = predict.run(loaded, toy.request(x=np.zeros((0, 3), np.float32)), as_content=True).outputs["y"]
+    empty = outputs(loaded, toy.request(x=np.zeros((0, 3), np.float32)))["y"]
     assert decode(empty).shape == (0, 3)
 
 

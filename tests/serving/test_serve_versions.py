@@ -371,9 +371,9 @@ def test_warmup_requests_are_replayed_before_the_version_serves(server, base_pat
             r"Number of warmup records exceeds the maximum \(1000\) at .*",
         ),
         (
-            lambda path: write_warmup(path, [None], "classify_log"),
+            lambda path: write_warmup(path, [None], "session_run_log"),
             grpc.StatusCode.UNIMPLEMENTED,
-            r"warm-up record 1 of .*: Unsupported log_type for warmup: classify_log",
+            r"warm-up record 1 of .*: Unsupported log_type for warmup: 5",
         ),
         (
             lambda path: write_warmup(path, []) or next(path.glob("assets.extra/*")).write_bytes(b"no record" * 9),

@@ -10,7 +10,8 @@ from genserve.errors import ServeError
 from genserve.model import Model
 from genserve.regress import regress
 from genserve.servable import Servable
-from tensorflow_serving.apis import classification_pb2, inference_pb2, model_pb2, regression_pb2
+from genserve.warmup import warm_up
+from tensorflow_serving.apis import classification_pb2, inference_pb2, model_pb2, prediction_log_pb2, regression_pb2
 
 INVALID, FAILED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 
@@ -170,6 +171,63 @@ def test_method_name_is_checked_only_where_asked(examples_path):
         with pytest.raises(ServeError) as failure:
             answer(models, request, check_method=True)
         assert failure.value.message == expected
+
+
+HEADS = [("head_classify", "classify", "nobody"), ("head_regress", "regress", "nobody")]
+
+
+def write_warmup(version, **requests):
+    """One record for each kind of log."""
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for kind, request in requests.items():
+            record = prediction_log_pb2.PredictionLog()
+            if request is not None:
+                getattr(record, kind).request.CopyFrom(request)
+            writer.write(record.SerializeToString())
+
+
+@pytest.fixture
+def version(examples_path, copy_version, tmp_path):
+    return copy_version(next(examples_path.iterdir()), tmp_path / "1")
+
+
+@pytest.fixture
+def loaded(version):
+    servable = Servable.load("examples", 1, version)
+    yield servable
+    servable.close()
+
+
+def test_warmup_replays_requests_of_examples_too(loaded, version, caplog):
+    write_warmup(
+        version,
+        classify_log=classification("classify", example(x=1.0)),
+        regress_log=regression("regress", example(x=1.0)),
+        multi_inference_log=inference(*HEADS),
+        none=None,
+    )
+    with caplog.at_level("INFO"):
+        warm_up(loaded, version)
+    assert "warmed up with 4 requests" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_", "message"),
+    [
+        ("classify_log", classification("none", example()), "No signature was found with the name: none"),
+        ("regress_log", regression("classify", example()), "Expected one output Tensor."),
+        ("multi_inference_log", inference(HEADS[0], HEADS[0]), "Duplicate evaluation of signature: head_classify"),
+        ("multi_inference_log", inference(), "Inference request has no tasks."),
+    ],
+)
+def test_warmup_fails_with_what_the_request_fails_with(loaded, version, kind, request_, message):
+    write_warmup(version, **{kind: request_})
+    with pytest.raises(ServeError) as failure:
+        warm_up(loaded, version)
+    assert failure.value.message.endswith(f"tf_serving_warmup_requests: {message}")
+    assert failure.value.code is INVALID
 
 
 def test_rest_classifies_and_regresses(rest):
