@@ -22,7 +22,7 @@ STRING_BYTES = 24  # what TensorFlow allocates for an empty string
 
 INT64_MAX = 2**63 - 1
 
-Buffer = bytes | np.ndarray
+Buffer = bytes | memoryview  # of bytes
 
 
 class TensorError(ValueError):
@@ -108,7 +108,7 @@ def encode(array: Any, as_content: bool = False) -> list[Buffer]:
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     kind = _KINDS[dtype]
-    field, values = kind.field, None
+    field, values = kind.field, None  # what is not in the proto
     if as_content and array.size > 1:
         field, values = "tensor_content", _to_content(array, kind)
     elif not array.size:
@@ -129,12 +129,7 @@ def encode(array: Any, as_content: bool = False) -> list[Buffer]:
 
 def delimited(number: int, parts: list[Buffer]) -> list[Buffer]:
     """A message, a string or packed numbers as the field of a message: tag and length, then the parts."""
-    return [bytes([number << 3 | 2]) + _encode_varint(sum(map(nbytes, parts))), *parts]
-
-
-def nbytes(part: Buffer) -> int:
-    """How many bytes it has."""
-    return part.nbytes if isinstance(part, np.ndarray) else len(part)
+    return [bytes([number << 3 | 2]) + _encode_varint(sum(map(len, parts))), *parts]
 
 
 def _shape(proto: Any) -> tuple[int, ...]:
@@ -161,9 +156,9 @@ def _to_content(array: np.ndarray, kind: _Kind) -> Buffer:
     return b"".join([*(_encode_varint(len(string)) for string in strings), *strings])
 
 
-def _little_endian(array: np.ndarray) -> np.ndarray:
-    """The array itself, where it lies in memory as it travels."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+def _little_endian(array: np.ndarray) -> memoryview:
+    """The values as they travel, which mostly is as they lie in memory already."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).ravel().view(np.uint8).data
 
 
 def _from_field(field: Any, kind: _Kind, count: int) -> np.ndarray:
@@ -226,7 +221,7 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
     raise TensorError("the length of a string is cut short")
 
 
-def _two_byte_varints(pixels: np.ndarray) -> np.ndarray:
+def _two_byte_varints(pixels: np.ndarray) -> memoryview:
     """Each uint8 as a varint of two bytes, also where one would do: parsers take both, and numpy writes these at once.
 
     64 images of 28×28: 0.2 ms against 1 ms for `int_val.extend(list)`; what is sent has the short form again.
@@ -234,7 +229,7 @@ def _two_byte_varints(pixels: np.ndarray) -> np.ndarray:
     varints = np.empty((pixels.size, 2), np.uint8)
     np.bitwise_or(pixels.ravel(), 128, out=varints[:, 0])
     np.right_shift(pixels.ravel(), 7, out=varints[:, 1])
-    return varints
+    return varints.ravel().data
 
 
 def _encode_varint(value: int) -> bytes:

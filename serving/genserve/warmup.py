@@ -7,7 +7,7 @@ Source: TF Serving's servables/tensorflow/saved_model_warmup_util.cc and saved_m
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 REQUESTS_FILE = Path("assets.extra/tf_serving_warmup_requests")
 MAX_RECORDS = 1000
-RUN = {
+RUN: dict[str, Callable[..., Any]] = {
     "predict_log": predict.run,
     "classify_log": classify.run,
     "regress_log": regress.run,
@@ -71,7 +71,7 @@ def replay(servable: Any, record: bytes, times: int, partial: bool) -> None:
     """Run the request of one PredictionLog; a record without any is passed over, as TF Serving does.
 
     Raises:
-        ServeError: INVALID_ARGUMENT for other bytes, UNIMPLEMENTED for a log of another kind, and what a run fails with.
+        ServeError: INVALID_ARGUMENT for other bytes, UNIMPLEMENTED for another kind of log, and what a run fails with.
     """
     try:
         prediction = prediction_log_pb2.PredictionLog.FromString(record)
