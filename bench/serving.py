@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import serving_stress as stress
-from common import HERE, Cells, median, number, paragraph, table, tell
+from common import HERE, Cells, number, paragraph, table, tell
 from serving_servers import MODELS, SERVERS, Running, in_process, serving
 
 ROWS = (1, 16, 64)
@@ -49,8 +50,9 @@ def measure(model: str, rows: int, names: list[str], rounds: int, seconds: float
             except LookupError as error:
                 tell(str(error))
                 found[name] = {"missing": str(error)}
-        for turn in range(rounds):
-            for threads, connections in zip(THREADS, CONNECTIONS, strict=True):
+        # First everything that a lone client asks, for load may change how a server treats who comes after it.
+        for threads, connections in zip(THREADS, CONNECTIONS, strict=True):
+            for turn in range(rounds):
                 found[IN_PROCESS][str(threads)].append(call(threads, seconds))
                 # The other way round every second time, so that nobody always follows the same one.
                 for name in list(up)[:: -1 if turn % 2 else 1]:
@@ -69,6 +71,16 @@ def load(running: Running, name: str, connections: int, seconds: float) -> dict[
     return found
 
 
+def ratio(ours: list[float], others: list[float]) -> float:
+    """The median of the quotients within the rounds, between which the speed of a machine changes."""
+    pairs = zip(ours, others, strict=True)
+    return statistics.median(ours / others if others else 0.0 for ours, others in pairs)
+
+
+def _each(turns: list[dict[str, Any]], name: str) -> list[float]:
+    return [turn.get(name, 0.0) for turn in turns]
+
+
 class Report:
     """The cells of one run, and the Markdown that they make."""
 
@@ -83,10 +95,10 @@ class Report:
         found: dict[str, Any] = self.cells.get(key, measure, model, rows, self.servers, self.rounds, self.seconds)[name]
         return found
 
-    def best(self, model: str, rows: int) -> float:
-        """The best in-process rate over the numbers of threads, images a second."""
-        cell = self.cell(IN_PROCESS, model, rows)
-        return max(median(turns, "images_per_second") for turns in cell.values())
+    def best(self, model: str, rows: int) -> list[float]:
+        """The in-process rates of the best number of threads, images a second, one a round."""
+        rates = [_each(turns, "images_per_second") for turns in self.cell(IN_PROCESS, model, rows).values()]
+        return max(rates, key=statistics.median)
 
     def alone(self, name: str, model: str, rows: int) -> float:
         """p50 of the lone client, or of the one thread, in milliseconds."""
@@ -97,24 +109,29 @@ class Report:
         turns = self.cell(name, model, rows)[str(connections)]
         return statistics.median(turn.get(f"p{percent}", 0.0) for turn in turns)
 
-    def rate(self, name: str, model: str, rows: int, connections: int) -> float:
-        """Images a second that were answered rightly, the median over the rounds; 0 where the server is missing."""
+    def rates(self, name: str, model: str, rows: int, connections: int) -> list[float]:
+        """Images a second that were answered rightly, one a round; 0 where the server is missing or was lost."""
         turns = self.cell(name, model, rows).get(str(connections), [])
-        rates = [(turn["requests"] - turn["errors"]) * rows / turn["seconds"] for turn in turns if "seconds" in turn]
-        return statistics.median(rates + [0.0] * (len(turns) - len(rates))) if rates else 0.0
+        answered = [(turn["requests"] - turn["errors"]) * rows / turn.get("seconds", math.inf) for turn in turns]
+        return answered or [0.0] * self.rounds
+
+    def rate(self, name: str, model: str, rows: int, connections: int) -> float:
+        """The median over the rounds."""
+        return statistics.median(self.rates(name, model, rows, connections))
 
     def top(self, name: str, model: str, rows: int) -> int:
         """The number of connections with the best rate."""
         return max(CONNECTIONS, key=lambda count: self.rate(name, model, rows, count))
 
-    def saturated(self, name: str, model: str, rows: int) -> float:
-        """The best rate over the numbers of connections."""
-        return self.rate(name, model, rows, self.top(name, model, rows))
+    def saturated(self, name: str, model: str, rows: int) -> list[float]:
+        """The rates at the best number of connections, one a round."""
+        return self.rates(name, model, rows, self.top(name, model, rows))
 
     def rows(self, model: str, rows: int) -> Iterator[list[str]]:
         """The table of one model and one size of request."""
         best = self.best(model, rows)
-        yield ["the call in-process", number(best), "1", number(self.alone(IN_PROCESS, model, rows)), "", "", ""]
+        alone = number(self.alone(IN_PROCESS, model, rows))
+        yield ["the call in-process", number(statistics.median(best)), "1", alone, "", "", ""]
         for name in self.servers:
             if "missing" in self.cell(name, model, rows):
                 continue
@@ -122,7 +139,8 @@ class Report:
             rate = self.rate(name, model, rows, top)
             times = [number(self.time(name, model, rows, top, percent)) for percent in (50, 90, 99)]
             alone = number(self.alone(name, model, rows))
-            yield [SERVERS[name].title, number(rate), f"{rate / best:.2f} at {top}", alone, *times]
+            part = ratio(self.saturated(name, model, rows), best)
+            yield [SERVERS[name].title, number(rate), f"{part:.2f} at {top}", alone, *times]
 
     def details(self, model: str) -> str:
         """Rate and percentiles for every number of connections."""
@@ -145,21 +163,26 @@ class Report:
         ours = [name for name in self.servers if name in ("genserve", "batching")]
         others = [name for name in self.servers if name not in ("genserve", "batching", "tflite", "rest")]
         for rows in ROWS:
-            rate = max((self.saturated(name, model, rows) for name in ours), default=0.0)
-            text = f"n={rows}: {rate / self.best(model, rows):.2f} of the in-process rate (aim {TARGETS[rows]})"
+            rates = max((self.saturated(name, model, rows) for name in ours), key=statistics.median, default=[0.0])
+            part = ratio(rates, self.best(model, rows))
+            text = f"n={rows}: {part:.2f} of the in-process rate (aim {TARGETS[rows]})"
             peers = {name: self.saturated(name, model, rows) for name in others}
-            if present := {name: peer for name, peer in peers.items() if peer}:
-                fastest = max(present, key=lambda name: present[name])
-                text += f", {rate / present[fastest]:.1f} times {SERVERS[fastest].title}"
+            fastest = max(peers, key=lambda name: statistics.median(peers[name]), default=None)
+            if fastest and any(peers[fastest]):
+                text += f", {ratio(rates, peers[fastest]):.2f} times {SERVERS[fastest].title}"
             found.append(text)
-        lone = [self.alone(name, model, 1) for name in ours if "missing" not in self.cell(name, model, 1)]
+        lone = [self.more(name, model) for name in ours if "missing" not in self.cell(name, model, 1)]
         if lone:
-            more = min(lone) - self.alone(IN_PROCESS, model, 1)
-            found.append(f"a lone request of one image takes {number(more)} ms more than the call (aim 1)")
-        if "tflite" in self.servers:
-            ratio = self.saturated("tflite", model, 64) / max(self.saturated("genserve", model, 64), 1e-9)
-            found.append(f"with `--prefer_tflite_model` {ratio:.1f} times the SavedModel at n=64 (aim 2)")
+            found.append(f"a lone request of one image takes {number(min(lone))} ms more than the call (aim 1)")
+        if "tflite" in self.servers and "genserve" in self.servers:
+            times = ratio(self.saturated("tflite", model, 64), self.saturated("genserve", model, 64))
+            found.append(f"with `--prefer_tflite_model` {times:.2f} times the SavedModel at n=64 (aim 2)")
         return "; ".join(found) + "."
+
+    def more(self, name: str, model: str) -> float:
+        """By how many milliseconds a lone request of one image is slower than the call, the median over the rounds."""
+        cells = [_each(self.cell(which, model, 1)["1"], "p50") for which in (name, IN_PROCESS)]
+        return statistics.median(served - called for served, called in zip(*cells, strict=True))
 
     def markdown(self) -> str:
         """The section on speed."""
@@ -192,16 +215,17 @@ class Report:
     def notes(self) -> str:
         """How to read the tables, and who is missing."""
         text = f"""
-            Every figure is the median of {self.rounds} turns of {self.seconds:g} s, in which the servers and the call
-            in-process, all up at once, go one after another for every number of clients, those that are not on turn
-            stopped; measured {self.cells.days()}; load and server share the cores.
+            Every figure is the median of {self.rounds} turns of {self.seconds:g} s, or of as long as it takes until
+            each client has had two answers, at most five times that. For every number of clients the servers and the
+            call in-process, all up at once, go one after another in each round, those that are not on turn stopped;
+            what is compared is compared within a round. Measured {self.cells.days()}; load and server share the cores.
             The first column is the best rate over 1, 4, 16 and 64 clients, each with one request under way, the second
-            how many clients that took, the last three their latencies; `alone` is one client. In-process is the call of
+            how many clients that took, the last three their latencies; `alone` is one client, before there was load.
+            In-process is the call of
             the same session in a loop, the best of 1, 2, 4 and 16 threads. The plain grpcio server runs the model once
             for each request; LitServe and BentoML batch up to 64 rows and get raw numbers in base64, which costs them
-            less than the decimals of TensorFlow Serving's REST, which are the row of genserve's. BentoML's workers
-            may not stop with their parent, and its dispatcher adapts to the load before: its lone p50 was 2.7 ms in a
-            run by itself, so turns may do it harm. PyTriton 0.7 is left
+            less than the decimals of TensorFlow Serving's REST, which are the row of genserve's. BentoML's dispatcher
+            adapts to the load: right after 64 clients a lone one waits 38 ms, seconds later 7. PyTriton 0.7 is left
             out: with Python 3.11.7 its Python stub, of an older 3.11, ends with `'_thread.RLock' object has no
             attribute '_recursion_count'` in the standard library (`python bench/serving.py --pytriton` tries again)."""
         missing = {
@@ -214,8 +238,8 @@ class Report:
 def main() -> None:
     """Measure what is not kept yet, print all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn (default: 1)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each server (default: 3)")
+    parser.add_argument("--seconds", type=float, default=0.8, help="of each turn (default: 0.8)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each server (default: 5)")
     parser.add_argument("--servers", nargs="*", choices=SERVERS, default=list(SERVERS), metavar="NAME")
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS), metavar="NAME")
     parser.add_argument("--only", choices=("speed", "stress"), help="a half of it")

@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ ACK = END_STREAM = 1
 END_HEADERS = 4
 MAX_WINDOW = 2**31 - 1
 FRAME_BYTES = 16384  # the largest frame that every server takes
+DRAIN_SECONDS = 30.0
 PATIENCE = 5  # times as long as asked for it may take until each connection has had two answers
 
 
@@ -182,21 +184,36 @@ def load(kind: type[Http1] | type[Grpc], options: argparse.Namespace) -> dict[st
     while (now := time.perf_counter()) < end or (len(seconds) < 2 * options.connections and now < latest):
         if not cpu and now >= begin:
             cpu = time.process_time()
-        for key, _ in selector.select(1.0):
-            connection = key.data
-            data = connection.socket.recv(1 << 20)
-            length = connection.received(data) if data else -1
-            if length is None:
-                continue
+        for answered, length in answers(selector):
             now = time.perf_counter()
             if now >= begin:
-                seconds.append(now - connection.started)
+                seconds.append(now - answered.started)
                 errors += length != options.expect if options.expect else length < 1
             if length < 0:
                 return {"requests": len(seconds), "errors": errors + 1, "lost": True}
-            connection.started = now
-            connection.send()
-    return summary(seconds, errors, now - begin, time.process_time() - cpu)
+            answered.started = now
+            answered.send()
+    found = summary(seconds, errors, now - begin, time.process_time() - cpu)
+    drain(selector)
+    return found
+
+
+def answers(selector: selectors.BaseSelector) -> Iterator[tuple[Connection, int]]:
+    """Connections whose answers are complete, and the bytes of those: -1 if it will not come."""
+    for key, _ in selector.select(1.0):
+        connection: Connection = key.data
+        data = connection.socket.recv(1 << 20)
+        length = connection.received(data) if data else -1
+        if length is not None:
+            yield connection, length
+
+
+def drain(selector: selectors.BaseSelector) -> None:
+    """Wait for the answers under way, so that whoever asks next does not wait behind them."""
+    latest = time.perf_counter() + DRAIN_SECONDS
+    while selector.get_map() and time.perf_counter() < latest:
+        for connection, _ in answers(selector):
+            selector.unregister(connection.socket)
 
 
 def summary(seconds: list[float], errors: int, elapsed: float, cpu: float) -> dict[str, Any]:
