@@ -51,13 +51,15 @@ def measure(model: str, rows: int, names: list[str], rounds: int, seconds: float
                 tell(str(error))
                 found[name] = {"missing": str(error)}
         # First everything that a lone client asks, for load may change how a server treats who comes after it.
-        for threads, connections in zip(THREADS, CONNECTIONS, strict=True):
+        steps = list(zip(THREADS, CONNECTIONS, strict=True))
+        for part in (steps[:1], steps[1:]):
             for turn in range(rounds):
-                found[IN_PROCESS][str(threads)].append(call(threads, seconds))
-                # The other way round every second time, so that nobody always follows the same one.
-                for name in list(up)[:: -1 if turn % 2 else 1]:
-                    with up[name].awake():
-                        found[name][str(connections)].append(load(up[name], name, connections, seconds))
+                for threads, connections in part:
+                    found[IN_PROCESS][str(threads)].append(call(threads, seconds))
+                    # The other way round every second time, so that nobody always follows the same one.
+                    for name in list(up)[:: -1 if turn % 2 else 1]:
+                        with up[name].awake():
+                            found[name][str(connections)].append(load(up[name], name, connections, seconds))
     return found
 
 
