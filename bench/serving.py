@@ -241,7 +241,7 @@ def main() -> None:
     """Measure what is not kept yet, print all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=0.8, help="of each turn (default: 0.8)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each server (default: 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each server (default: 3)")
     parser.add_argument("--servers", nargs="*", choices=SERVERS, default=list(SERVERS), metavar="NAME")
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS), metavar="NAME")
     parser.add_argument("--only", choices=("speed", "stress"), help="a half of it")
