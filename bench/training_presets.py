@@ -86,8 +86,8 @@ def report(found: dict[str, dict[str, Any]], days: str) -> str:
         f"""One run each, measured {days}: `gentrain fit --preset …`, cut short by `--minutes`, then `gentrain evaluate`
         of the last snapshot; the features are those of a classifier of the data's own labels, so rows with the same
         data and size can be compared. Memory is the most that the training allocated. Emoji are drawings of 64×64 and
-        stay so in `large`, which differs from `medium` there by its batch of 32. How far one run is from another: a
-        second one of `medium` gave 1.58 after 65.5 kimg."""
+        stay so in `large`, which differs from `medium` there by its batch of 32. How far one run is from another: two
+        more of `medium` gave 1.58 and 1.46 after 65.5 and 68.1 kimg."""
     )
     return f"""## Training: the presets
 
