@@ -6,7 +6,7 @@ Source: TF Serving's servables/tensorflow/util.cc (InputToSerializedExampleTenso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
 from genserve.errors import ServeError, invalid_argument
+from genserve.model import Models, servable_for
 from genserve.timing import Timing
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -38,6 +39,18 @@ def serialised(examples: Any) -> np.ndarray:
     rows = np.empty(len(listed), object)
     rows[:] = [context + example.SerializeToString() for example in listed]
     return rows
+
+
+def respond(run: Callable[..., Any], models: Models[Any], request: Any, **options: Any) -> Any:
+    """Run a request on the version that its ModelSpec asks for.
+
+    Raises:
+        ServeError: INVALID_ARGUMENT without a ModelSpec, NOT_FOUND for a model, and as `run`.
+    """
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    with servable_for(models, request.model_spec) as servable:
+        return run(servable, request, **options)
 
 
 def run(

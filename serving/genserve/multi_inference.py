@@ -16,15 +16,8 @@ from genserve.model import Models, servable_for
 from genserve.timing import Timing
 
 
-def multi_inference(
-    models: Models[Any],
-    request: Any,
-    *,
-    check_method: bool = False,  # --enable_signature_method_name_check
-    deadline: float | None = None,
-    timing: Timing | None = None,
-) -> Any:
-    """Answer a MultiInferenceRequest; the model and version are those of its first task.
+def multi_inference(models: Models[Any], request: Any, **options: Any) -> Any:
+    """Answer a MultiInferenceRequest; options as those of `run`; the model and version are those of its first task.
 
     Raises:
         ServeError: INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED for tasks that cannot be done together,
@@ -32,14 +25,14 @@ def multi_inference(
     """
     spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
     with servable_for(models, spec) as servable:
-        return run(servable, request, check_method=check_method, deadline=deadline, timing=timing)
+        return run(servable, request, **options)
 
 
 def run(
     servable: Any,
     request: Any,
     *,
-    check_method: bool = False,
+    check_method: bool = False,  # --enable_signature_method_name_check
     deadline: float | None = None,
     timing: Timing | None = None,
 ) -> Any:

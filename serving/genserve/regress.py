@@ -13,38 +13,28 @@ from tensorflow_serving.apis import regression_pb2
 
 from genserve import examples
 from genserve.errors import invalid_argument
-from genserve.model import Models, servable_for
+from genserve.model import Models
 from genserve.timing import Timing
 
 METHOD = "tensorflow/serving/regress"
 INPUTS, OUTPUTS = "inputs", "outputs"
 
 
-def regress(
-    models: Models[Any],
-    request: Any,
-    *,
-    check_method: bool = False,  # --enable_signature_method_name_check
-    deadline: float | None = None,
-    timing: Timing | None = None,
-) -> Any:
-    """Answer a RegressionRequest.
+def regress(models: Models[Any], request: Any, **options: Any) -> Any:
+    """Answer a RegressionRequest; options as those of `run`.
 
     Raises:
         ServeError: INVALID_ARGUMENT or FAILED_PRECONDITION for a signature that does no regression or Examples that
             are none, NOT_FOUND for a model, and whatever the graph fails with.
     """
-    if not request.HasField("model_spec"):
-        raise invalid_argument("Missing ModelSpec")
-    with servable_for(models, request.model_spec) as servable:
-        return run(servable, request, check_method=check_method, deadline=deadline, timing=timing)
+    return examples.respond(run, models, request, **options)
 
 
 def run(
     servable: Any,
     request: Any,
     *,
-    check_method: bool = False,
+    check_method: bool = False,  # --enable_signature_method_name_check
     deadline: float | None = None,
     timing: Timing | None = None,
 ) -> Any:
