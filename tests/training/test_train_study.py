@@ -177,7 +177,8 @@ def test_generator_is_trained_on_the_drawn_images_alone(killed: Killed, data: Pa
 
 def test_table_and_figure_are_written_and_the_table_printed(killed: Killed) -> None:
     assert killed.went_on.stdout == (killed.out / "study.md").read_text()
-    assert "0.6 kimg" in killed.went_on.stdout
+    settings = ", ".join(change.replace("=", " ") for change in NET[1::2])
+    assert f"0.6 kimg (preset small, {settings})" in killed.went_on.stdout
     for arm in ARMS:
         assert f" {arm.name} |" in killed.went_on.stdout
     with Image.open(killed.out / "study.png") as picture:

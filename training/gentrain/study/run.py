@@ -155,9 +155,9 @@ class Study:
     def _explanation(self) -> str:
         o = self.options
         if o.generator is None:
+            settings = ", ".join([f"preset {o.preset}", *(f"{name} {value}" for name, value in o.changes)])
             origin = (
-                f"Each generator was trained for {o.kimg:g} kimg (preset {o.preset}) on its row's real images and no "
-                "others."
+                f"Each generator was trained for {o.kimg:g} kimg ({settings}) on its row's real images and no others."
             )
         else:
             origin = (
