@@ -1,6 +1,6 @@
 """Batching: requests of several clients become one run of the model; each client gets its own rows back.
 
-    task.py → merge.py → stateful.py → adaptive.py (what needs no tuning) · parameters.py → scheduler.py → session.py
+    task.py → merge.py, batchable.py → adaptive.py (what needs no tuning) · parameters.py → scheduler.py → session.py
     (TensorFlow Serving's own, tuned by a parameters file)
 
 `make` puts either in front of a servable; what it returns is a servable too. docs/batching.md says when to use which.
