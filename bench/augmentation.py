@@ -21,7 +21,8 @@ AUGMENTED = ("--set", "augment=0.8")  # what colour has by itself: from few imag
 def study(name: str, options: list[str], folder: Path) -> str | None:
     """The study's tables; None if it failed, with its own line on stderr."""
     flip = [] if name in NOT_MIRRORED else ["--flip"]
-    command = [str(BIN / "gentrain"), "augment-study", "--data", name, "--out", str(folder), *AUGMENTED, *options, *flip]
+    options = [*AUGMENTED, *options, *flip]
+    command = [str(BIN / "gentrain"), "augment-study", "--data", name, "--out", str(folder), *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     return done.stdout.strip() if done.returncode == 0 else None
 

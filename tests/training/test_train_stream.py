@@ -46,6 +46,22 @@ def test_labels_are_zero_where_there_are_no_classes(images: np.memmap) -> None:
     assert all(not labels.any() for _, labels in drawn(Dataset("", images)))
 
 
+@pytest.mark.parametrize(("count", "seed"), [(40, 0), (200, 0), (200, 5), (1000, 0)])
+def test_few_images_are_shuffled_well(count: int, seed: int) -> None:
+    """What stands beside an image in one epoch, and where it stands in the next, cannot be told."""
+    values = np.arange(count, dtype=np.uint16)
+    numbers = values.view(np.uint8).reshape(count, 1, 1, 2)
+    epochs = stream.batches(Dataset("", numbers), rows=count, seed=seed, first_batch=0).take(100)
+    orders = np.stack([batch.view(np.uint16).ravel() for batch, _ in epochs.as_numpy_iterator()])
+    assert np.array_equal(np.sort(orders), np.tile(values, (100, 1)))
+    places = np.argsort(orders)
+    for one, other in ((orders[:, :-1], orders[:, 1:]), (places[:-1], places[1:])):
+        correlation = np.corrcoef(one.ravel(), other.ravel())[0, 1]
+        assert abs(correlation) < 4 / np.sqrt(one.size) + 1 / count
+    deviation = count / np.sqrt(12 * 100)  # of the mean of 100 places
+    assert places.mean(axis=0).std() == pytest.approx(deviation, rel=0.35)
+
+
 @pytest.mark.parametrize("kind", ["file", "slice of a file", "memory"])
 def test_large_data_give_the_same_batches_as_small(
     images: np.memmap, kind: str, monkeypatch: pytest.MonkeyPatch
