@@ -1,0 +1,44 @@
+"""How TensorFlow is imported: without what Keras imports for wrappers that nothing here uses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+LEFT_OUT = ("sklearn", "pandas", "matplotlib")
+
+
+@pytest.mark.parametrize("room", ["gentrain", "genexport"])
+def test_tensorflow_comes_without_what_nothing_uses(room: str) -> None:
+    """It takes half as long so; the collector is on again after it, and nothing is hidden for good."""
+    done = _python(f"""
+        import gc, sys
+        from {room} import quiet
+        quiet.import_tensorflow()
+        import tensorflow as tf
+        print(tf.__name__, gc.isenabled(), *(name for name in {LEFT_OUT} if name in sys.modules))
+        import sklearn, pandas, matplotlib
+        print(sklearn.__name__, pandas.__name__, matplotlib.__name__)
+    """)
+    assert done.stdout.splitlines() == ["tensorflow True", "sklearn pandas matplotlib"], done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("room", ["gentrain", "genexport"])
+def test_what_was_imported_before_stays(room: str) -> None:
+    """A caller's pandas is not touched, nor a collector that they switched off."""
+    done = _python(f"""
+        import gc, sys, pandas
+        gc.disable()
+        from {room} import quiet
+        quiet.import_tensorflow()
+        print(sys.modules["pandas"] is pandas, gc.isenabled())
+    """)
+    assert done.stdout.split() == ["True", "False"], done.stderr
+
+
+def _python(code: str) -> subprocess.CompletedProcess[str]:
+    lines = "\n".join(line.strip() for line in code.strip().splitlines())
+    return subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=120)
