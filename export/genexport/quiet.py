@@ -18,7 +18,7 @@ UNUSED = ("sklearn", "pandas", "matplotlib")
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow, in half the time that it takes by itself where scikit-learn is installed.
+    """Import TensorFlow, in 0.6 of the time that it takes by itself where scikit-learn is installed.
 
     TF_CPP_MIN_LOG_LEVEL alone does not quiet it: since TensorFlow 2.17 the first lines come before it is read.
 

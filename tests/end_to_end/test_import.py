@@ -12,7 +12,7 @@ LEFT_OUT = ("sklearn", "pandas", "matplotlib")
 
 @pytest.mark.parametrize("room", ["gentrain", "genexport"])
 def test_tensorflow_comes_without_what_nothing_uses(room: str) -> None:
-    """It takes half as long so; the collector is on again after it, and nothing is hidden for good."""
+    """It takes 0.6 of the time so; the collector is on again after it, and nothing is hidden for good."""
     done = _python(f"""
         import gc, sys
         from {room} import quiet
