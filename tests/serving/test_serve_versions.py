@@ -5,10 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -396,61 +392,3 @@ def test_bad_warmup_refuses_the_version(
     assert status.error_code == code.value[0]
     assert re.match(message, status.error_message), status.error_message
     assert answer_of(server) == (good, {good})
-
-
-def test_waits_for_the_first_version_with_its_port_closed(genserve, save_counter, until, tmp_path):
-    server = genserve(tmp_path / "toy")
-    until(lambda: "could not read base path" in server.log.read_text(), 60)
-    (tmp_path / "toy").mkdir()
-    until(lambda: "no versions of toy found under base path" in server.log.read_text())
-    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
-        probe.connect(("127.0.0.1", server.port))
-    save_counter(tmp_path / "toy" / "1", 1)
-    server.ready()
-    assert answer_of(server) == (1, {1})
-    assert server.stop() == 0
-
-
-def test_sigterm_finishes_the_request_in_flight_and_kill_9_leaves_nothing_behind(genserve, toy_path, until):
-    killed = genserve(toy_path).ready()
-    killed.stop(signal.SIGKILL)
-    server = genserve(toy_path, port=killed.port).ready()
-    seconds = np.array([1.5])
-    request = server.request("busy", seconds=seconds)
-    in_flight = server.prediction.Predict.future(request, timeout=60)
-    done = server.prediction.Predict(server.request("busy", seconds=np.array([0.2])), timeout=60)
-    assert done.outputs["turns"].int_val[0] > 0
-    server.process.send_signal(signal.SIGTERM)
-    until(lambda: "stopping" in server.log.read_text())
-    assert not in_flight.done()
-    with pytest.raises(grpc.RpcError) as failure:
-        server.predict(x=np.ones((1, 3), np.float32))
-    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert in_flight.result().outputs["turns"].int_val[0] > 0
-    assert server.process.wait(30) == 0
-
-
-def test_sigint_while_nothing_is_served_ends_the_wait(genserve, tmp_path, until):
-    server = genserve(tmp_path)
-    until(lambda: "no versions" in server.log.read_text(), 60)
-    assert server.stop(signal.SIGINT) == 0
-
-
-def test_poll_of_zero_looks_once(tmp_path):
-    command = [Path(sys.executable).with_name("genserve"), "--model_base_path", tmp_path]
-    result = subprocess.run(
-        [*command, "--file_system_poll_wait_seconds=0"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith(f"genserve: nothing to serve under {tmp_path}")
-
-
-def test_broken_first_version_ends_the_server_with_its_error_once_tries_are_used_up(tmp_path):
-    (tmp_path / "1").mkdir()
-    command = [Path(sys.executable).with_name("genserve"), "--model_name=toy", "--model_base_path", tmp_path, *RETRY]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == (
-        "genserve: 1 model(s) did not become available: {{{name: toy version: 1} due to error: NOT_FOUND: "
-        f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {tmp_path}/1}}, }}"
-    )
