@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["ci_skips"]
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
