@@ -21,10 +21,15 @@ from genserve.states import Retries
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.1  # between two questions whether whoever waits is still there
+REMEMBERED = 1000  # models taken out of the config whose versions' states can still be asked for
 
 
 class Manager(Mapping[str, Model[S]]):
-    """Every model that has ever been in the config, by name; those taken out of it serve nothing."""
+    """The models of the config, by name.
+
+    Iteration lists these alone. A model taken out of the config, once unloaded, has no thread any more; the states of
+    its versions (END) can still be asked for by its name, as from TF Serving's servable_state_monitor.
+    """
 
     def __init__(
         self, load: Loader[S], poll_seconds: float = 1.0, retries: Retries | None = None, labels_ahead: bool = False
@@ -42,11 +47,14 @@ class Manager(Mapping[str, Model[S]]):
         self._retries = retries
         self._labels_ahead = labels_ahead
         self._models: dict[str, Model[S]] = {}
+        self._gone: dict[str, Model[S]] = {}  # the oldest first
         self._wake: dict[str, threading.Event] = {}
+        self._awaited: set[str] = set()  # new models that no reload has seen available yet
         self._reloading = threading.Lock()
 
     def __getitem__(self, name: str) -> Model[S]:
-        return self._models[name]
+        model = self._models.get(name)
+        return self._gone[name] if model is None else model
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
@@ -56,6 +64,8 @@ class Manager(Mapping[str, Model[S]]):
 
     def reload(self, configs: Sequence[ModelConfig], wanted: Callable[[], bool] = lambda: True) -> None:
         """Serve these models and no others; return once the new ones among them are available.
+
+        New is also what another reload has added and still waits for: TF Serving does one reload after the other.
 
         Args:
             configs: checked, each name once.
@@ -68,7 +78,8 @@ class Manager(Mapping[str, Model[S]]):
         with self._reloading:
             self._check_labels(configs)
             names = {config.name for config in configs}
-            new = [config.name for config in configs if config.name not in self or self[config.name].retired]
+            self._awaited = (self._awaited & names) | {name for name in names if name not in self or self[name].retired}
+            new = [config.name for config in configs if config.name in self._awaited]
             for name in self._models.keys() - names:
                 self._retire(name)
             for config in configs:
@@ -89,12 +100,10 @@ class Manager(Mapping[str, Model[S]]):
                     )
 
     def _configure(self, config: ModelConfig) -> None:
-        model = self.get(config.name)
-        if model is None:
-            model = Model(config.name, config.base_path, self._load, self._retries)
+        model = self.get(config.name) or Model(config.name, config.base_path, self._load, self._retries)
         model.labels = config.labels
         model.configure(config.base_path, config.policy)
-        if config.name in self:
+        if config.name in self._models:
             self._wake[config.name].set()
         else:
             self._start(model)
@@ -104,6 +113,7 @@ class Manager(Mapping[str, Model[S]]):
         woken.set()
         # A dict is replaced, not changed, where other threads may be iterating over it.
         self._models = {**self._models, model.name: model}
+        self._gone.pop(model.name, None)
         self._wake[model.name] = woken
         threading.Thread(target=self._watch, args=(model, woken), name=f"watcher-{model.name}", daemon=True).start()
 
@@ -111,11 +121,23 @@ class Manager(Mapping[str, Model[S]]):
         self._models[name].retire()
         self._wake[name].set()
 
+    def _forget(self, model: Model[S]) -> bool:
+        """Drop a model that has been taken out of the config and unloaded; False where it has not."""
+        with self._reloading:
+            if not model.retired or model.wanted or model.available():
+                return False
+            self._models = {name: other for name, other in self._models.items() if name != model.name}
+            del self._wake[model.name]
+            self._gone[model.name] = model
+            for name in list(self._gone)[:-REMEMBERED]:
+                del self._gone[name]
+            return True
+
     def _watch(self, model: Model[S], woken: threading.Event) -> None:
-        """Poll one model's folder for as long as the process lives; only when woken where `poll_seconds` is 0."""
-        while True:
-            # Nothing wakes a model that has been retired, or is not polled, but a new config or a try that is due.
-            period = self._poll_seconds if self._poll_seconds and not model.retired else threading.TIMEOUT_MAX
+        """Poll one model's folder while it is in the config; only when woken where `poll_seconds` is 0."""
+        while not (model.retired and self._forget(model)):
+            # Nothing wakes a model that is not polled but a new config or a try that is due.
+            period = self._poll_seconds or threading.TIMEOUT_MAX
             look = woken.wait(min(period, model.next_try())) or self._poll_seconds > 0
             woken.clear()
             try:
@@ -130,6 +152,8 @@ class Manager(Mapping[str, Model[S]]):
         waiting = set(names)
         while waiting and wanted():
             waiting = {name for name in waiting if not self[name].wait(WAIT_SECONDS / len(waiting))}
+        with self._reloading:
+            self._awaited -= set(names) - waiting
         failures = [
             f"{{{{name: {name} version: {version}}} due to error: {error.code.name}: {error.line}}}, "
             for name in names

@@ -209,6 +209,65 @@ def test_new_config_replaces_the_old_one_whole_and_unloaded_models_stay_listed(c
     assert (ask(models, "a"), ask(models, "b")) == (3, 10)
 
 
+def test_labels_of_a_reload_take_the_place_of_those_before(counters, until):
+    models = manager()
+    every = "model_version_policy { all {} } "
+    label = 'version_labels { key: "%s" value: %d } '
+    configure(models, entry("a", counters / "a", every))
+    until(lambda: models["a"].available() == [3, 2, 1])
+    configure(models, entry("a", counters / "a", every + label % ("stable", 1) + label % ("canary", 2)))
+    configure(models, entry("a", counters / "a", every + label % ("stable", 2)))
+    assert ask(models, "a", label="stable") == 2
+    with pytest.raises(ServeError) as failure:
+        ask(models, "a", label="canary")
+    assert failure.value.message == "Unrecognized servable version label: canary"
+
+
+def test_reload_waits_for_a_model_that_another_reload_is_still_loading(counters, until):
+    started, go = threading.Event(), threading.Event()
+
+    class Slow:
+        def close(self):
+            pass
+
+    def load(name, version, path):
+        started.set()
+        assert go.wait(30), "nobody let the model load"
+        return Slow()
+
+    models = Manager(load, poll_seconds=0.01)
+    configs = config.from_list(model_list(entry("b", counters / "b")))
+    polled = threading.Thread(target=models.reload, args=(configs,), daemon=True)
+    polled.start()
+    assert started.wait(30)
+    available = []
+    asked = threading.Thread(
+        target=lambda: (models.reload(configs), available.extend(models["b"].available())), daemon=True
+    )
+    asked.start()
+    asked.join(0.5)
+    assert (asked.is_alive(), available) == (True, [])
+    go.set()
+    asked.join(30)
+    polled.join(30)
+    assert available == [10]
+    models.reload(configs)  # all the same, and nothing is waited for
+
+
+def test_models_taken_out_of_the_config_leave_no_thread_and_no_entry_behind(counters, until):
+    models = manager()
+    before = threading.active_count()
+    for number in range(20):
+        configure(models, entry(f"m{number}", counters / "b"))
+        assert ask(models, f"m{number}") == 10
+    configure(models, entry("last", counters / "b"))
+    until(lambda: list(models) == ["last"])
+    until(lambda: threading.active_count() == before + 1)
+    assert [int(status.state) for status in models["m7"].statuses().values()] == [END]
+    configure(models, entry("m7", counters / "b"), entry("last", counters / "b"))
+    assert (ask(models, "m7"), len(models)) == (10, 2)
+
+
 def test_new_model_that_cannot_load_is_an_error_and_one_that_is_awaited_ends_with_the_client(counters, tmp_path):
     (tmp_path / "bad" / "1").mkdir(parents=True)
     models = manager()
