@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -128,3 +129,35 @@ def test_lost_coverage_is_told() -> None:
         assert not told
         watch.on_epoch_end(number, {"d_accuracy": 0.7, "coverage": coverage})
     assert "collapsing" in told[0]
+
+
+LOCKING = """
+import sys
+from pathlib import Path
+from gentrain import run, sources
+from gentrain.dataset import Frame
+print(*sources.read("digits", Frame(32)).notes, sep="\\n")
+with run._locked(Path(sys.argv[1]), print):
+    assert (Path(sys.argv[1]) / ".lock").exists()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is Linux' way to stand in for a function of C")
+def test_a_file_system_without_locks_is_told_once_and_trained_on(tmp_path: Path) -> None:
+    """As some network mounts: both the cache and the run do without a lock."""
+    (tmp_path / "shim.c").write_text("#include <errno.h>\nint flock(int fd, int how) { errno = ENOSYS; return -1; }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "shim.so", tmp_path / "shim.c"], check=True)
+    settings = {"LD_PRELOAD": str(tmp_path / "shim.so"), "GENLINE_CACHE": str(tmp_path / "cache")}
+    arguments = [sys.executable, "-c", LOCKING, tmp_path / "run"]
+    done = subprocess.run(arguments, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (warning,) = [line for line in done.stdout.splitlines() if "warning" in line]
+    assert "this file system cannot lock files (Function not implemented); going on" in warning
+
+
+def test_python_without_fcntl_trains_too(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", f"import sys; sys.modules['fcntl'] = None{LOCKING}", tmp_path / "run"]
+    settings = {"GENLINE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(arguments, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "cannot lock files (Python has no fcntl here)" in done.stdout

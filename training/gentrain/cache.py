@@ -7,14 +7,13 @@ a digest of the source's identity and the frame. It appears in one rename, whole
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import astuple
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from gentrain.dataset import Contents, Dataset, Frame, Pixels, Show, Skipped, Source
 from gentrain.errors import TrainError
+from gentrain.locks import lock as lock_file
 
 # Part of every key: raise it when images decode to other pixels than before.
 DECODING_VERSION = 1
@@ -55,9 +55,10 @@ def decoded(source: Source, frame: Frame, show: Show) -> Dataset:
     entry = folder / _key(source, frame)
     if dataset := _load(entry, source):
         return dataset
+    warnings: list[str] = []
     with _telling_where(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _lock(entry, wait=True)
+        lock = _lock(entry, wait=True, note=warnings.append)
     with lock:
         if dataset := _load(entry, source):
             return dataset
@@ -74,7 +75,7 @@ def decoded(source: Source, frame: Frame, show: Show) -> Dataset:
     dataset = _load(entry, source)
     if dataset is None:
         raise TrainError(f"{entry}: decoded images are gone again; GENLINE_CACHE names another folder for them")
-    return dataset
+    return replace(dataset, notes=(*dataset.notes, *warnings))
 
 
 def _key(source: Source, frame: Frame) -> str:
@@ -154,13 +155,13 @@ class _Writer:
         np.lib.format.write_array_header_1_0(self.file, header)
 
 
-def _lock(entry: Path, wait: bool) -> IO[bytes]:
+def _lock(entry: Path, wait: bool, note: Callable[[str], None] = lambda line: None) -> IO[bytes]:
     """Open and lock the entry's lock file; raises BlockingIOError if another has it and `wait` is False."""
     path = entry.with_name(f".lock-{entry.name}")
     while True:
         file = path.open("ab")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            lock_file(file, wait, note)
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
                 return file
         except FileNotFoundError:  # removed by its last holder: once more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset
 from gentrain.errors import TrainError
 from gentrain.files import write_json
+from gentrain.locks import lock as lock_file
 from gentrain.plan import ARTIFACTS, LOCK, Plan, describe
 from gentrain.settings import Settings
 from gentrain.stream import batches
@@ -70,7 +70,7 @@ def fit(
     if s.batch % devices.replicas:
         raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; take a multiple of that")
 
-    with _locked(plan.run) if devices.first else nullcontext():
+    with _locked(plan.run, note) if devices.first else nullcontext():
         if devices.first:
             _prepare(plan, dataset)
         gan = _gan(plan, dataset, devices)
@@ -157,12 +157,12 @@ def _prepare(plan: Plan, dataset: Dataset) -> None:
 
 
 @contextmanager
-def _locked(run: Path) -> Iterator[None]:
+def _locked(run: Path, note: Note) -> Iterator[None]:
     """Keep a second training out of the same run directory; the lock goes with the process."""
     try:
         run.mkdir(parents=True, exist_ok=True)
         lock = (run / LOCK).open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(lock, wait=False, note=note)
     except BlockingIOError:
         raise TrainError(f"{run}: another training is under way there") from None
     except OSError as error:
