@@ -80,7 +80,7 @@ class Application:
         headers = dict(scope["headers"])
         try:
             await body.read(receive, headers)
-            reply = await self._reply(scope["method"], scope["raw_path"].decode("latin-1"), body.data, headers)
+            reply = await self._reply(scope["method"], path_and_query(scope), body.data, headers)
             body.count(len(reply.body))
         except Refused as refused:
             return refused.reply
@@ -97,7 +97,7 @@ class Application:
 
     async def _reply(self, method: str, path: str, data: bytes, headers: dict[bytes, bytes]) -> Reply:
         if not path.lower().startswith("/v1/"):
-            page = self._page(path) if method in ("GET", "HEAD") else None
+            page = self._page(path.partition("?")[0]) if method in ("GET", "HEAD") else None
             if page is not None:
                 return Reply(200, page, TEXT)
             return failed(ServeError(grpc.StatusCode.NOT_FOUND, f"Not found: {path}"))
@@ -121,6 +121,15 @@ class Application:
 
     def _done(self, future: asyncio.Future[Reply]) -> None:
         self._working -= 1
+
+
+def path_and_query(scope: Message) -> str:
+    """What the request line asks for, without scheme and host where it is a whole URI (evhttp_request.cc)."""
+    path: str = scope["raw_path"].decode("latin-1")
+    if path.lower().startswith(("http://", "https://")):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    query: str = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _metadata(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:

@@ -1,24 +1,27 @@
 """JSON in: a request's body as Python values, and the words for what is wrong with one.
 
-orjson reads what is JSON; what it refuses is read again by the standard library, which knows NaN and Infinity as
-TF Serving does, and says where an error is.
-Source: TF Serving's util/json_tensor.cc (ParseJson, JsonValueToString, JsonTypeString); RapidJSON's error/en.h.
+orjson reads what is JSON. What it refuses, and what may name a key twice, is read again by the standard library as
+RapidJSON reads it: NaN and Infinity are numbers, the first of equal keys counts, what follows the document does not,
+and an error says where it is.
+Source: TF Serving's util/json_tensor.cc (ParseJson); RapidJSON's reader.h and error/en.h.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
+import math
 import re
 from typing import Any
 
 import orjson
 
-from genserve.errors import MESSAGE_LIMIT_BYTES, ServeError, invalid_argument, truncated
+from genserve.errors import ServeError, invalid_argument
+from genserve.rest.excerpts import shown
 
 SIGNATURE_NAME = "signature_name"
-_ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)
+_WHITE_SPACE = " \t\n\r"
 _REASONS = {
-    "Extra data": "The document root must not be followed by other values.",
     "Expecting property name enclosed in double quotes": "Missing a name for object member.",
     "Expecting ':' delimiter": "Missing a colon after a name of object member.",
     "Unterminated string starting at": "Missing a closing quotation mark in string.",
@@ -28,6 +31,8 @@ _REASONS = {
     "Illegal trailing comma before end of object": "Missing a name for object member.",
     "Illegal trailing comma before end of array": "Invalid value.",
 }
+_NO_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of bytes that are none
+_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)', re.DOTALL)
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
 
@@ -41,8 +46,10 @@ def parse(body: bytes) -> dict[str, Any]:
         raise invalid_argument("JSON Parse error: The document is empty")
     try:
         document = orjson.loads(body)
+        if isinstance(document, dict) and _may_repeat_keys(body, document):
+            document = _parse_as_rapidjson(body)
     except orjson.JSONDecodeError:
-        document = _parse_leniently(body)
+        document = _parse_as_rapidjson(body)
     if not isinstance(document, dict):
         raise wrong(document, "Is not object")
     return document
@@ -61,43 +68,77 @@ def signature_name(document: dict[str, Any]) -> str:
 
 
 def wrong(value: Any, complaint: str) -> ServeError:
-    """INVALID_ARGUMENT that shows a value, the first 1024 bytes of it, and says what is wrong with it."""
+    """INVALID_ARGUMENT that shows the beginning of a value and says what is wrong with it."""
     return invalid_argument(f"JSON Value: {shown(value)} {complaint}")
 
 
-def shown(value: Any) -> str:
-    """A value as JSON again, indented by four."""
-    text = ""
-    for part in _ENCODER.iterencode(value):
-        text += part
-        if len(text) > MESSAGE_LIMIT_BYTES:
-            break
-    return truncated(text)
+def _may_repeat_keys(body: bytes, document: dict[str, Any]) -> bool:
+    """Whether a key of the document, of its inputs or of its instances stands in the body more often than it should."""
+    inputs, instances = document.get("inputs"), document.get("instances")
+    expected = dict.fromkeys(document, 1)
+    expected |= dict.fromkeys(inputs, 1) if isinstance(inputs, dict) else {}
+    if isinstance(instances, list) and instances and isinstance(instances[0], dict):
+        expected |= dict.fromkeys(instances[0], len(instances))
+    return any(body.count(orjson.dumps(key)) > count for key, count in expected.items())
 
 
-def type_name(value: Any) -> str:
-    """A value's type in the words of RapidJSON."""
-    if isinstance(value, bool):
-        return str(value)
-    names = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number"}
-    return names.get(type(value), "Null")
-
-
-def _parse_leniently(body: bytes) -> Any:
+def _parse_as_rapidjson(body: bytes) -> Any:
+    start = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
+    text = body[start:].decode(errors="surrogateescape")
+    begin = len(text) - len(text.lstrip(_WHITE_SPACE))
+    if begin == len(text):
+        raise _parse_error("The document is empty.", len(body))
     try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise invalid_argument(f"JSON Parse error: Invalid encoding in string. at offset: {error.start}") from error
-    if not text.strip():
-        raise invalid_argument(f"JSON Parse error: The document is empty. at offset: {len(body)}")
-    try:
-        return json.loads(text)
+        value, end = _DECODER.raw_decode(text, begin)
     except json.JSONDecodeError as error:
-        offset = len(text[: error.pos].encode())
-        raise invalid_argument(f"JSON Parse error: {_reason(error, text)} at offset: {offset}") from error
-    except (RecursionError, ValueError) as error:  # ValueError: an integer of thousands of digits
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise invalid_argument(f"JSON Parse error: {reason}") from error
+        raise _parse_error(_reason(error, text), start + _size(text[: error.pos])) from error
+    except OverflowError as error:
+        raise _parse_error("Number too big to be stored in double.", start + _size(text[: _too_big(text)])) from error
+    except RecursionError as error:
+        raise invalid_argument("JSON Parse error: nested too deeply") from error
+    if foreign := _NO_UTF8.search(text, begin, end):
+        raise _parse_error("Invalid encoding in string.", start + _size(text[: foreign.start()]))
+    return value
+
+
+def _parse_error(reason: str, offset: int) -> ServeError:
+    return invalid_argument(f"JSON Parse error: {reason} at offset: {offset}")
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="surrogateescape"))
+
+
+def _first_of_equals(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found.setdefault(key, value)
+    return found
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise OverflowError
+    return value
+
+
+def _int(digits: str) -> int | float:
+    """Whole numbers beyond 64 bits are floats, as for RapidJSON and orjson."""
+    if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64:
+        return int(digits)
+    return _float(digits)
+
+
+def _too_big(text: str) -> int:
+    """Where the first number stands that no double can hold."""
+    for found in _NUMBER.finditer(text):
+        if found["number"] and math.isinf(float(found["number"])):
+            return found.start()
+    return 0
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_first_of_equals, parse_float=_float, parse_int=_int)
 
 
 def _reason(error: json.JSONDecodeError, text: str) -> str:

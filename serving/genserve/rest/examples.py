@@ -10,7 +10,8 @@ from typing import Any
 from tensorflow.core.example import example_pb2
 
 from genserve.errors import invalid_argument
-from genserve.rest.document import signature_name, type_name, wrong
+from genserve.rest.document import signature_name, wrong
+from genserve.rest.excerpts import type_name
 from genserve.rest.leaves import from_base64, is_base64, leaf
 
 CONTEXT, EXAMPLES = "context", "examples"

@@ -2,14 +2,13 @@
 
 `array` reads regular lists at the speed of numpy. What it cannot make sense of goes through `Walk`, which visits value
 by value, as TF Serving does, and so finds the same first error.
-Source: TF Serving's util/json_tensor.cc (GetDenseTensorShape, FillTensorProto, AddValueToTensor, IsLosslessDecimal).
+Source: TF Serving's util/json_tensor.cc (GetDenseTensorShape, FillTensorProto, AddValueToTensor).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -19,16 +18,15 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 
 from genserve.errors import ServeError, invalid_argument
-from genserve.rest.document import shown, type_name, wrong
+from genserve.rest.document import wrong
+from genserve.rest.excerpts import shown, type_name
 
 BASE64 = "b64"
+_NO_WHITE_SPACE = dict.fromkeys(map(ord, " \t\n\v\f\r"))
 _FLOATS: dict[int, np.dtype[Any]] = {
     types_pb2.DT_FLOAT: np.dtype(np.float32),
     types_pb2.DT_DOUBLE: np.dtype(np.float64),
 }
-# Integers up to these, and floats up to those, fit into the dtype.
-_WHOLE = {types_pb2.DT_FLOAT: 2**24 - 1, types_pb2.DT_DOUBLE: 2**53 - 1}
-_LARGEST = {types_pb2.DT_FLOAT: float(np.finfo(np.float32).max), types_pb2.DT_DOUBLE: float(np.finfo(np.float64).max)}
 _INT32, _INT64 = (-(2**31), 2**31 - 1), (-(2**63), 2**63 - 1)
 # The dtype of the array, and which integers JSON may have: narrow ones are cut down afterwards, as TensorFlow does.
 _INTEGERS: dict[int, tuple[np.dtype[Any], tuple[int, int]]] = {
@@ -46,7 +44,7 @@ def array(value: Any, dtype: int) -> np.ndarray:
     """A JSON value as an array of a TensorFlow dtype; strings as objects of bytes.
 
     Raises:
-        ServeError: INVALID_ARGUMENT in TF Serving's words for what is ragged, of another type or lossy; UNIMPLEMENTED
+        ServeError: INVALID_ARGUMENT in TF Serving's words for what is ragged, or of another type; UNIMPLEMENTED
             for dtypes that JSON has no values for.
     """
     shape, leaves = flat(value)
@@ -82,16 +80,21 @@ def is_base64(value: Any) -> bool:
 
 
 def from_base64(value: Any) -> bytes:
-    """The bytes of `{"b64": "…"}`, in the plain alphabet, with padding or without.
+    """The bytes of `{"b64": "…"}`, in the plain alphabet, with padding or without, in one line or wrapped.
+
+    Source: absl::Base64Unescape.
 
     Raises:
         ServeError: INVALID_ARGUMENT.
     """
     if not is_base64(value):
         raise wrong(value, "not formatted correctly for base64 data")
-    text = value[BASE64].rstrip("=")
+    text = value[BASE64].translate(_NO_WHITE_SPACE)
+    digits = text.rstrip("=")
+    if len(text) not in (len(digits), len(digits) + -len(digits) % 4):
+        raise invalid_argument("Unable to base64 decode")
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise invalid_argument("Unable to base64 decode") from error
 
@@ -139,7 +142,7 @@ def leaf(value: Any, dtype: int) -> Any:
         pass
     elif dtype in _FLOATS:
         if type(value) in (int, float):
-            return _lossless(value, dtype)
+            return value
     elif dtype in _INTEGERS:
         low, high = _INTEGERS[dtype][1]
         if type(value) is int and low <= value <= high:
@@ -162,26 +165,14 @@ def _encoded(text: str) -> bytes:
         raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from error
 
 
-def _lossless(value: float, dtype: int) -> float:
-    limit = _WHOLE[dtype] if isinstance(value, int) else _LARGEST[dtype]
-    if abs(value) > limit and not (isinstance(value, float) and math.isinf(value)):
-        raise invalid_argument(
-            f"Cannot convert JSON value: {shown(value)} to {_name(dtype)} without loss of precision."
-        )
-    return value
-
-
 def _quickly(leaves: Sequence[Any], dtype: int) -> np.ndarray | None:
     """The leaves as an array where all of them are plainly fit for the dtype."""
     kinds = set(map(type, leaves))
     if dtype in _FLOATS and kinds <= {int, float}:
         try:
-            values = np.array(leaves, np.float64)
+            return _to_array(leaves, dtype)
         except OverflowError:
             return None
-        # Integers are the smaller limit; where floats exceed it the walk, which tells them apart, decides.
-        if not kinds or not np.any(np.abs(values) > _WHOLE[dtype]):
-            return values.astype(_FLOATS[dtype])
     elif dtype in _INTEGERS and kinds <= {int}:
         target, (low, high) = _INTEGERS[dtype]
         if not leaves or (min(leaves) >= low and max(leaves) <= high):
@@ -193,7 +184,8 @@ def _quickly(leaves: Sequence[Any], dtype: int) -> np.ndarray | None:
 
 def _to_array(leaves: Sequence[Any], dtype: int) -> np.ndarray:
     if dtype in _FLOATS:
-        return np.array(leaves, np.float64).astype(_FLOATS[dtype])
+        with np.errstate(over="ignore"):  # 1e39 as float32 is infinite, as from a cast in C++
+            return np.array(leaves, np.float64).astype(_FLOATS[dtype])
     if dtype in _INTEGERS:
         target, (_, high) = _INTEGERS[dtype]
         return np.array(leaves, np.uint64 if high > _INT64[1] else np.int64).astype(target)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from genserve.errors import ServeError, invalid_argument
-from genserve.rest.document import shown, wrong
+from genserve.rest.document import wrong
+from genserve.rest.excerpts import shown
 from genserve.rest.leaves import array, is_base64
 
 INSTANCES, INPUTS = "instances", "inputs"
@@ -42,7 +43,7 @@ def inputs(document: dict[str, Any], dtypes: Mapping[str, int]) -> tuple[Arrays,
         raise invalid_argument(f"Missing '{INPUTS}' or '{INSTANCES}' key")
     instances = document[INSTANCES]
     if not isinstance(instances, list):
-        raise wrong(document, f"Excepting '{INSTANCES}' to be an list/array")
+        raise wrong(document, f"Expecting '{INSTANCES}' to be an list/array")
     if not instances:
         raise wrong(document, f"No values in '{INSTANCES}' array")
     return from_instances(instances, dtypes), True

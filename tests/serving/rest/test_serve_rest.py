@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import math
 import random
 import signal
 import socket
@@ -118,6 +119,9 @@ def test_models_are_listed(rest):
         ("GET", "/v1/models/toy/versions/x", 400, "Malformed request: GET /v1/models/toy/versions/x"),
         ("PUT", "/v1/models/toy", 400, "Malformed request: PUT /v1/models/toy"),
         ("GET", "/v1/models/versions/3", 400, "Missing model name in request."),
+        ("GET", "/v1/models/toy/metadata?a", 400, "Malformed request: GET /v1/models/toy/metadata?a"),
+        ("GET", "/v1/models/toy?a=b", 404, "Could not find any versions of model toy?a=b"),
+        ("POST", f"{PREDICT}?a=b", 400, f"Malformed request: POST {PREDICT}?a=b"),
         ("GET", "/favicon.ico", 404, "Not found: /favicon.ico"),
     ],
 )
@@ -139,12 +143,12 @@ OF_LIST = " of 'instances' list. Error: INVALID_ARGUMENT: "
         ("", '{"a": [1 2]}', "JSON Parse error: Missing a comma or ] after an array element. at offset: 9"),
         ("", "[]", "JSON Value: [] Is not object"),
         ("", "{}", "Missing 'inputs' or 'instances' key"),
-        ("", '{"instances": 3}', "JSON Value: {\n    \"instances\": 3\n} Excepting 'instances' to be an list/array"),
+        ("", '{"instances": 3}', "JSON Value: {\n    \"instances\": 3\n} Expecting 'instances' to be an list/array"),
         ("", '{"instances": []}', "JSON Value: {\n    \"instances\": []\n} No values in 'instances' array"),
         (
             "",
             '{"inputs": 1, "instances": [2]}',
-            'JSON Value: {\n    "inputs": 1,\n    "instances": [\n        2\n    ]\n} Not formatted correctly '
+            'JSON Value: {\n    "inputs": 1,\n    "instances": [2]\n} Not formatted correctly '
             "expecting only one of 'inputs' or 'instances' keys to exist ",
         ),
         (
@@ -167,10 +171,19 @@ OF_LIST = " of 'instances' list. Error: INVALID_ARGUMENT: "
             '{"instances": [[true]]}',
             f"{ELEMENT}0{OF_LIST}JSON Value: true Type: True is not of expected type: float",
         ),
+        ("", '{"inputs": [1e999999]}', "JSON Parse error: Number too big to be stored in double. at offset: 12"),
         (
             "",
-            '{"instances": [[16777217]]}',
-            f"{ELEMENT}0{OF_LIST}Cannot convert JSON value: 16777217 to float without loss of precision.",
+            '{"inputs": ["e9", 1, -%s]}' % ("9" * 400),
+            "JSON Parse error: Number too big to be stored in double. at offset: 21",
+        ),
+        (
+            "",
+            '{"signature_name": 3, "inputs": [' + ", ".join(["123456789.0"] * 100) + "]}",
+            'JSON Value: {\n    "signature_name": 3,\n    "inputs": ['
+            + ", ".join(["123456789.0"] * 17)
+            + " not formatted"
+            " correctly. 'signature_name' key must be a string value.",
         ),
         ("", '{"instances": [[1], {"x": [1]}]}', "Expecting value/list but got object at item 1 of input list"),
         ("", '{"instances": [{"x": [1]}, [1]]}', "Expecting object but got list at item 1 of input list"),
@@ -202,6 +215,50 @@ def test_body_that_is_no_request_is_400_in_the_words_of_tensorflow_serving(rest,
         body = f'{{"signature_name": "{signature}", {body[1:]}'
     reply = rest.post(PREDICT, body.encode())
     assert (reply.status, reply.body) == (400, {"error": error})
+
+
+@pytest.mark.parametrize(
+    ("body", "predictions"),
+    [
+        ('{"instances": [[1700000000]]}', [[3400000000.0]]),
+        ('{"instances": [[16777217, 9007199254740993]]}', [[33554432.0, 1.8014399e16]]),
+        ('{"instances": [[1e39, -1e39]]}', [[math.inf, -math.inf]]),
+        ('{"instances": [[18446744073709551616]]}', [[3.689349e19]]),
+        ('\ufeff{"instances": [[1]]}', [[2.0]]),
+        ('{"instances": [[1]]} and what follows is not read: \x00{', [[2.0]]),
+        ('{"instances": [[1]], "instances": [[7]]}', [[2.0]]),
+        ('{"instances": [{"x": [1], "x": [7]}]}', [[2.0]]),
+        ('{"inputs": {"x": [1], "x": [7]}}', [2.0]),
+        ('{"signature_name": "none", "signature_name": "", "inputs": [1]}', None),
+    ],
+)
+def test_numbers_and_documents_are_read_as_rapidjson_reads_them(rest, body, predictions):
+    reply = rest.post(PREDICT, body.encode())
+    if predictions is None:
+        assert (reply.status, reply.body["error"][:29]) == (400, 'Serving signature name: "none')
+    else:
+        assert (reply.status, next(iter(reply.body.values()))) == (200, predictions)
+
+
+@pytest.mark.parametrize(
+    "text", ["aGVsbG8gd29ybGQ=", "aGVsbG8gd29ybGQ", "aGVs\\nbG8g\\r\\nd29y bGQ=\\n", "aGVsbG8gd29ybGQ=="]
+)
+def test_base64_may_be_wrapped_and_unpadded_but_not_padded_wrongly(rest, text):
+    reply = rest.post(PREDICT, f'{{"signature_name": "text", "inputs": [{{"b64": "{text}"}}]}}'.encode())
+    if text.endswith("=="):
+        assert (reply.status, reply.body) == (400, {"error": "Unable to base64 decode"})
+    else:
+        assert reply.status == 200
+        assert reply.body["outputs"]["upper"] == ["HELLO WORLD"]
+
+
+def test_request_may_name_a_whole_uri(rest):
+    body = b'{"instances": [[1]]}'
+    with rest.connect() as client:
+        line = f"POST http://somewhere:80{PREDICT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        client.sendall(line.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        answer = b"".join(iter(lambda: client.recv(1000), b""))
+    assert (answer[:13], b"predictions" in answer) == (b"HTTP/1.1 200 ", True)
 
 
 def test_dtype_that_json_has_no_values_for_is_501(rest):
