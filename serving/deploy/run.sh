@@ -14,7 +14,7 @@ REPOSITORY=${REPOSITORY:-models}
 NAME=${NAME:-digits}
 PORT=${PORT:-8500}
 REST_PORT=${REST_PORT:-8501}
-VERSION=2.19.1 # knows --enable_serialization_as_tensor_content, and is published for the CPU and with -gpu
+VERSION=2.19.1 # the newest that is published both for the CPU and with -gpu
 here=$(cd "$(dirname "$0")" && pwd)
 
 fail() {
@@ -38,6 +38,19 @@ has_gpu() {
     nvidia-smi -L >/dev/null 2>&1 &&
         docker info --format '{{json .}}' 2>/dev/null | grep -qE '"nvidia"|nvidia\.com/gpu'
 }
+
+# REST reads *_val fields, which are empty then: garbage, or the end of the process (util/json_tensor.cc).
+content='' rest=open
+for argument; do
+    case $argument in
+    --enable_serialization_as_tensor_content=[f0]*) content='' ;;
+    --enable_serialization_as_tensor_content*) content=on ;;
+    --rest_api_port=0) rest='' ;;
+    --rest_api_port=*) rest=open ;;
+    esac
+done
+[ -z "$content" ] || [ -z "$rest" ] ||
+    fail "--enable_serialization_as_tensor_content breaks REST in TensorFlow Serving 2.19: add --rest_api_port=0, which also closes metrics"
 
 has_version "$REPOSITORY/$NAME" ||
     fail "no version of $NAME under $REPOSITORY/$NAME: expected a folder such as $REPOSITORY/$NAME/1 (REPOSITORY, NAME)"
@@ -68,6 +81,5 @@ exec docker run --rm --init $gpus \
     --port=8500 --rest_api_port=8501 \
     --model_name="$NAME" --model_base_path="/models/$NAME" \
     --enable_batching --batching_parameters_file="/config/$batching" --grpc_max_threads=256 \
-    --enable_serialization_as_tensor_content \
     --enable_grpc_healthcheck_service --monitoring_config_file=/config/monitoring.config \
     "$@"

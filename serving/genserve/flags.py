@@ -81,6 +81,12 @@ class Flags:
     monitoring_config_file: str = _flag("", "Text proto MonitoringConfig: Prometheus.", "FILE")
 
     # genserve's own
+    keep_socket_in_use: bool = _flag(False, "Do not take the unix socket of a server that still runs (genserve only).")
+    imitate_tensor_content_fault: bool = _flag(
+        False,
+        "Answer REST with zeros under --enable_serialization_as_tensor_content, a fault of TensorFlow Serving, to try "
+        "the checks of a deployment (genserve only).",
+    )
     max_queued_requests: int = _flag(1000, "Requests that may wait; more are refused (genserve only).", "N")
     max_request_rows: int = _flag(0, "Rows that one request may have; 0 for any number (genserve only).", "N")
     v: int = _flag(0, "1 logs a line for each request (genserve only).", "LEVEL")

@@ -5,6 +5,7 @@ Not for opening them: server.py does, once there is something to serve.
 
 from __future__ import annotations
 
+import logging
 import socket
 from pathlib import Path
 
@@ -12,11 +13,19 @@ import grpc
 
 from genserve.errors import ServeError
 
+log = logging.getLogger(__name__)
+
 ADDRESS = "0.0.0.0"  # every IPv4 interface, as TF Serving binds
 
 
-def check_addresses(port: int, socket_path: str, rest_port: int = 0) -> None:
-    """Refuse ports or a unix socket that another server has; 0 and "" stand for none.
+def check_addresses(port: int, socket_path: str, rest_port: int = 0, keep_socket: bool = False) -> None:
+    """Refuse ports that another server has, and a unix socket that cannot be made; 0 and "" stand for none.
+
+    Args:
+        port: for gRPC.
+        socket_path: for gRPC.
+        rest_port: for REST.
+        keep_socket: also refuse a unix socket that another server listens on, instead of taking it over.
 
     Raises:
         ServeError: UNAVAILABLE, naming the address.
@@ -24,7 +33,7 @@ def check_addresses(port: int, socket_path: str, rest_port: int = 0) -> None:
     for number in filter(None, (port, rest_port)):
         check_port_is_free(number)
     if socket_path:
-        check_socket_is_free(socket_path)
+        check_socket(socket_path, keep_socket)
 
 
 def check_port_is_free(port: int) -> None:
@@ -41,8 +50,12 @@ def check_port_is_free(port: int) -> None:
             raise cannot_listen(f"{ADDRESS}:{port}", error.strerror or str(error)) from error
 
 
-def check_socket_is_free(path: str) -> None:
-    """Knock at a unix socket: gRPC would take it away from a server that listens there.
+def check_socket(path: str, keep: bool) -> None:
+    """Knock at a unix socket, since gRPC removes one that is there, whoever listens on it, and makes its own.
+
+    Args:
+        path: of the socket.
+        keep: refuse one that a server listens on; else a warning says that it is taken over, as by TF Serving.
 
     Raises:
         ServeError: UNAVAILABLE, naming the path.
@@ -59,7 +72,9 @@ def check_socket_is_free(path: str) -> None:
             return
         except OSError as error:
             raise cannot_listen(f"unix:{path}", error.strerror or str(error)) from error
-    raise cannot_listen(f"unix:{path}", "Address already in use")
+    if keep:
+        raise cannot_listen(f"unix:{path}", "Address already in use")
+    log.warning("unix:%s is taken over from a server that still listens there (--keep_socket_in_use)", path)
 
 
 def cannot_listen(address: str, why: str) -> ServeError:

@@ -14,6 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 
 from genserve.flags import FlagError
 
+PACKAGE = "tensorflow.serving"  # also of the messages built here, since errors name it
 STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 BOOL = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
 
@@ -23,13 +24,13 @@ def message_class(name: str, fields: Mapping[str, tuple[int, int]]) -> Any:
 
     It lives in a pool of its own, so that it cannot clash with the real one where that is installed.
     """
-    file = descriptor_pb2.FileDescriptorProto(name=f"genserve/{name}.proto", package="genserve", syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(name=f"genserve/{name}.proto", package=PACKAGE, syntax="proto3")
     message = file.message_type.add(name=name)
     for field, (number, kind) in fields.items():
         message.field.add(name=field, number=number, type=kind, label=1)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"genserve.{name}"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
 
 
 def read(path: str, kind: Any, flag: str) -> Any:
@@ -39,13 +40,12 @@ def read(path: str, kind: Any, flag: str) -> Any:
         FlagError: the file cannot be read or is no such text proto; names flag, file and the place in it.
     """
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
+        return text_format.Parse(Path(path).expanduser().read_text(encoding="utf-8"), kind())
     except OSError as error:
         raise FlagError(f"--{flag}={path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FlagError(f"--{flag}: Invalid protobuf file: '{path}': not UTF-8 text") from error
-    try:
-        return text_format.Parse(text, kind())
+    except UnicodeDecodeError:
+        where = "not UTF-8 text"
     except text_format.ParseError as error:
         where = str(error).split("\n", 1)[0]
-        raise FlagError(f"--{flag}: Invalid protobuf file: '{path}': {where}") from error
+    parsing = f"Error parsing text-format {kind.DESCRIPTOR.full_name}: {where}"  # protobuf's words in C++
+    raise FlagError(f"--{flag}: Invalid protobuf file: '{path}': {parsing}")

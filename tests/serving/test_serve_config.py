@@ -116,9 +116,9 @@ def test_config_says_name_path_policy_and_labels():
     ("content", "line"),
     [
         (None, "--model_config_file={}: No such file or directory"),
-        ("model_config_list {", "--model_config_file: Invalid protobuf file: '{}': 1:19 : "),
-        ("model_konfig_list {}", "--model_config_file: Invalid protobuf file: '{}': 1:1 : "),
-        (b"\xff\xfe", "--model_config_file: Invalid protobuf file: '{}': not UTF-8 text"),
+        ("model_config_list {", "--model_config_file: Invalid protobuf file: '{}': {parsing}: 1:19 : "),
+        ("model_konfig_list {}", "--model_config_file: Invalid protobuf file: '{}': {parsing}: 1:1 : "),
+        (b"\xff\xfe", "--model_config_file: Invalid protobuf file: '{}': {parsing}: not UTF-8 text"),
     ],
 )
 def test_config_file_that_cannot_be_read_is_named_in_one_line(tmp_path, content, line):
@@ -127,7 +127,8 @@ def test_config_file_that_cannot_be_read_is_named_in_one_line(tmp_path, content,
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(FlagError) as failure:
         config.from_flags(Flags(model_config_file=str(path)))
-    assert str(failure.value).startswith(line.format(path))
+    parsing = "Error parsing text-format tensorflow.serving.ModelServerConfig"
+    assert str(failure.value).startswith(line.format(path, parsing=parsing))
     assert "\n" not in str(failure.value)
 
 

@@ -193,6 +193,55 @@ def test_every_flag_is_one_of_tensorflow_model_server():
     assert not unknown
 
 
+CONTENT, REST = "enable_serialization_as_tensor_content", "rest_api_port"
+RUNTIME = ["--port=9000", "--rest_api_port=8080"]  # KServe's own, in front of an InferenceService's args
+
+
+def commands():
+    """Every command line of a model server that some file gives: (file, its arguments)."""
+
+    def lists(value):
+        if isinstance(value, dict):
+            for item in value.values():
+                yield from lists(item)
+        elif isinstance(value, list):
+            yield [str(item) for item in value]
+            for item in value:
+                yield from lists(item)
+
+    for path in sorted(DEPLOY.rglob("*.y*ml")):
+        for document in yaml.safe_load_all(path.read_text()):
+            for words in lists(document):
+                if any(word.startswith("--") for word in words):
+                    yield path.name, [*(RUNTIME if path.parent.name == "kserve" else []), *words]
+    texts = [ROOT / "Makefile", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "bench").rglob("*.*")]
+    texts += [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix not in (".yaml", ".yml")]
+    for path in texts:
+        for line in path.read_text(errors="replace").replace("\\\n", " ").splitlines():
+            yield path.name, re.findall(r"--\w+(?:=[^\s`\",]+)?", line)
+
+
+def value(arguments, flag):
+    """What a flag is set to in the end, or None."""
+    found = None
+    for argument in arguments:
+        name, _, text = argument.removeprefix("--").partition("=")
+        found = text if name == flag else found
+    return found
+
+
+def test_no_deployment_answers_in_tensor_content_while_rest_is_open():
+    """In TensorFlow Serving 2.19 and 2.20 REST would read fields that are empty then."""
+    found = list(commands())
+    assert {"compose.yaml", "deployment.yaml", "inferenceservice.yaml"} <= {file for file, _ in found}
+    both = [
+        (file, words)
+        for file, words in found
+        if value(words, CONTENT) in ("", "true", "1") and value(words, REST) not in (None, "0")
+    ]
+    assert not both
+
+
 @pytest.mark.parametrize("page", ["docs/fleet.md", "serving/deploy/README.md"])
 def test_every_flag_in_the_documentation_is_one_of_tensorflow_model_server(page):
     named = set(re.findall(r"--([a-z]+(?:_[a-z]+)+)", (ROOT / page).read_text()))

@@ -44,6 +44,23 @@ def test_repository_without_a_version_of_the_model(repository, name):
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "refused"),
+    [
+        (["--enable_serialization_as_tensor_content"], True),
+        (["--enable_serialization_as_tensor_content=true", "--rest_api_port=0", "--rest_api_port=8501"], True),
+        (["--enable_serialization_as_tensor_content", "--rest_api_port=0"], False),
+        (["--enable_serialization_as_tensor_content", "--enable_serialization_as_tensor_content=false"], False),
+    ],
+)
+def test_tensor_content_and_rest_are_refused_together(tmp_path, arguments, refused):
+    command = [str(DEPLOY / "run.sh"), *arguments]
+    environment = {"PATH": os.environ["PATH"], "REPOSITORY": str(tmp_path / "none")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("run.sh: --enable_serialization_as_tensor_content breaks REST") is refused
+
+
 def test_docker_is_missing(repository, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -117,6 +134,16 @@ def test_smoke_test_runs_the_black_box_tests_with_the_address_and_further_option
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("h:1 h:2 faces 1 -m pytest ")
     assert done.stdout.endswith("/tests/serving/black_box -k rest -x\n")
+
+
+def test_smoke_test_finds_rest_open_beside_tensor_content(genserve, generator_path):
+    port = free_port()
+    flags = ["--enable_serialization_as_tensor_content", "--imitate_tensor_content_fault", f"--rest_api_port={port}"]
+    server = genserve(generator_path, "digits", None, *flags).ready()
+    done = smoke(f"--target=127.0.0.1:{server.port}", f"--rest=127.0.0.1:{port}", "-k", "tensor_content")
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    assert "take --enable_serialization_as_tensor_content away, or close REST with --rest_api_port=0" in done.stdout
 
 
 def test_smoke_test_explains_itself():

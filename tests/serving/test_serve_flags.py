@@ -63,7 +63,7 @@ TENSORFLOW_MODEL_SERVER = {
     "enable_grpc_healthcheck_service": False,
     "enable_serialization_as_tensor_content": False,
 }
-OWN = {"max_queued_requests", "max_request_rows", "v"}
+OWN = {"imitate_tensor_content_fault", "keep_socket_in_use", "max_queued_requests", "max_request_rows", "v"}
 
 
 def parse(*arguments):

@@ -71,3 +71,17 @@ def test_broken_first_version_ends_the_server_with_its_error_once_tries_are_used
         "genserve: 1 model(s) did not become available: {{{name: toy version: 1} due to error: NOT_FOUND: "
         f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {tmp_path}/1}}, }}"
     )
+
+
+def test_second_server_on_a_unix_socket_takes_it_over_unless_told_to_keep_it(genserve, toy_path, tmp_path, until):
+    path = tmp_path / "socket"
+    first = genserve(toy_path, "first", None, f"--grpc_socket_path={path}").ready()
+    refused = genserve(toy_path, "toy", None, f"--grpc_socket_path={path}", "--keep_socket_in_use")
+    assert refused.process.wait(60) == 1
+    assert refused.log.read_text() == f"genserve: cannot listen on unix:{path}: Address already in use\n"
+    second = genserve(toy_path, "second", None, f"--grpc_socket_path={path}").ready()
+    assert f"unix:{path} is taken over from a server that still listens there" in second.log.read_text()
+    second.connect(f"unix:{path}")
+    assert tf.make_ndarray(second.predict(x=np.ones((1, 3), np.float32)).outputs["y"]).tolist() == [[2, 2, 2]]
+    assert first.process.poll() is None
+    first.predict(x=np.ones((1, 3), np.float32))

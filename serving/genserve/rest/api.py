@@ -79,6 +79,7 @@ class Api:
         self._models = models
         self._check_method = check_method
         self._observe = observe
+        self.emptied = False  # --imitate_tensor_content_fault
         self._verbs: dict[str, Callable[[Target, bytes, Call], bytes]] = {
             "predict": self._predict,
             "classify": self._classify,
@@ -122,6 +123,8 @@ class Api:
             results = servable.run(feeds, fetches, call.deadline, call.timing)
         started = time.perf_counter()
         outputs = {alias: as_array(result) for alias, result in zip(aliases, results, strict=True)}
+        if self.emptied:
+            outputs = {alias: empty_values(output) for alias, output in outputs.items()}
         answer = answers.rows(outputs) if by_row else answers.columns(outputs)
         call.timing.serialise += time.perf_counter() - started
         return answer
@@ -194,6 +197,17 @@ def signature_of(servable: Any, key: str) -> Any:
     if not signature.inputs:
         raise invalid_argument(f"Failed to get input map for signature: {key}")
     return signature
+
+
+def empty_values(output: np.ndarray) -> np.ndarray:
+    """What REST finds where the values lie in `tensor_content`: nothing in `*_val`, read here as zeros.
+
+    TF Serving 2.19 and 2.20 read past the end of the empty field, which gives anything, or ends the process
+    (AddSingleValueAndAdvance in util/json_tensor.cc). One value alone stays in `*_val`.
+    """
+    if output.size == 1:
+        return output
+    return np.full(output.shape, b"", object) if output.dtype == object else np.zeros_like(output)
 
 
 def as_array(result: Any) -> np.ndarray:

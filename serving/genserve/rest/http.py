@@ -31,6 +31,7 @@ class RestServer:
             telemetry: what is told of requests and has the metrics, or None.
         """
         api = Api(models, flags.enable_signature_method_name_check, telemetry.rest if telemetry else None)
+        api.emptied = flags.enable_serialization_as_tensor_content and flags.imitate_tensor_content_fault
         self._port = flags.rest_api_port
         self._seconds = flags.rest_api_timeout_in_ms / 1000
         self._application = Application(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from http.client import HTTPException
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 SEEDS = [3, 4]
 
@@ -40,6 +42,25 @@ def test_columns_are_answered_as_outputs(rest, wire, path):
     assert reply.status == 200
     assert list(reply.body) == ["outputs"]
     np.testing.assert_allclose(reply.body["outputs"], wire.predict("serving_default", SEEDS), atol=1e-5)
+
+
+TOGETHER = (
+    "this server answers gRPC in tensor_content, and REST reads fields that are empty then: take "
+    "--enable_serialization_as_tensor_content away, or close REST with --rest_api_port=0"
+)
+
+
+def test_rest_is_not_open_beside_tensor_content_unless_it_can_read_it(rest, wire, path):
+    """TensorFlow Serving 2.19 and 2.20 cannot: garbage, or the end of the process (util/json_tensor.cc)."""
+    inputs = wire.inputs("serving_default", SEEDS)
+    (output,) = wire.answer(wire.request("serving_default", **inputs)).outputs.values()
+    columns = {name: value.tolist() for name, value in inputs.items()}
+    try:
+        found = rest.post(f"{path}:predict", {"inputs": columns}).body["outputs"]
+        same = np.allclose(found, tf.make_ndarray(output), atol=1e-5)
+    except (OSError, HTTPException):  # the process has ended
+        same = False
+    assert same, TOGETHER if output.tensor_content else "REST and gRPC have different numbers"
 
 
 def test_bytes_travel_as_base64(rest, wire, path, rows):

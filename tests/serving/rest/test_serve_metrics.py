@@ -113,7 +113,7 @@ def test_monitoring_config_says_where_the_page_is(tmp_path, text, path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prometheus { }", "Invalid protobuf file"),
+        ("prometheus { }", "Error parsing text-format tensorflow.serving.MonitoringConfig: 1:1 : "),
         (
             'prometheus_config { enable: true path: "metrics" }',
             "expected a path such as /monitoring/prometheus/metrics",
