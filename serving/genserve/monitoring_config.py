@@ -38,7 +38,7 @@ def _config_class() -> Any:
     """MonitoringConfig of TF Serving's config/monitoring_config.proto, which tensorflow-serving-api lacks."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
-        name="genserve/MonitoringConfig.proto", package="genserve", syntax="proto3"
+        name="genserve/MonitoringConfig.proto", package=textproto.PACKAGE, syntax="proto3"
     )
     prometheus = file.message_type.add(name="PrometheusConfig")
     prometheus.field.add(name="enable", number=1, type=field.TYPE_BOOL, label=field.LABEL_OPTIONAL)
@@ -48,9 +48,9 @@ def _config_class() -> Any:
         name="prometheus_config",
         number=1,
         type=field.TYPE_MESSAGE,
-        type_name=".genserve.PrometheusConfig",
+        type_name=f".{textproto.PACKAGE}.PrometheusConfig",
         label=field.LABEL_OPTIONAL,
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("genserve.MonitoringConfig"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{textproto.PACKAGE}.MonitoringConfig"))

@@ -42,7 +42,7 @@ def lay_out(checkout: Path, runfiles: Path) -> None:
 def main() -> int:
     """Run the tests that are named, or all; unittest's exit code."""
     if len(sys.argv) < 2 or not (Path(sys.argv[1]) / NEEDED).is_file():
-        print(f"usage: run.py CHECKOUT [TEST …]: expected a clone of tensorflow/serving, with {NEEDED}", file=sys.stderr)
+        print(f"usage: run.py CHECKOUT [TEST …]: expected a clone with {NEEDED}", file=sys.stderr)
         return 2
     checkout = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as runfiles:
