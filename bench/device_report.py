@@ -84,7 +84,7 @@ def _targets(one: Mapping[str, Any]) -> str:
         best = min(theirs, key=speed.__getitem__)
         lines.append(f"- and {speed[best] / speed[ours]:.1f} times as fast as ONNX Runtime's fastest, {best}")
     else:
-        lines.append("- ONNX Runtime: the version has no ONNX file (`pip install 'genline[onnx]'`)")
+        lines.append("- ONNX Runtime: the version has no ONNX file (`pip install '.[onnx]'`)")
     runner, alone = one["runtimes"]["genclient"], one["runtimes"][DYNAMIC]
     lines.append(
         f"- many images, dynamic: `genclient sample --threads 1` makes {_rate(runner['1'])} a second, `--threads 2` "

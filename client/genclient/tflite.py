@@ -105,7 +105,7 @@ def litert() -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        raise ClientError("--tflite needs LiteRT: pip install 'genline[device]'") from None
+        raise ClientError("--tflite needs LiteRT: pip install ai-edge-litert") from None
     return Interpreter
 
 

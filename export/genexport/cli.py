@@ -37,7 +37,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("genexport"):
             raise
-        _fail(f"needs {error.name}: pip install 'genline[export]'", 1)
+        _fail(f"needs {error.name}; in genline's checkout: pip install '.[export]'", 1)
 
 
 def _fail(message: str, code: int) -> None:

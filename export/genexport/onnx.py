@@ -20,7 +20,7 @@ from genexport.errors import ExportError
 from genexport.generator import Generator
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
-INSTALL = "pip install 'genline[onnx]'"
+INSTALL = "in genline's checkout: pip install '.[onnx]'"
 
 # Old enough for the runtimes of the last years, new enough for every op that a generator has.
 OPSET = 17
@@ -95,7 +95,7 @@ def require() -> None:
         try:
             importlib.import_module(package)
         except ModuleNotFoundError as error:
-            raise ExportError(f"ONNX needs {error.name}: {INSTALL}, or leave it out with --no-onnx") from error
+            raise ExportError(f"ONNX needs {error.name}; {INSTALL}, or leave it out with --no-onnx") from error
 
 
 def _describe(model: Any, generator: Generator, name: str) -> None:

@@ -8,7 +8,7 @@
 # --model is the name of a generator that genexport published (digits unless given). What the server has not (REST, health)
 # is skipped with the reason. --rough adds empty batches and broken bytes, which may end a TensorFlow Serving that batches:
 # not for one that people use. Without --target they are sent. Further options go to pytest: -k rest, -x, -v.
-# Needs: pip install 'genline[serve,dev]'; without --target 'genline[all,dev]'. PYTHON names another interpreter.
+# Needs: pip install '.[serve,dev]'; without --target '.[all,dev]'. PYTHON names another interpreter.
 set -eu
 
 fail() {
@@ -63,7 +63,7 @@ import importlib.util, sys
 print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])
 PY
 )
-[ -z "$missing" ] || fail "$PYTHON has no $missing: pip install 'genline[$extra,dev]'"
+[ -z "$missing" ] || fail "$PYTHON has no $missing: pip install '.[$extra,dev]'"
 
 # Quickly, before TensorFlow is imported: whether anybody is there at all.
 for address in $target $rest; do

@@ -118,8 +118,8 @@ def missing(error: ModuleNotFoundError) -> str:
     """What to install for a module that is not there."""
     for module, extra in _EXTRAS.items():
         if (error.name or "").split(".")[0] == module:
-            return f"{error.name} is not installed: pip install 'genline[{extra}]'"
-    return "needs TensorFlow: pip install 'genline[serve]'"
+            return f"{error.name} is not installed; in genline's checkout: pip install '.[{extra}]'"
+    return "needs TensorFlow; in genline's checkout: pip install '.[serve]'"
 
 
 def stop_on_signals() -> threading.Event:

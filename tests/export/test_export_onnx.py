@@ -17,8 +17,8 @@ from genexport.publish import publish
 from genexport.verify import verify
 from keras import layers
 
-onnx = pytest.importorskip("onnx", reason="pip install 'genline[onnx]'")
-onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'genline[onnx]'")
+onnx = pytest.importorskip("onnx", reason="pip install '.[onnx]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +105,9 @@ def test_without_its_packages_a_version_has_none_and_one_that_was_asked_for_says
         publish(generator, tmp_path, "mine", options=Options(onnx=True))
     told: list[str] = []
     folder = publish(generator, tmp_path, "mine", tell=told.append)
-    assert "no ONNX file: onnxruntime is not installed (pip install 'genline[onnx]')" in told
+    assert "no ONNX file: onnxruntime is not installed (in genline's checkout: pip install '.[onnx]')" in told
     assert not (folder / "onnx").exists()
     assert "onnx/float32" not in manifest.read(folder)["parity"]
     said: list[str] = []
     assert "onnx/float32" not in verify(conditional, said.append)
-    assert "the ONNX file is not run: onnxruntime is not installed (pip install 'genline[onnx]')" in said
+    assert "the ONNX file is not run: onnxruntime is not installed (in genline's checkout: pip install '.[onnx]')" in said

@@ -256,7 +256,7 @@ def test_every_config_file_that_a_flag_names_is_there():
 
 
 def test_compose_file_is_valid():
-    compose_spec = pytest.importorskip("compose_spec", reason="pip install 'genline[dev]' has compose-spec")
+    compose_spec = pytest.importorskip("compose_spec", reason="pip install '.[dev]' has compose-spec")
     compose_spec.PyCompose.from_json(json.dumps(compose())).validate()
 
 

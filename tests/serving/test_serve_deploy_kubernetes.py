@@ -101,7 +101,7 @@ def container(objects):
 @pytest.mark.parametrize("components", [(), ("monitoring", "model-image")], ids=["as-it-ships", "all-components"])
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_overlays_fit_the_schemas_of_kubernetes(built, name, components):
-    validator = pytest.importorskip("kubernetes_validate", reason="pip install 'genline[dev]' has kubernetes-validate")
+    validator = pytest.importorskip("kubernetes_validate", reason="pip install '.[dev]' has kubernetes-validate")
     objects = built(name, components)
     own = [item for item in objects.values() if item["kind"] not in FIELDS]
     assert len(own) >= 8

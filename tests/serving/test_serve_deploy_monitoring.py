@@ -77,7 +77,7 @@ def expressions():
 
 @pytest.mark.parametrize(("place", "expression"), expressions().items(), ids=list(expressions()))
 def test_expression_is_promql_over_metrics_and_labels_that_exist(place, expression):
-    promql = pytest.importorskip("promql_parser", reason="pip install 'genline[dev]' has promql-parser")
+    promql = pytest.importorskip("promql_parser", reason="pip install '.[dev]' has promql-parser")
     promql.parse(expression)
     selectors = re.findall(r"(?<![\w:$\"])(:?[a-zA-Z_][\w:]*)(?:\{([^}]*)\})?(?=[\[\s){]|$)", expression)
     known = metrics()

@@ -121,7 +121,7 @@ def test_smoke_test_says_what_to_install(tmp_path):
     (tmp_path / "python").symlink_to("/bin/echo")  # an interpreter that finds nothing of what it is asked for
     done = smoke("--target", "127.0.0.1:1", PYTHON=str(tmp_path / "python"))
     assert done.returncode == 1
-    assert done.stderr.endswith("pip install 'genline[serve,dev]'\n")
+    assert done.stderr.endswith("pip install '.[serve,dev]'\n")
 
 
 def test_smoke_test_runs_the_black_box_tests_with_the_address_and_further_options(tmp_path):

@@ -181,5 +181,5 @@ def test_without_litert_the_flag_says_what_to_install(tmp_path):
     )
     assert (result.returncode, result.stderr.splitlines()[-1]) == (
         1,
-        "genserve: ai_edge_litert.interpreter is not installed: pip install 'genline[device]'",
+        "genserve: ai_edge_litert.interpreter is not installed; in genline's checkout: pip install '.[device]'",
     )

@@ -41,7 +41,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("gentrain"):
             raise
-        _fail(f"needs {error.name}: pip install 'genline[train]'", 1)
+        _fail(f"needs {error.name}; in genline's checkout: pip install '.[train]'", 1)
 
 
 def _fail(message: str, code: int) -> None:

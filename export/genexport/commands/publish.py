@@ -54,7 +54,7 @@ LIMITS_HELP = (
     help="Import this first: it registers layers or models of your own with Keras. RUNS ITS CODE. May be repeated.",
 )
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help=LIMITS_HELP)
-@click.option("--onnx/--no-onnx", default=None, help="An ONNX file too.  [default: where genline[onnx] is installed]")
+@click.option("--onnx/--no-onnx", default=None, help="An ONNX file too.  [default: where the extra onnx is installed]")
 @click.option(
     "--critic/--no-critic",
     default=True,

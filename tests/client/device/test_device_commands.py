@@ -86,4 +86,4 @@ def test_without_litert_it_says_what_to_install(tflite):
     command = [sys.executable, "-c", program, "sample", "--tflite", str(tflite)]
     done = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr == b"genclient: --tflite needs LiteRT: pip install 'genline[device]'\n"
+    assert done.stderr == b"genclient: --tflite needs LiteRT: pip install ai-edge-litert\n"
