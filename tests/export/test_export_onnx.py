@@ -110,4 +110,6 @@ def test_without_its_packages_a_version_has_none_and_one_that_was_asked_for_says
     assert "onnx/float32" not in manifest.read(folder)["parity"]
     said: list[str] = []
     assert "onnx/float32" not in verify(conditional, said.append)
-    assert "the ONNX file is not run: onnxruntime is not installed (in genline's checkout: pip install '.[onnx]')" in said
+    assert (
+        "the ONNX file is not run: onnxruntime is not installed (in genline's checkout: pip install '.[onnx]')" in said
+    )

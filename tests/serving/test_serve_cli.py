@@ -112,4 +112,7 @@ def test_without_tensorflow_help_works_and_serving_says_what_to_install(tmp_path
     assert result.returncode == 0
     assert "--file_system_poll_wait_seconds" in result.stdout
     result = run("--model_base_path", tmp_path, command=command)
-    assert (result.returncode, result.stderr) == (1, "genserve: needs TensorFlow; in genline's checkout: pip install '.[serve]'\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "genserve: needs TensorFlow; in genline's checkout: pip install '.[serve]'\n",
+    )
