@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what tests use beyond pip, on Debian and Ubuntu: a browser and Node.js for the page, C and Kotlin compilers,
-# valgrind, and a cross compiler and emulator for ARM64. Where it may not install, it says what is missing; the tests that need it skip.
+# valgrind, Prometheus' promtool, and a cross compiler and emulator for ARM64. Where it may not install, it says what is
+# missing; the tests that need it skip.
 set -eu
 
 missing=
@@ -15,6 +16,7 @@ want kotlinc kotlin
 want make make
 want valgrind valgrind
 want shellcheck shellcheck
+want promtool prometheus
 want qemu-aarch64-static qemu-user-static
 want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 [ -d /usr/aarch64-linux-gnu/include ] || missing="$missing libc6-dev-arm64-cross"

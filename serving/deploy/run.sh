@@ -60,7 +60,9 @@ docker info >/dev/null 2>&1 ||
     fail "the Docker daemon does not answer: start it, or check that you may use it (docker info says more)"
 
 if has_gpu; then
-    gpus="--gpus all" batching=batching_parameters.txt
+    # What CUDA compiles at the first run on a GPU newer than the image's kernels stays in a volume for the next.
+    gpus="--gpus all --volume genline-kernels:/cache --env CUDA_CACHE_PATH=/cache/cuda --env CUDA_CACHE_MAXSIZE=4294967296"
+    batching=batching_parameters.txt
     IMAGE=${IMAGE:-tensorflow/serving:$VERSION-gpu}
 else
     gpus='' batching=batching_parameters.cpu.txt
@@ -70,7 +72,7 @@ repository=$(cd "$REPOSITORY" && pwd)
 echo "run.sh: serving $NAME from $repository with $IMAGE, gRPC on $PORT, REST on $REST_PORT" >&2
 
 # The image's entrypoint is a script that names the model by MODEL_NAME; here flags say all there is to say.
-# $gpus is two words or none.
+# $gpus is several words or none.
 # shellcheck disable=SC2086
 exec docker run --rm --init $gpus \
     --publish "$PORT:8500" --publish "$REST_PORT:8501" \

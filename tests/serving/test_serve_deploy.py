@@ -274,9 +274,23 @@ def test_docker_compose_takes_the_file(profile):
 def test_compose_serves_read_only_and_for_this_machine_alone(service):
     entry = compose()["services"][service]
     assert all(port.startswith("127.0.0.1:") for port in entry["ports"])
-    assert all(volume["read_only"] and not volume["bind"]["create_host_path"] for volume in entry["volumes"])
+    folders = [volume for volume in entry["volumes"] if volume["type"] == "bind"]
+    assert [volume["target"] for volume in folders] == ["/models", "/config"]
+    assert all(volume["read_only"] and not volume["bind"]["create_host_path"] for volume in folders)
+    assert entry["init"]  # process 1 ignores SIGTERM
     assert entry["restart"] == "unless-stopped"
     assert entry["image"] == "tensorflow/serving:2.19.1" + ("-gpu" if service == "gpu" else "")
+
+
+def test_kernels_that_a_gpu_has_compiled_stay_in_a_volume_and_the_first_start_may_take_long():
+    entry = compose()["services"]["gpu"]
+    (kernels,) = [volume for volume in entry["volumes"] if volume["type"] == "volume"]
+    assert kernels["source"] in compose()["volumes"]
+    assert entry["environment"]["CUDA_CACHE_PATH"].startswith(kernels["target"])
+    assert entry["healthcheck"]["start_period"] == "45m"
+    assert entry["healthcheck"]["test"] == compose()["services"]["cpu"]["healthcheck"]["test"]
+    script = (DEPLOY / "run.sh").read_text()
+    assert "--volume genline-kernels:/cache --env CUDA_CACHE_PATH=/cache/" in script
 
 
 @pytest.mark.parametrize(("state", "status"), [("AVAILABLE", 0), ("LOADING", 1), (None, 1)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,11 +37,12 @@ FIELDS = {
     "InferenceService": {
         "spec": {"predictor"},
         "spec.predictor": {
-            *("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "timeout", "terminationGracePeriodSeconds"),
-            "model",
+            *("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "timeout", "model"),
+            *("shareProcessNamespace", "terminationGracePeriodSeconds"),  # a PodSpec's
         },
         "spec.predictor.model": {
-            *("modelFormat", "runtimeVersion", "protocolVersion", "storageUri", "args", "ports", "resources"),
+            *("modelFormat", "runtimeVersion", "protocolVersion", "storageUri"),
+            *("args", "ports", "lifecycle", "resources"),  # a Container's
         },
         "spec.predictor.model.modelFormat": {"name", "version"},
         "spec.predictor.model.ports.*": {"name", "containerPort", "protocol"},
@@ -227,10 +229,51 @@ def test_probes_ask_ports_that_the_server_opens(overlay):
     assert server["readinessProbe"]["httpGet"] == {"path": "/v1/models/digits/metadata", "port": "http"}
 
 
-def test_pods_may_finish_what_they_have_before_they_are_killed(overlay):
-    pod = only(overlay, "Deployment")["spec"]["template"]["spec"]
-    (seconds,) = [int(word) for word in container(overlay)["lifecycle"]["preStop"]["exec"]["command"] if word.isdigit()]
+def predictor():
+    """The pod and the server of the InferenceService."""
+    (service,) = documents((K8S / "kserve" / "inferenceservice.yaml").read_text())
+    return service["spec"]["predictor"], service["spec"]["predictor"]["model"]
+
+
+@pytest.mark.parametrize("place", [*OVERLAYS, "kserve"])
+def test_pods_end_by_sigterm_once_their_clients_have_gone(built, place):
+    """As process 1 the server would ignore it; and it drains nothing, so connections have to end before."""
+    if place == "kserve":
+        pod, server = predictor()
+    else:
+        pod, server = only(built(place), "Deployment")["spec"]["template"]["spec"], container(built(place))
+    assert pod["shareProcessNamespace"]
+    (seconds,) = [int(word) for word in server["lifecycle"]["preStop"]["exec"]["command"] if word.isdigit()]
+    (age,) = [int(found[1]) for word in server["args"] if (found := re.search(r"max_connection_age_ms=(\d+)", word))]
+    assert seconds > 30 + 1.1 * age / 1000  # DNS' usual time to live, and gRPC's jitter
     assert seconds < pod["terminationGracePeriodSeconds"]
+
+
+def quantity(text):
+    """Bytes of a quantity such as 5Gi."""
+    return int(text.removesuffix("Gi")) * 2**30
+
+
+def test_kernels_that_a_gpu_has_compiled_outlive_the_pod_and_fit_their_volume(built):
+    objects = built("gpu")
+    server, pod = container(objects), only(objects, "Deployment")["spec"]["template"]["spec"]
+    environment = {entry["name"]: entry["value"] for entry in server["env"]}
+    (mount,) = [
+        entry for entry in server["volumeMounts"] if environment["CUDA_CACHE_PATH"].startswith(entry["mountPath"])
+    ]
+    (volume,) = [entry for entry in pod["volumes"] if entry["name"] == mount["name"]]
+    claim = objects["PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]]["spec"]
+    assert not mount.get("readOnly")
+    assert claim["accessModes"] == ["ReadWriteMany"]
+    assert int(environment["CUDA_CACHE_MAXSIZE"]) < quantity(claim["resources"]["requests"]["storage"])
+
+
+def test_gpu_pod_may_compile_for_half_an_hour_before_it_is_given_up(built):
+    deployment, probe = only(built("gpu"), "Deployment")["spec"], container(built("gpu"))["startupProbe"]
+    assert probe["grpc"] == {"port": 8500}
+    seconds = probe["periodSeconds"] * probe["failureThreshold"]
+    assert 40 * 60 <= seconds < deployment["progressDeadlineSeconds"]
+    assert container(built("cpu"))["startupProbe"]["failureThreshold"] * probe["periodSeconds"] == 300
 
 
 def test_server_runs_without_privileges_and_cannot_write_the_repository(overlay):
@@ -238,7 +281,7 @@ def test_server_runs_without_privileges_and_cannot_write_the_repository(overlay)
     assert pod["securityContext"]["runAsNonRoot"]
     assert server["securityContext"]["readOnlyRootFilesystem"]
     assert server["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert all(mount.get("readOnly") for mount in server["volumeMounts"] if mount["name"] != "tmp")
+    assert all(mount.get("readOnly") for mount in server["volumeMounts"] if mount["name"] not in ("tmp", "kernels"))
 
 
 def test_autoscaler_alone_says_how_many_replicas_there_are(overlay):
@@ -267,7 +310,7 @@ def test_cpu_overlay_asks_for_no_gpu(built):
 
 def test_model_image_needs_no_volume_claim(built):
     objects = built("gpu", ("model-image",))
-    assert not [name for kind, name in objects if kind == "PersistentVolumeClaim"]
+    assert ("PersistentVolumeClaim", "tensorflow-serving-models") not in objects
     pod = only(objects, "Deployment")["spec"]["template"]["spec"]
     (models,) = [volume for volume in pod["volumes"] if volume["name"] == "models"]
     assert set(models) == {"name", "emptyDir"}

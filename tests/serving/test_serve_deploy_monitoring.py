@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,46 @@ def test_expression_is_promql_over_metrics_and_labels_that_exist(place, expressi
 def test_metric_name_that_does_not_exist_is_found():
     """The check above, checked: a histogram has no series of its bare name."""
     assert ":tensorflow:serving:request_latency" not in metrics()
+
+
+# An hour of request_count by status, in promtool's notation: start+step x minutes.
+WOKEN = {
+    "nobody asks any more": ({"OK": "0+60x30 1800x60"}, False),
+    "nobody has asked yet": ({}, False),
+    "all is well": ({"OK": "0+60x90"}, False),
+    "some fail": ({"OK": "0+60x90", "INTERNAL": "0+60x90"}, False),
+    "one client asks wrongly, at night": ({"OK": "0+60x30 1800x60", "INVALID_ARGUMENT": "0+1x90"}, False),
+    "all fail from now on": ({"OK": "0+60x30 1800x60", "UNAVAILABLE": "0x30 0+60x60"}, True),
+    "all have failed since the start": ({"INTERNAL": "0+60x90"}, True),
+    "the model has gone": ({"OK": "0+60x30 1800x60", "NOT_FOUND": "0x30 0+60x60"}, True),
+}
+
+
+def test_somebody_is_woken_when_all_that_come_fail_and_not_when_none_come(tmp_path):
+    promtool = shutil.which("promtool") or pytest.skip("promtool is not there: tests/install-tools.sh installs it")
+    (alert,) = [rule for rule in rules() if rule["alert"] == "TensorFlowServingNoAnswers"]
+    fired = [{"exp_labels": alert["labels"], "exp_annotations": alert["annotations"]}]
+    cases = [
+        {
+            "name": name,
+            "interval": "1m",
+            "input_series": [
+                {
+                    "series": f':tensorflow:serving:request_count{{model_name="digits",status="{status}"}}',
+                    "values": values,
+                }
+                for status, values in series.items()
+            ],
+            "alert_rule_test": [
+                {"eval_time": "70m", "alertname": alert["alert"], "exp_alerts": fired if woken else []},
+            ],
+        }
+        for name, (series, woken) in WOKEN.items()
+    ]
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(DEPLOY / "monitoring" / "alerts.yml")], "tests": cases}))
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_alerts_say_how_bad_and_what_it_means():
