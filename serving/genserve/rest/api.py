@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -23,17 +22,17 @@ from tensorflow_serving.apis import (
 )
 
 from genserve.classify import classify
-from genserve.errors import ServeError, invalid_argument
+from genserve.errors import ServeError
 from genserve.examples import DEFAULT_SIGNATURE
 from genserve.metadata import SIGNATURE_DEF, metadata
 from genserve.model import Models, servable_for
 from genserve.regress import regress
-from genserve.rest import answers, document, examples, rows
+from genserve.rest import answers, document, examples, open_inference, rows
 from genserve.rest.paths import Target, target
+from genserve.rest.reply import Reply, as_array, signature_of
 from genserve.rpc import Call, attempt
 from genserve.status import status
 
-JSON, TEXT = "application/json", "text/plain"
 _CODE = grpc.StatusCode
 HTTP_STATUS = {
     _CODE.CANCELLED: 499,
@@ -56,15 +55,6 @@ HTTP_STATUS = {
 Observe = Callable[[str, str, ServeError | None, int, int, Call, float], None]
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What goes back: an HTTP status, a body and its type."""
-
-    status: int
-    body: bytes
-    content_type: str = JSON
-
-
 class Api:
     """Answers REST requests on the models of a server."""
 
@@ -80,30 +70,40 @@ class Api:
         self._check_method = check_method
         self._observe = observe
         self.emptied = False  # --imitate_tensor_content_fault
-        self._verbs: dict[str, Callable[[Target, bytes, Call], bytes]] = {
+        self._verbs: dict[str, Callable[[Target, bytes, Call], bytes | Reply]] = {
             "predict": self._predict,
             "classify": self._classify,
             "regress": self._regress,
             "metadata": self._metadata,
             "status": self._status,
             "list": self._list,
+            "v2_server": lambda asked, body, call: open_inference.server_metadata(),
+            "v2_live": lambda asked, body, call: b'{"live":true}',
+            "v2_ready": lambda asked, body, call: open_inference.ready(models),
+            "v2_model": lambda asked, body, call: open_inference.model_metadata(models, asked),
+            "v2_model_ready": lambda asked, body, call: open_inference.model_ready(models, asked),
+            "infer": lambda asked, body, call: open_inference.infer(models, asked, body, call),
         }
 
     def answer(self, method: str, path: str, body: bytes, call: Call) -> Reply:
         """Answer a request; never raises."""
         started = time.perf_counter()
         verb, model = "", ""
+        reply = Reply(500, b"")
 
         def dispatch(data: bytes, call: Call) -> bytes:
-            nonlocal verb, model
+            nonlocal verb, model, reply
             found = target(method, path)
             verb, model = found.verb, found.model
-            return self._verbs[verb](found, data, call)
+            answered = self._verbs[verb](found, data, call)
+            reply = answered if isinstance(answered, Reply) else Reply(200, answered)
+            return reply.body
 
-        answered, failure = attempt("REST", dispatch, body, call)
+        _, failure = attempt("REST", dispatch, body, call)
         if failure is None and call.deadline is not None and time.monotonic() >= call.deadline:
             failure = timed_out()  # which is what the client has been told by now
-        reply = failed(failure) if failure else Reply(200, answered)
+        if failure:
+            reply = failed(failure)
         if self._observe is not None:
             self._observe(verb, model, failure, len(body), len(reply.body), call, time.perf_counter() - started)
         return reply
@@ -185,20 +185,6 @@ def timed_out() -> ServeError:
     return ServeError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
 
 
-def signature_of(servable: Any, key: str) -> Any:
-    """The signature that a predict request names.
-
-    Raises:
-        ServeError: INVALID_ARGUMENT where there is none, or one without inputs.
-    """
-    signature = servable.signatures.get(key)
-    if signature is None:
-        raise invalid_argument(f'Serving signature name: "{key}" not found in signature def')
-    if not signature.inputs:
-        raise invalid_argument(f"Failed to get input map for signature: {key}")
-    return signature
-
-
 def empty_values(output: np.ndarray) -> np.ndarray:
     """What REST finds where the values lie in `tensor_content`: nothing in `*_val`, read here as zeros.
 
@@ -208,11 +194,6 @@ def empty_values(output: np.ndarray) -> np.ndarray:
     if output.size == 1:
         return output
     return np.full(output.shape, b"", object) if output.dtype == object else np.zeros_like(output)
-
-
-def as_array(result: Any) -> np.ndarray:
-    """What a session returns as an array; a string scalar comes as bytes."""
-    return np.asarray(result, object) if isinstance(result, bytes) else np.asarray(result)
 
 
 def _json(message: Any) -> str:

@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from genserve.errors import ServeError
-from genserve.rest.api import JSON, TEXT, Api, Reply, failed, timed_out
+from genserve.rest.api import Api, failed, timed_out
 from genserve.rest.body import Body, Budget, Message, Receive, Refused
+from genserve.rest.reply import JSON, TEXT, Reply
 from genserve.rpc import Call
 
 Send = Callable[[Message], Awaitable[None]]
 
+APIS = ("/v1/", "/v2")
 CORS_HEADERS = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"POST, GET"),
@@ -89,14 +91,14 @@ class Application:
     async def _send(self, scope: Message, reply: Reply, unread: bool, send: Send) -> None:
         """Send a reply; it waits, without a thread, for clients that read slowly."""
         headers = [(b"content-type", reply.content_type.encode()), (b"content-length", str(len(reply.body)).encode())]
-        headers += self._cors
+        headers += [(name.encode(), value.encode()) for name, value in reply.headers] + self._cors
         if unread:  # what is still to come would be taken for the next request
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
 
     async def _reply(self, method: str, path: str, data: bytes, headers: dict[bytes, bytes]) -> Reply:
-        if not path.lower().startswith("/v1/"):
+        if not path.lower().startswith(APIS):
             page = self._page(path.partition("?")[0]) if method in ("GET", "HEAD") else None
             if page is not None:
                 return Reply(200, page, TEXT)

@@ -14,7 +14,8 @@ from typing import Any
 import grpc
 
 from genserve.errors import ServeError
-from genserve.rest.api import Reply, failed
+from genserve.rest.api import failed
+from genserve.rest.reply import Reply
 
 MAX_BODY_BYTES = 256 * 2**20
 MAX_BODIES_BYTES = 2 * MAX_BODY_BYTES  # of all requests together
