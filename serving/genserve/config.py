@@ -81,6 +81,21 @@ def from_list(models: Any) -> list[ModelConfig]:
     return [_config(model) for model in models.config]
 
 
+def to_proto(model: ModelConfig) -> Any:
+    """A model as a ModelConfig proto, which `from_list` reads as the same."""
+    proto = model_server_config_pb2.ModelConfig(
+        name=model.name, base_path=str(model.base_path), model_platform=PLATFORM, version_labels=model.labels
+    )
+    policy = proto.model_version_policy
+    if model.policy.specific is not None:
+        policy.specific.versions.extend(sorted(model.policy.specific))
+    elif model.policy.latest is None:
+        policy.all.SetInParent()
+    else:
+        policy.latest.num_versions = model.policy.latest
+    return proto
+
+
 def _config(model: Any) -> ModelConfig:
     base_path = Path(model.base_path.removeprefix("file://"))
     return ModelConfig(model.name, base_path, _policy(model.model_version_policy), dict(model.version_labels))

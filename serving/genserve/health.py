@@ -13,6 +13,7 @@ import grpc
 
 log = logging.getLogger(__name__)
 
+HEALTH_SERVICE = "grpc.health.v1.Health"
 # TF Serving registers the bare names; clients that follow gRPC's convention ask for the qualified ones.
 UNQUALIFIED = ("", "ModelService", "PredictionService")
 
@@ -26,7 +27,7 @@ def add_health(server: grpc.Server, services: Iterable[str]) -> Callable[[], Non
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
     servicer = health.HealthServicer()
-    for name in (*UNQUALIFIED, *services, health.SERVICE_NAME):
+    for name in (*UNQUALIFIED, *services, HEALTH_SERVICE):
         servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     drain: Callable[[], None] = servicer.enter_graceful_shutdown

@@ -49,6 +49,7 @@ class Manager(Mapping[str, Model[S]]):
         self._models: dict[str, Model[S]] = {}
         self._gone: dict[str, Model[S]] = {}  # the oldest first
         self._wake: dict[str, threading.Event] = {}
+        self._configs: list[ModelConfig] = []
         self._awaited: set[str] = set()  # new models that no reload has seen available yet
         self._reloading = threading.Lock()
 
@@ -61,6 +62,11 @@ class Manager(Mapping[str, Model[S]]):
 
     def __len__(self) -> int:
         return len(self._models)
+
+    @property
+    def configs(self) -> list[ModelConfig]:
+        """What is asked to be served, in the order in which it was said."""
+        return list(self._configs)
 
     def reload(self, configs: Sequence[ModelConfig], wanted: Callable[[], bool] = lambda: True) -> None:
         """Serve these models and no others; return once the new ones among them are available.
@@ -75,7 +81,16 @@ class Manager(Mapping[str, Model[S]]):
             ServeError: FAILED_PRECONDITION for a label on a version that is not available (nothing has changed then);
                 UNKNOWN where a new model cannot be loaded.
         """
+        self.change(lambda before: configs, wanted)
+
+    def change(
+        self,
+        change: Callable[[list[ModelConfig]], Sequence[ModelConfig]],
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """As `reload`, of what `change` makes of the config that is served; no other change comes between."""
         with self._reloading:
+            configs = change(self.configs)
             self._check_labels(configs)
             names = {config.name for config in configs}
             self._awaited = (self._awaited & names) | {name for name in names if name not in self or self[name].retired}
@@ -84,6 +99,7 @@ class Manager(Mapping[str, Model[S]]):
                 self._retire(name)
             for config in configs:
                 self._configure(config)
+            self._configs = list(configs)
         self._wait(new, wanted)
 
     def _check_labels(self, configs: Sequence[ModelConfig]) -> None:

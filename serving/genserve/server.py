@@ -25,11 +25,11 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from genserve import config, tls
+from genserve import config, config_service, tls
 from genserve.classify import classify
 from genserve.errors import ServeError
 from genserve.flags import INT32_MAX, Flags
-from genserve.health import add_health, add_reflection
+from genserve.health import HEALTH_SERVICE, add_health, add_reflection
 from genserve.loader import Loader
 from genserve.manager import Manager
 from genserve.metadata import metadata
@@ -130,6 +130,7 @@ def rpcs(models: Models, flags: Flags) -> Rpcs:
             "GetModelStatus": parsed(status, models, get_model_status_pb2.GetModelStatusRequest),
             "HandleReloadConfigRequest": handle_reload,
         },
+        config_service.NAME: config_service.rpcs(models),
     }
 
 
@@ -227,10 +228,9 @@ class Server:
             observe = self._telemetry.rpc if self._telemetry is not None else None
             handlers = {name: handler(name, answer, self._in_flight, observe) for name, answer in methods.items()}
             self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-        add_reflection(self._grpc, services)
-        if self._flags.enable_grpc_healthcheck_service:
-            return add_health(self._grpc, services)
-        return lambda: None
+        health = self._flags.enable_grpc_healthcheck_service
+        add_reflection(self._grpc, [*services, HEALTH_SERVICE] if health else services)
+        return add_health(self._grpc, services) if health else lambda: None
 
 
 def rest_server(models: Models, flags: Flags, telemetry: Telemetry | None) -> Any:

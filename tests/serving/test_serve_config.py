@@ -21,7 +21,7 @@ from genserve.states import Retries
 from google.protobuf import text_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tensorflow_serving.apis import model_management_pb2, predict_pb2
+from tensorflow_serving.apis import model_management_pb2, model_pb2, predict_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 AVAILABLE, END = 30, 50
@@ -391,6 +391,13 @@ def version_of(server, **spec):
     return server.predict(x=np.zeros(1, np.float32), **spec).model_spec.version.value
 
 
+def answers(server, request):
+    try:
+        return server.prediction.Predict(request, timeout=30)
+    except grpc.RpcError:
+        return None
+
+
 def test_models_and_labels_of_the_file_are_served(served, until, fails):
     until(lambda: list(served.states().values()) == [AVAILABLE] * 3)
     assert [version_of(served, label=label) for label in ("stable", "canary")] == [1, 3]
@@ -423,10 +430,12 @@ def test_reflection_lists_the_services(served):
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     (answer,) = stub.ServerReflectionInfo(iter([request]))
     names = {service.name for service in answer.list_services_response.service}
-    assert {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"} <= names
-    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="tensorflow.serving.PredictionService")
-    (answer,) = stub.ServerReflectionInfo(iter([request]))
-    assert answer.file_descriptor_response.file_descriptor_proto
+    expected = {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "genserve.ConfigService"}
+    assert expected | {"grpc.health.v1.Health"} <= names
+    for name in names:
+        request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)
+        (answer,) = stub.ServerReflectionInfo(iter([request]))
+        assert answer.file_descriptor_response.file_descriptor_proto, name
 
 
 def test_file_is_polled_and_labels_move_without_a_restart(served, counters, until):
@@ -451,6 +460,38 @@ def test_reload_request_returns_once_the_new_models_are_available(served, counte
     with fails(INVALID, "Illegal to list model a multiple times in config list"):
         served.models.HandleReloadConfigRequest(request, timeout=60)
     assert version_of(served, name="c") == 10
+
+
+def test_config_is_read_back_and_one_model_of_it_changed(served, counters, until, fails):
+    assert not served.file.exists()  # a polled file would have the last word
+
+    def call(method, request, response):
+        path = f"/genserve.ConfigService/{method}"
+        return response.FromString(served.channel.unary_unary(path)(request.SerializeToString(), timeout=60))
+
+    def config_now():
+        found = call("GetConfig", model_pb2.ModelSpec(), model_server_config_pb2.ModelServerConfig)
+        return list(found.model_config_list.config)
+
+    reloaded = model_management_pb2.ReloadConfigResponse
+    (one,) = model_list(entry("d", counters / "a", "model_version_policy { specific { versions: [1, 3] } }")).config
+    before = config_now()
+    call("SetModel", one, reloaded)
+    assert version_of(served, name="d") == 3
+    oldest = served.request(name="d", version=1, x=np.zeros(1, np.float32))
+    until(lambda: answers(served, oldest))
+    assert config_now() == [*before, one]
+    one.version_labels["stable"] = 1
+    call("SetModel", one, reloaded)
+    assert (version_of(served, name="d", label="stable"), config_now()) == (1, [*before, one])
+    call("RemoveModel", model_pb2.ModelSpec(name="d"), reloaded)
+    assert config_now() == before
+    with fails(grpc.StatusCode.NOT_FOUND, "Model d is not in the config"):
+        call("RemoveModel", model_pb2.ModelSpec(name="d"), reloaded)
+    one.base_path = "relative"
+    with fails(INVALID, "Expected model d to have an absolute path or URI; got base_path()=relative"):
+        call("SetModel", one, reloaded)
+    assert config_now() == before
 
 
 def test_draining_server_tells_those_who_watch_its_health_and_is_not_held_up_by_them(served):
