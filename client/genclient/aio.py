@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from os import PathLike
 from typing import Any, TypeVar
 
 import grpc
@@ -25,7 +26,15 @@ from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
 from genclient.schedule import Part
-from genclient.settings import CRITIC_SIGNATURE, START_OVER, Numbered, Seeds, Settings, Waiting, server_config
+from genclient.settings import (
+    CRITIC_SIGNATURE,
+    START_OVER,
+    Numbered,
+    Seeds,
+    Settings,
+    Waiting,
+    server_config,
+)
 from genclient.status import VersionStatus, version_statuses
 
 T = TypeVar("T")
@@ -156,6 +165,19 @@ class AsyncClient(Settings):
     ) -> NDArray[np.float32]:
         """As `Client.score`."""
         call = self._scores_call(await self.info(self._critic(model)), images, label, signature)
+        return np.concatenate([scores async for scores in self._run(call)])
+
+    async def score_files(
+        self,
+        files: Sequence[bytes | str | PathLike[str]],
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = "auto",
+    ) -> NDArray[np.float32]:
+        """As `Client.score_files`."""
+        info = await self.info(self._critic(model))
+        call = await asyncio.to_thread(self._files_call, info, files, label, signature)
         return np.concatenate([scores async for scores in self._run(call)])
 
     async def _stream(

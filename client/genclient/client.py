@@ -7,8 +7,9 @@ with Client("localhost:8500", "digits") as client:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from os import PathLike
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -22,7 +23,15 @@ from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
 from genclient.schedule import Part
-from genclient.settings import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Seeds, Settings, Waiting, server_config
+from genclient.settings import (
+    BATCH_ROWS,
+    CRITIC_SIGNATURE,
+    START_OVER,
+    Seeds,
+    Settings,
+    Waiting,
+    server_config,
+)
 from genclient.status import VersionStatus, version_statuses
 
 __all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
@@ -214,6 +223,29 @@ class Client(Settings):
             ClientError: the server refuses, cannot be reached, or answers something that is not scores.
         """
         call = self._scores_call(self.info(self._critic(model)), images, label, signature)
+        return np.concatenate(list(self._run(call)))
+
+    def score_files(
+        self,
+        files: Sequence[bytes | str | PathLike[str]],
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = "auto",
+    ) -> NDArray[np.float32]:
+        """How picture files look to the critic, which makes of them the pixels that training saw: float32 (N,).
+
+        Args:
+            files: paths, or contents, of pictures of any size and of any kind that Pillow reads.
+            label: class of every picture, or one for each, where the critic is conditional.
+            model: the critic's name; None: the generator's with `-critic` after it.
+            signature: which of its functions to call; `auto`: the one that takes files.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the critic.
+            ClientError: a picture cannot be read, or as for `score`.
+        """
+        call = self._files_call(self.info(self._critic(model)), files, label, signature)
         return np.concatenate(list(self._run(call)))
 
     def _run(self, call: Call[T]) -> Iterator[T]:

@@ -68,16 +68,25 @@ def dtype_name(number: int) -> str:
 
 
 def encode(array: NDArray[Any]) -> Any:
-    """The wire.Tensor of an array of numbers, as raw bytes (`tensor_content`).
+    """The wire.Tensor of an array of numbers, as raw bytes (`tensor_content`), or of bytes objects (dtype object).
 
     Raises:
-        ClientError: the array is not of a dtype that is read here too, bfloat16 and strings aside.
+        ClientError: the array is not of a dtype that is read here too, bfloat16 aside.
     """
+    if array.dtype == object:
+        return _of_strings(array)
     dtype = _SENDABLE.get(array.dtype.name)
     if dtype is None:
         raise ClientError(f"cannot send an array of {array.dtype}, expected one of {', '.join(_SENDABLE)}")
     tensor = wire.Tensor(dtype=dtype.number, tensor_content=array.astype(dtype.storage, copy=False).tobytes())
     tensor.shape.SetInParent()  # a scalar has a shape without dimensions, which is not the same as none
+    for size in array.shape:
+        tensor.shape.dim.add(size=size)
+    return tensor
+
+
+def _of_strings(array: NDArray[Any]) -> Any:
+    tensor = wire.Tensor(dtype=STRING.number, string_val=array.reshape(-1).tolist())
     for size in array.shape:
         tensor.shape.dim.add(size=size)
     return tensor

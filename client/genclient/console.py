@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +57,46 @@ class Console:
             yield lambda text: click.echo(_CLEAR + text, nl=False, err=True)
         finally:
             click.echo(_CLEAR, nl=False, err=True)
+
+    @contextlib.contextmanager
+    def meter(self, total: int, what: str) -> Iterator[Meter]:
+        """The same for `total` things, as images, that are done one after another."""
+        with self.progress() as show:
+            yield Meter(show, total, what)
+
+
+class Meter:
+    """How many of how many things are done, how fast it goes and how long the rest will take, as one line."""
+
+    def __init__(self, show: Callable[[str], None], total: int, what: str) -> None:
+        """Take what shows a line, how many things there are and what they are called."""
+        self._show, self._total, self._what = show, total, what
+        self._began = time.monotonic()
+        self.at(0)
+
+    def at(self, done: int) -> None:
+        """So many are done."""
+        text = f"{done} of {self._total} {self._what}"
+        seconds = time.monotonic() - self._began
+        if done and seconds > 0:
+            rate = done / seconds
+            text += f"   {rate:,.{0 if rate >= 10 else 1}f}/s   {duration((self._total - done) / rate)} left"
+        self._show(text)
+
+    def hide(self) -> None:
+        """Make room for lines on the same terminal."""
+        self._show("")
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `2 min 5 s` or `3 h 10 min`."""
+    whole = math.ceil(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def emit(content: str | bytes) -> None:

@@ -1,41 +1,43 @@
-"""From picture files to pixels of one size, as a critic takes them: uint8 (N, H, W, C). Files are only read here."""
+"""Picture files as a critic takes them: which are meant, and their bytes, as JPEG or PNG. Files are only read here.
+
+What becomes of the pixels (turned, laid on a background, cropped, resized) is in the critic's graph alone. A file that
+the graph would read differently than training did is given as a PNG of the same pixels, opacity and 16 bits included.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from genclient.errors import ClientError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".avif", ".heic", ".heif"),
+    *(".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+)
 """Files of a folder that are taken for pictures; a file that is named itself may have any."""
 
-FITS = ("crop", "pad", "stretch")
+MOST_PIXELS = 89_478_485
+"""A file that claims more is a decompression bomb, not a photograph (Pillow's own limit)."""
 
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-_THREADS = min(8, os.cpu_count() or 1)  # Pillow lets go of Python's lock while it decodes and resizes
+_ORIENTATION = 0x0112
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_START = 2**17  # where the graph looks for what a camera notes
+_THREADS = min(8, os.cpu_count() or 1)  # Pillow lets go of Python's lock while it decodes
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What a picture becomes: (H, W, C), and how, when its sides are of other proportions.
-
-    `crop` takes the middle, as gentrain does by default; `pad` adds white; `stretch` distorts. Transparent pictures lie
-    on white, unless C is 4.
-    """
-
-    height: int
-    width: int
-    channels: int
-    fit: str = "crop"
+class _Unfit(Exception):
+    """Why a picture is not taken, in words for the user."""
 
 
 def find(places: Iterable[str]) -> Iterator[Path]:
@@ -58,10 +60,43 @@ def find(places: Iterable[str]) -> Iterator[Path]:
                 yield file
 
 
-def load(paths: Iterable[Path], frame: Frame) -> Iterator[tuple[Path, NDArray[np.uint8] | str]]:
-    """Each picture as uint8 (H, W, C), or what is wrong with it; a few are read ahead."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        yield from pool.map(lambda path: (path, _load(path, frame)), paths)
+def load(paths: Iterable[Path]) -> list[bytes | str]:
+    """Each picture as the bytes of a JPEG or PNG file, or what is wrong with it."""
+    with ThreadPoolExecutor(_THREADS) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow refuses what is far too large; the rest can be read
+        return list(pool.map(_read, paths))
+
+
+def read_all(files: Sequence[bytes | str | PathLike[str]]) -> list[bytes]:
+    """Pictures by their paths or contents as the bytes of JPEG or PNG files.
+
+    Raises:
+        ClientError: one cannot be read; the message says which.
+    """
+    found = []
+    for place, file in enumerate(files):
+        content = _read(file)
+        if isinstance(content, str):
+            raise ClientError(f"{f'picture {place}' if isinstance(file, bytes) else os.fspath(file)}: {content}")
+        found.append(content)
+    return found
+
+
+def portable(content: bytes) -> bytes:
+    """A picture file as a critic's graph reads it like training did: as it is, or as a PNG of the same pixels.
+
+    Raises:
+        OSError, ValueError and others, as Pillow does: it is no picture, or damaged.
+    """
+    with Image.open(io.BytesIO(content), formats=_formats()) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise _Unfit(f"{picture.width}×{picture.height} pixels are too many")
+        picture.draft(None, (64, 64))  # a JPEG is only looked over
+        picture.load()
+        if _is_plain(content, picture):
+            return content
+    with Image.open(io.BytesIO(content), formats=_formats()) as picture:
+        return _as_png(picture)
 
 
 def _inside(folder: Path) -> Iterator[Path]:
@@ -75,51 +110,54 @@ def _inside(folder: Path) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _load(path: Path, frame: Frame) -> NDArray[np.uint8] | str:
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(sorted(set(Image.ID) - {"EPS"}))  # reading EPS runs Ghostscript on the file
+
+
+def _read(file: bytes | str | PathLike[str]) -> bytes | str:
     try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("ignore")  # Pillow refuses what is far too large; the rest can be read
-            return _framed(ImageOps.exif_transpose(picture), frame)
+        return portable(file if isinstance(file, bytes) else Path(file).read_bytes())
     except UnidentifiedImageError:
         return "not a picture that can be read"
+    except _Unfit as error:
+        return str(error)
     except (OSError, Image.DecompressionBombError) as error:
         return getattr(error, "strerror", None) or str(error)
     except Exception as error:  # which ones a damaged file raises is not bounded
         return f"damaged: {error}"
 
 
-def _framed(picture: Image.Image, frame: Frame) -> NDArray[np.uint8]:
-    size = (frame.width, frame.height)
-    coloured = _coloured(picture, _MODES[frame.channels])
-    if frame.fit == "crop":
-        fitted = _middle(coloured, frame).resize(size, Image.Resampling.LANCZOS)
-    elif frame.fit == "pad":
-        colour = tuple([255] * len(coloured.getbands()))
-        fitted = ImageOps.pad(coloured, size, Image.Resampling.LANCZOS, color=colour if len(colour) > 1 else 255)
-    else:
-        fitted = coloured.resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(fitted, np.uint8).reshape(frame.height, frame.width, frame.channels)
+def _is_plain(content: bytes, picture: Image.Image) -> bool:
+    """Whether the graph reads it as Pillow does. Of the ways to say how a camera was held it knows one for each."""
+    turned = False
+    with contextlib.suppress(Exception):  # a broken note spoils no pixels
+        turned = picture.getexif().get(_ORIENTATION, 1) != 1
+    if content.startswith(_JPEG):
+        return not turned or b"Exif\0\0" in content[:_START]
+    return content.startswith(_PNG) and not turned
 
 
-def _middle(picture: Image.Image, frame: Frame) -> Image.Image:
-    """The largest middle part of the wanted proportions, cut out first: what lies beside it must not shine through."""
-    high = min(picture.height, max(1, picture.width * frame.height // frame.width))
-    wide = min(picture.width, max(1, picture.height * frame.width // frame.height))
-    left, top = (picture.width - wide) // 2, (picture.height - high) // 2
-    return picture.crop((left, top, left + wide, top + high))
+def _as_png(picture: Image.Image) -> bytes:
+    picture.load()
+    upright = picture
+    with contextlib.suppress(Exception):
+        upright = ImageOps.exif_transpose(picture)
+    made = io.BytesIO()
+    _storable(upright).save(made, "PNG", compress_level=1, exif=b"")
+    return made.getvalue()
 
 
-def _coloured(picture: Image.Image, mode: str) -> Image.Image:
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        picture = _bytes(picture)
-    if mode == "RGBA" or not picture.has_transparency_data:
-        return picture.convert(mode)
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert(mode)
-
-
-def _bytes(picture: Image.Image) -> Image.Image:
-    """A grey picture of more than 8 bits, as 8; Pillow would cut such values off at 255."""
-    values = np.asarray(picture, np.float32)
-    most = 65535.0 if values.max(initial=0) > 255 else 255.0
-    return Image.fromarray(np.clip(np.rint(values * (255.0 / most)), 0, 255).astype(np.uint8))
+def _storable(picture: Image.Image) -> Image.Image:
+    """The same pixels in a mode that PNG has; grey of 16 bits and opacity stay."""
+    if picture.mode == "F":
+        raise _Unfit("floating point pixels: their range is unknown")
+    if picture.mode.startswith("I"):
+        values = np.asarray(picture)
+        if values.min() < 0 or values.max() > 65535:
+            raise _Unfit("32-bit pixels: their range is unknown")
+        return Image.fromarray(values.astype(np.uint16))
+    if picture.has_transparency_data:
+        return picture.convert("RGBA")
+    return picture if picture.mode in ("1", "L", "RGB") else picture.convert("RGB")

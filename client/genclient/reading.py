@@ -6,6 +6,7 @@ alone can be meant. A signature is then put in genline's words, with the model's
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,9 @@ class Reading:
         """
         for role, array in inputs.items():
             spec = self.spec.inputs[role]
+            if role == "image_bytes":
+                request.inputs[self.names[role]].CopyFrom(codec.encode(array))
+                continue
             if spec.dtype in INTEGERS and array.size and array.max() > np.iinfo(spec.dtype).max:
                 raise UsageError(f"label: found {array.max()}, expected a class that {spec.dtype} can hold")
             if role == "labels" and spec.shape is not None and len(spec.shape) == 2:
@@ -94,9 +98,11 @@ _CRITIC_IMAGES = _Role(_fits_images, "images to be floats or uint8 (N, H, W, C)"
 _SCORES = _Role(lambda spec: spec.dtype in (*FLOATS, "bfloat16") and _rank(spec, 1, 2), "scores to be floats (N)")
 
 _GENERATOR = {"latents": _LATENTS, "seeds": _SEEDS, "labels": _LABELS}, {"images": _IMAGES, "png_bytes": _PNG}
+_FILES = _Role(lambda spec: spec.dtype == "string" and _rank(spec, 1), "image_bytes to be string (N)", guessed=False)
 _CRITIC = {"images": _CRITIC_IMAGES, "labels": _LABELS}, {"scores": _SCORES}
+_FILES_CRITIC = {"image_bytes": _FILES, "labels": _LABELS}, {"scores": _SCORES}
 _HINT = "names (--map) says which tensor is which"
-ROLES = sorted({role for sides in (*_GENERATOR, *_CRITIC) for role in sides})
+ROLES = sorted({role for sides in (*_GENERATOR, *_CRITIC, *_FILES_CRITIC) for role in sides})
 
 
 def check_names(names: Mapping[str, str]) -> None:
@@ -126,24 +132,41 @@ def read_generator(info: ModelInfo, signature: str, names: Mapping[str, str]) ->
     return _reading(signature, found)
 
 
-def read_critic(info: ModelInfo, signature: str, names: Mapping[str, str]) -> Reading:
-    """A signature as a critic's: images [and labels] → scores.
+def read_critic(info: ModelInfo, signature: str, names: Mapping[str, str], takes: str = "images") -> Reading:
+    """A signature as a critic's: what it takes, `images` or files as `image_bytes`, [and labels] → scores.
 
     Raises:
         ClientError: there is none of that name, or its tensors are not a critic's; the message says what is.
     """
     spec = info.signature(signature)
     # Names of the generator's tensors may be among them.
-    found = _assign(
-        spec, {role: name for role, name in names.items() if name in {*spec.inputs, *spec.outputs}}, _CRITIC
-    )
-    if "images" not in found.inputs or "scores" not in found.outputs:
-        fault: str | None = f"expected an input images, labels where conditional, and an output scores; {_HINT}"
+    sides = _CRITIC if takes == "images" else _FILES_CRITIC
+    found = _assign(spec, {role: name for role, name in names.items() if name in {*spec.inputs, *spec.outputs}}, sides)
+    if takes not in found.inputs or "scores" not in found.outputs:
+        fault: str | None = f"expected an input {takes}, labels where conditional, and an output scores; {_HINT}"
     else:
-        fault = _fault(found, _CRITIC)
+        fault = _fault(found, sides)
     if fault:
         raise ClientError(f"model {info.name!r} is not a critic: signature {signature!r} is {spec}; {fault}")
     return _reading(signature, found)
+
+
+def read_files_critic(info: ModelInfo, signature: str, names: Mapping[str, str]) -> Reading:
+    """A signature as that of a critic that takes picture files; `auto` is the first that is one.
+
+    Raises:
+        ClientError: there is none of that name, or it takes no files; the message says what the model has.
+    """
+    if signature != AUTO:
+        return read_critic(info, signature, names, "image_bytes")
+    for name in sorted(info.signatures, key=lambda name: (name != "encoded", name != "serving_default", name)):
+        with contextlib.suppress(ClientError):
+            return read_critic(info, name, names, "image_bytes")
+    found = "; ".join(f"{name}: {spec}" for name, spec in sorted(info.signatures.items())) or "no signatures"
+    raise ClientError(
+        f"model {info.name!r} takes no picture files: found {found}; expected image_bytes string (N) → scores, as "
+        "genexport publishes it (encoded); Client.score takes arrays"
+    )
 
 
 @dataclass

@@ -123,6 +123,26 @@ def of_critic(spec: SignatureSpec, images: ArrayLike, label: Label) -> Rows:
     return Rows(len(array), lambda start, stop: np.arange(start, stop, dtype=np.int64), inputs, labels)
 
 
+def of_files(spec: SignatureSpec, files: Sequence[bytes], label: Label) -> Rows:
+    """Rows for a critic that takes picture files.
+
+    Raises:
+        UsageError: there are none, or the labels do not fit.
+    """
+    if not files:
+        raise UsageError("files: found none, expected pictures")
+    array = np.empty(len(files), object)
+    array[:] = files
+    labels = _labels(spec, label, len(array))
+
+    def inputs(start: int, stop: int) -> Inputs:
+        classes = labels(start, stop)
+        made: Inputs = {"image_bytes": array[start:stop]}
+        return made if classes is None else {**made, "labels": classes}
+
+    return Rows(len(array), lambda start, stop: np.arange(start, stop, dtype=np.int64), inputs, labels)
+
+
 def latents_array(latents: ArrayLike) -> NDArray[np.float32]:
     """Given latents as float32 (N, Z).
 

@@ -6,6 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from genclient.calls import Batch, Call, Images, Scores
 from genclient.channel import Connection
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.generator import ModelInfo, TensorSpec, model_info
-from genclient.reading import Reading, check_names, read_critic, read_generator
+from genclient.reading import Reading, check_names, read_critic, read_files_critic, read_generator
 from genclient.schedule import Limits, Plan, Schedule, is_lost
 from genclient.security import Security
 from genclient.seeds import seed_range
@@ -188,8 +189,24 @@ class Settings(ABC):
         schedule = self._schedule(info.name, reading, wanted, reading.spec.inputs["images"])
         return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading))
 
-    def _schedule(self, model: str, reading: Reading, wanted: rows.Rows, images: TensorSpec | None) -> Schedule[Any]:
+    def _files_call(
+        self, info: ModelInfo, files: Sequence[bytes | str | PathLike[str]], label: rows.Label, signature: str
+    ) -> Call[NDArray[np.float32]]:
+        """The call behind `score_files`; raises what is wrong with its arguments."""
+        from genclient import pictures  # with Pillow, which nothing else here needs
+
+        reading = read_files_critic(info, signature, self.names)
+        wanted = rows.of_files(reading.spec, contents := pictures.read_all(files), label)
+        schedule: Schedule[NDArray[np.float32]]
+        schedule = self._schedule(info.name, reading, wanted, None, max(map(len, contents)))
+        return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading))
+
+    def _schedule(
+        self, model: str, reading: Reading, wanted: rows.Rows, images: TensorSpec | None, row_bytes: int | None = None
+    ) -> Schedule[Any]:
         limits = self._limits.setdefault((model, reading.signature), Limits(row_bytes=_row_bytes(images)))
+        if row_bytes is not None:  # files of this call may be larger than those of the last
+            limits.row_bytes = float(row_bytes)
         plan = Plan(
             rows=wanted.count,
             batch_size=reading.fixed_rows or self.batch_size,

@@ -1,26 +1,43 @@
-"""Scores of picture files by a critic: which files, brought to which size, in which order."""
+"""Scores of picture files by a critic: which files, as which pixels, in which order."""
 
+import io
 import json
 
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from genclient import Client, ClientError
+from genexport import pictures
+from gentrain.dataset import Frame
+from gentrain.sources.pictures import square
 from PIL import Image
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 
-FLOAT = types_pb2.DT_FLOAT
+FLOAT, STRING = types_pb2.DT_FLOAT, types_pb2.DT_STRING
+FRAME = Frame(8, 3, background="#200000")
+
+
+@pytest.fixture(scope="module")
+def decode():
+    """From files to pixels, in the graph that genexport publishes for a run with this frame."""
+    frame = pictures.Frame((8, 8, 3), background=FRAME.background_rgb)
+    return tf.function(lambda files: pictures.decoded(files, frame), input_signature=[tf.TensorSpec([None], tf.string)])
 
 
 @pytest.fixture
-def critic(serve, tools):
-    """Serve `digits-critic`, whose score is an image's mean; it keeps what it is given."""
+def critic(serve, tools, decode):
+    """Serve `digits-critic`, whose score is an image's mean; it keeps the pixels that its graph sees."""
 
-    def start(channels=3, conditional=False, size=(6, 4), signature="discriminate"):
+    def start(conditional=False, signature="encoded"):
         seen = []
 
         def answer(request, context):
-            images = tf.make_ndarray(request.inputs["images"])
+            try:
+                images = decode(tf.constant(tf.make_ndarray(request.inputs["image_bytes"]))).numpy()
+            except tf.errors.InvalidArgumentError as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
             seen.append(images)
             scores = images.mean((1, 2, 3))
             if conditional:
@@ -29,7 +46,7 @@ def critic(serve, tools):
             response.outputs["scores"].CopyFrom(tools.as_values(scores.astype(np.float32)))
             return response
 
-        inputs = {"images": (FLOAT, [-1, *size, channels])}
+        inputs = {"image_bytes": (STRING, [-1])}
         if conditional:
             inputs["labels"] = (types_pb2.DT_INT32, [-1])
         served = serve(name="digits-critic", answer=answer, signatures={signature: (inputs, {"scores": (FLOAT, [-1])})})
@@ -65,41 +82,90 @@ def test_pictures_of_files_and_folders_are_listed_the_best_first(genclient, crit
     assert data["images"][0]["score"] == pytest.approx(0.2, abs=1e-6)
 
 
-def test_pictures_are_brought_to_the_critics_size_and_channels(genclient, critic, tmp_path):
-    left = Image.new("RGB", (60, 30), "white")
-    left.paste((0, 0, 0), (0, 0, 20, 30))  # a third is black, which the middle of 4:6 leaves out
-    left.save(tmp_path / "wide.png")
-    save(tmp_path / "clear.png", (0, 0, 0, 0), mode="RGBA")
-    save(tmp_path / "grey16.png", 65535, mode="I;16")
-    turned = Image.new("L", (6, 4), 0)
-    turned.paste(255, (0, 0, 3, 4))  # lies on its side: the white half comes to the top
-    turned.save(tmp_path / "turned.jpg", exif=_orientation(6), quality=100)
-    target, seen = critic(channels=1)
-    names = ("wide.png", "clear.png", "grey16.png", "turned.jpg")
-    done = genclient("detect", *names, "--target", target, "--sort", "none")
-    assert done.returncode == 0, done.stderr.decode()
-    (images,) = seen
-    assert images.shape == (4, 6, 4, 1)
-    assert images[:3].min() == 1
-    assert images[3, :2].min() > 0.8
-    assert images[3, 4:].max() < 0.2
-    genclient("detect", "wide.png", "--target", target, "--fit", "stretch")
-    assert seen[-1][0, :, 0].max() < 0.1
-    genclient("detect", "wide.png", "--target", target, "--fit", "pad")
-    assert seen[-1][0, 0].min() == 1
-    assert seen[-1].min() < 0.1
+def photo():
+    """A picture that is not square, fading to the right: RGBA."""
+    y, x = np.mgrid[:60, :90]
+    waves = np.stack([127 + 120 * np.sin(x / (7 + k) + y / 5) for k in range(3)] + [x * 255 / 89], axis=-1)
+    return Image.fromarray(waves.astype(np.uint8))
 
 
-def _orientation(value):
+def turned():
     exif = Image.Exif()
-    exif[0x0112] = value
+    exif[0x0112] = 6
     return exif
+
+
+def test_the_critic_sees_the_pixels_that_training_saw_whatever_kind_the_file_is(genclient, critic, tmp_path):
+    glass, solid = photo(), photo().convert("RGB")
+    deep = Image.fromarray(np.asarray(solid.convert("L")).astype(np.uint16))
+    half = Image.new("RGBA", (30, 30), (0, 0, 0, 128))
+    table = {
+        "half.png": (half, {}),
+        "glass.png": (glass, {}),
+        "glass.webp": (glass, {"lossless": True}),
+        "glass.tif": (glass, {}),
+        "glass.gif": (glass.quantize(32), {}),
+        "palette.bmp": (solid.quantize(32), {}),
+        "deep.png": (deep, {}),
+        "deep.tif": (deep, {}),
+        "dark.pgm": (deep, {}),
+        "cmyk.jpg": (solid.convert("CMYK"), {}),
+        "cmyk.tif": (solid.convert("CMYK"), {}),
+        "turned.jpg": (solid, {"exif": turned()}),
+        "turned.png": (solid, {"exif": turned()}),
+        "turned.webp": (solid, {"exif": turned(), "lossless": True}),
+        "bits.png": (solid.convert("1"), {}),
+        "faint.png": (glass.convert("LA"), {}),
+        "large.jpg": (solid.resize((900, 600)), {}),
+    }
+    for name, (picture, options) in table.items():
+        picture.save(tmp_path / name, **options)
+    target, seen = critic()
+    done = genclient("detect", *table, "--target", target, "--sort", "none", "--format", "json")
+    assert done.returncode == 0, done.stderr.decode()
+    assert [row["path"] for row in json.loads(done.stdout)["images"]] == list(table)
+    for name, pixels in zip(table, np.concatenate(seen), strict=True):
+        expected = square(io.BytesIO((tmp_path / name).read_bytes()), FRAME, 8, 3)
+        assert (name, np.abs(np.rint(pixels * 255) - expected).max() <= 2) == (name, True), (pixels, expected)
+
+
+def test_files_are_scored_from_python_by_path_or_content(critic, tmp_path):
+    target, _ = critic(conditional=True)
+    save(tmp_path / "white.webp", "white")
+    save(tmp_path / "black.png", "black")
+    files = [tmp_path / "white.webp", str(tmp_path / "black.png"), (tmp_path / "black.png").read_bytes()]
+    with Client(target) as client:
+        np.testing.assert_allclose(client.score_files(files, label=[0, 1, 2]), [1, 1, 2], atol=0.01)
+        with pytest.raises(ClientError, match=r"none\.png: No such file or directory"):
+            client.score_files([tmp_path / "none.png"], label=0)
+        with pytest.raises(ClientError, match="picture 0: not a picture that can be read"):
+            client.score_files([b"no picture"], label=0)
+
+
+def test_a_picture_that_only_the_server_cannot_read_does_not_spoil_the_others(genclient, serve, tools, tmp_path):
+    def answer(request, context):
+        files = tf.make_ndarray(request.inputs["image_bytes"])
+        if any(b"secret" in file for file in files):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unknown image format")
+        response = predict_pb2.PredictResponse()
+        response.outputs["scores"].CopyFrom(tools.as_values(np.ones(len(files), np.float32)))
+        return response
+
+    signatures = {"encoded": ({"image_bytes": (STRING, [-1])}, {"scores": (FLOAT, [-1])})}
+    target = serve(name="digits-critic", answer=answer, signatures=signatures).target
+    for name in "abcde":
+        save(tmp_path / f"{name}.png", "white")
+    with (tmp_path / "d.png").open("ab") as file:
+        file.write(b"secret")
+    done = genclient("detect", ".", "--target", target, "--sort", "name")
+    assert (done.returncode, done.stdout.count(b"1.0000")) == (1, 4)
+    assert done.stderr == b"genclient: d.png: the server refuses it: unknown image format\n"
 
 
 def test_many_pictures_are_scored_in_parts(genclient, critic, tmp_path):
     for number in range(260):
         save(tmp_path / f"all/{number:03}.png", (number % 256,) * 3, (2, 2))
-    target, seen = critic(size=(2, 2))
+    target, seen = critic()
     done = genclient("detect", "all", "--target", target, "--sort", "name", "--batch-size", 32, "--format", "json")
     scores = [row["score"] for row in json.loads(done.stdout)["images"]]
     np.testing.assert_allclose(scores, [number % 256 / 255 for number in range(260)], atol=1e-6)
@@ -134,7 +200,6 @@ def test_wrong_usage_is_refused(refused, critic):
     for arguments, found in (
         ((), "Missing parameter: images"),
         (("a.png", "--label", "x"), "--label: found 'x', expected the index of a class"),
-        (("a.png", "--fit", "squeeze"), "'squeeze' is not one of"),
         (("a.png", "--top", "0"), "0 is not in the range"),
     ):
         assert found in refused("detect", *arguments, "--target", target)
@@ -153,6 +218,12 @@ def test_what_cannot_be_scored_is_one_line(fails, critic, serve, tmp_path):
     ):
         found_code, line = fails("detect", *arguments, "--target", target)
         assert (found_code, found in line) == (code, True), line
-    assert "is not a critic" in fails("detect", "white.png", "--critic", "digits", "--target", serve().target)[1]
-    sizeless, _ = critic(size=(-1, -1))
-    assert "expected a size" in fails("detect", "white.png", "--target", sizeless)[1]
+    assert "takes no picture files" in fails("detect", "white.png", "--critic", "digits", "--target", serve().target)[1]
+    arrays = serve(
+        name="digits-critic",
+        signatures={"discriminate": ({"images": (FLOAT, [-1, 6, 4, 3])}, {"scores": (FLOAT, [-1])})},
+    )
+    assert (
+        "takes no picture files: found discriminate: images float32 (N, 6, 4, 3)"
+        in fails("detect", "white.png", "--target", arrays.target)[1]
+    )

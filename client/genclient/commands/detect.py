@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.console import Console
-from genclient.errors import ClientError, printable
+from genclient.console import Console, Meter
+from genclient.errors import RpcError, printable
 from genclient.options import (
     Server,
     classes_option,
@@ -21,13 +21,13 @@ from genclient.options import (
 )
 
 if TYPE_CHECKING:
-    from genclient.client import Client
-    from genclient.pictures import Frame
+    from pathlib import Path
 
-AT_A_TIME = 256
+    from genclient.client import Client
+
+AT_A_TIME = 64
 """Pictures in memory."""
 
-FITS = ("crop", "pad", "stretch")
 SORTS = ("score", "name", "none")
 
 
@@ -37,9 +37,6 @@ SORTS = ("score", "name", "none")
 @click.option("--critic-signature", default="auto", show_default=True, metavar="NAME", help="Function of it to call.")
 @click.option("--label", metavar="NAME|INDEX", help="Class of all pictures, where the critic is conditional.")
 @classes_option
-@click.option(
-    "--fit", type=click.Choice(FITS), default="crop", show_default=True, help="Pictures of other proportions."
-)
 @click.option("--sort", type=click.Choice(SORTS), default="score", show_default=True, help="Order of the table.")
 @click.option("--top", type=click.IntRange(1), metavar="COUNT", help="Show only so many.")
 @server_options
@@ -59,12 +56,15 @@ def detect(
     """Score pictures by the critic. The best come first.
 
     A score says how real a picture looks to it, in [0, 1] if genexport published it. IMAGE is a file, or a folder whose
-    pictures are taken at any depth. They are brought to the critic's size and channels. A picture that cannot be
-    read is reported, and the exit code is 1 then.
+    pictures are taken at any depth, of any kind that Pillow reads. The critic makes of them the very pixels that
+    training saw. A picture that cannot be read is reported, and the exit code is 1 then.
     """
     options["label"] = label_index(options["label"], options["classes"])
-    with server.client() as client, console.progress() as show:
-        found = list(_scored(client, images, options, show))
+    from genclient import pictures
+
+    paths = list(pictures.find(images))
+    with server.client() as client, console.meter(len(paths), "pictures") as meter:
+        found = list(_scored(client, paths, options, meter))
     scored = [row for row in found if "score" in row]
     failed = [row for row in found if "error" in row]
     key = {"score": lambda row: -row["score"], "name": lambda row: row["path"], "none": None}[sort]
@@ -77,53 +77,37 @@ def detect(
         context.exit(1)
 
 
-def _scored(client: Client, images: tuple[str, ...], options: dict[str, Any], show: Any) -> Iterator[dict[str, Any]]:
+def _scored(client: Client, paths: list[Path], options: dict[str, Any], meter: Meter) -> Iterator[dict[str, Any]]:
     """A row for each picture, in the order in which they are found: with its score, or with what is wrong with it."""
     from genclient import pictures
 
-    paths = list(pictures.find(images))
-    critic = options["critic"] or f"{client.model}-critic"
-    signature, frame = _frame(client, critic, options["critic_signature"], options["fit"])
+    wanted = {"model": options["critic"], "label": options["label"], "signature": options["critic_signature"]}
     done = 0
-    show(f"0 of {len(paths)} pictures")
     for some in _parts(paths, AT_A_TIME):
-        loaded = list(pictures.load(some, frame))
-        yield from _rows(client, loaded, critic, signature, options["label"])
-        done += len(loaded)
-        show(f"{done} of {len(paths)} pictures")
+        loaded = pictures.load(some)
+        good = [content for content in loaded if isinstance(content, bytes)]
+        scores = iter(_scores(client, good, wanted))
+        for path, content in zip(some, loaded, strict=True):
+            found = content if isinstance(content, str) else next(scores)
+            key = "error" if isinstance(found, str) else "score"
+            yield {"path": str(path), key: printable(found) if isinstance(found, str) else found}
+        done += len(some)
+        meter.at(done)
 
 
-def _rows(
-    client: Client, loaded: list[tuple[Any, Any]], critic: str, signature: str, label: int | None
-) -> Iterator[dict[str, Any]]:
-    import numpy as np
-
-    good = [pixels for _, pixels in loaded if not isinstance(pixels, str)]
-    scores = iter(client.score(np.stack(good), model=critic, signature=signature, label=label) if good else ())
-    for path, pixels in loaded:
-        if isinstance(pixels, str):
-            yield {"path": str(path), "error": printable(pixels)}
-        else:
-            yield {"path": str(path), "score": float(next(scores))}
-
-
-def _frame(client: Client, critic: str, signature: str, fit: str) -> tuple[str, Frame]:
-    """Which signature to call, and what pictures it takes."""
-    from genclient.pictures import Frame
-    from genclient.reading import read_critic
-    from genclient.settings import CRITIC_SIGNATURE
-
-    info = client.info(critic)
-    if signature == "auto":
-        signature = CRITIC_SIGNATURE if CRITIC_SIGNATURE in info.signatures else "serving_default"
-    spec = read_critic(info, signature, client.names).spec.inputs["images"]
-    sizes = spec.shape[1:] if spec.shape is not None and len(spec.shape) == 4 else (None,)
-    if None in sizes or sizes[-1] not in (1, 3, 4) or not all(0 < (size or 0) <= 2**14 for size in sizes):
-        raise ClientError(
-            f"model {critic!r} takes images {spec}, expected a size (N, H, W, C) with C 1, 3 or 4 to bring pictures to"
-        )
-    height, width, channels = (int(size or 0) for size in sizes)
-    return signature, Frame(height, width, channels, fit)
+def _scores(client: Client, files: list[bytes], wanted: dict[str, Any]) -> list[float | str]:
+    """A score for each file, or why the server refuses it; a refused request is cut until the one at fault is found."""
+    if not files:
+        return []
+    try:
+        return [float(score) for score in client.score_files(files, **wanted)]
+    except RpcError as error:
+        if error.code.name != "INVALID_ARGUMENT":
+            raise
+        if len(files) == 1:
+            return [f"the server refuses it: {error.details}"]
+    half = len(files) // 2
+    return _scores(client, files[:half], wanted) + _scores(client, files[half:], wanted)
 
 
 def _parts(paths: Iterable[Any], size: int) -> Iterator[list[Any]]:
