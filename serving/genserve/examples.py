@@ -56,19 +56,19 @@ def respond(run: Callable[..., Any], models: Models[Any], request: Any, **option
 def run(
     servable: Any,
     examples: Any,
-    input_name: str,
+    input_names: Iterable[str],
     output_names: Iterable[str],
     deadline: float | None = None,
     timing: Timing | None = None,
 ) -> tuple[int, dict[str, np.ndarray]]:
-    """Run the Examples through a version.
+    """Run the Examples through a version, all of them through each input.
 
     Returns:
         How many Examples there were, and each output by tensor name.
     """
     rows = serialised(examples)
     names = list(output_names)
-    results = servable.run({input_name: rows}, names, deadline, timing)
+    results = servable.run(dict.fromkeys(input_names, rows), names, deadline, timing)
     return len(rows), {name: np.asarray(result) for name, result in zip(names, results, strict=True)}
 
 

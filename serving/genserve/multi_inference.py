@@ -40,8 +40,8 @@ def run(
     if not request.tasks:
         raise invalid_argument("Inference request has no tasks.")
     keys = check_specs(servable, request.tasks)
-    input_name, output_names = tensors(servable, request.tasks, keys, check_method)
-    count, outputs = examples.run(servable, request.input, input_name, output_names, deadline, timing)
+    input_names, output_names = tensors(servable, request.tasks, keys, check_method)
+    count, outputs = examples.run(servable, request.input, input_names, output_names, deadline, timing)
     response = inference_pb2.MultiInferenceResponse()
     for task, key in zip(request.tasks, keys, strict=True):
         result = response.results.add()
@@ -69,8 +69,8 @@ def check_specs(servable: Any, tasks: Any) -> list[str]:
     return keys
 
 
-def tensors(servable: Any, tasks: Any, keys: list[str], check_method: bool) -> tuple[str, list[str]]:
-    """The one input of all tasks, and all their outputs."""
+def tensors(servable: Any, tasks: Any, keys: list[str], check_method: bool) -> tuple[list[str], list[str]]:
+    """The inputs of all tasks, one each in a model of TensorFlow 2, and all their outputs."""
     inputs: set[str] = set()
     outputs: set[str] = set()
     for task, key in zip(tasks, keys, strict=True):
@@ -83,6 +83,4 @@ def tensors(servable: Any, tasks: Any, keys: list[str], check_method: bool) -> t
             raise ServeError(grpc.StatusCode.UNIMPLEMENTED, message)
         inputs.add(input_name)
         outputs.update(output_names)
-        if len(inputs) > 1:
-            raise invalid_argument("Input tensor must be the same for all Signatures.")
-    return inputs.pop(), sorted(outputs)
+    return sorted(inputs), sorted(outputs)

@@ -41,7 +41,7 @@ def run(
     """Answer a RegressionRequest on a version that is at hand, whatever model the request names (warm-up does)."""
     key, signature = examples.signature_of(servable, request.model_spec, "No signature was found with the name: ")
     input_name, output_names = names(signature, check_method)
-    count, outputs = examples.run(servable, request.input, input_name, output_names, deadline, timing)
+    count, outputs = examples.run(servable, request.input, [input_name], output_names, deadline, timing)
     response = regression_pb2.RegressionResponse()
     examples.fill_spec(response.model_spec, servable, request.model_spec, key)
     fill(response.result, signature, count, outputs)

@@ -22,9 +22,11 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from genserve.errors import internal, invalid_argument
 from genserve.servable import check_deadline, check_dtypes
+from genserve.tflite_graph import GraphRunner, plain, signature_defs
 from genserve.timing import Timing
 
 DEFAULT_SIGNATURE = "serving_default"
+GRAPH = ""  # the key of the function of a file without signatures
 PREDICT = "tensorflow/serving/predict"
 # TF Serving knows model.tflite only; genexport writes tflite/NAME-KIND.tflite, the quantised weights the faster ones.
 PATTERNS = ("model.tflite", "tflite/*-dynamic.tflite", "tflite/*-float32.tflite", "tflite/*.tflite")
@@ -39,13 +41,14 @@ def find(version_path: Path) -> Path | None:
 
 
 class Function:
-    """A signature of a TFLite file in one interpreter: its tensors, and how to run it."""
+    """A signature of a TFLite file, or its graph, in one interpreter: its tensors, and how to run it."""
 
-    def __init__(self, interpreter: Interpreter, key: str) -> None:
-        """Look at the signature's inputs and outputs."""
-        self._runner = interpreter.get_signature_runner(key)
-        self.inputs: dict[str, Any] = self._runner.get_input_details()
-        self.outputs: dict[str, Any] = self._runner.get_output_details()
+    def __init__(self, runner: Any) -> None:
+        """Look at the inputs and outputs of a SignatureRunner or GraphRunner."""
+        self.runner = runner
+        self.inputs: dict[str, Any] = runner.get_input_details()
+        self.outputs: dict[str, Any] = runner.get_output_details()
+        self.takes_any_shape = isinstance(runner, GraphRunner)  # as in TF Serving
 
     @property
     def by_row(self) -> bool:
@@ -64,18 +67,27 @@ class Function:
             ServeError: INTERNAL with LiteRT's own words.
         """
         try:
-            outputs: dict[str, np.ndarray] = self._runner(**arrays)
+            outputs: dict[str, np.ndarray] = self.runner(**arrays)
         except (ValueError, RuntimeError) as error:
             raise internal(f"Failed to run interpreter: {error}") from error
         return outputs
+
+    def fits(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Whether the arrays have the shapes of the inputs, but for the number of rows where that is free."""
+        return all(_fits(array, self.shape(alias)) for alias, array in arrays.items())
+
+    def shape(self, alias: str) -> tuple[int, ...]:
+        """What an input's shape has to be; -1 for any size, also of rows that are run one by one."""
+        shape = _shape(self.inputs[alias])
+        return (-1, *shape[1:]) if self.by_row else shape
 
     def signature_def(self, key: str) -> Any:
         """The signature as clients see it; any number of rows where this module makes it so."""
         signature = meta_graph_pb2.SignatureDef(method_name=PREDICT)
         for details, infos in ((self.inputs, signature.inputs), (self.outputs, signature.outputs)):
             for alias, detail in details.items():
-                info = infos[alias]
-                info.name = f"{key}/{alias}:0"
+                info = infos[plain(alias) if self.takes_any_shape else alias]
+                info.name = alias if self.takes_any_shape else f"{key}/{alias}:0"
                 info.dtype = tf.as_dtype(detail["dtype"]).as_datatype_enum
                 info.tensor_shape.SetInParent()
                 for axis, size in enumerate(_shape(detail)):
@@ -87,7 +99,10 @@ class Function:
 
 
 class TfliteServable:
-    """A version that answers from a TFLite file: `serving_default`, and each signature of the file by its own name."""
+    """A version that answers from a TFLite file: `serving_default`, and each signature of the file by its own name.
+
+    A file without signatures has those of its metadata; without these, `serving_default` of all its inputs and outputs.
+    """
 
     def __init__(self, name: str, version: int, path: Path, interpreters: int) -> None:
         """Load the file.
@@ -105,9 +120,16 @@ class TfliteServable:
         self.version = version
         content = _read(path)
         pool = [_functions(content, path) for _ in range(interpreters)]
-        self._keys = {DEFAULT_SIGNATURE: _default(list(pool[0]))} | {key: key for key in pool[0]}
-        self.signatures = {key: pool[0][own].signature_def(key) for key, own in self._keys.items()}
         self._functions = pool[0]
+        keys = {DEFAULT_SIGNATURE: _default(list(pool[0]))} | {key: key for key in pool[0] if key != GRAPH}
+        self.signatures = {key: pool[0][own].signature_def(key) for key, own in keys.items()}
+        # Where a tensor of the signatures is: the key of its function, and its alias there.
+        self._tensors = {
+            f"{key}/{alias}:0": (own, alias) for key, own in keys.items() for alias in _aliases(pool[0][own])
+        }
+        if GRAPH in pool[0]:
+            self._tensors = {name: (GRAPH, name) for name in _aliases(pool[0][GRAPH])}
+            self.signatures = signature_defs(content, pool[0][GRAPH].runner) or self.signatures
         self._idle: SimpleQueue[dict[str, Function]] = SimpleQueue()
         for functions in pool:
             self._idle.put(functions)
@@ -128,13 +150,16 @@ class TfliteServable:
         """
         check_deadline(deadline)
         started = time.perf_counter()
-        key = self._keys[next(iter([*feeds, *fetches])).rpartition("/")[0]]
-        arrays = {_alias(name): array for name, array in sorted(feeds.items())}
+        keys = {self._tensors[name][0] for name in (*feeds, *fetches)}
+        if len(keys) > 1:
+            raise invalid_argument("the signatures of a TFLite file are run one at a time")
+        (key,) = keys
+        arrays = {self._tensors[name][1]: array for name, array in sorted(feeds.items())}
         check(self._functions[key], arrays)
         results = self._run(key, arrays)
         if timing is not None:
             timing.compute += time.perf_counter() - started
-        return [results[_alias(name)] for name in fetches]
+        return [results[self._tensors[name][1]] for name in fetches]
 
     def close(self) -> None:
         """Let go of interpreters and threads; no request may be running."""
@@ -144,7 +169,7 @@ class TfliteServable:
 
     def _run(self, key: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         function = self._functions[key]
-        if not function.by_row:
+        if not (function.by_row and function.fits(arrays)):
             return self._part(key, arrays)
         rows = len(next(iter(arrays.values()))) if arrays else 1
         if rows == 0:
@@ -182,10 +207,11 @@ def check(function: Function, arrays: Mapping[str, np.ndarray]) -> None:
     """
     details = [function.inputs[alias] for alias in arrays]
     check_dtypes(list(arrays.values()), [tf.as_dtype(detail["dtype"]).as_datatype_enum for detail in details])
-    for (alias, array), detail in zip(arrays.items(), details, strict=True):
-        shape = _shape(detail)
-        expected = (-1, *shape[1:]) if function.by_row else shape
-        if array.ndim != len(expected) or any(e not in (-1, f) for e, f in zip(expected, array.shape, strict=True)):
+    if function.takes_any_shape and not function.fits(arrays):
+        return
+    for alias, array in arrays.items():
+        expected = function.shape(alias)
+        if not _fits(array, expected):
             raise invalid_argument(f"input {alias}: expected shape {_words(expected)}, found {_words(array.shape)}")
     if len({array.shape[0] for array in arrays.values()}) > 1 and (function.by_row or function.free_batch):
         raise invalid_argument("inputs have different numbers of rows")
@@ -203,13 +229,12 @@ def _functions(content: bytes, path: Path) -> dict[str, Function]:
     try:
         interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
-        functions = {key: Function(interpreter, key) for key in sorted(interpreter.get_signature_list())}
+        keys = sorted(interpreter.get_signature_list())
+        functions = {key: Function(interpreter.get_signature_runner(key)) for key in keys}
     except (ValueError, RuntimeError, TypeError) as error:
         first = str(error).split("\n", 1)[0]
         raise invalid_argument(f"{path} is not a TFLite model that LiteRT can run: {first}") from error
-    if not functions:
-        raise invalid_argument(f"{path} has no signature; expected one, such as serving_default or generate")
-    return functions
+    return functions or {GRAPH: Function(GraphRunner(interpreter))}
 
 
 def _default(keys: Sequence[str]) -> str:
@@ -222,8 +247,12 @@ def _shape(detail: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in np.ravel(detail["shape_signature"]))
 
 
-def _alias(tensor_name: str) -> str:
-    return tensor_name.rpartition("/")[2].removesuffix(":0")
+def _fits(array: np.ndarray, shape: Sequence[int]) -> bool:
+    return array.ndim == len(shape) and all(size in (-1, found) for size, found in zip(shape, array.shape, strict=True))
+
+
+def _aliases(function: Function) -> list[str]:
+    return [*function.inputs, *function.outputs]
 
 
 def _words(shape: Sequence[int]) -> str:

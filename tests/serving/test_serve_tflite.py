@@ -6,14 +6,19 @@ import subprocess
 import sys
 import threading
 
+import flatbuffers
 import grpc
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from flatbuffers import flexbuffers
 from genserve import tflite
 from genserve.errors import ServeError
 from genserve.servable import Servable
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_log_pb2
 
 LATENTS = 8
@@ -34,6 +39,30 @@ def contents(generator, tmp_path_factory):
         return tf.lite.TFLiteConverter.from_saved_model(folder, ["generate"]).convert()
 
     return {"row": convert(1), "free": convert(None)}
+
+
+def without_signatures(content, signature=None):
+    """The file as early converters wrote it; with a SignatureDef in its metadata, where one is given."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model.signatureDefs = None
+    if signature is not None:
+        builder = flexbuffers.Builder()
+        with builder.Map():
+            builder.String("ask", signature.SerializeToString().decode("ascii"))
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = "signature_defs_metadata", len(model.buffers)
+        model.metadata = [*(model.metadata or []), entry]
+        model.buffers.append(schema.BufferT())
+        model.buffers[-1].data = list(builder.Finish())
+    packer = flatbuffers.Builder()
+    packer.Finish(model.Pack(packer), b"TFL3")
+    return bytes(packer.Output())
+
+
+def tensor_names(content):
+    """Of the one input and the one output."""
+    interpreter = Interpreter(model_content=content)
+    return interpreter.get_input_details()[0]["name"], interpreter.get_output_details()[0]["name"]
 
 
 @pytest.fixture
@@ -93,6 +122,51 @@ def test_requests_at_the_same_time_do_not_mix(servable, latents):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("kind", ["row", "free"])
+def test_file_without_signatures_has_one_of_all_its_tensors(contents, latents, tmp_path, kind):
+    (tmp_path / "model.tflite").write_bytes(without_signatures(contents[kind]))
+    version = tflite.TfliteServable("digits", 1, tmp_path / "model.tflite", 2)
+    assert list(version.signatures) == ["serving_default"]
+    signature = version.signatures["serving_default"]
+    assert signature.method_name == "tensorflow/serving/predict"
+    (alias,), (name,) = signature.inputs, tensor_names(contents[kind])[:1]
+    assert (alias, signature.inputs[alias].name) == (name.partition(":")[0], name)
+    (output,) = signature.outputs.values()
+    images = version.run({name: latents}, [output.name])[0]
+    reference = tflite.TfliteServable("digits", 1, write(tmp_path / "reference.tflite", contents[kind]), 1)
+    np.testing.assert_allclose(images, run(reference, latents), atol=1e-6)
+    with pytest.raises(ServeError) as failure:
+        version.run({name: np.zeros((2, 3), np.float32)}, [output.name])
+    assert failure.value.code is grpc.StatusCode.INTERNAL
+    assert failure.value.message.startswith("Failed to run interpreter: ")
+    assert version.run({name: latents[:1]}, [output.name])[0].shape == (1, 8, 8, 1)
+
+
+def write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_signature_in_the_metadata_of_a_file_is_the_file_s(contents, latents, tmp_path):
+    source, target = tensor_names(contents["row"])
+    signature = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
+    signature.inputs["z"].name, signature.inputs["z"].dtype = (
+        f"{source.partition(':')[0]}:0",
+        tf.float32.as_datatype_enum,
+    )
+    signature.outputs["x"].name = target
+    path = write(tmp_path / "model.tflite", without_signatures(contents["row"], signature))
+    version = tflite.TfliteServable("digits", 1, path, 1)
+    assert list(version.signatures) == ["ask"]
+    assert version.signatures["ask"].inputs["z"].name == source
+    assert version.run({source: latents}, [target])[0].shape == (5, 8, 8, 1)
+    signature.outputs["x"].name = "nothing"
+    write(path, without_signatures(contents["row"], signature))
+    with pytest.raises(ServeError) as failure:
+        tflite.TfliteServable("digits", 1, path, 1)
+    assert failure.value.message == "Unknown tensor 'nothing'. Signature output x references an unknown tensor"
 
 
 @pytest.mark.parametrize(
