@@ -6,14 +6,17 @@ Frames come as uint8 (H, W, C), one after another. The same frames give the same
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from genclient.errors import ClientError, UsageError
 from genclient.files import NewFile, new_file, save_bytes, writing
+from genclient.outputs.claim import Claim
 from genclient.outputs.template import Template, parse_template
 from genclient.sheets import picture, png
 
@@ -30,6 +34,9 @@ Frames = Iterator[NDArray[np.uint8]]
 MOST_FPS = 120
 MOST_GIF_FPS = 50
 """GIF has times in hundredths of a second, and browsers take one hundredth for ten."""
+
+_FRAME = "frame"
+"""The text field of a frame's number."""
 
 _EXPECTED = "a name that ends in .gif, .webp, .png or .apng (APNG), .mp4, or a folder"
 
@@ -49,6 +56,14 @@ class Film(ABC):
             ClientError: they cannot be written.
         """
 
+    def _save(self, pictures: list[Image.Image], kind: str, unit: int, **settings: Any) -> Sequence[Path]:
+        """Write what Pillow makes of them; in memory first, as it does not notice that a disk took a part only."""
+        content, times = io.BytesIO(), self._times(len(pictures), unit)
+        with writing(self.path):
+            pictures[0].save(content, kind, save_all=True, append_images=pictures[1:], duration=times, **settings)
+        save_bytes(self.path, content.getvalue())
+        return [self.path]
+
     def _times(self, count: int, unit: int) -> list[int]:
         """Milliseconds that each frame is shown, in multiples of `unit`, without drifting from the speed asked for."""
         ends = [round(number * 1000 / self.fps / unit) * unit for number in range(count + 1)]
@@ -61,18 +76,8 @@ class Gif(Film):
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
         """See `Film`."""
         pictures = [_with_palette(_opaque(picture(frame))) for frame in frames]
-        settings = {} if not self.loop else {"loop": 0}
-        with new_file(self.path) as file, writing(self.path):
-            pictures[0].save(
-                file.file,
-                "GIF",
-                save_all=True,
-                append_images=pictures[1:],
-                duration=self._times(len(pictures), 10),
-                comment=_line(text).encode(),
-                **settings,
-            )
-        return [self.path]
+        loop = {"loop": 0} if self.loop else {}
+        return self._save(pictures, "GIF", 10, comment=_line(text).encode(), **loop)
 
 
 class WebP(Film):
@@ -80,22 +85,10 @@ class WebP(Film):
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
         """See `Film`."""
-        pictures = [picture(frame) for frame in frames]
         about = Image.Exif()
         about[0x010E] = _line(text)  # ImageDescription
-        with new_file(self.path) as file, writing(self.path):
-            pictures[0].save(
-                file.file,
-                "WEBP",
-                save_all=True,
-                append_images=pictures[1:],
-                duration=self._times(len(pictures), 1),
-                loop=0 if self.loop else 1,
-                quality=90,
-                use_sharp_yuv=True,
-                exif=about,
-            )
-        return [self.path]
+        pictures = [picture(frame) for frame in frames]
+        return self._save(pictures, "WEBP", 1, loop=0 if self.loop else 1, quality=90, use_sharp_yuv=True, exif=about)
 
 
 class Apng(Film):
@@ -103,21 +96,11 @@ class Apng(Film):
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
         """See `Film`."""
-        pictures = [picture(frame) for frame in frames]
         about = PngInfo()
         for key, value in text.items():
             about.add_itxt(key, value)
-        with new_file(self.path) as file, writing(self.path):
-            pictures[0].save(
-                file.file,
-                "PNG",
-                save_all=True,
-                append_images=pictures[1:],
-                duration=self._times(len(pictures), 1),
-                loop=0 if self.loop else 1,
-                pnginfo=about,
-            )
-        return [self.path]
+        pictures = [picture(frame) for frame in frames]
+        return self._save(pictures, "PNG", 1, loop=0 if self.loop else 1, pnginfo=about)
 
 
 class Mp4(Film):
@@ -152,6 +135,8 @@ class Mp4(Film):
                 said.seek(0)
                 lines = said.read().decode(errors="replace").strip().splitlines()
                 raise ClientError(f"cannot write {self.path}: ffmpeg: {lines[-1] if lines else process.returncode}")
+            if not _is_whole_mp4(file.temporary):  # ffmpeg does not tell of every write that fails at its end
+                raise ClientError(f"cannot write {self.path}: ffmpeg left it unfinished; is the disk full?")
         return [self.path]
 
     def _command(self, shape: tuple[int, ...], file: NewFile, text: Mapping[str, str]) -> list[str]:
@@ -159,7 +144,7 @@ class Mp4(Film):
         even = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
         made = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "17", "-vf", even, "-movflags", "+faststart")
         about = ("-bitexact", "-metadata", f"comment={_line(text)}")
-        quiet = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
+        quiet = ("-hide_banner", "-nostdin", "-loglevel", "error", "-xerror", "-y")
         return [self._ffmpeg, *quiet, *given, "-i", "-", *made, *about, "-f", "mp4", f"file:{file.temporary}"]
 
     def _feed(self, process: subprocess.Popen[bytes], frames: Iterable[NDArray[np.uint8]]) -> None:
@@ -181,11 +166,30 @@ class Folder(Film):
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
         """See `Film`; files are told one by one, and none at the end."""
-        for number, frame in enumerate(frames):
-            path = self.path / self._template.name(number)
-            save_bytes(path, png(frame, {"frame": str(number), **text}))
-            self._told(path)
+        claim, count = Claim(self.path, f"{self._template.text}.frames"), 0
+        try:
+            for frame in frames:
+                if count == 0:
+                    self._begin(claim)
+                path = self.path / self._template.name(count)
+                save_bytes(path, png(frame, {_FRAME: str(count), **text}))
+                self._told(path)
+                count += 1
+        finally:
+            claim.release()
         return []
+
+    def _begin(self, claim: Claim) -> None:
+        """Keep others out, and remove the frames of an earlier animation: a shorter one would end with them."""
+        with claim.changing():
+            claim.share()
+            if not claim.alone():
+                raise ClientError(f"--out {self.path}: another genclient is writing frames there; let it end first")
+        for path in list(self.path.iterdir()):
+            number = self._template.number(path.name)
+            if number is not None and _is_frame(path, number):
+                with writing(path):
+                    path.unlink(missing_ok=True)
 
 
 def open_film(out: str, fps: float, loop: bool, told: Callable[[Path], None]) -> Film:
@@ -212,6 +216,27 @@ def open_film(out: str, fps: float, loop: bool, told: Callable[[Path], None]) ->
     if suffix == ".gif" and fps > MOST_GIF_FPS:
         raise UsageError(f"--fps: found {fps:g}, expected at most {MOST_GIF_FPS} in a GIF")
     return kinds[suffix](path, fps, loop)
+
+
+def _is_frame(path: Path, number: int) -> bool:
+    """Whether a picture says of itself that it is this frame."""
+    try:
+        with Image.open(path) as opened:
+            return opened.info.get(_FRAME) == str(number)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's, for other files
+        return False
+
+
+def _is_whole_mp4(path: Path) -> bool:
+    """Whether a file's boxes, an index among them, end where it does. Source: ISO/IEC 14496-12, 4.2."""
+    at, size, kinds = 0, path.stat().st_size, set()
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            length, kind, longer = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
+            kinds.add(kind)
+            at += max(8, longer if length == 1 else length)
+    return at == size and {b"moov", b"mdat"} <= kinds
 
 
 def _line(text: Mapping[str, str]) -> str:

@@ -37,20 +37,25 @@ def fill(output: Output, places: Places, batches: Iterator[Batch]) -> Generator[
     encoded: deque[tuple[Places, Batch, Future[Any]]] = deque()
     at = 0
     pool = ThreadPoolExecutor(threads, "genclient-encode")
+    failure: ClientError | None = None
     try:
-        try:
-            for batch in batches:
-                part = places[at : at + len(batch.images)]
-                at += len(part)
-                encoded.append((part, batch, pool.submit(output.encode, part, batch.images, batch.version)))
-                if len(encoded) > threads:
-                    yield _step(output, *encoded.popleft())
-        except ClientError:  # what came before it is not lost
-            while encoded:
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                break
+            except ClientError as error:  # what came before it is not lost; a file that fails ends everything at once
+                failure = error
+                break
+            part = places[at : at + len(batch.images)]
+            at += len(part)
+            encoded.append((part, batch, pool.submit(output.encode, part, batch.images, batch.version)))
+            if len(encoded) > threads:
                 yield _step(output, *encoded.popleft())
-            raise
         while encoded:
             yield _step(output, *encoded.popleft())
+        if failure is not None:
+            raise failure
         if at < len(places):
             raise ClientError(f"images: found {at}, expected {len(places)}")
         yield Step(0, output.finish())

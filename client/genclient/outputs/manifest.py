@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from genclient.errors import ClientError, UsageError
-from genclient.files import new_file
+from genclient.files import NewFile
 
 FORMAT = "genclient images 1"
 
@@ -56,8 +56,11 @@ def read(path: Path) -> Manifest | None:
         ) from None
 
 
-def write(path: Path, manifest: Manifest, files: Iterable[Mapping[str, Any]]) -> None:
+def write(path: Path, manifest: Manifest, files: Iterable[Mapping[str, Any]], *, new: bool = False) -> bool:
     """Write a manifest and an entry for each of its files.
+
+    Returns:
+        Whether it was written: with `new` not where there is one already, be it since a moment ago.
 
     Raises:
         ClientError: it cannot be written.
@@ -68,11 +71,18 @@ def write(path: Path, manifest: Manifest, files: Iterable[Mapping[str, Any]]) ->
         "version": manifest.version,
         "complete": manifest.complete,
     }
-    with new_file(path) as file:
+    file = NewFile(path)
+    try:
         file.write(json.dumps(head, indent=2, ensure_ascii=False)[:-2].encode() + b',\n  "files": [')
         for number, entry in enumerate(files):
             file.write((b",\n    " if number else b"\n    ") + json.dumps(entry, ensure_ascii=False).encode())
         file.write(b"\n  ]\n}\n")
+        if new:
+            return file.keep_new()
+        file.keep()
+    finally:
+        file.discard()
+    return True
 
 
 def check(path: Path, old: Manifest, request: Mapping[str, Any], version: int | None, growing: str | None) -> None:

@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genclient.errors import UsageError
-from genclient.files import save_bytes, sweep, writing
-from genclient.outputs import manifest, png
+from genclient.files import save_bytes
+from genclient.outputs import png
+from genclient.outputs.fileset import FileSet
 from genclient.outputs.manifest import Manifest
 from genclient.outputs.order import Order
-from genclient.outputs.output import Output, Places
+from genclient.outputs.output import Places
 from genclient.outputs.template import Template
 from genclient.seeds import parse_seeds
 
 
-class Pictures(Output):
+class Pictures(FileSet):
     """One file an image. A later run adds what is missing, further seeds too."""
 
-    resumes = True
+    growing = "seeds"
 
     def __init__(self, order: Order, folder: Path, template: Template | None, overwrite: bool) -> None:
         """Take where they go: a folder, or a template with the number of the seed in it.
@@ -33,32 +34,15 @@ class Pictures(Output):
         Raises:
             UsageError: the template has one name for several images.
         """
-        super().__init__(order)
         if template and order.labels:
             raise UsageError(
                 f"--out: found {template.text}, which names one file a seed, beside several labels; expected a folder, "
                 "an archive or shards"
             )
-        self._folder, self._template, self._overwrite = folder, template, overwrite
-        self._manifest = folder / (template.manifest_name if template else "manifest.json")
-        self._old: Manifest | None = None
+        super().__init__(order, folder / (template.manifest_name if template else "manifest.json"), overwrite)
+        self._folder, self._template = folder, template
         self._whole = replace(order, seeds=np.unique(order.seeds))  # later with the seeds of earlier runs
-        self._begun = False
-
-    def begin(self, version: int | None) -> Places:
-        """The images whose files are missing."""
-        super().begin(version)
-        found = manifest.read(self._manifest)
-        places = self._once()
-        if found is None or (self._overwrite and not manifest.is_begun(found, self._request(), version)):
-            return places
-        manifest.check(self._manifest, found, self._request(), version, growing="seeds")
-        self._old, self.version = found, version if found.version is None else found.version
-        self._whole = replace(self.order, seeds=_union(found.request.get("seeds"), self.order.seeds))
-        there = self._there()
-        if not there:
-            return places
-        return places[[self._name(self.order, place) not in there for place in places.tolist()]]
+        self._good: set[str] = set()  # names of files that are whole
 
     def encode(self, places: Places, images: NDArray[np.uint8], version: int | None) -> list[bytes]:
         """PNG files."""
@@ -67,22 +51,17 @@ class Pictures(Output):
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
         """Write pictures; gives their paths."""
         self._start(version)
-        paths = list(self._paths(self.order, places.tolist()))
-        for path, content in zip(paths, encoded, strict=True):
-            save_bytes(path, content)
+        names = [self._name(self.order, place) for place in places.tolist()]
+        for name, content in zip(names, encoded, strict=True):
+            save_bytes(self._folder / name, content, flush=False)  # a later run looks into it
+            self._good.add(name)
             self.finished += 1
-        return paths
+        return [self._folder / name for name in names]
 
     def finish(self) -> Sequence[Path]:
         """Complete the manifest, which is not among the results."""
-        entries = list(self._entries())
-        complete = Manifest(self._request(), self.version, len(entries) == len(self._whole))
-        if self._old != complete:
-            manifest.write(self._manifest, complete, entries)
+        self._complete()
         return []
-
-    def discard(self) -> None:
-        """Each file is finished at once."""
 
     def plan(self, missing: Places) -> list[str]:
         """The pictures; of many the first and the last."""
@@ -103,48 +82,44 @@ class Pictures(Output):
         each = np.arange(max(1, len(self.order.labels)))[:, None] * len(seeds)
         return (each + first).reshape(-1)
 
-    def _there(self) -> set[str]:
-        """Names of the files that are there, in folders of classes too."""
-        names: set[str] = set()
-        for folder in {os.path.dirname(self._name(self._whole, place)) for place in self._one_of_each_class()}:
-            with contextlib.suppress(OSError), os.scandir(self._folder / folder) as entries:
-                names.update(f"{folder}/{entry.name}" if folder else entry.name for entry in entries)
-        return names
+    def _missing(self, fresh: bool) -> Places:
+        places = self._once()
+        if fresh:
+            return places
+        self._look_into(self._whole)
+        return places[[self._name(self.order, place) not in self._good for place in places.tolist()]]
 
-    def _one_of_each_class(self) -> range:
-        return range(0, len(self._whole), len(self._whole.seeds))
+    def _look_into(self, order: Order) -> None:
+        """Find the files of an order that are whole."""
+        for place in range(len(order)):
+            name = self._name(order, place)
+            if name in self._good:
+                continue
+            with contextlib.suppress(OSError):
+                number = str(int(order.numbers[place]))
+                if png.is_whole((self._folder / name).read_bytes(), order.number_name, number):
+                    self._good.add(name)
+
+    def _go_on_with(self, found: Manifest, version: int | None) -> None:
+        super()._go_on_with(found, version)
+        self._whole = replace(self.order, seeds=_union(found.request.get("seeds"), self._whole.seeds))
 
     def _request(self) -> dict[str, Any]:
         name = self._template.text if self._template else f"{self.order.number_name}%04d.png"
         return {"files": os.path.basename(name), **self._whole.request()}
 
-    def _start(self, version: int | None) -> None:
-        """Before the first images: write down what they are. What else has their names goes, lest it pass for them."""
-        if self._old is not None:
-            manifest.check_version(self._manifest, self._old.version, version)
-        if self._begun:
-            return
-        self._begun, self.version = True, version
-        sweep(self._folder)
-        there = self._there() if self._old is None else ()
-        for place in range(len(self.order)) if there else ():
-            if self._name(self.order, place) in there:
-                path = self._folder / self._name(self.order, place)
-                with writing(path):
-                    path.unlink(missing_ok=True)
-        begun = Manifest(self._request(), version, False)
-        if self._old != begun:
-            manifest.write(self._manifest, begun, ())
-        self._old = begun
-
     def _entries(self) -> Iterator[dict[str, Any]]:
-        """An entry for each file that is there, of earlier runs too."""
-        order, there = self._whole, self._there()
+        """An entry for each file that is there, of other runs too."""
+        order = self._whole
+        self._look_into(order)
         for place in range(len(order)):
             name = self._name(order, place)
-            if name in there:
+            if name in self._good:
                 entry: dict[str, Any] = {"file": name, order.number_name: int(order.numbers[place])}
                 yield entry if order.image_labels is None else {**entry, "label": int(order.image_labels[place])}
+
+    def _is_complete(self, files: int) -> bool:
+        return files == len(self._whole)
 
 
 def _union(old: object, seeds: NDArray[np.int64]) -> NDArray[np.int64]:

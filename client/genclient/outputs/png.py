@@ -47,6 +47,19 @@ def encode(images: NDArray[np.uint8], texts: Sequence[Mapping[str, str]]) -> lis
     ]
 
 
+def is_whole(content: bytes, key: str, value: str) -> bool:
+    """Whether this is a file that `encode` made, with this text field among others, to its last byte."""
+    at, kind = len(_SIGNATURE), b""
+    while kind != b"IEND" and at + 12 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        end = at + 8 + size
+        if content[end : end + 4] != struct.pack(">I", zlib.crc32(content[at + 4 : end])):
+            return False
+        at = end + 4
+    whole = content.startswith(_SIGNATURE) and kind == b"IEND" and at == len(content)
+    return whole and _field(key, value) in content
+
+
 def _deflate(content: NDArray[np.uint8]) -> bytes:
     # Memory of a size that fits: to clear 256 KiB takes longer than to pack a small picture.
     bits = min(15, max(9, content.size.bit_length()))

@@ -6,19 +6,20 @@ interrupted, the shards are the same, byte for byte.
 
 from __future__ import annotations
 
+import itertools
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genclient.errors import UsageError
-from genclient.files import NewFile, sweep, writing
-from genclient.outputs import manifest, png, tfrecord, webdataset
-from genclient.outputs.manifest import Manifest
+from genclient.files import NewFile, writing
+from genclient.outputs import png, tfrecord, webdataset
+from genclient.outputs.fileset import FileSet
 from genclient.outputs.order import Order
 from genclient.outputs.output import Output, Places
 from genclient.outputs.template import Template
@@ -28,7 +29,7 @@ SHARD_IMAGES = 1024
 """Images of a shard, unless told."""
 
 
-class Shards(Output):
+class Shards(FileSet):
     """Shard s has the images from s times the size of a shard on."""
 
     ending = b""
@@ -39,17 +40,19 @@ class Shards(Output):
         Raises:
             UsageError: the size is none.
         """
-        super().__init__(order)
         if size is not None and (size < 1 or template is None):
             raise UsageError(f"--shard-size: found {size}, expected 1 or more, and --out with a number such as %06d")
-        self._template, self._out, self._overwrite = template, out, overwrite
+        super().__init__(order, out.with_name(template.manifest_name if template else out.name), overwrite)
+        self._template, self._out = template, out
         self.shard = min(size or SHARD_IMAGES, len(order)) if template else len(order)
         self._count = -(-len(order) // self.shard)
         self.resumes = template is not None
-        self._manifest = out.with_name(template.manifest_name) if template else None
-        self._old: Manifest | None = None
-        self._begun = False
         self._new: NewFile | None = None
+        self._good: set[int] = set()  # shards that are whole
+
+    def begin(self, version: int | None) -> Places:
+        """The images of the shards that are missing; all of a file that has no manifest."""
+        return super().begin(version) if self._template else Output.begin(self, version)
 
     @abstractmethod
     def records(
@@ -57,19 +60,13 @@ class Shards(Output):
     ) -> list[bytes]:
         """Each image as it stands in a shard."""
 
-    def begin(self, version: int | None) -> Places:
-        """The images of the shards that are missing."""
-        super().begin(version)
-        shards = np.arange(self._count)
-        found = None if self._manifest is None else manifest.read(self._manifest)
-        if found is not None and self._overwrite and not manifest.is_begun(found, self._request(), version):
-            found = None
-        if found is not None and self._manifest is not None:
-            manifest.check(self._manifest, found, self._request(), version, growing=None)
-            self._old, self.version = found, version if found.version is None else found.version
-            shards = shards[[not os.path.exists(self._path(shard)) for shard in shards.tolist()]]
-        ranges = [np.arange(*self._range(shard), dtype=np.int64) for shard in shards.tolist()]
-        return np.concatenate(ranges) if ranges else np.empty(0, np.int64)
+    @abstractmethod
+    def is_whole(self, file: IO[bytes], places: Places) -> bool:
+        """Whether a shard holds these images and nothing else.
+
+        Raises:
+            ValueError: it is damaged.
+        """
 
     def encode(self, places: Places, images: NDArray[np.uint8], version: int | None) -> list[bytes]:
         """Records."""
@@ -78,7 +75,8 @@ class Shards(Output):
 
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
         """Write records; gives the shards that are whole by this."""
-        self._start(version)
+        if self._template:
+            self._start(version)
         finished, at = [], 0
         while at < len(places):
             shard = int(places[at]) // (self.shard or 1)
@@ -92,21 +90,22 @@ class Shards(Output):
                 self._new.write(self.ending)
                 self._new.keep()
                 finished.append(self._new.path)
+                self._good.add(shard)
                 self._new = None
                 self.finished += stop - start
         return finished
 
     def finish(self) -> Sequence[Path]:
         """Complete the manifest, which is not among the results."""
-        complete = Manifest(self._request(), self.version, True)
-        if self._manifest is not None and self._old != complete:
-            manifest.write(self._manifest, complete, self._entries())
+        if self._template:
+            self._complete()
         return []
 
     def discard(self) -> None:
         """Remove the shard that is not whole."""
         if self._new is not None:
             self._new.discard()
+        super().discard()
 
     def plan(self, missing: Places) -> list[str]:
         """The shards; of many the first and the last."""
@@ -124,31 +123,35 @@ class Shards(Output):
     def _request(self) -> dict[str, Any]:
         return {"files": self._out.name, **self.order.request(), "shard_size": self.shard}
 
-    def _start(self, version: int | None) -> None:
-        """Before the first images: write down what they are. What else has their names goes, lest it pass for them."""
-        if self._old is not None and self._manifest is not None:
-            manifest.check_version(self._manifest, self._old.version, version)
-        if self._begun:
-            return
-        self._begun, self.version = True, version
-        sweep(self._out.parent)
-        if self._manifest is None:
-            return
-        shard = 0
-        while self._old is None and (shard < self._count or os.path.exists(self._path(shard))):
-            with writing(self._path(shard)):
-                self._path(shard).unlink(missing_ok=True)
+    def _missing(self, fresh: bool) -> Places:
+        if not fresh:
+            self._good = {shard for shard in range(self._count) if self._is_there(shard)}
+        missing = [np.arange(*self._range(shard)) for shard in range(self._count) if shard not in self._good]
+        return np.concatenate(missing) if missing else np.empty(0, np.int64)
+
+    def _is_there(self, shard: int) -> bool:
+        try:
+            with self._path(shard).open("rb") as file:
+                return self.is_whole(file, np.arange(*self._range(shard)))
+        except (OSError, ValueError):
+            return False
+
+    def _clear(self) -> None:
+        super()._clear()
+        shard = self._count
+        while os.path.exists(path := self._path(shard)):
+            with writing(path):
+                path.unlink(missing_ok=True)
             shard += 1
-        begun = Manifest(self._request(), version, False)
-        if self._old != begun:
-            manifest.write(self._manifest, begun, ())
-        self._old = begun
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        for shard in range(self._count):
+        for shard in sorted(self._good):
             start, stop = self._range(shard)
             entry = {"file": self._path(shard).name, "images": stop - start}
             yield {**entry, self.order.numbers_name: format_seeds(self.order.numbers[start:stop])}
+
+    def _is_complete(self, files: int) -> bool:
+        return files == self._count
 
 
 class TarShards(Shards):
@@ -173,6 +176,18 @@ class TarShards(Shards):
             for place, picture in zip(places.tolist(), pictures, strict=True)
         ]
 
+    def is_whole(self, file: IO[bytes], places: Places) -> bool:
+        """Members by name, pictures with their seeds; see `Shards.is_whole`."""
+        suffixes = ("png", "json") if self.order.image_labels is None else ("png", "cls", "json")
+        wanted = ((place, suffix) for place in places.tolist() for suffix in suffixes)
+        for (place, suffix), member in itertools.zip_longest(wanted, webdataset.members(file), fillvalue=(0, "")):
+            number = str(int(self.order.numbers[place]))
+            if member[0] != f"{self.order.key(place)}.{suffix}":
+                return False
+            if suffix == "png" and not png.is_whole(member[1], self.order.number_name, number):
+                return False
+        return True
+
 
 class RecordShards(Shards):
     """Shards for tf.data."""
@@ -189,6 +204,13 @@ class RecordShards(Shards):
                 for place, picture in zip(places.tolist(), pictures, strict=True)
             ]
         )
+
+    def is_whole(self, file: IO[bytes], places: Places) -> bool:
+        """Examples with their seeds; see `Shards.is_whole`."""
+        name, seeds = self.order.number_name, self.order.numbers[places].tolist()
+        numbers = (tfrecord.number(name, seed) for seed in seeds)
+        found = itertools.zip_longest(numbers, tfrecord.records(file))
+        return all(None not in (number, record) and number in record for number, record in found)
 
     def _numbers(self, place: int) -> dict[str, bytes | int]:
         order = self.order

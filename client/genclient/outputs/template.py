@@ -22,6 +22,12 @@ class Template:
         rest = iter(numbers)
         return _NUMBER.sub(lambda match: f"{next(rest):{match[1]}{match[2]}d}".replace(" ", "_"), self._name)
 
+    def number(self, name: str) -> int | None:
+        """The number in a name that has one; None where it is no name of these."""
+        first, *_, last = [re.escape(part) for part in re.split(_NUMBER.pattern.replace("(", "(?:"), self._name)]
+        match = re.fullmatch(rf"{first}_*(-?\d{{1,18}}){last}", name)
+        return int(match[1]) if match and self.name(int(match[1])) == name else None
+
     @property
     def manifest_name(self) -> str:
         """`manifest.json`, with what the names of the files begin with: `train.manifest.json`."""

@@ -7,10 +7,16 @@ the row) and, where there are classes, `label`. Sources: TensorFlow's record_wri
 from __future__ import annotations
 
 import functools
+import itertools
+import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
 
 from genclient.outputs import crc32c
+
+_LOT = 256
+"""Records that are checked at a time."""
 
 _BYTES = [bytes([value]) for value in range(0x80)]
 
@@ -21,7 +27,7 @@ def example(features: Mapping[str, bytes | int]) -> bytes:
         1,
         b"".join(
             [
-                _number(name, value) if isinstance(value, int) else _content(name, value)
+                number(name, value) if isinstance(value, int) else _content(name, value)
                 for name, value in sorted(features.items())
             ]
         ),
@@ -39,12 +45,40 @@ def framed(records: Sequence[bytes]) -> list[bytes]:
     ]
 
 
+def records(file: IO[bytes]) -> Iterator[bytes]:
+    """Records of a file as `framed` writes them.
+
+    Raises:
+        ValueError: it is damaged, or ends too early.
+    """
+    while lot := list(itertools.islice(_unframed(file), _LOT)):
+        heads, contents, checksums = zip(*lot, strict=True)
+        if struct.unpack(f"<{len(checksums)}I", b"".join(checksums)) != tuple(crc32c.masked(contents)):
+            raise ValueError("damaged")
+        if struct.unpack("<" + "8xI" * len(heads), b"".join(heads)) != tuple(crc32c.masked([h[:8] for h in heads])):
+            raise ValueError("damaged")
+        yield from contents
+
+
+def _unframed(file: IO[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Length with its checksum, content and checksum of each record."""
+    rest = os.fstat(file.fileno()).st_size - file.tell()
+    while rest:
+        head = file.read(12)
+        size = int.from_bytes(head[:8], "little")
+        rest -= 16 + size
+        if rest < 0:
+            raise ValueError("ends too early")
+        yield head, file.read(size), file.read(4)
+
+
 def _content(name: str, value: bytes) -> bytes:
     return _entry(name, _field(1, _field(1, value)))  # bytes_list { value }
 
 
 @functools.lru_cache(4096)
-def _number(name: str, value: int) -> bytes:
+def number(name: str, value: int) -> bytes:
+    """A feature of one whole number, as it stands in an `example`."""
     return _entry(name, _field(3, _field(1, _varint(value & 2**64 - 1))))  # int64_list { value }, packed
 
 

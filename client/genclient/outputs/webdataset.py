@@ -6,6 +6,9 @@ WebDataset's naming (github.com/webdataset/webdataset, "The WebDataset Format").
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import IO
+
 _BLOCK = 512
 
 # What stands in a header between name, size and checksum: mode, user and group; time; kind, format and the rest.
@@ -26,8 +29,27 @@ def record(key: str, picture: bytes, about: str, label: int | None) -> bytes:
     return b"".join(parts)
 
 
+def members(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a shard as `record` writes them.
+
+    Raises:
+        ValueError: it is damaged, or ends too early or too late.
+    """
+    while (head := file.read(_BLOCK)) != bytes(_BLOCK):
+        name, size = head[:100].rstrip(b"\0"), int(head[124:135], 8)
+        content, filler = file.read(size), file.read(-size % _BLOCK)
+        if head != _head(name, size) or len(content) < size or filler != bytes(-size % _BLOCK):
+            raise ValueError(f"damaged at {name!r}")
+        yield name.decode(), content
+    if file.read() != bytes(_BLOCK):
+        raise ValueError("ends too early or too late")
+
+
 def _member(name: str, content: bytes) -> bytes:
-    called, size = name.encode(), f"{len(content):011o}".encode()
-    checksum = f"{_SUM + sum(called) + sum(size):06o}".encode()
-    head = b"".join((called.ljust(100, b"\0"), _OWNER, size, _TIME, checksum, _REST))
-    return b"".join((head, content, bytes(-len(content) % _BLOCK)))
+    return b"".join((_head(name.encode(), len(content)), content, bytes(-len(content) % _BLOCK)))
+
+
+def _head(name: bytes, count: int) -> bytes:
+    size = f"{count:011o}".encode()
+    checksum = f"{_SUM + sum(name) + sum(size):06o}".encode()
+    return b"".join((name.ljust(100, b"\0"), _OWNER, size, _TIME, checksum, _REST))

@@ -1,0 +1,128 @@
+"""Several files of one request and the manifest beside them: what is there is gone on with, another's is left alone.
+
+What a name promises is looked for inside the file: a file of this name that is damaged is made anew.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from genclient.errors import ClientError
+from genclient.files import writing
+from genclient.outputs import manifest
+from genclient.outputs.claim import Claim
+from genclient.outputs.manifest import Manifest
+from genclient.outputs.names import file_names
+from genclient.outputs.order import Order
+from genclient.outputs.output import Output, Places
+
+
+class FileSet(Output):
+    """A place with a manifest.
+
+    Attributes:
+        growing: what a later request may have more of.
+    """
+
+    resumes = True
+    growing: str | None = None
+
+    def __init__(self, order: Order, path: Path, overwrite: bool) -> None:
+        """Take the manifest's path, and whether another set may go."""
+        super().__init__(order)
+        self._manifest, self._overwrite = path, overwrite
+        self._claim = Claim(path.parent, path.name)
+        self._found: Manifest | None = None  # as it was when last looked at
+        self._old: Manifest | None = None  # that is gone on with
+        self._begun = False
+
+    def begin(self, version: int | None) -> Places:
+        """The images that are missing."""
+        super().begin(version)
+        self._found = found = manifest.read(self._manifest)
+        if found is None or (self._overwrite and not manifest.is_begun(found, self._request(), version)):
+            return self._missing(fresh=True)
+        self._go_on_with(found, version)
+        return self._missing(fresh=False)
+
+    def discard(self) -> None:
+        """Let others have it."""
+        self._claim.release()
+
+    @abstractmethod
+    def _missing(self, fresh: bool) -> Places:
+        """The images that are not there; all where it begins afresh."""
+
+    @abstractmethod
+    def _request(self) -> dict[str, Any]:
+        """What is asked for, with what earlier runs asked for."""
+
+    @abstractmethod
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        """An entry for each file that is there."""
+
+    @abstractmethod
+    def _is_complete(self, files: int) -> bool:
+        """Whether so many files are all of them."""
+
+    def _go_on_with(self, found: Manifest, version: int | None) -> None:
+        """Take an old set for this one.
+
+        Raises:
+            UsageError: it is another.
+        """
+        manifest.check(self._manifest, found, self._request(), version, self.growing)
+        self._found = self._old = found
+        self.version = version if found.version is None else found.version
+
+    def _start(self, version: int | None) -> None:
+        """Before the first images: write down what they are. What else has their names goes, lest it pass for them."""
+        if self._old is not None:
+            manifest.check_version(self._manifest, self._old.version, version)
+        if self._begun:
+            return
+        self._begun = True
+        with self._claim.changing():
+            self._claim.share()
+            self._look_again(version)
+            self.version = version
+            if self._old is None:
+                self._clear()
+            if not self._write(Manifest(self._request(), version, False), (), new=self._found is None):
+                self._look_again(version)  # there are no locks here, and another was quicker
+
+    def _look_again(self, version: int | None) -> None:
+        """Others may have been here since `begin`: then this is to be what they make, too."""
+        now = manifest.read(self._manifest)
+        if now is None and self._found is not None:
+            raise ClientError(f"{self._manifest}: removed while this was running; run the same command again")
+        if now is not None and now != self._found:
+            self._go_on_with(now, version)
+
+    def _clear(self) -> None:
+        """Remove the files of another set that is to go, and what has the names of this one's."""
+        if self._found is not None and not self._claim.alone():
+            raise ClientError(f"{self._manifest}: another genclient is writing there; let it end first")
+        for request in (self._request(), *([] if self._found is None else [self._found.request])):
+            for name in file_names(request):
+                path = self._manifest.with_name(name)
+                with writing(path):
+                    path.unlink(missing_ok=True)
+
+    def _write(self, wanted: Manifest, entries: Iterable[Mapping[str, Any]], *, new: bool = False) -> bool:
+        """Write the manifest, unless it is the same already; False where it was to be new and is there by now."""
+        if self._old != wanted:
+            if not manifest.write(self._manifest, wanted, entries, new=new):
+                return False
+            self._found = self._old = wanted
+        return True
+
+    def _complete(self) -> None:
+        """Once all images came: the manifest with an entry for each file."""
+        with self._claim.changing():
+            self._look_again(self.version)
+            entries = list(self._entries())
+            self._write(Manifest(self._request(), self.version, self._is_complete(len(entries))), entries)

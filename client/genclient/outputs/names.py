@@ -1,0 +1,42 @@
+"""Which files a request has, by what its manifest says of it: all of an old set go where another takes its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from genclient.errors import UsageError
+from genclient.outputs.order import Latents, Order
+from genclient.outputs.template import Template
+from genclient.seeds import parse_seeds
+
+
+def file_names(request: Mapping[str, Any]) -> Iterator[str]:
+    """Names of files, some in folders of classes; none for what is no request of this version's."""
+    try:
+        order, template = _order(request), Template(str(request["files"]))
+        size = request.get("shard_size")
+        count = None if size is None else -(-len(order) // int(size))
+    except (UsageError, KeyError, TypeError, ValueError, ZeroDivisionError):
+        return
+    if count is not None:
+        yield from (template.name(shard, count) for shard in range(count))
+    elif order.labels:
+        yield from map(order.picture_name, range(len(order)))
+    else:
+        yield from map(template.name, order.numbers.tolist())
+
+
+def _order(request: Mapping[str, Any]) -> Order:
+    """The order of a request, but for the latents themselves."""
+    label, digest = request["label"], request["latents_sha256"]
+    return Order(
+        model=str(request["model"]),
+        seeds=parse_seeds(str(request["seeds"])),
+        label=label if isinstance(label, int) else None,
+        labels=tuple(map(int, label)) if isinstance(label, list) else (),
+        classes=tuple(map(str, request["classes"])),
+        latents=None if digest is None else Latents("", np.empty((0, 0), np.float32), str(digest)),
+    )
