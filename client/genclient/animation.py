@@ -166,7 +166,7 @@ class Folder(Film):
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
         """See `Film`; files are told one by one, and none at the end."""
-        claim, count = Claim(self.path, f"{self._template.text}.frames"), 0
+        claim, count = Claim(self.path, f"{os.path.basename(self._template.text)}.frames"), 0
         try:
             for frame in frames:
                 if count == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -285,6 +286,16 @@ def own_settings(tmp_path_factory):
             patch.delenv(name)
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
         yield
+
+
+@pytest.fixture
+def ffmpeg(tmp_path_factory, monkeypatch):
+    """An ffmpeg that commands find: this machine's, or the one that the package imageio-ffmpeg brings."""
+    found = shutil.which("ffmpeg") or pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
+    program = tmp_path_factory.mktemp("bin") / "ffmpeg"
+    program.symlink_to(found)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return str(program)
 
 
 @pytest.fixture(scope="session")

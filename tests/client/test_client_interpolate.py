@@ -1,15 +1,16 @@
 """`genclient interpolate`: what each frame is made of, and what others' readers see in the animations."""
 
 import json
-import shutil
+import os
 import subprocess
 
 import numpy as np
 import pytest
-from genclient import UsageError
+from genclient import ClientError, UsageError
+from genclient.animation import open_film
 from genclient.seeds import latents
 from genclient.walks import Walks, slerp
-from PIL import Image
+from PIL import Image, ImageSequence
 
 Z = 5
 
@@ -116,12 +117,69 @@ def test_gif_and_webp_show_the_walk_at_its_speed(genclient, serve, tools, tmp_pa
     assert np.abs(shown - wanted).mean() < 8  # WebP halves the resolution of colours
     assert sum(times) == pytest.approx(7000 / 12, abs=10)
     with Image.open(tmp_path / f"w.{suffix}") as film:
-        assert film.info.get("loop", 1) == 1
         said = film.info["comment"].decode() if suffix == "gif" else film.getexif()[0x010E]
         assert "seeds 0-2" in said
     content = (tmp_path / f"w.{suffix}").read_bytes()
     interpolated(genclient, serve(), *options, "--out", f"w.{suffix}")
     assert (tmp_path / f"w.{suffix}").read_bytes() == content
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
+def test_an_animation_plays_for_ever_or_once_as_asked(tmp_path, suffix):
+    frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    for loop, plays in ((True, 0), (False, 1)):
+        (path,) = open_film(f"{tmp_path}/w.{suffix}", 10, loop, print).save(iter(frames), {})
+        with Image.open(path) as film:
+            assert film.n_frames == 3
+            assert film.info.get("loop", 1) == plays  # GIF says nothing where it plays once
+
+
+@pytest.mark.parametrize("suffix", ["gif", "mp4", "webp", "apng"])
+def test_transparent_frames_lie_on_white_where_a_format_has_no_transparency(tmp_path, ffmpeg, suffix):
+    frames = np.zeros((2, 8, 8, 4), np.uint8)
+    frames[1, :, 4:] = (200, 0, 0, 255)
+    (path,) = open_film(f"{tmp_path}/w.{suffix}", 10, True, print).save(iter(frames), {})
+    if suffix == "mp4":
+        raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+        played = subprocess.run([ffmpeg, "-v", "error", "-i", path, *raw], capture_output=True, check=True)
+        shown = np.frombuffer(played.stdout, np.uint8).reshape(2, 8, 8, 3).astype(int)
+    elif suffix == "gif":
+        shown = frames_of(path)[0]
+    else:
+        with Image.open(path) as film:
+            assert [np.asarray(frame.convert("RGBA"))[0, 0, 3] for frame in ImageSequence.Iterator(film)] == [0, 0]
+        return
+    assert shown[:, :, :3].min() > 240
+    assert np.abs(shown[1, :, 5:] - (200, 0, 0)).max() < 25
+
+
+@pytest.mark.parametrize(("out", "names"), [("f/", "frame{:05d}.png"), ("f/w%03d.png", "w{:03d}.png")])
+def test_a_shorter_animation_in_the_same_folder_leaves_no_frame_of_the_longer_one(tmp_path, out, names):
+    frames = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    (tmp_path / "f").mkdir()
+    foreign = [names.format(7), "frame.png", "w1.png"]
+    for name in foreign:
+        Image.new("L", (8, 8)).save(tmp_path / "f" / name)
+    for count in (5, 2):
+        told = []
+        open_film(f"{tmp_path}/{out}", 10, True, told.append).save(iter(frames[:count]), {"model": "digits"})
+        assert [path.name for path in told] == [names.format(number) for number in range(count)]
+    assert sorted(os.listdir(tmp_path / "f")) == sorted([*foreign, names.format(0), names.format(1)])
+
+
+def test_two_animations_do_not_mix_their_frames_in_one_folder(tmp_path):
+    frames = np.zeros((2, 8, 8, 3), np.uint8)
+    first, second = (open_film(f"{tmp_path}/f/", 10, True, lambda path: None) for _ in range(2))
+
+    def with_another_between():
+        yield frames[0]
+        with pytest.raises(ClientError, match="another genclient is writing frames there"):
+            second.save(iter(frames), {})
+        yield frames[1]
+
+    first.save(with_another_between(), {"model": "first"})
+    assert sorted(os.listdir(tmp_path / "f")) == ["frame00000.png", "frame00001.png"]
+    assert Image.open(tmp_path / "f/frame00000.png").text["model"] == "first"
 
 
 def test_grey_walks_keep_their_greys_in_a_gif(genclient, serve, tools, tmp_path):
@@ -178,22 +236,11 @@ def test_json_and_a_dry_run_say_how_long_it_is(genclient, serve, tmp_path):
     assert not (tmp_path / "other.gif").exists()
 
 
-@pytest.fixture
-def ffmpeg():
-    """An ffmpeg: this machine's, or the one that the package imageio-ffmpeg brings."""
-    found = shutil.which("ffmpeg")
-    return found or pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
-
-
 def test_mp4_plays_has_even_sides_and_is_the_same_again(genclient, serve, tools, tmp_path, ffmpeg):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/ffmpeg").symlink_to(ffmpeg)
     odd = {"encode": lambda images: tools.as_values(images[:, :5, :3])}
     options = ("--n", 2, "--frames", 5, "--fps", 10, "--scale", 9)
     for name in ("a.mp4", "b.mp4"):
-        done = genclient(
-            *("interpolate", "--target", serve(**odd).target, *options, "--out", name), env={"PATH": f"{tmp_path}/bin"}
-        )
+        done = genclient("interpolate", "--target", serve(**odd).target, *options, "--out", name)
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{name}\n".encode(), b"")
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     command = [ffmpeg, "-v", "error", "-i", "a.mp4", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]

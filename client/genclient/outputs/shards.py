@@ -7,6 +7,7 @@ interrupted, the shards are the same, byte for byte.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -133,7 +134,7 @@ class Shards(FileSet):
         try:
             with self._path(shard).open("rb") as file:
                 return self.is_whole(file, np.arange(*self._range(shard)))
-        except (OSError, ValueError):
+        except (OSError, ValueError, LookupError, TypeError):  # the last two: of JSON that is another's
             return False
 
     def _clear(self) -> None:
@@ -177,16 +178,24 @@ class TarShards(Shards):
         ]
 
     def is_whole(self, file: IO[bytes], places: Places) -> bool:
-        """Members by name, pictures with their seeds; see `Shards.is_whole`."""
+        """Members by name and with their seeds; see `Shards.is_whole`."""
         suffixes = ("png", "json") if self.order.image_labels is None else ("png", "cls", "json")
         wanted = ((place, suffix) for place in places.tolist() for suffix in suffixes)
-        for (place, suffix), member in itertools.zip_longest(wanted, webdataset.members(file), fillvalue=(0, "")):
-            number = str(int(self.order.numbers[place]))
-            if member[0] != f"{self.order.key(place)}.{suffix}":
-                return False
-            if suffix == "png" and not png.is_whole(member[1], self.order.number_name, number):
-                return False
-        return True
+        found = itertools.zip_longest(wanted, webdataset.members(file), fillvalue=(0, ""))
+        return all(self._fits(place, suffix, *member) for (place, suffix), member in found)
+
+    def _fits(self, place: int, suffix: str, name: str, content: bytes) -> bool:
+        """Whether a member is what an image has under a suffix."""
+        key, number = self.order.number_name, int(self.order.numbers[place])
+        if name != f"{self.order.key(place)}.{suffix}":
+            return False
+        if suffix == "png":
+            return png.is_whole(content, key, str(number))
+        return (
+            content == str(self.order.label_of(place)).encode()
+            if suffix == "cls"
+            else json.loads(content)[key] == number
+        )
 
 
 class RecordShards(Shards):
