@@ -26,15 +26,8 @@ from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
 from genclient.schedule import Part
-from genclient.settings import (
-    CRITIC_SIGNATURE,
-    START_OVER,
-    Numbered,
-    Seeds,
-    Settings,
-    Waiting,
-    server_config,
-)
+from genclient.server_config import config_text, explained, server_config
+from genclient.settings import CRITIC_SIGNATURE, START_OVER, Numbered, Seeds, Settings, Waiting
 from genclient.status import VersionStatus, version_statuses
 
 T = TypeVar("T")
@@ -96,6 +89,25 @@ class AsyncClient(Settings):
         """As `Client.reload`."""
         request = wire.ReloadRequest(config=server_config(config))
         self._reloaded(await self._call(channel.RELOAD, request))
+
+    async def config(self) -> str:
+        """As `Client.config`."""
+        return config_text(await self._config_call(channel.GET_CONFIG, wire.ReloadRequest()))
+
+    async def merge(self, config: str) -> None:
+        """As `Client.merge`."""
+        for model in server_config(config).model_config_list.config:
+            self._reloaded(await self._config_call(channel.SET_MODEL, model))
+
+    async def remove(self, model: str) -> None:
+        """As `Client.remove`."""
+        self._reloaded(await self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
+
+    async def _config_call(self, method: Method, request: Any) -> Any:
+        try:
+            return await self._call(method, request)
+        except RpcError as error:
+            raise explained(error) from None
 
     async def sample(
         self,

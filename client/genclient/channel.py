@@ -25,6 +25,7 @@ log = logging.getLogger("genclient")
 
 _PREDICTION = "tensorflow.serving.PredictionService"
 _MODEL = "tensorflow.serving.ModelService"
+_CONFIG = "genserve.ConfigService"  # genserve's own
 
 _RETRIES = {
     # As many as gRPC allows, and within 0.75 s: a port that is closed is reported at once. Whoever has had an answer
@@ -55,6 +56,9 @@ PREDICT = Method(f"/{_PREDICTION}/Predict", wire.PredictResponse, guard.PREDICT_
 METADATA = Method(f"/{_PREDICTION}/GetModelMetadata", wire.MetadataResponse)
 STATUS = Method(f"/{_MODEL}/GetModelStatus", wire.StatusResponse)
 RELOAD = Method(f"/{_MODEL}/HandleReloadConfigRequest", wire.ReloadResponse)
+GET_CONFIG = Method(f"/{_CONFIG}/GetConfig", wire.ServerConfig)
+SET_MODEL = Method(f"/{_CONFIG}/SetModel", wire.ReloadResponse)
+REMOVE_MODEL = Method(f"/{_CONFIG}/RemoveModel", wire.ReloadResponse)
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,8 @@ from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
 from genclient.schedule import Part
-from genclient.settings import (
-    BATCH_ROWS,
-    CRITIC_SIGNATURE,
-    START_OVER,
-    Seeds,
-    Settings,
-    Waiting,
-    server_config,
-)
+from genclient.server_config import config_text, explained, server_config
+from genclient.settings import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Seeds, Settings, Waiting
 from genclient.status import VersionStatus, version_statuses
 
 __all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
@@ -113,6 +106,41 @@ class Client(Settings):
         """
         request = wire.ReloadRequest(config=server_config(config))
         self._reloaded(self._channel.call(channel.RELOAD, request))
+
+    def config(self) -> str:
+        """The server's configuration of models, as TensorFlow Serving's text format.
+
+        Raises:
+            ClientError: the server does not tell; TensorFlow Serving does not, genserve does.
+        """
+        return config_text(self._config_call(channel.GET_CONFIG, wire.ReloadRequest()))
+
+    def merge(self, config: str) -> None:
+        """Have the server add or change these models and keep its others; return once they are available.
+
+        Args:
+            config: `model_config_list { config { … } }`, a `config` for each model.
+
+        Raises:
+            UsageError: the text is no such thing.
+            ClientError: the server refuses a model, or is TensorFlow Serving, which takes whole configurations only.
+        """
+        for model in server_config(config).model_config_list.config:
+            self._reloaded(self._config_call(channel.SET_MODEL, model))
+
+    def remove(self, model: str) -> None:
+        """Have the server serve a model no longer, and keep its others.
+
+        Raises:
+            ClientError: the server has no such model, or is TensorFlow Serving, which takes whole configurations only.
+        """
+        self._reloaded(self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
+
+    def _config_call(self, method: channel.Method, request: Any) -> Any:
+        try:
+            return self._channel.call(method, request)
+        except RpcError as error:
+            raise explained(error) from None
 
     def sample(
         self,

@@ -270,20 +270,6 @@ class Waiting:
         return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self._found}"
 
 
-def server_config(text: str) -> Any:
-    """A wire.ServerConfig of TensorFlow Serving's text format (`model_config_list { config { … } }`).
-
-    Raises:
-        UsageError: it is no such text; the message says where.
-    """
-    from google.protobuf import text_format
-
-    try:
-        return text_format.Parse(text, wire.ServerConfig())
-    except text_format.ParseError as error:
-        raise UsageError(f"model config: {error}, expected TensorFlow Serving's model_config_list") from None
-
-
 def _check_count(name: str, count: int, most: int) -> None:
     if not isinstance(count, (int, np.integer)) or not 1 <= count <= most:
         raise UsageError(f"{name}: found {count}, expected 1 to {most}")

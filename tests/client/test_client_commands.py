@@ -155,6 +155,26 @@ def test_reload_sends_the_configuration_and_names_its_models(genclient, serve, t
     assert (done.returncode, done.stdout, len(served.model.configs)) == (0, b"cats  /m/cats\n", 2)
 
 
+@pytest.mark.parametrize("arguments", [("models.config", "--merge"), ("--remove", "cats"), ("--show",)])
+def test_a_server_that_takes_whole_configurations_only_is_said_to(fails, serve, tmp_path, arguments):
+    (tmp_path / "models.config").write_text(CONFIG)
+    target = serve().target
+    assert fails("reload", *arguments, "--target", target) == (
+        1,
+        f"{target} only takes whole configurations, as TensorFlow Serving does: genclient reload FILE",
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("models.config", "--show"), ("--merge", "--show"), ("--remove", "a", "--show")]
+)
+def test_reload_does_one_thing_at_a_time(fails, arguments):
+    assert fails("reload", *arguments) == (
+        2,
+        "expected one of FILE (with --merge or without), --remove NAME and --show",
+    )
+
+
 def test_a_configuration_that_cannot_be_meant_is_not_sent(fails, serve, tmp_path):
     served = serve()
     for text, found in (

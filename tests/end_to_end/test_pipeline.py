@@ -83,3 +83,24 @@ def test_client_knows_what_the_server_has(target: str, command) -> None:
         assert signature in told.stdout
     assert "32" in told.stdout
     assert command("genclient", "status", "--target", target, "--model", "digits").returncode == 0
+
+
+def test_one_model_of_a_running_server_is_added_read_back_and_taken_away(target, repository, command, tmp_path):
+    config = tmp_path / "more.config"
+    twin = f'config {{ name: "twin" base_path: "{repository}/digits" model_platform: "tensorflow" }}'
+    config.write_text(f"model_config_list {{ {twin} }}")
+    merged = command("genclient", "reload", config, "--merge", "--target", target, "--timeout", 60)
+    assert merged.returncode == 0, merged.stderr
+    shown = command("genclient", "reload", "--show", "--target", target).stdout
+    assert [line.split('"')[1] for line in shown.splitlines() if "name:" in line] == ["digits", "twin"]
+    for name in ("digits", "twin"):
+        done = command(
+            "genclient", "sample", "--n", 1, "--target", target, "--model", name, "--out", tmp_path / "a.npz"
+        )
+        assert done.returncode == 0, done.stderr
+    (tmp_path / "whole.config").write_text(shown)
+    assert command("genclient", "reload", tmp_path / "whole.config", "--target", target).returncode == 0
+    assert command("genclient", "reload", "--remove", "twin", "--target", target).returncode == 0
+    assert "twin" not in command("genclient", "reload", "--show", "--target", target).stdout
+    again = command("genclient", "reload", "--remove", "twin", "--target", target)
+    assert (again.returncode, "Model twin is not in the config" in again.stderr) == (64 + 5, True)

@@ -1,4 +1,4 @@
-"""`genclient reload`: gives a running server another configuration of models."""
+"""`genclient reload`: gives a running server another configuration of models, or reads it back."""
 
 from __future__ import annotations
 
@@ -17,28 +17,52 @@ MAX_BYTES = 2**24
 
 
 @command()
-@click.argument("file", type=click.Path(), metavar="FILE|-")
+@click.argument("file", type=click.Path(), metavar="[FILE|-]", required=False)
+@click.option(
+    "--merge", is_flag=True, help="Add or change the models in FILE and keep the server's others (genserve only)."
+)
+@click.option("--remove", metavar="NAME", help="Serve this model no longer and keep the others (genserve only).")
+@click.option("--show", is_flag=True, help="Print the server's configuration, as a FILE (genserve only).")
 @click.option("-n", "--dry-run", is_flag=True, help="Read the file and say what would be sent.")
 @server_options
 @output_options
-def reload(file: str, dry_run: bool, server: Server, console: Console) -> None:
+def reload(
+    file: str | None, merge: bool, remove: str | None, show: bool, dry_run: bool, server: Server, console: Console
+) -> None:
     """Give a server other models.
 
     It returns once they are available; --timeout is for that. FILE is TensorFlow Serving's model config as text, and
-    replaces all that the server has:
+    replaces all that the server has, but with --merge:
 
     \b
     model_config_list {
       config { name: "digits" base_path: "/models/digits" model_platform: "tensorflow" }
     }
     """
+    if sum([file is not None, remove is not None, show]) != 1 or (merge and file is None):
+        raise UsageError("expected one of FILE (with --merge or without), --remove NAME and --show")
+    if file is not None:
+        _send(file, merge, dry_run, server, console)
+    elif show:
+        with server.client() as client:
+            text = client.config()
+        console.result(text, {"target": server.target, "config": text}, text)
+    else:
+        if not dry_run:
+            with server.client() as client:
+                client.remove(str(remove))
+        data = {"target": server.target, "removed": remove, "dry_run": dry_run}
+        console.result(f"removed {printable(str(remove))}\n", data, f"{printable(str(remove))}\n")
+
+
+def _send(file: str, merge: bool, dry_run: bool, server: Server, console: Console) -> None:
     text = _text(file)
     models = _models(text, file)
     start = time.perf_counter()
     if not dry_run:
         with server.client() as client, console.progress() as show:
             show(f"waiting for {len(models)} models at {server.target}")
-            client.reload(text)
+            (client.merge if merge else client.reload)(text)
     data = {"target": server.target, "models": models, "dry_run": dry_run}
     if not dry_run:
         data["seconds"] = round(time.perf_counter() - start, 3)
@@ -61,7 +85,7 @@ def _text(file: str) -> str:
 
 
 def _models(text: str, file: str) -> list[dict[str, Any]]:
-    from genclient.settings import server_config
+    from genclient.server_config import server_config
 
     try:
         config = server_config(text).model_config_list.config
