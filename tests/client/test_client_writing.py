@@ -268,10 +268,14 @@ def test_a_file_that_is_damaged_is_made_anew(genclient, serve, tmp_path, monkeyp
             ["0-of-1.tar"],
         ),
         (("--n", 2, "--out", "p/"), ("--n", 1, "--out", "p/%d.tar"), ["0.tar"]),
+        (("--n", 2, "--label", "all", "--classes", 2, "--out", "p/"), ("--n", 1, "--out", "p/"), ["seed0000.png"]),
     ],
 )
-def test_overwriting_leaves_nothing_of_the_old_set(genclient, serve, tmp_path, old, new, names):
-    served = serve()
+def test_overwriting_leaves_nothing_of_the_old_set(genclient, serve, tools, tmp_path, old, new, names):
+    served = serve(signatures=tools.signature_table(conditional=True))
     for options in (old, (*new, "--truncation", 0.5, "--overwrite")):
-        assert genclient("sample", "--target", served.target, *options).returncode == 0
-    assert sorted(name for name in os.listdir(tmp_path / "p") if not name.endswith("manifest.json")) == names
+        label = () if "--label" in options else ("--label", 1)
+        assert genclient("sample", "--target", served.target, *options, *label).returncode == 0
+    assert (
+        sorted(path.name for path in (tmp_path / "p").rglob("*.*") if not path.name.endswith("manifest.json")) == names
+    )

@@ -5,6 +5,7 @@ What a name promises is looked for inside the file: a file of this name that is 
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -108,9 +109,12 @@ class FileSet(Output):
             raise ClientError(f"{self._manifest}: another genclient is writing there; let it end first")
         for request in (self._request(), *([] if self._found is None else [self._found.request])):
             for name in file_names(request):
-                path = self._manifest.with_name(name)
+                path = self._manifest.parent / name
                 with writing(path):
                     path.unlink(missing_ok=True)
+                if "/" in name:
+                    with contextlib.suppress(OSError):  # a folder of a class, once it is empty
+                        path.parent.rmdir()
 
     def _write(self, wanted: Manifest, entries: Iterable[Mapping[str, Any]], *, new: bool = False) -> bool:
         """Write the manifest, unless it is the same already; False where it was to be new and is there by now."""
