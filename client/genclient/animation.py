@@ -42,7 +42,13 @@ _EXPECTED = "a name that ends in .gif, .webp, .png or .apng (APNG), .mp4, or a f
 
 
 class Film(ABC):
-    """A place for frames."""
+    """A place for frames.
+
+    Attributes:
+        enlarged: whether frames are for people, who want them large, unless told; else they are for programs.
+    """
+
+    enlarged = True
 
     def __init__(self, path: Path, fps: float, loop: bool) -> None:
         """Take where to, how fast, and whether it begins again at its end."""
@@ -158,6 +164,8 @@ class Mp4(Film):
 
 class Folder(Film):
     """A PNG file for each frame."""
+
+    enlarged = False
 
     def __init__(self, path: Path, fps: float, loop: bool, template: Template, told: Callable[[Path], None]) -> None:
         """As `Film`, and the names, and what to tell of each file."""

@@ -68,7 +68,7 @@ def hold(served):
 
 
 def test_a_sheet_holds_all_images_row_by_row_and_says_what_made_them(genclient, serve, tmp_path, tools):
-    done = genclient("sample", "--target", serve().target, "--n", 5, "--seed", 10, "--truncation", 0.5)
+    done = genclient("sample", "--target", serve().target, "--n", 5, "--seed", 10, "--truncation", 0.5, "--scale", 1)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"out.png\n", b"")
     assert files(tmp_path) == ["out.png"]
     images = tools.pixels(tools.render(tools.draw(range(10, 15)) * 0.5))
@@ -109,7 +109,7 @@ def test_an_archive_holds_images_seeds_and_labels(genclient, serve, tmp_path, to
 
 
 def test_a_dash_sends_the_sheet_to_stdout_and_nothing_else(genclient, serve, tmp_path, tools):
-    done = genclient("sample", "--target", serve().target, "--n", 4, "--out", "-")
+    done = genclient("sample", "--target", serve().target, "--n", 4, "--out", "-", "--scale", 1)
     assert (done.returncode, done.stderr) == (0, b"")
     height, width, _ = tools.IMAGE_SHAPE
     assert Image.open(io.BytesIO(done.stdout)).size == (2 * width, 2 * height)

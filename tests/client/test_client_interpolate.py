@@ -90,7 +90,7 @@ def test_one_keyframe_or_too_many_frames_are_no_walk():
 
 
 def test_apng_holds_every_pixel_and_what_made_it(genclient, serve, tools, tmp_path):
-    options = ("--seeds", "0,4", "--frames", 3, "--fps", 30, "--truncation", 0.5)
+    options = ("--seeds", "0,4", "--frames", 3, "--fps", 30, "--truncation", 0.5, "--scale", 1)
     assert interpolated(genclient, serve(), *options, "--out", "a/w.png") == ["a/w.png"]
     shown, times = frames_of(tmp_path / "a/w.png")
     wanted = tools.pixels(tools.render(walks([0, 4], frames=3).latents(Z) * 0.5)).astype(int)
@@ -186,14 +186,27 @@ def test_grey_walks_keep_their_greys_in_a_gif(genclient, serve, tools, tmp_path)
     def grey(images):
         return tools.as_values(images[..., :1])
 
-    interpolated(genclient, serve(encode=grey), "--n", 2, "--frames", 4)
+    interpolated(genclient, serve(encode=grey), "--n", 2, "--frames", 4, "--scale", 1)
     wanted = expected(tools, walks([0, 1]))[..., :1]
     assert np.abs(frames_of(tmp_path / "out.gif")[0] - wanted).max() <= 1
 
 
 def test_walks_make_a_grid_and_classes_change_with_the_keyframes(genclient, serve, tools, tmp_path):
     served = serve(signatures=tools.signature_table(conditional=True))
-    options = ("--labels", "rain,0", "--classes", "sun,rain", "--walks", "2x2", "--seed", 10, "--frames", 2)
+    options = (
+        "--labels",
+        "rain,0",
+        "--classes",
+        "sun,rain",
+        "--walks",
+        "2x2",
+        "--seed",
+        10,
+        "--frames",
+        2,
+        "--scale",
+        1,
+    )
     interpolated(genclient, served, *options, "--out", "w.png")
     walk = walks([10, 11], [12, 13], [14, 15], [16, 17], labels=[1, 0], frames=2)
     images = expected(tools, walk, walk.frame_labels()).reshape(4, 2, 2, *tools.IMAGE_SHAPE)
@@ -221,7 +234,9 @@ def test_frames_are_files_by_a_template(genclient, serve, tools, tmp_path):
 def test_a_file_on_this_machine_makes_the_same_walk(genclient, tflite, tools, tmp_path):
     done = genclient("interpolate", "--tflite", tflite, "--n", 2, "--frames", 5, "--out", "w.png")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"w.png\n", b"")
-    assert np.abs(frames_of(tmp_path / "w.png")[0] - expected(tools, walks([0, 1], frames=5))).max() <= 1
+    shown = frames_of(tmp_path / "w.png")[0]
+    assert shown.shape[1:3] == (6 * 64, 4 * 64), "enlarged for people"
+    assert np.abs(shown[:, ::64, ::64] - expected(tools, walks([0, 1], frames=5))).max() <= 1
 
 
 def test_json_and_a_dry_run_say_how_long_it_is(genclient, serve, tmp_path):

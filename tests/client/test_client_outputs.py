@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from genclient import ClientError
+from genclient import ClientError, sheets
 from genclient.outputs import crc32c, png
 from genclient.outputs.template import parse_template
 from genclient.show import protocol, render
@@ -49,16 +49,47 @@ def conditional(serve, tools):
 
 
 def test_a_grid_has_the_columns_and_rows_that_are_asked_for(genclient, serve, tools, tmp_path):
-    sampled(genclient, serve(), "--grid", "5x2")
+    sampled(genclient, serve(), "--grid", "5x2", "--scale", 1)
     found = cells(pixels(tmp_path / "out.png"), 5, 2, tools)
     assert np.abs(found - expected(tools, range(10))).max() <= 1
-    sampled(genclient, serve(), "--grid", "2x3", "--n", 4)
+    sampled(genclient, serve(), "--grid", "2x3", "--n", 4, "--scale", 1)
     assert not cells(pixels(tmp_path / "out.png"), 2, 3, tools)[4:].any()
+
+
+def test_a_sheet_is_enlarged_with_thin_gaps_and_says_which_image_is_which(genclient, conditional, tools, tmp_path):
+    options = ("--n", 2, "--label", "all", "--classes", "sun,rain")
+    sampled(genclient, conditional, *options)
+    found = pixels(tmp_path / "out.png")
+    assert found.shape == (12 * 43 + 2, 8 * 43 + 2, 3), "the longer side is 512, about"
+    images = expected(tools, [0, 1] * 2, [0, 0, 1, 1]).repeat(43, axis=1).repeat(43, axis=2)
+    high, wide = images.shape[1:3]
+    for image, (top, left) in zip(images, [(0, 0), (0, wide + 2), (high + 2, 0), (high + 2, wide + 2)], strict=True):
+        assert np.abs(found[top : top + high, left : left + wide] - image).max() <= 1
+    assert (found[high : high + 2] == 255).all()
+    assert (found[:, wide : wide + 2] == 255).all()
+    sampled(genclient, conditional, *options, "--captions", "--scale", 20)
+    captioned = pixels(tmp_path / "out.png")
+    high, wide = 20 * 6, 20 * 4
+    strips = [captioned[top + high : top + high + 14] for top in (0, high + 16)]
+    letters = [strip[:, left : left + wide].min(-1) < 128 for strip in strips for left in (0, wide + 2)]
+    assert all(0.02 < found.mean() < 0.5 for found in letters)
+    assert len({found.tobytes() for found in letters}) == 4, "0 sun, 1 sun, 0 rain, 1 rain"
+
+
+def test_places_that_are_left_over_and_gaps_are_white_or_transparent():
+    for channels in (1, 3, 4):
+        sheet = sheets.laid_out(np.full((3, 200, 200, channels), 90, np.uint8))
+        assert sheet.shape == (402, 402, channels)
+        assert (sheet[200:202, :, :3] == 255).all()
+        assert (sheet[202:, 202:, :3] == 255).all()
+        assert channels < 4 or not sheet[202:, 202:, 3].any()
 
 
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
+        (("--captions", "--out", "a.npz"), "--captions: found it beside --out a.npz, expected it with a sheet"),
+        (("--scale", "2", "--out", "p/"), "--scale: found it beside --out p/, expected it with a sheet"),
         (("--grid", "4"), "--grid: found '4', expected columns and rows"),
         (("--grid", "0x4"), "--grid: found '0x4'"),
         (("--grid", "2x2", "--n", 5), "--grid: found 2x2 for 5 images"),
@@ -108,7 +139,7 @@ def test_a_template_has_the_seed_in_the_name(genclient, serve, tools, tmp_path):
 
 
 def test_all_classes_make_a_row_each(genclient, conditional, tools, tmp_path):
-    sampled(genclient, conditional, "--label", "all", "--classes", "sun,rain,snow", "--n", 2)
+    sampled(genclient, conditional, "--label", "all", "--classes", "sun,rain,snow", "--n", 2, "--scale", 1)
     found = cells(pixels(tmp_path / "out.png"), 2, 3, tools)
     assert np.abs(found - expected(tools, [0, 1] * 3, [0, 0, 1, 1, 2, 2])).max() <= 1
     with Image.open(tmp_path / "out.png") as sheet:
@@ -299,7 +330,7 @@ def test_show_draws_half_blocks_in_the_images_colours(genclient, serve, tmp_path
     r, g, b = pixels(tmp_path / "out.png")[0, 0]
     assert lines[1].startswith(f"\x1b[38;2;{r};{g};{b};48;2;{r};{g};{b}m▀▀▀▀")
     done = genclient("sample", "--target", serve().target, "--n", 1, "--show", "--out", "-")
-    assert Image.open(io.BytesIO(done.stdout)).size == (4, 6)
+    assert Image.open(io.BytesIO(done.stdout)).size == (4 * 64, 6 * 64)
     assert "▀" in done.stderr.decode()
 
 

@@ -42,7 +42,10 @@ DEFAULT_KEYS = 5
 )
 @click.option("--walks", default="1", show_default=True, metavar="COLSxROWS", help="Walks side by side.")
 @click.option(
-    "--scale", type=click.IntRange(1, 32), default=1, show_default=True, help="Screen pixels a pixel is wide."
+    "--scale",
+    type=click.IntRange(1, 64),
+    metavar="FACTOR",
+    help="Enlarge the frames so many times; 1: bare pixels.  [default: to about 512 pixels; pictures in a folder: 1]",
 )
 @click.option(
     "--out",
@@ -77,6 +80,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
 
     columns, rows = _grid(options["walks"])
     film = open_film(out, options["fps"], options["loop"], told)
+    options["scale"] = options["scale"] or (None if film.enlarged else 1)
     with open_source(context, server, options) as source:
         walks = _walks(source, options, columns * rows)
         about = {"images": len(walks) * columns * rows, "frames": len(walks), "seconds": len(walks) / options["fps"]}
@@ -102,7 +106,7 @@ def _frames(
     """Frames (H, W, C), each of an image of every walk."""
     import numpy as np
 
-    from genclient.sheets import grid as tiled
+    from genclient.sheets import laid_out
 
     count, done, rest = grid[0] * grid[1], 0, None
     labels = walks.frame_labels()
@@ -118,8 +122,7 @@ def _frames(
             images = batch.images if rest is None else np.concatenate([rest, batch.images])
             whole = len(images) // count * count
             for start in range(0, whole, count):
-                frame = tiled(images[start : start + count], *grid)
-                yield frame.repeat(options["scale"], axis=0).repeat(options["scale"], axis=1)
+                yield laid_out(images[start : start + count], *grid, scale=options["scale"])
             rest = images[whole:]
             done += whole // count
             show(f"{done} of {len(walks)} frames")

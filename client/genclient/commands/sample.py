@@ -48,6 +48,13 @@ MOST_SHOWN = 64
     help="A sheet (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or - for a sheet on stdout.",
 )
 @click.option("--grid", metavar="COLSxROWS", help="Columns and rows of a sheet, such as 4x4.")
+@click.option(
+    "--scale",
+    type=click.IntRange(1, 64),
+    metavar="FACTOR",
+    help="Enlarge a sheet so many times; 1: bare pixels.  [default: to about 512 pixels]",
+)
+@click.option("--captions", is_flag=True, help="Write the seed, and the class, below each image of a sheet.")
 @click.option("--shard-size", type=int, metavar="COUNT", help="Images of a shard.  [default: 1024]")
 @click.option("--show", is_flag=True, help="Draw the images in the terminal too.")
 @click.option("--overwrite", is_flag=True, help="Make a set anew, in place of another in the same folder.")
@@ -77,7 +84,14 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
         from genclient.outputs.place import open_output
 
         output = open_output(
-            out, order, emit, grid=grid, shard_size=options["shard_size"], overwrite=options["overwrite"]
+            out,
+            order,
+            emit,
+            grid=grid,
+            shard_size=options["shard_size"],
+            overwrite=options["overwrite"],
+            scale=options["scale"],
+            captions=options["captions"],
         )
         if options["dry_run"]:
             _tell_plan(source, output, console)

@@ -91,6 +91,12 @@ class Order:
         class_name = re.sub(r"[^\w-]+", "_", self.class_name(self._label(place)) or "")[:100]
         return f"{self._padded(place)}{class_name and '-' + class_name}/{name}"
 
+    def caption(self, place: int) -> str:
+        """An image in a few letters: `7`; with a class `7 rain`, or `7 class 3` where it has no name."""
+        label = self.label_of(place)
+        name = "" if label is None else f" {self.class_name(label) or f'class {label}'}"
+        return f"{int(self.numbers[place])}{name}"
+
     def about_json(self, place: int, version: int | None) -> str:
         """What made an image, as JSON."""
         return f'{{"{self.number_name}": {int(self.numbers[place])}, {self._shared(place, version)[1]}'

@@ -32,6 +32,8 @@ def open_output(
     grid: tuple[int, int] | None = None,
     shard_size: int | None = None,
     overwrite: bool = False,
+    scale: int | None = None,
+    captions: bool = False,
 ) -> Output:
     """The place that `out` names.
 
@@ -42,6 +44,8 @@ def open_output(
         grid: columns and rows of a sheet.
         shard_size: images of a shard.
         overwrite: whether files of another order may go.
+        scale: how wide a pixel of a sheet is; None: so that the sheet is about 512 pixels wide or high.
+        captions: whether a sheet says the seed and the class of each image.
 
     Raises:
         UsageError: it names no place for images, or not with these settings.
@@ -51,12 +55,13 @@ def open_output(
         raise UsageError(f"--out: found {out!r}, expected a path or -")
     is_folder = out.endswith(("/", os.sep)) or os.path.isdir(out)
     is_sheet = out == "-" or (suffix == ".png" and not is_folder and parse_template(out, 1) is None)
-    if grid is not None and not is_sheet:
-        raise UsageError(f"--grid: found it beside --out {out}, expected it with a sheet, a .png file or -")
+    for option, given in (("grid", grid is not None), ("scale", scale is not None), ("captions", captions)):
+        if given and not is_sheet:
+            raise UsageError(f"--{option}: found it beside --out {out}, expected it with a sheet, a .png file or -")
     if shard_size is not None and (is_folder or suffix not in _SHARDS):
         raise UsageError(f"--shard-size: found it beside --out {out}, expected it with .tar or .tfrecord")
     if is_sheet:
-        return Sheet(order, None if out == "-" else path, send, grid)
+        return Sheet(order, None if out == "-" else path, send, grid, scale, captions)
     if is_folder:
         return Pictures(order, path, None, overwrite)
     if suffix == ".npz":

@@ -19,12 +19,19 @@ class Sheet(Output):
     """Images row by row; a row for each class where there are several."""
 
     def __init__(
-        self, order: Order, path: Path | None, send: Callable[[bytes], None], grid: tuple[int, int] | None
+        self,
+        order: Order,
+        path: Path | None,
+        send: Callable[[bytes], None],
+        grid: tuple[int, int] | None,
+        scale: int | None = None,
+        captions: bool = False,
     ) -> None:
-        """Take a path, or None and what sends the file elsewhere; and how many columns and rows."""
+        """Take a path, or None and what sends the file elsewhere; columns and rows; what `sheets.laid_out` takes."""
         super().__init__(order)
         self._path, self._send = path, send
         self._grid = (len(order.seeds), len(order.labels)) if order.labels else grid
+        self._scale, self._captions = scale, captions
         self._cells: NDArray[np.uint8] | None = None
 
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
@@ -39,7 +46,9 @@ class Sheet(Output):
     def finish(self) -> Sequence[Path]:
         """Write the sheet."""
         assert self._cells is not None
-        content = sheets.png(sheets.grid(self._cells, *(self._grid or ())), self.order.sheet_text(self.version))
+        captions = [self.order.caption(place) for place in range(len(self.order))] if self._captions else []
+        sheet = sheets.laid_out(self._cells, *(self._grid or ()), scale=self._scale, captions=captions)
+        content = sheets.png(sheet, self.order.sheet_text(self.version))
         self._cells = None
         if self._path is None:
             self._send(content)
