@@ -34,6 +34,8 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.NoSuchOption as error:
+        _fail(_unknown(error), error.exit_code)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except TrainError as error:
@@ -42,6 +44,15 @@ def main() -> None:
         if (error.name or "").startswith("gentrain"):
             raise
         _fail(f"needs {error.name}; in genline's checkout: pip install '.[train]'", 1)
+
+
+def _unknown(error: click.NoSuchOption) -> str:
+    """An option that is not there: never is one offered that starts over, least of all to who wants to go on."""
+    harmless = [name for name in error.possibilities or () if name != "--fresh"]
+    message = click.NoSuchOption(error.option_name, possibilities=harmless).format_message()
+    if error.option_name.strip("-").split("-")[0] in ("resume", "continue", "restore", "restart"):
+        message += " The same command goes on with a run that was stopped; --init-from starts from another one."
+    return message
 
 
 def _fail(message: str, code: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from gentrain import fonts
 from gentrain.dataset import Dataset, Pixels
 from gentrain.files import replacing
 from gentrain.sheets import sheet
@@ -20,10 +21,13 @@ FONT_SIZE = 16
 MARGIN = 8
 
 
-def save_contact_sheet(dataset: Dataset, path: Path) -> None:
+def save_contact_sheet(dataset: Dataset, path: Path) -> str:
     """Write a PNG with up to 8 images of each class in a row (of the first 32 classes), or 64 where there are none.
 
     Which ones is drawn at random, the same every time.
+
+    Returns:
+        That the sheet is cut, where there are more classes; else nothing.
 
     Raises:
         TrainError: `path` cannot be written.
@@ -35,6 +39,8 @@ def save_contact_sheet(dataset: Dataset, path: Path) -> None:
         picture = _with_names(picture, dataset.class_names[: len(chosen)], scale * (dataset.images.shape[1] + 2))
     with replacing(path) as temporary:
         picture.save(temporary, "PNG")
+    classes = len(dataset.class_names) if dataset.labels is not None else 0
+    return f"the first {MOST_ROWS} of {classes} classes" if classes > MOST_ROWS else ""
 
 
 def _rows(dataset: Dataset) -> list[np.ndarray]:
@@ -63,12 +69,12 @@ def _enlarged(pixels: Pixels, scale: int) -> Pixels:
 
 
 def _with_names(picture: Image.Image, names: tuple[str, ...], row_height: int) -> Image.Image:
-    """The picture with a name to the left of each row."""
-    font = ImageFont.load_default(FONT_SIZE)
-    width = 2 * MARGIN + max(round(font.getlength(name)) for name in names)
+    """The picture with a name to the left of each row, in a font that has its characters."""
+    written = [fonts.fitting(name, FONT_SIZE) for name in names]
+    width = 2 * MARGIN + max(round(font.getlength(text)) for font, text in written)
     wide = Image.new("RGB", (width + picture.width, picture.height), "white")
     wide.paste(picture, (width, 0))
     draw = ImageDraw.Draw(wide)
-    for i, name in enumerate(names):
-        draw.text((width - MARGIN, i * row_height + row_height // 2), name, "black", font, anchor="rm")
+    for i, (font, text) in enumerate(written):
+        draw.text((width - MARGIN, i * row_height + row_height // 2), text, "black", font, anchor="rm")
     return wide

@@ -19,7 +19,7 @@ from gentrain.errors import UsageError
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 
-SMALLEST_SIDE, LARGEST_SIDE = 8, 128
+SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 CROPS = ("center", "none")
 
 
@@ -28,7 +28,7 @@ class Frame:
     """How images are wanted.
 
     Attributes:
-        resolution: the longest side in pixels, a multiple of 4 from 8 to 128. Images that are all square and of one
+        resolution: the longest side in pixels, a multiple of 4 from 8 to 256. Images that are all square and of one
             size up to it stay as they are, others are resized to it.
         channels: 1, 3, or 0 for what the images have.
         crop: `center` takes the largest square in the middle; `none` takes all of the image and gives up its aspect.

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gentrain import checkpoints, sources
+from gentrain import checkpoints, holdout, initial, sources
 from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
@@ -52,6 +52,7 @@ class Plan:
     settings: Settings
     done: Progress
     continues: bool
+    init_from: Path | None = None
 
     @property
     def finished(self) -> bool:
@@ -74,6 +75,7 @@ def plan(
     epochs: float | None = None,
     fresh: bool = False,
     read: Callable[[str, Frame], Dataset] = sources.read,
+    init_from: Path | None = None,
 ) -> Plan:
     """Settle what `fit` is to do; nothing is written.
 
@@ -82,12 +84,13 @@ def plan(
         data: a source (see `gentrain.sources`); a new run needs one.
         preset: a name of `PRESETS`.
         changes: settings that differ from the preset's.
-        epochs: the length, in times that every image is shown to the discriminator.
+        epochs: the length, in times that every image is shown to each network.
         fresh: start over, whatever the run directory holds.
         read: what counts the images for `epochs`.
+        init_from: a run or a .keras file whose networks the run starts from; a run lends its data and settings too.
 
     Raises:
-        UsageError: an unknown preset, a setting out of its range, a new run without data.
+        UsageError: an unknown preset, a setting out of its range, a new run without data, nothing to start from.
         TrainError: the folder is no run, or settings differ from those that the run began with.
     """
     changes = dict(changes or {})
@@ -95,23 +98,39 @@ def plan(
         raise UsageError(f"--preset {preset}: no such preset; there are {', '.join(PRESETS)}")
     begun = _read_config(run, fresh)
     if begun is None:
-        if data is None:
-            raise UsageError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
-        preset = preset or DEFAULT_PRESET
-        settings, done = PRESETS[preset](), Progress()
+        data, preset, settings = _beginning(run, data, preset, init_from)
+        done = Progress()
+        if init_from is not None:
+            changes.setdefault("ema_rampup", initial.NO_RAMPUP)
     else:
         if changes.get("precision") == "auto":  # what it came to stays
             del changes["precision"]
         settings, done = _settings_of(run, begun), checkpoints.progress_of(checkpoints.latest(run))
-        _refuse_changes(run, begun, settings, data, preset, changes)
+        _refuse_changes(run, begun, settings, data, preset, changes, init_from)
         data, preset = begun["data"], begun["preset"]
+        init_from = Path(begun["init_from"]) if begun.get("init_from") else None
     if epochs is not None:
-        frame = _frame(dataclasses.replace(settings, **changes))
-        count = begun["image_count"] if begun else len(read(data, frame).images)
-        changes["kimg"] = epochs * count / 1000
+        wanted = dataclasses.replace(settings, **changes)
+        count = begun["image_count"] if begun else len(read(data, _frame(wanted)).images)
+        changes["kimg"] = epochs * (count - holdout.count(count, wanted)) / 1000
     if "kimg" in changes:
         changes.setdefault("minutes", 0.0)
-    return Plan(run, data, preset, dataclasses.replace(settings, **changes), done, continues=begun is not None)
+    return Plan(run, data, preset, dataclasses.replace(settings, **changes), done, begun is not None, init_from)
+
+
+def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path | None) -> tuple[str, str, Settings]:
+    """Data, preset and settings of a new run; what is not told comes from the run that it starts from."""
+    lent: dict[str, Any] = {}
+    settings = PRESETS[preset or DEFAULT_PRESET]()
+    if init_from is not None:
+        initial.check(init_from, run)
+        if init_from.is_dir():
+            lent = json.loads((init_from / "config.json").read_text(encoding="utf-8"))
+            settings = settings if preset else _settings_of(init_from, lent)
+    data = data or lent.get("data")
+    if data is None:
+        raise UsageError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
+    return data, preset or lent.get("preset") or DEFAULT_PRESET, settings
 
 
 def _frame(s: Settings) -> Frame:
@@ -140,17 +159,15 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
     except NotADirectoryError:
         raise TrainError(f"{run}: not a folder") from None
     except (OSError, ValueError) as error:
-        raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
+        raise TrainError(f"{path}: cannot be read ({error}); take another --run, or move this one away") from error
     return None
 
 
 def _settings_of(run: Path, config: Mapping[str, Any]) -> Settings:
     try:
-        return Settings(**config["settings"])
+        return Settings(**{"held_out": 0, **config["settings"]})  # older runs were trained on all images
     except (KeyError, TypeError) as error:
-        raise TrainError(
-            f"{run / 'config.json'}: not of this version of genline ({error}); --fresh starts over"
-        ) from error
+        raise TrainError(f"{run / 'config.json'}: not of this version of genline ({error})") from error
 
 
 def _refuse_changes(
@@ -160,17 +177,20 @@ def _refuse_changes(
     data: str | None,
     preset: str | None,
     changes: Mapping[str, Any],
+    init_from: Path | None,
 ) -> None:
     """Raise TrainError naming every setting that is asked for now and cannot differ from what the run began with."""
     asked: dict[str, Any] = {"data": data, "preset": preset}
     was = {"data": config["data"], "preset": config["preset"], **dataclasses.asdict(settings)}
+    if init_from is not None:
+        asked["init_from"], was["init_from"] = str(init_from), config.get("init_from") or "nothing"
     if data is not None and Path(data).exists() and Path(was["data"]).exists() and Path(data).samefile(was["data"]):
         del asked["data"]
     asked = {name: value for name, value in asked.items() if value is not None}
     asked |= {name: value for name, value in changes.items() if name not in MAY_CHANGE}
     differing = [f"{name} {was[name]} (now {value})" for name, value in asked.items() if value != was[name]]
     if differing:
-        raise TrainError(f"{run} began with {', '.join(differing)}; take another --run, or --fresh to start over")
+        raise TrainError(f"{run} began with {', '.join(differing)}; take another --run")
 
 
 def describe(plan: Plan, dataset: Dataset) -> dict[str, Any]:
@@ -179,6 +199,7 @@ def describe(plan: Plan, dataset: Dataset) -> dict[str, Any]:
         "data": plan.data,
         "preset": plan.preset,
         "settings": dataclasses.asdict(plan.settings),
+        "init_from": None if plan.init_from is None else str(plan.init_from),
         "image_count": len(dataset.images),
         "image_shape": list(dataset.images.shape[1:]),
         "seed": plan.settings.seed,

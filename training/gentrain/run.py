@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentrain import checkpoints, quiet
+from gentrain import checkpoints, holdout, initial, memory, quiet
 from gentrain.callbacks import Note, Show
 from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset
@@ -65,6 +65,7 @@ def fit(
     devices = devices or Devices("auto")
     _, side, _, channels = dataset.images.shape
     s = plan.settings.resolved(side, channels, best_precision())
+    s = dataclasses.replace(s, held_out=holdout.count(len(dataset.images), s))
     plan = dataclasses.replace(plan, settings=s)
     note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}")
     if s.batch % devices.replicas:
@@ -73,12 +74,16 @@ def fit(
     with _locked(plan.run, note) if devices.first else nullcontext():
         if devices.first:
             _prepare(plan, dataset)
-        gan = _gan(plan, dataset, devices)
-        meter = Meter(plan.done, show)
+        gan = _gan(plan, dataset, devices, note)
+        meter = Meter(plan.done, show, s.batch * STEPS_PER_EXECUTION)
         keeper, periodic = _callbacks(plan, dataset, devices, meter, note)
         stop = PoliteStop(devices)
+        told = memory.OutOfMemory(gan)
+        if told.is_likely:
+            note(f"warning: a batch of {s.batch} may need more memory than there is; --batch {told.largest} would fit")
         try:
-            _train(gan, dataset, devices, [*periodic, stop])
+            with memory.telling(told):
+                _train(gan, dataset, devices, [*periodic, stop])
             if keeper is not None:
                 keeper.keep()
         finally:
@@ -86,8 +91,11 @@ def fit(
         return meter.progress
 
 
-def _gan(plan: Plan, dataset: Dataset, devices: Devices) -> GAN:
-    """The networks as they begin, or as the newest checkpoint has them."""
+def _gan(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> GAN:
+    """The networks as they begin, or as the newest checkpoint has them.
+
+    What a run starts from is kept as its first checkpoint, since the other run may go on.
+    """
     from gentrain.gan import GAN
 
     s = plan.settings
@@ -98,6 +106,9 @@ def _gan(plan: Plan, dataset: Dataset, devices: Devices) -> GAN:
     checkpoint = checkpoints.latest(plan.run)
     if devices.first and checkpoint is not None:
         checkpoints.restore(checkpoint, gan)
+    elif devices.first and plan.init_from is not None:
+        note(initial.restore(plan.init_from, gan))
+        checkpoints.save(plan.run, gan, Progress())
     devices.take_from_first(gan.state)
     return gan
 
@@ -119,7 +130,7 @@ def _callbacks(
     if not devices.first:
         return None, periodic
     if s.kimg_per_evaluation and len(dataset.images) >= FEWEST_MEASURED:
-        periodic.append(Evaluator(run, meter, dataset, s.kimg_per_evaluation, s.best_by, note))
+        periodic.append(Evaluator(run, meter, dataset, s.kimg_per_evaluation, s.best_by, note, s.held_out))
     log = Log(run, meter)
     keeper = Keeper(run, meter, log, s.kimg_per_checkpoint)
     return keeper, [*periodic, Watch(note), log, keeper]
@@ -130,9 +141,11 @@ def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) ->
     from gentrain.loop import Loop
 
     s = gan.settings
+    chosen = holdout.split(dataset, s.held_out)[0] if s.held_out else None
     fit = gan.fit if devices.replicas == 1 else Loop(gan, devices.strategy).fit
     for executions, ticks in _ticks(s, int(gan.images_seen.numpy())):
-        stream = batches(dataset, gan.parts * s.batch, s.seed, int(gan.images_seen.numpy()) // s.batch)
+        first = int(gan.images_seen.numpy()) // s.batch
+        stream = batches(dataset, gan.parts * s.batch, s.seed, first, gan.parts, chosen)
         fit(
             devices.feed(stream, gan.parts),
             epochs=ticks,
@@ -195,7 +208,7 @@ def _check_images(plan: Plan, dataset: Dataset) -> None:
     if then["fingerprint"] != dataset.fingerprint:
         raise TrainError(
             f"{plan.data}: not the images that {plan.run} began with ({then['count']} of {then['image_shape']} then, "
-            f"{len(dataset.images)} of {list(dataset.images.shape[1:])} now); take another --run or --fresh"
+            f"{len(dataset.images)} of {list(dataset.images.shape[1:])} now); take another --run"
         )
 
 

@@ -59,6 +59,7 @@ class Settings:
     kimg_per_checkpoint: float = 20.0  # a checkpoint, generator.keras and a sheet of samples
     kimg_per_evaluation: float = 0.0  # Fréchet distance and the rest in the log, and the best snapshot kept; 0: never
     best_by: str = "frechet"  # the metric that decides which snapshot is the best
+    held_out: int = -1  # images kept out of the training, to tell memorising by; below 0: what fits; 0: none
 
     def __post_init__(self) -> None:
         """Raises UsageError for a value outside its range."""
@@ -91,7 +92,7 @@ class Settings:
 
 
 RANGES: dict[str, tuple[float, float]] = {
-    "resolution": (8, 128),
+    "resolution": (8, 256),
     "channels": (0, 3),
     "latent_size": (1, 4096),
     "generator_width": (1, 1024),
@@ -115,6 +116,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "kimg_per_tick": (1e-3, 1e9),
     "kimg_per_checkpoint": (1e-3, 1e9),
     "kimg_per_evaluation": (0, 1e9),
+    "held_out": (-1, 1e6),
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -13,6 +13,8 @@ from gentrain.dataset import Dataset, Pixels
 if TYPE_CHECKING:
     import tensorflow as tf
 
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
 # Up to here the pixels are held by TensorFlow and gathered without leaving the graph; beyond, rows are read as needed.
 LARGEST_IN_MEMORY_BYTES = 2**27
 
@@ -21,29 +23,37 @@ LARGEST_IN_MEMORY_BYTES = 2**27
 SHUFFLE_ROUNDS = 8
 
 
-def batches(dataset: Dataset, rows: int, seed: int, first_batch: int) -> tf.data.Dataset:
+def batches(
+    dataset: Dataset, rows: int, seed: int, first_batch: int, parts: int = 1, chosen: Rows | None = None
+) -> tf.data.Dataset:
     """An endless stream of (images uint8 (rows, H, W, C), labels int32 (rows,)), from batch `first_batch` on.
 
-    Every image comes once an epoch, each epoch in another order. Order follows from (seed, position) alone, with
-    no state to save: the RandomIndexShuffle op is a bijection of indices that is computed index by index. Labels are 0
-    where the data set has none. Large data stay on the disk: memory does not grow with their number.
+    A batch is made of `parts` of equal size, each for one network. In every part each image comes once an epoch, each
+    epoch in another order, so a network sees all images in an epoch of its own. Order follows from (seed, part,
+    position) alone, with no state to save: the RandomIndexShuffle op is a bijection of indices that is computed index
+    by index. Labels are 0 where the data set has none. Large data stay on the disk: memory does not grow with their
+    number. `chosen` are the rows of the data set to draw from, all of them where it is None.
     """
     import tensorflow as tf
 
-    count = len(dataset.images)
-    all_labels = tf.constant(np.zeros(count, np.int32) if dataset.labels is None else dataset.labels)
+    count, each = len(dataset.images) if chosen is None else len(chosen), rows // parts
+    part = tf.constant(np.arange(rows) // each, tf.int64)
+    within = tf.constant(np.arange(rows) % each, tf.int64)
+    of_dataset = None if chosen is None else tf.constant(chosen, tf.int64)
+    all_labels = tf.constant(np.zeros(len(dataset.images), np.int32) if dataset.labels is None else dataset.labels)
     in_memory = dataset.images.nbytes <= LARGEST_IN_MEMORY_BYTES
     pixels = tf.constant(dataset.images) if in_memory else None
     shape = (rows, *dataset.images.shape[1:])
     read = None if in_memory else _reader(dataset.images)
 
     def draw(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        position = batch * rows + tf.range(rows, dtype=tf.int64)
+        position = batch * each + within
         epoch = position // count
-        keys = tf.stack([tf.fill([rows], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
+        keys = tf.stack([tf.fill([rows], tf.constant(seed, tf.int64)), epoch, part], axis=1)
         last = tf.fill([rows], tf.constant(count - 1, tf.int64))
         index = position % count
         order = tf.raw_ops.RandomIndexShuffle(index=index, seed=keys, max_index=last, rounds=SHUFFLE_ROUNDS)
+        order = order if of_dataset is None else tf.gather(of_dataset, order)
         images = tf.gather(pixels, order) if in_memory else tf.numpy_function(read, [order], tf.uint8, stateful=False)
         return tf.ensure_shape(images, shape), tf.gather(all_labels, order)
 

@@ -9,24 +9,28 @@ from typing import Any
 
 import keras
 
+from gentrain import holdout
 from gentrain.callbacks import Note
 from gentrain.callbacks.keeper import keep_networks
 from gentrain.callbacks.meter import Meter
 from gentrain.dataset import Dataset
 from gentrain.files import write_json
+from gentrain.metrics import METRICS, nearest
 
 SAMPLES = 2000
-LOWER_IS_BETTER = {"frechet", "kernel"}
 
 
 class Evaluator(keras.callbacks.Callback):
     """Every so many kimg, and at the end: the metrics in the tick's line, and RUN/best/ where they are better.
 
-    A run shorter than that is not measured.
+    A run shorter than that is not measured. `held_out` images of the data set are not trained on.
     """
 
-    def __init__(self, run: Path, meter: Meter, dataset: Dataset, kimg: float, best_by: str, note: Note) -> None:
+    def __init__(
+        self, run: Path, meter: Meter, dataset: Dataset, kimg: float, best_by: str, note: Note, held_out: int = 0
+    ) -> None:
         super().__init__()
+        self.unseen = holdout.split(dataset, held_out)[1] if held_out else None
         self.run, self.best, self.meter, self.dataset, self.note = run, run / "best", meter, dataset, note
         self.images, self.by = max(1, round(kimg * 1000)), best_by
         self.measured_at = meter.before.images_seen
@@ -40,7 +44,9 @@ class Evaluator(keras.callbacks.Callback):
             scores = self.measure()
             logs.update(scores)
             self.measured_at = seen
-            if self._is_better(scores[self.by]):
+            if scores["memorised"] > nearest.MEMORISER:
+                self.note(f"warning: {scores['memorised']:.0%} of the images are copies: this is not kept as the best")
+            elif self._is_better(scores[self.by]):
                 keep_networks(self.model, self.best)
                 write_json(self.best / "best.json", {"kimg": seen / 1000, "by": self.by, **scores})
 
@@ -51,7 +57,7 @@ class Evaluator(keras.callbacks.Callback):
             from gentrain.metrics.judge import Judge
 
             self.note("measuring for the first time: the feature net is made ready …")
-            self.judge = Judge(self.dataset, samples=SAMPLES)
+            self.judge = Judge(self.dataset, samples=SAMPLES, unseen=self.unseen)
             feature_files.keep(self.judge, self.run)
         return self.judge.score_generator(self.model.averaged)
 
@@ -61,4 +67,4 @@ class Evaluator(keras.callbacks.Callback):
             before = float(best[self.by])
         except (OSError, ValueError, KeyError, TypeError):
             return math.isfinite(value)
-        return value < before if self.by in LOWER_IS_BETTER else value > before
+        return value < before if METRICS[self.by].better == "lower" else value > before

@@ -13,11 +13,17 @@ from gentrain.devices import Devices
 
 
 class Meter(keras.callbacks.Callback):
-    """Counts images and seconds, and shows them. First in the list: others ask it how far the run is."""
+    """Counts images and seconds, and shows them. First in the list: others ask it how far the run is.
 
-    def __init__(self, before: Progress, show: Show) -> None:
+    Args:
+        before: earlier sessions of the same run.
+        show: called every few steps.
+        images: of these few steps; a run ends with whole ones.
+    """
+
+    def __init__(self, before: Progress, show: Show, images: int = 1) -> None:
         super().__init__()
-        self.before, self.show = before, show
+        self.before, self.show, self.images = before, show, images
         self.started = self.tick_started = time.perf_counter()
         self.tick_images = before.images_seen
         self.images_per_second = 0.0
@@ -36,7 +42,8 @@ class Meter(keras.callbacks.Callback):
         elapsed = time.perf_counter() - self.tick_started
         self.images_per_second = (now.images_seen - self.tick_images) / max(elapsed, 1e-9)
         losses = {name: float(value) for name, value in (logs or {}).items()}
-        self.show(now, int(self.model.images_total.numpy()), losses | {"images_per_second": self.images_per_second})
+        total = -(-int(self.model.images_total.numpy()) // self.images) * self.images
+        self.show(now, max(total, now.images_seen), losses | {"images_per_second": self.images_per_second})
 
 
 class Clock(keras.callbacks.Callback):

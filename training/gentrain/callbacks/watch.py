@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from gentrain import checkpoints
+from gentrain import checkpoints, initial
 from gentrain.callbacks import Note
 from gentrain.errors import TrainError
 
@@ -18,7 +18,7 @@ EARLY = 0.05  # of the run: until then the discriminator is ahead anyway
 
 
 class Guard(keras.callbacks.Callback):
-    """Stops a run whose losses are no longer numbers, and names the last good checkpoint."""
+    """Stops a run whose losses are no longer numbers, and says with which command to start from the last good ones."""
 
     def __init__(self, run: Path) -> None:
         super().__init__()
@@ -29,7 +29,9 @@ class Guard(keras.callbacks.Callback):
         if bad:
             last = checkpoints.latest(self.run)
             advice = f"the last good checkpoint is {last}" if last else "there is no checkpoint yet"
-            raise TrainError(f"{', '.join(bad)} no longer finite: try a lower learning_rate; {advice}")
+            raise TrainError(
+                f"{', '.join(bad)} no longer finite; {advice}; try a lower learning rate: {initial.retry(self.run)}"
+            )
 
 
 class Watch(keras.callbacks.Callback):

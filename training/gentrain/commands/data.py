@@ -17,7 +17,7 @@ MOST_LISTED = 100
 
 @click.command()
 @click.argument("source")
-@click.option("--resolution", type=int, default=32, show_default=True, help="The longest side in pixels, 8 to 128.")
+@click.option("--resolution", type=int, default=32, show_default=True, help="The longest side in pixels, 8 to 256.")
 @click.option("--channels", type=int, default=0, help="1 or 3; 0, the default, for what the images have.")
 @click.option("--crop", default="center", show_default=True, help="`center`, or `none` for all of each image.")
 @click.option("--background", metavar="COLOUR", default="white", show_default=True, help="Under transparent pixels.")
@@ -47,8 +47,8 @@ def data(source: str, resolution: int, channels: int, crop: str, background: str
     if len(dataset.skipped) > MOST_LISTED:
         click.echo(f"skipped {len(dataset.skipped) - MOST_LISTED} more")
     sheet = sheet or Path(f"{_stem(dataset.source)}-sheet.png")
-    save_contact_sheet(dataset, sheet)
-    click.echo(f"contact sheet: {sheet}")
+    cut = save_contact_sheet(dataset, sheet)
+    click.echo(f"contact sheet: {sheet}{cut and f', {cut}'}")
 
 
 def _stem(source: str) -> str:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 15.0
 SEARCHED_WITH_INCEPTION = 5000
 
+BLIND = (
+    "features: a classifier sees what tells classes apart, neither blur nor noise; precision and density are the\n"
+    "  lower of its own and those in a random net's features, which see texture; the rest is the classifier's"
+)
+
 
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
@@ -76,11 +81,12 @@ def evaluate(
     searched = min(len(dataset.images), SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
     count = min(samples, len(dataset.images) // 2)
     meter = Meter(min(len(dataset.images) - count, REFERENCE * count) + 3 * count + searched)
+    unseen = subject.unseen(dataset)
     judge = Judge(dataset, net, samples, show=meter.show)
     labels = judge.labels if is_conditional(generator) else None
     images = generate(generator, count, labels=labels, show=meter.show)
     values = judge.score(images, labels)
-    found = nearest.search(images, dataset, net, searched, meter.show)
+    found = nearest.search(images, dataset, net, searched, meter.show, unseen)
 
     report = {**subject.describe(), **_numbers(judge, values, found), "seconds": round(time.monotonic() - begun, 1)}
     if labels is not None:
@@ -125,9 +131,12 @@ def _about(net: FeatureNet) -> str:
 
 def _numbers(judge: Judge, values: dict[str, float], found: dict[str, Nearest]) -> dict[str, Any]:
     """What metrics.json holds of a measurement."""
+    from gentrain.metrics.nearest import NEAR, memorised
+
     return {
         "metrics": {name: {"value": value, "floor": judge.floor[name]} for name, value in values.items()},
         "nearest": {space: nearest.ratio for space, nearest in found.items()},
+        "memorised": {"value": memorised(found), "floor": NEAR},
         **judge.describe(),
     }
 
@@ -135,6 +144,7 @@ def _numbers(judge: Judge, values: dict[str, float], found: dict[str, Nearest]) 
 def _table(report: dict[str, Any]) -> str:
     """Each metric beside its floor, then classes and nearest images."""
     from gentrain.metrics import METRICS
+    from gentrain.metrics.nearest import MEMORISER
 
     lines = [f"{'metric':10} {'value':>9} {'floor':>9}  better"]
     for name, number in report["metrics"].items():
@@ -142,7 +152,12 @@ def _table(report: dict[str, Any]) -> str:
         lines.append(f"{name:10} {number['value']:9.4g} {number['floor']:9.4g}  {about}")
     lines += [f"  {accuracy:8.1%} of {name}" for name, accuracy in report.get("class_accuracy", {}).items()]
     lines += [
-        f"nearest    {ratio:9.4g} {1:9}  times as far from training images, by {space}, as these from each other"
+        f"nearest    {ratio:9.4g} {1:9}  times as far from training images, by {space}, as unseen real ones"
         for space, ratio in report["nearest"].items()
     ]
-    return "\n".join([*lines, "floor: real images in the place of the generated ones; nearest: near 0 are copies"])
+    copies = report["memorised"]
+    lines.append(f"memorised  {copies['value']:9.4g} {copies['floor']:9.4g}  lower   part that copies training images")
+    if copies["value"] > MEMORISER:
+        lines.append("This generator copies training images: its other numbers say nothing.")
+    lines.append("floor: real images in the place of the generated ones; nearest: near 0 are copies")
+    return "\n".join([*lines, *([BLIND] if report["features"]["name"] == "classifier" else [])])

@@ -20,9 +20,9 @@ from gentrain.progress import ProgressLine, duration, summary, tell
 )
 @click.option("--preset", metavar="NAME", help="Where the settings start from; see `gentrain presets`.")
 @click.option("--kimg", type=float, help="Length: thousand images shown to the discriminator.")
-@click.option("--epochs", type=float, help="Length: times that every image is shown.")
+@click.option("--epochs", type=float, help="Length: times that each network sees every image.")
 @click.option("--minutes", type=float, help="Length: minutes of training, whatever the machine manages in them.")
-@click.option("--resolution", type=int, metavar="PIXELS", help="The longest side, from 8 to 128.")
+@click.option("--resolution", type=int, metavar="PIXELS", help="The longest side, a multiple of 4 from 8 to 256.")
 @click.option("--channels", type=int, metavar="1|3", help="Grey or colour, whatever the images are.")
 @click.option("--crop", metavar="center|none", help="The square in the middle, or all of the image made square.")
 @click.option("--background", metavar="COLOUR", help="What lies under transparent pixels.")
@@ -40,6 +40,13 @@ from gentrain.progress import ProgressLine, duration, summary, tell
     show_default=True,
     help="One device, or every GPU; with TF_CONFIG, auto and mirrored join its cluster.",
 )
+@click.option(
+    "--init-from",
+    metavar="RUN|FILE",
+    type=click.Path(path_type=Path),
+    help="Start from another run's networks, and with its data and settings where nothing else is said; or from the "
+    "weights of a .keras file.",
+)
 @click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="Change any other setting; may be repeated.")
 @click.option("--fresh", is_flag=True, help="Start over, even if the run directory holds a run.")
 @click.option("--dry-run", is_flag=True, help="Print what would be trained as JSON, and stop.")
@@ -52,6 +59,7 @@ def fit(
     sets: tuple[str, ...],
     fresh: bool,
     dry_run: bool,
+    init_from: Path | None,
     **options: Any,
 ) -> None:
     """Train a GAN, or go on with one: the same command continues a run that was stopped.
@@ -60,6 +68,7 @@ def fit(
     gentrain fit --data digits --run runs/digits
     gentrain fit --data photos/ --run runs/photos --minutes 30 --set latent_size=64
     gentrain fit --data emoji:package/ --run runs/emoji --conditional --kimg 300
+    gentrain fit --init-from runs/emoji --run runs/flags --data flags/
     """
     from gentrain import plan as plans
     from gentrain import run as training
@@ -74,9 +83,9 @@ def fit(
         name, value = parse_change(text)
         if changes.setdefault(name, value) != value:
             raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
-    plan = plans.plan(run, data, preset, changes, epochs, fresh, reading.read)
+    plan = plans.plan(run, data, preset, changes, epochs, fresh, reading.read, init_from)
     if plan.finished and not dry_run:
-        tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer, --fresh starts over")
+        tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer")
         click.echo(run)
         return
     joined = _devices(strategy) if in_cluster() and not dry_run else None  # before anything else uses TensorFlow

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gentrain.errors import TrainError
-from gentrain.metrics import compare
-from gentrain.metrics.features import FeatureNet, Images, Show, features_for, features_of
+from gentrain.metrics import compare, nearest, prdc
+from gentrain.metrics.features import FeatureNet, Features, Images, Show, features_for, features_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,12 @@ REFERENCE = 2
 """Real images that both are compared with, at most so many for each generated one."""
 
 FEWEST_IMAGES = 20
+
+SEARCHED = 10_000
+"""Training images looked through for copies, beside every score of a generator."""
+
+LOOKS = ("precision", "density")
+"""What a generated image must also be by its texture: a classifier's features do not see noise, nor blur."""
 
 
 class Judge:
@@ -43,6 +49,7 @@ class Judge:
         samples: int = SAMPLES,
         seed: int = 0,
         show: Show | None = None,
+        unseen: Any = None,
     ) -> None:
         """Prepare the feature net, the features of the real images and the floor.
 
@@ -52,6 +59,7 @@ class Judge:
             samples: images to generate; no more than half of the real ones are taken.
             seed: of the split of the real images and of the labels drawn for a conditional generator.
             show: told about images that went through the feature net.
+            unseen: rows of `dataset` that were held out of the training, see `gentrain.holdout`.
 
         Raises:
             TrainError: fewer than 20 real images, or no such features.
@@ -59,13 +67,16 @@ class Judge:
         count = len(dataset.images)
         if count < FEWEST_IMAGES:
             raise TrainError(f"{dataset.source}: {count} images; measuring needs at least {FEWEST_IMAGES}")
-        self.dataset, self.seed, self.show = dataset, seed, show
+        self.dataset, self.seed, self.show, self.unseen = dataset, seed, show, unseen
         self.samples = max(2, min(samples, count // 2))
         self.features = features if callable(features) else features_for(dataset, features)
         order = np.random.default_rng([seed, 0]).permutation(count)
         self.held_out, reference = order[: self.samples], order[self.samples : (1 + REFERENCE) * self.samples]
         self.reference = features_of(self.features, dataset.images, reference, show)
-        self.floor = compare(self.reference, features_of(self.features, dataset.images, self.held_out, show))
+        self.texture = self._texture_net()
+        if self.texture is not None:
+            self.reference_texture = features_of(self.texture, dataset.images, reference)
+        self.floor = self._marks(np.asarray(dataset.images[self.held_out]))[0]
         if self.features.accuracy is not None:
             self.floor["accuracy"] = self.features.accuracy
 
@@ -80,12 +91,27 @@ class Judge:
         wanted = (self.samples, *self.dataset.images.shape[1:])
         if images.shape != wanted:
             raise TrainError(f"generated images are {_shown(images.shape)}, expected {_shown(wanted)}")
-        found = features_of(self.features, images, None, self.show)
-        values = compare(self.reference, found)
+        values, found = self._marks(images)
         classes = self.features.classes(found)
         if labels is not None and classes is not None:
             values["accuracy"] = float((classes == labels).mean())
         return values
+
+    def _texture_net(self) -> FeatureNet | None:
+        if self.features.name != "classifier":
+            return None
+        from gentrain.metrics.random_net import RandomNet
+
+        return RandomNet(self.dataset)
+
+    def _marks(self, images: Images) -> tuple[dict[str, float], Features]:
+        """Every metric but `accuracy`, and the features; what looks real must do so to both nets."""
+        found = features_of(self.features, images, None, self.show)
+        values = compare(self.reference, found)
+        if self.texture is not None:
+            looks = prdc.measure(self.reference_texture, features_of(self.texture, images))
+            values |= {name: min(values[name], looks[name]) for name in LOOKS}
+        return values, found
 
     def class_accuracy(self, images: Images, labels: np.ndarray[Any, Any]) -> dict[str, float]:
         """Class name → the part of its images (n, H, W, C) that the classifier takes for it; empty with other nets."""
@@ -110,7 +136,7 @@ class Judge:
         }
 
     def score_generator(self, generator: Any, first_seed: int = 0) -> dict[str, float]:
-        """Every metric for a Keras generator's images of the seeds from `first_seed` on.
+        """Every metric for a Keras generator's images of the seeds from `first_seed` on, and `memorised`.
 
         Args:
             generator: latents float32 (N, Z), and labels int32 (N,) where it is conditional, → float32 in [-1, 1].
@@ -122,7 +148,9 @@ class Judge:
         from gentrain.metrics.generate import generate, is_conditional
 
         labels = self.labels if is_conditional(generator) else None
-        return self.score(generate(generator, self.samples, first_seed, labels), labels)
+        images = generate(generator, self.samples, first_seed, labels)
+        found = nearest.search(images, self.dataset, self.features, SEARCHED, unseen=self.unseen)
+        return {**self.score(images, labels), "memorised": nearest.memorised(found)}
 
     @property
     def labels(self) -> np.ndarray[Any, np.dtype[np.int32]]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentrain import checkpoints, plan, quiet
+from gentrain import checkpoints, holdout, plan, quiet
 from gentrain.dataset import Frame
 from gentrain.errors import TrainError, UsageError
 
@@ -42,7 +42,7 @@ class Subject:
         """How the images are wanted: as the run had them, or as a bare generator makes them.
 
         Raises:
-            TrainError: a bare generator does not make square images of 8 to 128 pixels, grey or in colour.
+            TrainError: a bare generator does not make square images of 8 to 256 pixels, grey or in colour.
         """
         if self.run:
             return plan.plan(self.run).frame
@@ -53,7 +53,7 @@ class Subject:
                 raise ValueError
             return Frame(side, channels)
         except (ValueError, TypeError, UsageError):
-            expected = "images (N, side, side, 1 or 3), side a multiple of 4 from 8 to 128"
+            expected = "images (N, side, side, 1 or 3), side a multiple of 4 from 8 to 256"
             raise TrainError(f"{self.file}: output is {shape}, expected {expected}") from None
 
     @property
@@ -82,6 +82,11 @@ class Subject:
                 f"{self.data}: not the images that {self.run} was trained on (fingerprint {dataset.fingerprint[:12]}, "
                 f"expected {then[:12]}); --data names where those are now"
             )
+
+    def unseen(self, dataset: Dataset) -> Any:
+        """Rows of the data set that the run held out of its training; None where it held out none."""
+        held_out = plan.plan(self.run).settings.held_out if self.run else 0
+        return holdout.split(dataset, held_out)[1] if held_out > 0 else None
 
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of it."""
