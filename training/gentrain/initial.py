@@ -88,7 +88,7 @@ def _set(network: Any, found: Any, file: Path) -> None:
     """Give `network` the weights of a model, if it is one like it."""
     for what, wanted, has in (
         ("takes", _shapes(network.inputs), _shapes(found.inputs)),
-        ("gives", _shapes(network.outputs), _shapes(found.outputs)),
+        ("gives", str([tuple(t.shape) for t in network.outputs]), str([tuple(t.shape) for t in found.outputs])),
     ):
         if wanted != has:
             raise TrainError(f"{file}: {what} {has}, these settings need {wanted}")

@@ -1,0 +1,173 @@
+"""Runs that start from another one, and what is advised when a run goes wrong."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from gentrain import checkpoints, cli, initial
+from gentrain.checkpoints import Progress
+from gentrain.errors import TrainError, UsageError
+from gentrain.gan import GAN
+from gentrain.plan import plan
+from gentrain.settings import Settings
+
+Gentrain = Callable[..., tuple[int, str, str]]
+TINY = ["--set", "generator_width=4", "--set", "discriminator_width=4", "--batch", "8", "--precision", "float32"]
+
+
+@pytest.fixture
+def gentrain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Gentrain:
+    """`gentrain("fit", …)` runs the command in this process: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gentrain", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "images.npz", images=rng.integers(0, 256, (20, 8, 8, 1), np.uint8))
+    return tmp_path / "images.npz"
+
+
+def gan_of(**changes: object) -> GAN:
+    tiny = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "precision": "float32", "latent_size": 6}
+    gan = GAN(8, 1, 0, Settings(**{**tiny, **changes}))  # type: ignore[arg-type]
+    gan.compile()
+    return gan
+
+
+def run_of(folder: Path, gan: GAN, **config: object) -> Path:
+    """A run directory with one checkpoint."""
+    checkpoints.save(folder, gan, Progress(512, 3.0))
+    told = {"data": "digits", "preset": "small", "image_shape": [8, 8, 1], "image_count": 20}
+    settings = {name: getattr(gan.settings, name) for name in Settings.__dataclass_fields__}
+    (folder / "config.json").write_text(json.dumps({**told, "settings": settings, **config}))
+    return folder
+
+
+def assert_equal(first: keras.Model, second: keras.Model) -> None:
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_lends_its_networks_data_and_settings(tmp_path: Path) -> None:
+    first = gan_of(seed=3, loss="hinge")
+    first.averaged.set_weights([weight + 0.5 for weight in first.averaged.get_weights()])
+    source = run_of(tmp_path / "first", first)
+    begun = plan(tmp_path / "second", init_from=source, changes={"learning_rate": 1e-4})
+    assert (begun.data, begun.preset, begun.done, begun.continues) == ("digits", "small", Progress(), False)
+    assert (begun.settings.loss, begun.settings.latent_size, begun.settings.learning_rate) == ("hinge", 6, 1e-4)
+    assert begun.settings.ema_rampup == initial.NO_RAMPUP, "or the average would be forgotten at once"
+
+    second = gan_of(seed=9)
+    told = initial.restore(source, second)
+    assert told.startswith(f"starting from {checkpoints.latest(source)}: generator, discriminator and average")
+    for name in ("generator", "discriminator", "averaged"):
+        assert_equal(getattr(first, name), getattr(second, name))
+    assert int(second.images_seen) == 0
+
+
+def test_a_keras_file_lends_its_weights_and_its_neighbours(tmp_path: Path) -> None:
+    first = gan_of(seed=3)
+    first.averaged.save(tmp_path / "generator.keras")
+    second = gan_of(seed=9)
+    before = second.discriminator.get_weights()
+    assert "the discriminator is new" in initial.restore(tmp_path / "generator.keras", second)
+    assert_equal(second.averaged, first.averaged)
+    assert_equal(second.generator, first.averaged)
+    assert all(np.array_equal(a, b) for a, b in zip(before, second.discriminator.get_weights(), strict=True))
+    first.critic.save(tmp_path / "discriminator.keras")
+    assert initial.restore(tmp_path / "generator.keras", second).endswith("generator and discriminator")
+    assert_equal(second.discriminator, first.critic)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent_size": 5}, r"takes latents \(None, 6\), these settings need latents \(None, 5\)"),
+        ({"generator_width": 5}, "weights of other shapes"),
+    ],
+)
+def test_other_networks_are_refused_in_one_line(tmp_path: Path, changes: dict[str, int], message: str) -> None:
+    first, other = gan_of(), gan_of(**changes)
+    first.averaged.save(tmp_path / "generator.keras")
+    with pytest.raises(TrainError, match=message) as told:
+        initial.restore(tmp_path / "generator.keras", other)
+    assert "\n" not in str(told.value)
+    with pytest.raises(TrainError, match="not of networks like these"):
+        initial.restore(run_of(tmp_path / "run", first), other)
+
+
+def test_what_cannot_be_started_from_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "config.json").write_text("{}")
+    for source, message in (
+        (tmp_path / "nowhere", "no run"),
+        (tmp_path / "text.txt", "a run directory or a .keras file"),
+        (empty, "no checkpoint and no generator.keras"),
+        (tmp_path / "second", "the same command goes on"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            plan(tmp_path / "second", "digits", init_from=source)
+
+
+def test_losses_that_run_away_end_with_a_command_that_works(gentrain: Gentrain, images: Path, tmp_path: Path) -> None:
+    """Before a checkpoint the advice starts anew, after one from there; each time in a folder of its own."""
+    wild = ["--loss", "wgan-gp", "--set", "learning_rate=1", "--set", "beta_2=0"]
+    code, _, err = gentrain("fit", "--data", images, "--run", "run", "--kimg", "3", *TINY, *wild)
+    last = err.splitlines()[-1]
+    assert code == 1
+    assert "no longer finite; there is no checkpoint yet; try a lower learning rate: gentrain fit --data" in last
+    advice = shlex.split(last.partition(": gentrain ")[2])
+    assert advice[advice.index("--run") + 1] == "run-2"
+    retried = plan(tmp_path / "run-2", str(images), "small", changes_of(advice))
+    assert (retried.settings.loss, retried.settings.batch, retried.settings.learning_rate) == ("wgan-gp", 8, 0.002)
+
+    gan = gan_of()
+    checkpoints.save(tmp_path / "run", gan, Progress(64, 1.0))
+    advice = shlex.split(initial.retry(Path("run")))
+    assert advice[:6] == ["gentrain", "fit", "--init-from", "run", "--run", "run-2"]
+    assert changes_of(advice) == {"learning_rate": 0.002, "learning_rate_final": 0.0003}
+
+
+def changes_of(arguments: list[str]) -> dict[str, object]:
+    from gentrain.settings import parse_change
+
+    return dict(parse_change(arguments[at + 1]) for at, word in enumerate(arguments) if word == "--set")
+
+
+def test_a_run_that_starts_from_another_goes_on_by_itself(gentrain: Gentrain, images: Path, tmp_path: Path) -> None:
+    """The networks it starts from are its first checkpoint: the other run may be gone by then."""
+    code, _, err = gentrain("fit", "--data", images, "--run", "first", "--kimg", "0.064", *TINY, "--loss", "bce")
+    assert code == 0, err
+    code, out, err = gentrain("fit", "--init-from", "first", "--run", "second", "--kimg", "0.064")
+    assert code == 0, err
+    assert out.strip() == "second"
+    assert "starting from first/checkpoints/000000000064: generator, discriminator and average" in err
+    config = json.loads((tmp_path / "second" / "config.json").read_text())
+    assert (config["init_from"], config["data"], config["settings"]["loss"]) == ("first", str(images), "bce")
+    shutil.rmtree(tmp_path / "first")
+    shutil.rmtree(tmp_path / "second" / "checkpoints" / "000000000064")
+    code, _, err = gentrain("fit", "--run", "second", "--kimg", "0.128")
+    assert code == 0, err
+    assert "going on at 0 kimg" in err
+    code, _, err = gentrain("fit", "--init-from", "third", "--run", "second", "--kimg", "0.2")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "init_from first (now third)" in err

@@ -1,0 +1,217 @@
+"""What a step must mean: the objective term by term, mirrored images, what is kept and what is resumed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gentrain import checkpoints
+from gentrain.augment import augment
+from gentrain.callbacks.evaluator import Evaluator
+from gentrain.callbacks.keeper import keep_networks
+from gentrain.callbacks.meter import Meter
+from gentrain.checkpoints import Progress
+from gentrain.dataset import Dataset
+from gentrain.devices import Devices
+from gentrain.gan import GAN, Draws
+from gentrain.metrics import METRICS
+from gentrain.settings import CHOICES, Settings
+from gentrain.stream import batches
+
+SIDE = 8
+
+
+def gan_of(classes: int = 0, channels: int = 3, **changes: object) -> GAN:
+    tiny = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "latent_size": 6, "precision": "float32"}
+    gan = GAN(SIDE, channels, classes, Settings(**{**tiny, **changes}))  # type: ignore[arg-type]
+    gan.compile()
+    return gan
+
+
+def noise(part: int, rows: int = 8) -> tf.Tensor:
+    return tf.random.stateless_normal((rows, SIDE, SIDE, 3), seed=(1, part))
+
+
+def slopes(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None = None) -> np.ndarray:
+    """The squared length of the critic's gradient at every image, one image at a time."""
+    found = []
+    for number in range(len(images)):
+        one = images[number : number + 1]
+        with tf.GradientTape() as tape:
+            tape.watch(one)
+            logit = gan.discriminator(one if labels is None else [one, labels[number : number + 1]])
+        found.append(np.square(tape.gradient(logit, one)).sum())
+    return np.array(found)
+
+
+def objective(gan: GAN, labels: tf.Tensor | None = None) -> float:
+    zeros = tf.zeros(8, tf.int32) if labels is None else labels
+    return float(gan._objective(noise(0), noise(1), zeros, Draws(0, gan.images_seen, 8, 1))[0])
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_critic_minimises_the_loss_and_half_gamma_times_each_penalty(classes: int) -> None:
+    """softplus(fake − real) + γ/2 · (R1 + R2), each term computed here, one image at a time."""
+    labels = tf.constant([0, 1, 2, 0, 1, 2, 0, 1]) if classes else None
+    gan = gan_of(classes, gamma=8.0, gamma_final=8.0, augment=0.0)
+    real, fake = (gan.discriminator(noise(part) if labels is None else [noise(part), labels]) for part in range(2))
+    loss = float(np.log1p(np.exp(np.asarray(fake - real, np.float64))).mean())
+    r1, r2 = (slopes(gan, noise(part), labels).mean() for part in range(2))
+    assert min(loss, r1, r2) > 1e-3, "each term should be seen"
+    assert abs(r1 - r2) > 1e-2 * r1, "the two should be told apart"
+    assert objective(gan, labels) == pytest.approx(loss + 4 * r1 + 4 * r2, rel=1e-4)
+    assert float(gan.means["r1"].result()) == pytest.approx(r1, rel=1e-4)
+    assert float(gan.means["r2"].result()) == pytest.approx(r2, rel=1e-4)
+    assert float(gan.means["d_loss"].result()) == pytest.approx(loss, rel=1e-4)
+
+
+def test_gamma_falls_along_its_cosine_in_the_objective() -> None:
+    gan = gan_of(gamma=8.0, gamma_final=2.0, augment=0.0)
+    objective(gan)
+    loss, r1, r2 = (float(gan.means[name].result()) for name in ("d_loss", "r1", "r2"))
+    for progress, gamma in ((0.0, 8.0), (0.5, 5.0), (1.0, 2.0)):
+        gan.images_seen.assign(round(progress * 220_000))
+        assert objective(gan) == pytest.approx(loss + gamma / 2 * (r1 + r2), rel=1e-4)
+
+
+def test_wgan_gp_minimises_its_loss_and_ten_times_the_slope_between_real_and_fake() -> None:
+    gan = gan_of(loss="wgan-gp", augment=0.0)
+    real, fake = noise(0), noise(1)
+    part = Draws(0, gan.images_seen, 8, 1).uniform(1)[:, :, None, None]
+    slope = np.square(np.sqrt(slopes(gan, real + part * (fake - real))) - 1).mean()
+    loss = float(tf.reduce_mean(gan.discriminator(fake) - gan.discriminator(real)))
+    assert objective(gan) == pytest.approx(loss + 10 * slope, rel=1e-4)
+
+
+def test_each_image_is_mirrored_for_itself_half_of_the_time() -> None:
+    """Of a batch some are mirrored and some are not, and no image is anything else."""
+    gan = gan_of(flip=True)
+    images = np.random.default_rng(0).integers(0, 256, (64, SIDE, SIDE, 3), np.uint8)
+    plain = images / 127.5 - 1.0
+    mirrored = []
+    for step in range(16):
+        gan.images_seen.assign(64 * step)
+        shown = np.asarray(gan._pixels(tf.constant(images), Draws(0, gan.images_seen, 64, 1)))
+        turned = np.array([np.allclose(a, b[:, ::-1], atol=1e-6) for a, b in zip(shown, plain, strict=True)])
+        same = np.array([np.allclose(a, b, atol=1e-6) for a, b in zip(shown, plain, strict=True)])
+        assert (turned ^ same).all()
+        assert 0.2 < turned.mean() < 0.8, "within one batch"
+        mirrored.append(turned)
+    assert np.mean(mirrored) == pytest.approx(0.5, abs=0.06)
+    assert len({tuple(turned) for turned in mirrored}) == 16, "every step draws anew"
+    np.testing.assert_allclose(
+        gan_of()._pixels(tf.constant(images), Draws(0, gan.images_seen, 64, 1)), plain, atol=1e-6
+    )
+
+
+def test_the_critic_sees_real_and_fake_images_augmented_alike() -> None:
+    gan = gan_of(augment=1.0, loss="bce", gamma=8.0, gamma_final=8.0)
+    gan.augmented.assign(1.0)
+    draws = Draws(0, gan.images_seen, 8, 1)
+    both = tf.concat([noise(0), noise(1)], axis=0)
+    logits = gan.discriminator(augment(both, tf.constant(1.0), lambda values: draws.uniform(values, 16)))
+    objective(gan)
+    for name, rows in (("real_logit", logits[:8]), ("fake_logit", logits[8:])):
+        assert float(gan.means[name].result()) == pytest.approx(float(tf.reduce_mean(rows)), abs=1e-5)
+    assert np.abs(logits - gan.discriminator(both)).max() > 1e-3
+
+
+COLOURS = Dataset("colours", np.random.default_rng(0).integers(0, 256, (40, SIDE, SIDE, 3), np.uint8))
+
+
+def train(gan: GAN, steps: int) -> None:
+    first = int(gan.images_seen.numpy()) // 8
+    stream = batches(COLOURS, 16, seed=0, first_batch=first, parts=2)
+    gan.fit(Devices("one").feed(stream, 2), steps_per_epoch=steps, verbose=0, shuffle=False)
+
+
+def test_a_resumed_training_with_augmentation_is_the_undisturbed_one(tmp_path: Path) -> None:
+    """In colour, mirrored, with augmentation well under way: its state is part of a checkpoint."""
+    options = {"augment": 0.8, "augment_target": 0.1, "flip": True, "kimg": 0.2, "loss": "bce"}
+    options |= {"gamma": 0.0, "gamma_final": 0.0}  # compiled in a quarter of the time
+    whole = gan_of(**options)
+    whole.augmented.assign(0.4)
+    train(whole, 4)
+    checkpoints.save(tmp_path, whole, Progress(32, 1.0))
+    halfway = float(whole.augmented)
+    train(whole, 4)
+
+    resumed = gan_of(**options)
+    checkpoints.restore(checkpoints.latest(tmp_path), resumed)
+    assert float(resumed.augmented) == halfway != 0.4
+    train(resumed, 4)
+    assert int(resumed.images_seen) == 64
+    for undisturbed, again in zip(whole.state, resumed.state, strict=True):
+        np.testing.assert_array_equal(np.asarray(undisturbed), np.asarray(again))
+
+
+def test_the_generator_that_is_kept_is_the_average_to_the_bit(tmp_path: Path) -> None:
+    gan = gan_of()
+    for number, weight in enumerate((*gan.generator.weights, *gan.discriminator.weights)):
+        weight.assign(weight + 0.1 + 0.01 * number)
+    keep_networks(gan, tmp_path)
+    kept = keras.models.load_model(tmp_path / "generator.keras").get_weights()
+    for mean, last, weight in zip(gan.averaged.weights, gan.generator.weights, kept, strict=True):
+        np.testing.assert_array_equal(weight, np.asarray(mean))
+        assert not np.array_equal(weight, np.asarray(last)), "the last step's weights are others"
+    critic = keras.models.load_model(tmp_path / "discriminator.keras").get_weights()
+    for weight, trained in zip(critic, gan.discriminator.weights, strict=True):
+        np.testing.assert_array_equal(weight, np.asarray(trained))
+
+
+@pytest.fixture
+def evaluator(tmp_path: Path) -> Evaluator:
+    evaluator = Evaluator(tmp_path, Meter(Progress(), lambda *_: None), COLOURS, 1.0, "frechet", lambda line: None)
+    evaluator.best.mkdir()
+    return evaluator
+
+
+@pytest.mark.parametrize("metric", CHOICES["best_by"])
+def test_the_best_snapshot_is_the_one_that_its_metric_calls_better(evaluator: Evaluator, metric: str) -> None:
+    evaluator.by = metric
+    (evaluator.best / "best.json").write_text(json.dumps({metric: 0.5}))
+    lower = metric in ("frechet", "kernel")
+    assert METRICS[metric].better == ("lower" if lower else "higher")
+    assert [evaluator._is_better(value) for value in (0.4, 0.5, 0.6)] == [lower, False, not lower]
+
+
+def test_a_generator_that_copies_is_never_the_best(tmp_path: Path) -> None:
+    told: list[str] = []
+    gan = gan_of(kimg=1.0)
+    gan.images_seen.assign(1000)
+    meter = Meter(Progress(), lambda *_: None)
+    evaluator = Evaluator(tmp_path, meter, COLOURS, 1.0, "frechet", told.append)
+    for callback in (meter, evaluator):
+        callback.set_model(gan)
+    for frechet, memorised, kept in ((9.0, 0.02, 9.0), (1.0, 0.9, 9.0), (8.0, 0.5, 8.0)):
+        evaluator.measure = lambda scores=(frechet, memorised): dict(zip(("frechet", "memorised"), scores, strict=True))
+        evaluator.on_epoch_end(0, {})
+        assert json.loads((tmp_path / "best" / "best.json").read_text())["frechet"] == kept
+    assert len(told) == 1
+    assert "90% of the images are copies" in told[0]
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1000, 64), (37, 8)])
+def test_in_an_epoch_each_network_sees_every_image_once(count: int, rows: int) -> None:
+    numbers = np.arange(count, dtype=np.int32)
+    data = Dataset("numbered", np.zeros((count, 1, 1, 1), np.uint8), numbers)
+    steps = -(-count // rows)
+    stream = batches(data, 2 * rows, seed=0, first_batch=0, parts=2).take(steps).as_numpy_iterator()
+    labels = np.stack([labels for _, labels in stream])
+    for part in (labels[:, :rows], labels[:, rows:]):
+        assert sorted(part.ravel()[:count]) == list(range(count))
+    assert not np.array_equal(labels[:, :rows], labels[:, rows:]), "the two do not see the same batches"
+
+
+def test_images_that_are_held_out_are_never_drawn() -> None:
+    chosen = np.array([1, 3, 4, 7])
+    data = Dataset("numbered", np.zeros((9, 1, 1, 1), np.uint8), np.arange(9, dtype=np.int32))
+    drawn = itertools.islice(batches(data, 8, 0, 0, parts=2, chosen=chosen).as_numpy_iterator(), 50)
+    counts = np.bincount(np.concatenate([labels for _, labels in drawn]), minlength=9)
+    assert {number for number in range(9) if counts[number]} == set(chosen)
+    assert set(counts[chosen]) == {100}
