@@ -7,6 +7,8 @@ from pathlib import Path
 import grpc
 import numpy as np
 import tensorflow as tf
+from gentrain import sources
+from gentrain.dataset import Frame
 from PIL import Image
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_grpc
@@ -104,3 +106,14 @@ def test_one_model_of_a_running_server_is_added_read_back_and_taken_away(target,
     assert "twin" not in command("genclient", "reload", "--show", "--target", target).stdout
     again = command("genclient", "reload", "--remove", "twin", "--target", target)
     assert (again.returncode, "Model twin is not in the config" in again.stderr) == (64 + 5, True)
+
+
+def test_shards_that_the_client_wrote_are_images_to_train_on(repository: Path, tmp_path: Path, command) -> None:
+    file = repository / "digits" / "1" / "tflite" / "digits-float32.tflite"
+    images = sample(command, tmp_path / "images.npz", "--tflite", file)
+    for out in ("%06d.tar", "%06d.tfrecord"):
+        folder = tmp_path / out.rpartition(".")[2]
+        options = ["--n", 16, "--tflite", file, "--out", folder / out, "--shard-size", 10]
+        assert command("genclient", "sample", *options).returncode == 0
+        data = sources.read(str(folder), Frame(32))
+        assert np.array_equal(np.asarray(data.images), np.rint(images * 255))

@@ -168,12 +168,21 @@ def test_changed_settings_are_refused_by_name_and_a_longer_run_is_not(run_direct
     assert refused.stderr.count("\n") == 1
 
 
-def test_other_images_under_the_same_name_are_refused(tmp_path: Path, command) -> None:
+def test_the_content_of_the_data_decides_and_not_their_name(tmp_path: Path, command) -> None:
     images, run = tmp_path / "images", tmp_path / "run"
     draw_images(images, 8, seed=1)
     length = ["--kimg", "0.1", "--batch", "8", "--set", "generator_width=8"]
     assert command("gentrain", "fit", "--data", images, "--run", run, *length).returncode == 0
-    shutil.rmtree(images)
+    images.rename(tmp_path / "renamed")
+    lost = command("gentrain", "fit", "--run", run, "--kimg", "5")
+    assert (lost.returncode, lost.stderr) == (
+        1,
+        f"gentrain: {run}: its images are no longer at {images}; --data says where they are now\n",
+    )
+    found = command("gentrain", "fit", "--data", tmp_path / "renamed", "--run", run)
+    assert found.returncode == 0, found.stderr
+    for file, key in (("config.json", "data"), ("dataset.json", "source")):
+        assert json.loads((run / file).read_text())[key] == str(tmp_path / "renamed")
     draw_images(images, 9, seed=2)
     refused = command("gentrain", "fit", "--data", images, "--run", run, "--kimg", "5")
     assert refused.returncode == 1
@@ -231,6 +240,15 @@ def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(ru
         (["--run", "x", "--data", "digits", "--crop", "left"], 2, "crop must be one of center, none"),
         (["--run", "x", "--data", "digits", "--set", "flip=maybe"], 2, "expected 1 or 0, got 'maybe'"),
         (["--run", "x", "--data", "digits", "--background", "blueish"], 2, "background"),
+        (["--run", "x", "--data", "digits", "--data", "digits"], 2, "--data is given 2 times"),
+        (["--run", "x", "--data", "digits", "--channels", "4"], 2, "channels must be 1, 3, or 0 for what the images"),
+        (
+            ["--run", "x", "--data", "digits", "--resolution", "200"],
+            2,
+            "resolution must be a multiple of 4 from 8 to 128",
+        ),
+        (["--run", "x", "--data", "digits", "--value-range", "5"], 2, "value_range must be LOW:HIGH"),
+        (["--run", "./x", "--data", "."], 1, "x: lies inside the data, ., which its samples would join"),
         (["--run", ".", "--data", "digits"], 1, "holds other things and no config.json"),
         (["--run", "file", "--data", "digits"], 1, "not a folder"),
     ],

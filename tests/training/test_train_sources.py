@@ -146,13 +146,19 @@ def test_images_beside_sub_folders_make_no_classes_and_a_note(awkward: Path) -> 
     assert "1 images lie beside the sub-folders" in data.notes[0]
 
 
-def test_a_class_of_broken_files_shifts_no_label(awkward: Path) -> None:
-    broken = awkward / "birds"
-    broken.mkdir()
-    (broken / "one.png").write_text("no image")
-    data = sources.read(str(awkward), FRAME)
-    assert data.class_names == ("birds", "cats", "dogs")
-    assert data.class_counts() == {"birds": 0, "cats": 8, "dogs": 3}
+def test_a_class_without_images_is_no_class_and_few_images_are_warned_of(tmp_path: Path, command) -> None:
+    for name, count in (("bird", 0), ("cat", 100), ("dog", 1)):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            Image.new("L", (16, 16), i + 120 * (name == "dog")).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "bird" / "one.png").write_text("no image")
+    data = sources.read(str(tmp_path), FRAME)
+    assert data.class_counts() == {"cat": 100, "dog": 1}
+    assert np.bincount(data.labels).tolist() == [100, 1]
+    assert "no images of bird: no class of what has none" in data.notes
+    assert data.warnings == ("classes of fewer than 10 images: dog (1)",)
+    told = command("gentrain", "data", tmp_path / "dog", cwd=tmp_path)
+    assert "only 1 images: a GAN learns so few by heart" in told.stdout
 
 
 def test_more_than_half_broken_is_an_error(tmp_path: Path) -> None:

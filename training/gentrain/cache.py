@@ -19,12 +19,13 @@ from typing import IO
 
 import numpy as np
 
-from gentrain.dataset import Contents, Dataset, Frame, Pixels, Show, Skipped, Source
+from gentrain import checked
+from gentrain.dataset import Contents, Dataset, Frame, Pixels, Rows, Show, Skipped, Source
 from gentrain.errors import TrainError
 from gentrain.locks import lock as lock_file
 
 # Part of every key: raise it when images decode to other pixels than before.
-DECODING_VERSION = 1
+DECODING_VERSION = 2
 
 MOST_ENTRIES = 20
 
@@ -92,12 +93,21 @@ def _load(entry: Path, source: Source) -> Dataset | None:
         images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(entry / "labels.npy", allow_pickle=False) if "labels.npy" in told["bytes"] else None
         skipped = tuple(Skipped(**skipped) for skipped in told["skipped"])
+        distinct = np.load(entry / "distinct.npy", allow_pickle=False) if "distinct.npy" in told["bytes"] else None
         fingerprint, class_names, notes = told["fingerprint"], tuple(told["class_names"]), tuple(told["notes"])
+        rest = (
+            told["classes_from"],
+            told["left_out"],
+            told["split"],
+            told["value_ranges"],
+            distinct,
+            told["grey_in_colour"],
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     with contextlib.suppress(OSError):  # a cache that is only read from
         os.utime(entry)
-    return Dataset(source.name, images, labels, class_names, skipped, notes, fingerprint)
+    return Dataset(source.name, images, labels, class_names, skipped, notes, *rest, fingerprint)
 
 
 def _decode_into(entry: Path, source: Source, frame: Frame, show: Show) -> None:
@@ -106,23 +116,27 @@ def _decode_into(entry: Path, source: Source, frame: Frame, show: Show) -> None:
         file = (entry / "images.npy").open("wb")
     with file:
         writer = _Writer(file)
-        contents = source.decode(frame, writer.append, show)
+        told = source.decode(frame, writer.append, show)
+        contents = checked.contents(told, frame, source.name)
         with _telling_where(entry.parent):
             writer.finish()
     with _telling_where(entry.parent):
-        _write_rest(entry, source, contents)
+        grey = not (writer.coloured or frame.channels) and writer.shape[-1:] == (3,)
+        _write_rest(entry, source, contents, writer.distinct, grey)
 
 
-def _write_rest(entry: Path, source: Source, contents: Contents) -> None:
-    names = ["images.npy"]
-    if contents.labels is not None:
-        np.save(entry / "labels.npy", contents.labels)
-        names.append("labels.npy")
+def _write_rest(entry: Path, source: Source, contents: Contents, distinct: Rows | None, grey: bool) -> None:
+    arrays = {"labels": contents.labels, "distinct": distinct}
+    for name, array in arrays.items():
+        if array is not None:
+            np.save(entry / f"{name}.npy", array)
     images = np.load(entry / "images.npy", mmap_mode="r")
     if contents.labels is not None and len(contents.labels) != len(images):
         raise ValueError(f"{source.name}: {len(contents.labels)} labels for {len(images)} images")
-    dataset = Dataset(source.name, images, contents.labels, contents.class_names, contents.skipped, contents.notes)
-    told = dataset.describe() | {"bytes": {name: (entry / name).stat().st_size for name in names}}
+    c = contents
+    known = (c.labels, c.class_names, c.skipped, c.notes, c.classes_from, c.left_out, c.split, c.value_ranges)
+    dataset = Dataset(source.name, images, *known, distinct, grey)
+    told = dataset.describe() | {"bytes": {file.name: file.stat().st_size for file in entry.glob("*.npy")}}
     (entry / "dataset.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
@@ -133,6 +147,8 @@ class _Writer:
         self.file = file
         self.shape: tuple[int, ...] = ()
         self.count = 0
+        self.coloured = False
+        self._contents: list[bytes] = []
 
     def append(self, images: Pixels) -> None:
         """Write uint8 (n, H, W, C)."""
@@ -142,6 +158,14 @@ class _Writer:
                 self._header()
             self.file.write(np.ascontiguousarray(images).data)
         self.count += len(images)
+        self.coloured = self.coloured or bool((images != images[..., :1]).any())
+        self._contents += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)]
+
+    @property
+    def distinct(self) -> Rows | None:
+        """Rows of the first image of each content; None where all differ."""
+        first = dict(zip(reversed(self._contents), range(self.count - 1, -1, -1), strict=True))
+        return None if len(first) == self.count else np.array(sorted(first.values()), np.int64)
 
     def finish(self) -> None:
         """The header with the final count; NumPy leaves room in it for the first axis to grow."""

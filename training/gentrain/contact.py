@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from gentrain import fonts
 from gentrain.dataset import Dataset, Pixels
-from gentrain.files import replacing
+from gentrain.files import marked, replacing
 from gentrain.sheets import sheet
 
 COLUMNS = 8
@@ -38,7 +38,7 @@ def save_contact_sheet(dataset: Dataset, path: Path) -> str:
     if dataset.class_names:
         picture = _with_names(picture, dataset.class_names[: len(chosen)], scale * (dataset.images.shape[1] + 2))
     with replacing(path) as temporary:
-        picture.save(temporary, "PNG")
+        picture.save(temporary, "PNG", pnginfo=marked("a contact sheet"))
     classes = len(dataset.class_names) if dataset.labels is not None else 0
     return f"the first {MOST_ROWS} of {classes} classes" if classes > MOST_ROWS else ""
 

@@ -10,7 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from PIL.PngImagePlugin import PngInfo
+
 from gentrain.errors import TrainError
+
+MARK = "genline"
+"""Names the note in a PNG that genline wrote, so that a sheet of images is never taken for one."""
 
 
 @contextmanager
@@ -47,3 +52,10 @@ def _flush(path: Path) -> None:
     for file in path.iterdir() if path.is_dir() else [path]:
         with file.open("rb") as opened:
             os.fsync(opened.fileno())
+
+
+def marked(what: str) -> PngInfo:
+    """What a PNG says of itself: `pnginfo` of `Image.save`."""
+    info = PngInfo()
+    info.add_text(MARK, what)
+    return info

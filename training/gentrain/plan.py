@@ -5,7 +5,9 @@ that a mistake or a finished run is told at once.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
@@ -20,6 +22,7 @@ from gentrain.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
 from gentrain.presets import DEFAULT_PRESET, PRESETS
 from gentrain.settings import MAY_CHANGE, Settings
+from gentrain.sources.folder import RUN_FILES
 
 ARTIFACTS = (
     "config.json",
@@ -53,6 +56,7 @@ class Plan:
     done: Progress
     continues: bool
     init_from: Path | None = None
+    moved: bool = False  # whether the data lie elsewhere than the run last found them
 
     @property
     def finished(self) -> bool:
@@ -64,7 +68,7 @@ class Plan:
     @property
     def frame(self) -> Frame:
         """How the images are wanted."""
-        return _frame(self.settings)
+        return self.settings.frame
 
 
 def plan(
@@ -81,7 +85,7 @@ def plan(
 
     Args:
         run: the run directory; one that exists is continued.
-        data: a source (see `gentrain.sources`); a new run needs one.
+        data: a source (see `gentrain.sources`); a new run needs one, for another the place where its images are now.
         preset: a name of `PRESETS`.
         changes: settings that differ from the preset's.
         epochs: the length, in times that every image is shown to each network.
@@ -107,15 +111,18 @@ def plan(
             del changes["precision"]
         settings, done = _settings_of(run, begun), checkpoints.progress_of(checkpoints.latest(run))
         _refuse_changes(run, begun, settings, data, preset, changes, init_from)
-        data, preset = begun["data"], begun["preset"]
+        data, preset = data or _still_there(run, begun["data"]), begun["preset"]
         init_from = Path(begun["init_from"]) if begun.get("init_from") else None
+    _refuse_outputs_as_data(run, data)
     if epochs is not None:
         wanted = dataclasses.replace(settings, **changes)
-        count = begun["image_count"] if begun else len(read(data, _frame(wanted)).images)
+        count = begun["image_count"] if begun else len(read(data, wanted.frame).images)
         changes["kimg"] = epochs * (count - holdout.count(count, wanted)) / 1000
     if "kimg" in changes:
         changes.setdefault("minutes", 0.0)
-    return Plan(run, data, preset, dataclasses.replace(settings, **changes), done, begun is not None, init_from)
+    settings = dataclasses.replace(settings, **changes)
+    moved = begun is not None and data != begun["data"]
+    return Plan(run, data, preset, settings, done, begun is not None, init_from, moved)
 
 
 def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path | None) -> tuple[str, str, Settings]:
@@ -133,8 +140,32 @@ def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path 
     return data, preset or lent.get("preset") or DEFAULT_PRESET, settings
 
 
-def _frame(s: Settings) -> Frame:
-    return Frame(s.resolution, s.channels, s.crop, s.background)
+def folder_of(source: str) -> Path | None:
+    """Where a source lies, without links; None for one that lies nowhere, such as `digits`."""
+    for path in (source, source.partition(":")[2]):
+        if path and os.path.exists(path):
+            return Path(path).resolve()
+    return None
+
+
+def _still_there(run: Path, data: str) -> str:
+    """The source of a run that goes on; raises TrainError where a path leads nowhere any more."""
+    name, _, path = data.partition(":")
+    if (name in sources.SOURCES and not path) or folder_of(data) is not None or glob.has_magic(data):
+        return data
+    raise TrainError(f"{run}: its images are no longer at {data}; --data says where they are now")
+
+
+def _refuse_outputs_as_data(run: Path, data: str) -> None:
+    """Raise TrainError where what one training writes would be read by the next."""
+    source, target = folder_of(data), run.resolve()
+    if source is None:
+        return
+    if source == target or source in target.parents:
+        raise TrainError(f"{run}: lies inside the data, {data}, which its samples would join; take another --run")
+    for folder in (source, *source.parents):
+        if folder == target or {name for name in RUN_FILES if (folder / name).is_file()} >= RUN_FILES:
+            raise TrainError(f"{data}: lies inside a run, {folder}; what a training wrote is no data for one")
 
 
 def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
@@ -179,16 +210,19 @@ def _refuse_changes(
     changes: Mapping[str, Any],
     init_from: Path | None,
 ) -> None:
-    """Raise TrainError naming every setting that is asked for now and cannot differ from what the run began with."""
-    asked: dict[str, Any] = {"data": data, "preset": preset}
-    was = {"data": config["data"], "preset": config["preset"], **dataclasses.asdict(settings)}
+    """Raise TrainError naming every setting that is asked for now and cannot differ from what the run began with.
+
+    The place of the data may: whether these are the same images, their fingerprint decides.
+    """
+    asked: dict[str, Any] = {"preset": preset}
+    was = {"preset": config["preset"], **dataclasses.asdict(settings)}
     if init_from is not None:
         asked["init_from"], was["init_from"] = str(init_from), config.get("init_from") or "nothing"
-    if data is not None and Path(data).exists() and Path(was["data"]).exists() and Path(data).samefile(was["data"]):
-        del asked["data"]
     asked = {name: value for name, value in asked.items() if value is not None}
     asked |= {name: value for name, value in changes.items() if name not in MAY_CHANGE}
     differing = [f"{name} {was[name]} (now {value})" for name, value in asked.items() if value != was[name]]
+    if differing and data not in (None, config["data"]):
+        differing.append(f"data {config['data']} (now {data})")
     if differing:
         raise TrainError(f"{run} began with {', '.join(differing)}; take another --run")
 

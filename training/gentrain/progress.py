@@ -29,16 +29,17 @@ def duration(seconds: float) -> str:
 
 
 def summary(dataset: Dataset) -> str:
-    """One line on a data set, one more for each note, one for files skipped."""
+    """One line on a data set, one on what was understood, one for files skipped, and one for each note and warning."""
     count, height, width, channels = dataset.images.shape
     lines = [f"{dataset.source}: {count} images, {width}×{height}, {'grey' if channels == 1 else 'colour'}"]
     if dataset.class_names:
         lines[0] += f", {len(dataset.class_names)} classes"
+    lines.append(f"  {dataset.understood}")
     if dataset.skipped:
         lines.append(
             f"  {len(dataset.skipped)} files skipped, for one {dataset.skipped[0].file}: {dataset.skipped[0].reason}"
         )
-    return "\n".join(lines + [f"  {note}" for note in dataset.notes])
+    return "\n".join(lines + [f"  {note}" for note in (*dataset.notes, *dataset.warnings)])
 
 
 class ProgressLine:

@@ -91,6 +91,14 @@ def fit(
         return meter.progress
 
 
+def record_place(plan: Plan, dataset: Dataset) -> None:
+    """Write down where the images of a run lie now; raises TrainError where these are others."""
+    _check_images(plan, dataset)
+    path = plan.run / "config.json"
+    write_json(path, json.loads(path.read_text(encoding="utf-8")) | {"data": plan.data})
+    write_json(plan.run / "dataset.json", dataset.describe())
+
+
 def _gan(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> GAN:
     """The networks as they begin, or as the newest checkpoint has them.
 

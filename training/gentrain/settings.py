@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from gentrain.dataset import MAX_MEGAPIXELS, Frame
 from gentrain.errors import UsageError
 
 
@@ -17,8 +18,12 @@ class Settings:
     # Images
     resolution: int = 32  # the longest side in pixels; smaller square images of one size stay as they are
     channels: int = 0  # 1, 3, or 0 for what the images have
-    crop: str = "center"  # to the square in the middle, or none: the whole image, its sides made equal
-    background: str = "white"  # under transparent pixels: a colour's name or #rrggbb
+    crop: str = "center"  # to the square in the middle; pad: all of it on the background; none: its sides made equal
+    background: str = "white"  # under transparent pixels and around padded images: a colour's name or #rrggbb
+    value_range: str = ""  # LOW:HIGH, what is black and white in images of more than 8 bits; empty: what fits them all
+    max_megapixels: float = MAX_MEGAPIXELS  # larger images are skipped
+    split: str = "train"  # of data with splits; all for every one
+    labels: str = "auto"  # where classes come from: auto, folders, from-name[:PATTERN], none, or a column's name
     flip: bool = False  # mirror each image left to right half of the time
     conditional: bool = False  # the generator takes the classes of the data as `labels`
 
@@ -71,10 +76,12 @@ class Settings:
                     raise UsageError(f"{field.name} must be from {low:g} to {high:g}, got {value:g}")
             elif field.name in CHOICES and value not in CHOICES[field.name]:
                 raise UsageError(f"{field.name} must be one of {', '.join(CHOICES[field.name])}, got {value!r}")
-        if self.resolution % 4:
-            raise UsageError(f"resolution must be a multiple of 4, got {self.resolution}")
-        if self.channels == 2:
-            raise UsageError("channels must be 1, 3, or 0 for what the images have, got 2")
+        self.frame  # noqa: B018, raises for images that cannot be
+
+    @property
+    def frame(self) -> Frame:
+        """Which images are wanted, and how."""
+        return Frame(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Frame)})
 
     def resolved(self, side: int, channels: int, precision: str) -> Settings:
         """The same with nothing left open: what fits images (side, side, channels), and a machine's best precision.
@@ -92,8 +99,6 @@ class Settings:
 
 
 RANGES: dict[str, tuple[float, float]] = {
-    "resolution": (8, 256),
-    "channels": (0, 3),
     "latent_size": (1, 4096),
     "generator_width": (1, 1024),
     "discriminator_width": (1, 1024),
@@ -120,7 +125,6 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "crop": ("center", "none"),
     "networks": ("genline", "dcgan28", "dcgan64", "celeba64"),  # files of gentrain/networks
     "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),  # files of gentrain/losses
     "precision": ("auto", "float32", "bfloat16"),

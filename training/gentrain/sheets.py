@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gentrain.files import replacing
+from gentrain.files import marked, replacing
 
 
 def to_pixels(images: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -34,4 +34,6 @@ def save_png(pixels: np.ndarray[Any, np.dtype[np.uint8]], path: Path) -> None:
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     scale = max(1, 512 // max(image.size))
     with replacing(path) as temporary:
-        image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(temporary, "PNG")
+        image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(
+            temporary, "PNG", pnginfo=marked("a sheet of samples")
+        )

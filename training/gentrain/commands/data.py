@@ -6,9 +6,11 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from gentrain.dataset import MAX_MEGAPIXELS
 from gentrain.progress import summary
 
 # More skipped files than this are counted, not listed; dataset.json of a run has them all.
@@ -19,14 +21,23 @@ MOST_LISTED = 100
 @click.argument("source")
 @click.option("--resolution", type=int, default=32, show_default=True, help="The longest side in pixels, 8 to 256.")
 @click.option("--channels", type=int, default=0, help="1 or 3; 0, the default, for what the images have.")
-@click.option("--crop", default="center", show_default=True, help="`center`, or `none` for all of each image.")
-@click.option("--background", metavar="COLOUR", default="white", show_default=True, help="Under transparent pixels.")
+@click.option("--crop", default="center", show_default=True, help="`center`, `pad`, or `none` to squeeze each image.")
+@click.option("--background", metavar="COLOUR", default="white", show_default=True, help="Under and around images.")
+@click.option("--value-range", metavar="LOW:HIGH", default="", help="Black and white in images of more than 8 bits.")
+@click.option(
+    "--max-megapixels", type=float, default=MAX_MEGAPIXELS, show_default=True, help="Larger ones are skipped."
+)
+@click.option("--split", default="train", show_default=True, help="Of data with splits; `all` for every one.")
+@click.option("--labels", metavar="HOW", default="auto", show_default=True, help="Where classes come from, see above.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Where the contact sheet goes; else ./NAME-sheet.png.")
-def data(source: str, resolution: int, channels: int, crop: str, background: str, sheet: Path | None) -> None:
+def data(source: str, sheet: Path | None, **options: Any) -> None:
     """Read a SOURCE of images, tell what is in it and what had to be skipped and why, and write a contact sheet.
 
-    A SOURCE is a folder or a zip archive of images, a .npz, IDX or TFRecord file, `digits`, `fashion-mnist`,
-    celeba:PATH or emoji:PATH.
+    A SOURCE is a folder, a zip or a tar archive of images, WebDataset shards, a .npz, .npy, .parquet, IDX or TFRecord
+    file, `digits`, `fashion-mnist`, celeba:PATH or emoji:PATH.
+
+    Classes come from metadata.csv or dataset.json, else from folders. --labels takes `folders`, `none`, a COLUMN of
+    the metadata, `from-name` for cat.12.jpg, or `from-name:PATTERN`, a regular expression with the class in brackets.
 
     \b
     gentrain data photos/
@@ -36,7 +47,7 @@ def data(source: str, resolution: int, channels: int, crop: str, background: str
     from gentrain.contact import save_contact_sheet
     from gentrain.dataset import Frame
 
-    dataset = reading.read(source, Frame(resolution, channels, crop, background))
+    dataset = reading.read(source, Frame(**options))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that this terminal cannot show
     click.echo(summary(dataset))
@@ -46,9 +57,16 @@ def data(source: str, resolution: int, channels: int, crop: str, background: str
         click.echo(f"skipped {skipped.file}: {skipped.reason}")
     if len(dataset.skipped) > MOST_LISTED:
         click.echo(f"skipped {len(dataset.skipped) - MOST_LISTED} more")
-    sheet = sheet or Path(f"{_stem(dataset.source)}-sheet.png")
+    sheet = sheet or _place(source) / f"{_stem(dataset.source)}-sheet.png"
     cut = save_contact_sheet(dataset, sheet)
     click.echo(f"contact sheet: {sheet}{cut and f', {cut}'}")
+
+
+def _place(source: str) -> Path:
+    """Here, unless this folder is data itself: then where decoded images are kept."""
+    from gentrain import cache, plan
+
+    return cache.root() / "sheets" if plan.folder_of(source) in (Path.cwd(), *Path.cwd().parents) else Path()
 
 
 def _stem(source: str) -> str:

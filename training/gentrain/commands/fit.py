@@ -10,11 +10,18 @@ from typing import Any
 
 import click
 
+from gentrain.commands.options import once
 from gentrain.progress import ProgressLine, duration, summary, tell
 
 
 @click.command()
-@click.option("--data", metavar="SOURCE", help="A folder of images, a file, or a name; see `gentrain data --help`.")
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    callback=once,
+    multiple=True,
+    help="A folder of images, a file, or a name; see `gentrain data --help`.",
+)
 @click.option(
     "--run", required=True, type=click.Path(path_type=Path), help="The run directory; an existing one is continued."
 )
@@ -24,8 +31,11 @@ from gentrain.progress import ProgressLine, duration, summary, tell
 @click.option("--minutes", type=float, help="Length: minutes of training, whatever the machine manages in them.")
 @click.option("--resolution", type=int, metavar="PIXELS", help="The longest side, a multiple of 4 from 8 to 256.")
 @click.option("--channels", type=int, metavar="1|3", help="Grey or colour, whatever the images are.")
-@click.option("--crop", metavar="center|none", help="The square in the middle, or all of the image made square.")
-@click.option("--background", metavar="COLOUR", help="What lies under transparent pixels.")
+@click.option("--crop", metavar="center|pad|none", help="The middle square, all of it on the background, or squeezed.")
+@click.option("--background", metavar="COLOUR", help="What lies under transparent pixels and around padded images.")
+@click.option("--value-range", metavar="LOW:HIGH", help="What is black and white in images of more than 8 bits.")
+@click.option("--split", metavar="NAME", help="Of data with splits the one to train on: train unless named, or all.")
+@click.option("--labels", metavar="HOW", help="Where classes come from; see `gentrain data --help`.")
 @click.option("--flip/--no-flip", default=None, help="Mirror each image half of the time.")
 @click.option("--conditional/--unconditional", default=None, help="Whether the generator takes the classes as labels.")
 @click.option("--loss", metavar="NAME", help="rpgan, bce, lsgan, hinge or wgan-gp.")
@@ -85,6 +95,8 @@ def fit(
             raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
     plan = plans.plan(run, data, preset, changes, epochs, fresh, reading.read, init_from)
     if plan.finished and not dry_run:
+        if plan.moved:
+            training.record_place(plan, reading.read(plan.data, plan.frame))
         tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer")
         click.echo(run)
         return

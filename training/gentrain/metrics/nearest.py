@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gentrain.files import replacing
+from gentrain.files import marked, replacing
 from gentrain.metrics.distances import squared_distances
 from gentrain.metrics.features import FeatureNet, Images, Show
 from gentrain.sheets import sheet
@@ -146,7 +146,7 @@ def draw(images: Images, dataset: Dataset, found: dict[str, Nearest], path: Path
         bands.append((heading, np.asarray(dataset.images[rows])))
     strips = [_strip(heading, sheet(pixels, columns)) for heading, pixels in bands]
     with replacing(path) as temporary:
-        Image.fromarray(np.concatenate(strips)).save(temporary, "PNG")
+        Image.fromarray(np.concatenate(strips)).save(temporary, "PNG", pnginfo=marked("a sheet of nearest images"))
 
 
 def _strip(heading: str, pixels: Images) -> Images:

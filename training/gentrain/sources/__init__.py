@@ -13,7 +13,7 @@ from typing import NamedTuple
 from gentrain import cache
 from gentrain.dataset import Dataset, Frame, Show, Source
 from gentrain.errors import TrainError, UsageError
-from gentrain.sources import celeba, digits, emoji, fashion_mnist, folder, idx, npz, tfrecord, zipped
+from gentrain.sources import celeba, digits, emoji, fashion_mnist, folder, idx, npz, parquet, tarred, tfrecord, zipped
 from gentrain.sources.pictures import shown
 
 
@@ -35,6 +35,8 @@ SOURCES: dict[str, Kind] = {
     "fashion-mnist": Kind(fashion_mnist.open),
     "npz": Kind(npz.open, npz.fits),
     "zip": Kind(zipped.open, zipped.fits),
+    "tar": Kind(tarred.open, tarred.fits),
+    "parquet": Kind(parquet.open, parquet.fits),
     "tfrecord": Kind(tfrecord.open, tfrecord.fits),
     "idx": Kind(idx.open, idx.fits),
     "celeba": Kind(celeba.open, _never),

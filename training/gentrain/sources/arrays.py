@@ -35,7 +35,7 @@ def decode(
         if size == (side, side) and opaque.shape[-1] == wanted:
             append(opaque)
         else:
-            append(np.stack([to_square(_image(pixels), side, wanted, frame.crop) for pixels in opaque]))
+            append(np.stack([to_square(_image(pixels), side, wanted, frame) for pixels in opaque]))
         done += len(piece)
         show(done, total)
 

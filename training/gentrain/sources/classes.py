@@ -75,3 +75,34 @@ def _note_on_numbers(values: list[int]) -> tuple[str, ...]:
         return ()
     label, value = differing[0]
     return (f"classes are counted from 0 in the order of their numbers: number {value} has label {label}",)
+
+
+class LabelsMet:
+    """Labels of records as they are met, numbered in the order of their first appearance until all are known."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.met: dict[int | str | None, int] = {}
+        self.texts: dict[int, str] = {}
+
+    def number(self, label: bytes | int | None, text: bytes | None) -> int:
+        """The provisional number of a record's label, or of its text where it has no label; TrainError: two names."""
+        name = None if text is None else shown(text.decode("utf-8", "surrogateescape"))
+        if isinstance(label, int) and name is not None and self.texts.setdefault(label, name) != name:
+            raise TrainError(f"{self.source}: label {label} is named {self.texts[label]} and {name}")
+        key = shown(label.decode("utf-8", "surrogateescape")) if isinstance(label, bytes) else label
+        return self.met.setdefault(name if key is None else key, len(self.met))
+
+    def settle(self, numbers: Labels) -> tuple[Labels | None, tuple[str, ...], tuple[str, ...]]:
+        """Provisional numbers (N,) → labels, class names and notes; no labels unless all records have one of a kind."""
+        keys = list(self.met)
+        if {type(key) for key in keys} == {int}:
+            return classes_of_numbers(np.array(keys, np.int64)[numbers], self.texts)
+        if {type(key) for key in keys} == {str}:
+            order = sorted(keys, key=str)
+            return np.array([order.index(key) for key in keys], np.int32)[numbers], tuple(map(str, order)), ()
+        without = int(np.sum(numbers == self.met.get(None, -1)))
+        if without == len(numbers):
+            return None, (), ()
+        note = f"{without} records have no label" if without else "labels are numbers and texts"
+        return None, (), (f"{note}, so there are no classes",)

@@ -13,7 +13,8 @@ from gentrain.errors import TrainError
 from gentrain.sources import encoded
 from gentrain.sources.encoded import Item
 from gentrain.sources.folder import find_images, regular
-from gentrain.sources.pictures import shown
+from gentrain.sources.pictures import shown, suffixes
+from gentrain.sources.tree import ending
 
 SIDE = "64"
 
@@ -75,6 +76,7 @@ def _decode(
     images: Path, files: list[str], category: dict[str, str], frame: Frame, append: Append, show: Show
 ) -> Contents:
     names = tuple(sorted(set(category.values())))
+    files = [file for file in files if ending(file) in suffixes()]
     known = [file for file in files if file in category]
 
     def items() -> Iterator[Item]:
@@ -84,4 +86,4 @@ def _decode(
     decoded = encoded.decode(shown(images), items, len(known), regular, frame, append, show)
     unknown = [Skipped(shown(file), "not in emoji.json") for file in files if file not in category]
     missing = [Skipped(shown(file), "no such file") for file in sorted(set(category) - set(files))]
-    return Contents(decoded.labels, names, (*decoded.skipped, *unknown, *missing))
+    return Contents(decoded.labels, names, (*decoded.skipped, *unknown, *missing), classes_from="emoji.json")

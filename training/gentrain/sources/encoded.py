@@ -12,13 +12,15 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from gentrain.dataset import Append, Frame, Labels, Pixels, Show, Skipped
 from gentrain.errors import TrainError
-from gentrain.sources.pictures import header, reason, square
+from gentrain.sources.pictures import deep_extremes, header, reason, square
+from gentrain.sources.values import Extremes, Ranges
 
 CHUNK = 64
 MOST_THREADS = 16
@@ -37,10 +39,11 @@ Load = Callable[[Any], "str | IO[bytes]"]
 
 
 class Decoded(NamedTuple):
-    """Of the images that could be decoded the labels, int32 (N,); of the others what was wrong."""
+    """Of the images that could be decoded the labels, int32 (N,); of the others what was wrong; `Ranges.describe`."""
 
     labels: Labels
     skipped: tuple[Skipped, ...]
+    value_ranges: dict[str, Any]
 
 
 def decode(
@@ -72,9 +75,10 @@ def decode(
     with warnings.catch_warnings():  # around the threads: it is not safe within them
         warnings.simplefilter("ignore")
         side, channels = _shape(items(), load, frame)
+        ranges = Ranges(frame, partial(_deep_images, items, load, frame))
 
         def decode_chunk(chunk: list[Item]) -> list[Pixels | str]:
-            return [_square_or_reason(load, item, frame, side, channels) for item in chunk]
+            return [_square_or_reason(load, item, frame, side, channels, ranges) for item in chunk]
 
         for chunk, results in _in_order(decode_chunk, _chunks(items())):
             squares = [result for result in results if not isinstance(result, str)]
@@ -85,7 +89,7 @@ def decode(
             done += len(chunk)
             show(done, total)
     refuse_if_mostly_broken(name, done, skipped)
-    return Decoded(np.array(labels, np.int32), tuple(skipped))
+    return Decoded(np.array(labels, np.int32), tuple(skipped), ranges.describe())
 
 
 def refuse_if_mostly_broken(name: str, count: int, skipped: list[Skipped]) -> None:
@@ -112,9 +116,20 @@ def _shape(items: Iterable[Item], load: Load, frame: Frame) -> tuple[int, int]:
     return frame.side(sizes), frame.channels or (1 if grey else 3)
 
 
-def _square_or_reason(load: Load, item: Item, frame: Frame, side: int, channels: int) -> Pixels | str:
+def _deep_images(items: Callable[[], Iterable[Item]], load: Load, frame: Frame) -> Iterator[tuple[str, Extremes]]:
+    """Kind and extremes of every image of more than 8 bits that can be decoded."""
+    for item in items():
+        try:
+            found = deep_extremes(load(item.content), frame)
+        except Exception:  # it will be met again, and named, with the pixels
+            continue
+        if found is not None:
+            yield found
+
+
+def _square_or_reason(load: Load, item: Item, frame: Frame, side: int, channels: int, ranges: Ranges) -> Pixels | str:
     try:
-        return square(load(item.content), frame, side, channels)
+        return square(load(item.content), frame, side, channels, ranges)
     except Exception as error:  # Pillow's plugins raise nearly anything on broken files
         return reason(error)
 

@@ -1,4 +1,4 @@
-"""A folder of images: sub-folders are classes, broken files are skipped and named."""
+"""A folder of images, found and listed; what lies in it is decoded by `gentrain.sources.tree`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from gentrain.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
-from gentrain.sources import encoded
-from gentrain.sources.classes import classes_of_folders
-from gentrain.sources.encoded import Item
+from gentrain.sources import tables
 from gentrain.sources.pictures import Unfit, shown, suffixes
+from gentrain.sources.tree import NO_IMAGES, Entry, Tree, decode, ending, hidden
 
 NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsencode, which takes longer
+
+# What every run directory has.
+RUN_FILES = {"config.json", "dataset.json", "log.jsonl"}
 
 
 @dataclass
 class Listing:
-    """Files with an image's ending, relative to `root` and sorted, and a digest of their names, sizes and times."""
+    """Files relative to `root`, sorted, and a digest of the names, sizes and times of those that may matter."""
 
     root: str
     files: list[str]
@@ -34,16 +35,14 @@ class Listing:
 def open(path: str, with_classes: bool = True) -> Source:
     """Find every image under `path`.
 
-    Grey, RGB, transparent, palette, CMYK and 16-bit images of any size are taken; grey if all of them are grey. A
-    first-level sub-folder is a class, whatever its depth below; images both in the folder itself and in sub-folders
-    make a data set without classes, and a note says so.
+    Grey, RGB, transparent, palette, CMYK, 16-bit and float images of any size are taken; grey if all of them are grey.
+    What folders and tables among them mean is the matter of `gentrain.sources.layout`.
 
     Raises:
-        TrainError: `path` is no readable folder, or holds no images; when decoding, more than half of them are broken.
+        TrainError: `path` is no readable folder, or holds no files; when decoding, no images, or more than half of them
+            are broken.
     """
     listing = find_images(path)
-    if not listing.files:
-        raise TrainError(f"{shown(path)}: no images found (looked for .png, .jpg, .webp, .gif, .bmp, .tif and others)")
     identity = f"folder {os.path.realpath(path)!r} {listing.digest} {with_classes}"
     return Source(shown(path), identity, partial(_decode, listing, with_classes))
 
@@ -71,18 +70,12 @@ def holds_images(path: str) -> bool:
 
 
 def _decode(listing: Listing, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
-    classes = classes_of_folders(listing.files, shown(listing.root)) if with_classes else None
-    label_of = classes.label_of if classes else {}
+    def load(file: str) -> str:
+        return regular(os.path.join(listing.root, file))
 
-    def items() -> Iterator[Item]:
-        for file in listing.files:
-            yield Item(shown(file), os.path.join(listing.root, file), label_of.get(file.partition("/")[0], 0))
-
-    decoded = encoded.decode(shown(listing.root), items, len(listing.files), regular, frame, append, show)
-    if classes is None:
-        return Contents(skipped=decoded.skipped, notes=tuple(listing.notes))
-    labels = decoded.labels if classes.names else None
-    return Contents(labels, classes.names, decoded.skipped, (*classes.notes, *listing.notes))
+    entries = [Entry(file, file) for file in listing.files]
+    tree = Tree(shown(listing.root), entries, load, tuple(listing.notes))
+    return decode(tree, with_classes, frame, append, show)
 
 
 def regular(file: str) -> str:
@@ -101,7 +94,7 @@ def regular(file: str) -> str:
 
 
 def find_images(path: str) -> Listing:
-    """Files under `path` with an image's ending, sorted, links followed but never twice, hidden names left out.
+    """Files under `path`, sorted, links followed but never twice, hidden names left out.
 
     Raises:
         TrainError: `path` or a folder in it is missing or cannot be read.
@@ -118,7 +111,8 @@ def find_images(path: str) -> Listing:
         relative, stamp = waiting.pop()
         if stamp is not None:
             listing.files.append(relative)
-            digest.update(relative.encode(*NAMES) + stamp)
+            if stamp:
+                digest.update(relative.encode(*NAMES) + stamp)
         elif not _seen_before(listing, relative, folders_seen):
             waiting += reversed(_entries(path, relative))
     listing.digest = digest.hexdigest()
@@ -140,21 +134,31 @@ def _seen_before(listing: Listing, relative: str, seen: dict[tuple[int, int], st
 
 
 def _entries(root: str, relative: str) -> list[tuple[str, bytes | None]]:
-    """Images and folders in a folder, sorted: path relative to `root`, and of an image its stamp."""
+    """Files and folders in a folder, sorted: path relative to `root`, and of a file its stamp (empty: no matter).
+
+    Raises:
+        TrainError: it cannot be read, or is a run of gentrain.
+    """
     prefix, endings = relative + "/" if relative else "", suffixes()
     found: list[tuple[bytes, str, bytes | None]] = []
     try:
         with os.scandir(os.path.join(root, relative)) as entries:
             for entry in entries:  # half a million of them are a matter of seconds
                 name = entry.name
-                if name.startswith((".", "__MACOSX")):
+                if hidden(name):
                     continue
                 if _is_folder(entry):
                     found.append((name.encode(*NAMES), prefix + name, None))
-                elif name[name.rfind(".") :].lower() in endings:
+                elif name[name.rfind(".") :].lower() in endings or tables.fits(name) or ending(name) not in NO_IMAGES:
                     found.append((name.encode(*NAMES), prefix + name, _stamp(entry)))
+                else:
+                    found.append((name.encode(*NAMES), prefix + name, b""))
     except OSError as error:
         raise TrainError(f"{shown(os.path.join(root, relative))}: cannot be read: {error.strerror}") from error
+    if {path[len(prefix) :] for _, path, _ in found} >= RUN_FILES:
+        raise TrainError(
+            f"{shown(os.path.join(root, relative))}: a run of gentrain, not images; name a folder without runs in it"
+        )
     found.sort()
     return [(path, stamp) for _, path, stamp in found]
 

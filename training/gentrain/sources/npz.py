@@ -1,90 +1,165 @@
-"""Images and labels of a .npz file, as numpy.savez writes it; nothing in it is ever unpickled."""
+"""Images and labels of a .npz or .npy file, as NumPy writes them; nothing in them is ever unpickled."""
 
 from __future__ import annotations
 
+import builtins
 import math
+import os
+import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from gentrain.dataset import Append, Contents, Frame, Labels, Pixels, Show, Source
+from gentrain.dataset import Append, Contents, Frame, Labels, Show, Source
 from gentrain.errors import TrainError
-from gentrain.sources import arrays
+from gentrain.sources import arrays, splits
 from gentrain.sources.classes import classes_of_numbers
 from gentrain.sources.folder import file_identity
 from gentrain.sources.pictures import shown
+from gentrain.sources.values import Extremes, Range, describe, extremes, judge
 
-IMAGES = ("images", "x", "x_train", "train_images", "arr_0")
-LABELS = ("labels", "y", "y_train", "train_labels", "arr_1")
+IMAGES = ("images", "x", "x_{split}", "{split}_images", "arr_0")
+LABELS = ("labels", "y", "y_{split}", "{split}_labels", "arr_1")
+SPLIT_WORDS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
-# How far rounding may carry a float beyond its range.
-TOLERANCE = 1e-3
+
+class Archive(Protocol):
+    """Named .npy files: a .npz, or some that lie loose."""
+
+    def namelist(self) -> list[str]: ...
+
+    def open(self, name: str) -> IO[bytes]: ...
 
 
 class Scale(NamedTuple):
-    """uint8 = round((value + offset) · factor), and a note on it."""
+    """How numbers become 0 to 255, a note on it, or what was found in them where that is worth a word."""
 
-    offset: float
-    factor: float
-    note: str
+    range: Range
+    note: str = ""
+    found: Extremes | None = None
 
 
 def open(path: str) -> Source:
     """Images (N, H, W) or (N, H, W, C), C = 1, 3 or 4: uint8, other numbers from 0 to 255, or floats.
 
     Args:
-        path: a file with the arrays `images` (or x, x_train, train_images, arr_0), optionally `labels` (or y, y_train,
-            train_labels, arr_1) of integers (N,) and `class_names`. Floats lie in [0, 1] or [-1, 1]; a note says which.
+        path: a .npz file with the arrays `images` (or x, x_train, train_images, arr_0), optionally `labels` (or y,
+            y_train, train_labels, arr_1) of integers (N,) and `class_names`; or a .npy file of images, with the labels
+            in one named alike: labels.npy beside images.npy, y_train.npy beside x_train.npy. Which numbers are black
+            and white is judged from all of them, and told.
 
     Raises:
         TrainError: no such file; when decoding, arrays of another shape, kind or length.
     """
-    return Source(shown(path), f"npz {file_identity(path)}", partial(_decode, path))
+    labels = _labels_beside(path)
+    identity = f"npz {file_identity(path)}" + (f" {file_identity(labels)}" if labels else "")
+    return Source(shown(path), identity, partial(_decode, path))
 
 
 def fits(path: str) -> bool:
     """Whether `path` is named so."""
-    return path.lower().endswith(".npz")
+    return path.lower().endswith((".npz", ".npy"))
+
+
+def _labels_beside(path: str) -> str | None:
+    """The .npy file of labels that goes with a .npy file of images, if there is one."""
+    folder, name = os.path.split(path)
+    stem = name[:-4]
+    candidates = (
+        re.sub("images", "labels", stem),
+        re.sub(r"^[xX](?![a-zA-Z])", "y", stem),
+        f"{stem}_labels",
+        f"{stem}-labels",
+    )
+    files = (os.path.join(folder, f"{candidate}.npy") for candidate in candidates if candidate != stem)
+    return next((file for file in files if os.path.isfile(file)), None) if path.lower().endswith(".npy") else None
+
+
+class _Loose:
+    """.npy files looked at as an archive of them."""
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self.files = files
+
+    def namelist(self) -> list[str]:
+        return list(self.files)
+
+    def open(self, name: str) -> IO[bytes]:
+        return builtins.open(self.files[name], "rb")
+
+
+def _decode_loose(path: str, frame: Frame, append: Append, show: Show) -> Contents:
+    labels = _labels_beside(path)
+    files = {"images.npy": path} | ({"labels.npy": labels} if labels else {})
+    contents = _decode_archive(_Loose(files), shown(path), frame, append, show)
+    told = f"labels from {shown(os.path.basename(labels)) if labels else 'nowhere'}"
+    return replace(contents, notes=(told, *contents.notes[1:]))
 
 
 def _decode(path: str, frame: Frame, append: Append, show: Show) -> Contents:
     name = shown(path)
     try:
+        if path.lower().endswith(".npy"):
+            return _decode_loose(path, frame, append, show)
         with zipfile.ZipFile(path) as archive:
             return _decode_archive(archive, name, frame, append, show)
     except (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile) as error:
         raise TrainError(f"{name}: damaged, or no .npz file: {error}") from error
 
 
-def _decode_archive(archive: zipfile.ZipFile, name: str, frame: Frame, append: Append, show: Show) -> Contents:
+def _decode_archive(archive: Archive, name: str, frame: Frame, append: Append, show: Show) -> Contents:
     present = {entry.removesuffix(".npy") for entry in archive.namelist()}
-    key = next((key for key in IMAGES if key in present), None)
+    split, others = _split(present, frame.split, name)
+    images_keys = _keys(IMAGES, split)
+    key = next((key for key in images_keys if key in present), None)
     if key is None:
-        raise TrainError(f"{name}: no array {' or '.join(IMAGES)}; it has {', '.join(sorted(present)) or 'nothing'}")
+        raise TrainError(
+            f"{name}: no array {' or '.join(images_keys)}; it has {', '.join(sorted(present)) or 'nothing'}"
+        )
     images = _Array(archive, key, name)
     count, height, width, channels = _image_shape(images, name)
-    label_key = next((key for key in LABELS if key in present), None)
+    label_key = next((key for key in _keys(LABELS, split) if key in present), None)
     labels: Labels | None = None
     names: tuple[str, ...] = ()
     notes = [f"images from {key}, labels from {label_key or 'nowhere'}"]
+    if others:
+        notes.append(f"not taken: {', '.join(others)}; --split chooses")
     if label_key:
         labels, names, more = _labels(_Array(archive, label_key, name), _class_names(archive, present, name), count)
         notes += more
-    scale = _scale(images)
+    scale = _scale(images, frame)
     if scale.note:
         notes.append(scale.note)
-    pieces = (_to_uint8(piece, scale).reshape(-1, height, width, channels) for piece in images.pieces())
+    pieces = (scale.range.to_uint8(piece).reshape(-1, height, width, channels) for piece in images.pieces())
     arrays.decode(pieces, (width, height), channels, count, frame, append, show)
-    return Contents(labels, names, notes=tuple(notes))
+    told = {f"{images.dtype} numbers": describe(scale.found, scale.range)} if scale.found else {}
+    return Contents(labels, names, (), tuple(notes), label_key or "", split=split if others else "", value_ranges=told)
+
+
+def _split(present: set[str], wanted: str, name: str) -> tuple[str, list[str]]:
+    """The split that is taken of arrays such as x_train and x_test, and the arrays of images of the others."""
+    keys = {split: [key for key in _keys(IMAGES[2:4], split) if key in present] for split in SPLIT_WORDS}
+    found = [split for split in keys if keys[split]]
+    if len(found) < 2 or any(key in present for key in IMAGES[:2]):
+        return (found[0] if found else "train"), []
+    if wanted == "all":
+        raise TrainError(f"{name}: its splits are arrays of their own and are not joined; --split takes one")
+    (chosen,) = (found[i] for i in splits.choose(found, wanted, name, "arrays").positions)
+    return chosen, [keys[split][0] for split in found if split != chosen]
+
+
+def _keys(names: tuple[str, ...], split: str) -> list[str]:
+    return [name.format(split=word) for name in names for word in SPLIT_WORDS.get(split, (split,))]
 
 
 class _Array:
     """One array of the file, read in pieces."""
 
-    def __init__(self, archive: zipfile.ZipFile, key: str, file: str) -> None:
+    def __init__(self, archive: Archive, key: str, file: str) -> None:
         self.archive, self.key, self.file = archive, key, file
         with archive.open(f"{key}.npy") as stream:
             self.shape, self.by_columns, self.dtype = _header(stream)
@@ -128,7 +203,7 @@ def _image_shape(images: _Array, name: str) -> tuple[int, int, int, int]:
     return shape[0], shape[1], shape[2], shape[3]
 
 
-def _class_names(archive: zipfile.ZipFile, present: set[str], name: str) -> tuple[str, ...]:
+def _class_names(archive: Archive, present: set[str], name: str) -> tuple[str, ...]:
     if "class_names" not in present:
         return ()
     array = _Array(archive, "class_names", name).whole()
@@ -154,35 +229,27 @@ def _labels(array: _Array, class_names: tuple[str, ...], count: int) -> tuple[La
     return numbers.astype(np.int32), class_names, ()
 
 
-def _scale(images: _Array) -> Scale:
+def _scale(images: _Array, frame: Frame) -> Scale:
     """How the values become 0 to 255, from the least and the greatest of them."""
-    if images.dtype == np.uint8:
-        return Scale(0, 1, "")
+    if images.dtype == np.uint8 and not frame.low_and_high:
+        return Scale(Range(0, 255))
     if images.dtype == np.bool_:
-        return Scale(0, 255, "images are true or false, taken as white or black")
+        return Scale(Range(0, 1), "images are true or false, taken as white or black")
     where = f"{images.file}: {images.key}"
     if images.dtype.kind not in "iuf":
-        raise TrainError(f"{where} holds {images.dtype}, expected uint8 or floats")
-    least, most = math.inf, -math.inf
-    for piece in images.pieces():
-        if images.dtype.kind == "f" and not np.isfinite(piece).all():
-            raise TrainError(f"{where} has values that are not finite")
-        least, most = min(least, float(piece.min())), max(most, float(piece.max()))
-    if images.dtype.kind in "iu":
-        if least >= 0 and most <= 255:
-            return Scale(0, 1, "")
-        raise TrainError(f"{where} holds {images.dtype} from {least:g} to {most:g}, expected 0 to 255")
-    if least >= -TOLERANCE and most <= 1 + TOLERANCE:
-        return Scale(0, 255, "images are floats, taken as from 0 to 1")
-    if least >= -1 - TOLERANCE and most <= 1 + TOLERANCE:
-        return Scale(1, 127.5, "images are floats, taken as from -1 to 1")
-    raise TrainError(f"{where} holds floats from {least:g} to {most:g}, expected [0, 1] or [-1, 1] (or uint8)")
+        raise TrainError(f"{where} holds {images.dtype}, expected numbers")
+    found = _extremes(images, where)
+    if found.whole and found.least >= 0 and found.most <= 255 and not frame.low_and_high:
+        return Scale(Range(0, 255))
+    range = judge(found, frame)
+    if (low_and_high := (range.low, range.high)) in ((0, 1), (-1, 1)) and not frame.low_and_high:
+        return Scale(range, f"images are floats, taken as from {low_and_high[0]:g} to 1")
+    return Scale(range, found=found)
 
 
-def _to_uint8(piece: np.ndarray[Any, Any], scale: Scale) -> Pixels:
-    if piece.dtype == np.uint8:
-        return piece
-    if piece.dtype.kind in "iu":
-        return piece.astype(np.uint8)
-    values = (piece.astype(np.float32) + scale.offset) * scale.factor
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+def _extremes(images: _Array, where: str) -> Extremes:
+    try:
+        found = [extremes(piece) for piece in images.pieces()]
+    except ValueError as error:
+        raise TrainError(f"{where} {error}") from None
+    return Extremes(min(one.least for one in found), max(one.most for one in found), found[0].whole)

@@ -12,16 +12,28 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gentrain.dataset import Frame, Pixels
+from gentrain.files import MARK
+from gentrain.sources.values import WHOLE, Extremes, Ranges, extremes
 
-GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"}
+GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 COMMON_FORMATS = ("JPEG", "PNG", "WEBP")
 ALPHA_MODES = {"RGBA", "LA", "PA", "La", "RGBa"}
 
-# A file that claims more pixels than this is a decompression bomb, not a photograph (Pillow's own limit).
-LARGEST_IMAGE_PIXELS = 89_478_485
+# Formats that begin with bytes of their own, so that a file of any name can be known by them.
+KNOWN_BY_CONTENT = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "HEIF")
+
+# Reading EPS runs Ghostscript on the file; of the others Pillow knows little more than the name.
+NOT_READ = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+
+# Pillow's own limit lies before a JPEG is decoded at a part of its size; that of `Frame` comes after.
+Image.MAX_IMAGE_PIXELS = None
 
 # Large JPEG files are decoded at a half, a quarter or an eighth, never below this many times the side that is wanted.
 REDUCING_GAP = 3
+
+
+# Tags of TIFF files.
+BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339
 
 
 class Header(NamedTuple):
@@ -37,21 +49,39 @@ class Unfit(Exception):
 
 @cache
 def _formats() -> tuple[str, ...]:
+    """What is read: Pillow's formats, and HEIC where pillow-heif is installed."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     Image.init()
-    # Reading EPS runs Ghostscript on the file. Tried in this order, so that most files are known at once.
-    return tuple(sorted(set(Image.ID) - {"EPS"}, key=lambda name: (name not in COMMON_FORMATS, name)))
+    # Tried in this order, so that most files are known at once.
+    return tuple(sorted(set(Image.ID) - NOT_READ, key=lambda name: (name not in COMMON_FORMATS, name)))
 
 
 @cache
 def suffixes() -> frozenset[str]:
     """Lower-case endings, with the dot, of files that Pillow may read."""
-    return frozenset(ending.lower() for ending, name in Image.registered_extensions().items() if name in _formats())
+    formats = _formats()  # pillow-heif adds to what is registered
+    return frozenset(ending.lower() for ending, name in Image.registered_extensions().items() if name in formats)
+
+
+def sniff(file: str | IO[bytes]) -> bool:
+    """Whether a file of any name begins as an image does; raises nearly anything where it does not."""
+    with Image.open(file, formats=[name for name in KNOWN_BY_CONTENT if name in _formats()]):
+        return True
+
+
+def is_ours(file: str | IO[bytes]) -> bool:
+    """Whether genline wrote it, a sheet or a report's picture; raises nearly anything on broken files."""
+    with Image.open(file, formats=COMMON_FORMATS) as image:
+        return MARK in image.info
 
 
 def _open(file: str | IO[bytes]) -> Image.Image:
     image = Image.open(file, formats=_formats())
-    if image.width * image.height > LARGEST_IMAGE_PIXELS:
-        raise Unfit(f"{image.width}×{image.height} pixels are too many")
+    if MARK in image.info:
+        raise Unfit(f"{image.info[MARK]}, written by genline")
     return image
 
 
@@ -67,56 +97,117 @@ def header(file: str | IO[bytes], frame: Frame) -> Header:
         return Header(image.size, grey)
 
 
-def square(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> Pixels:
+def square(file: str | IO[bytes], frame: Frame, side: int, channels: int, ranges: Ranges | None = None) -> Pixels:
     """The first frame of an image as uint8 (side, side, channels): upright, opaque, cropped, antialiased.
 
-    Grey, RGB, palette, CMYK and 16-bit images are taken; embedded colour profiles are not applied. Raises nearly
-    anything on broken files; `reason` puts it into words.
+    Grey, RGB, palette, CMYK and 16-bit images are taken, and floats; embedded colour profiles are not applied. Raises
+    nearly anything on broken files; `reason` puts it into words.
     """
     with _open(file) as opened:
-        opened.draft(None, (REDUCING_GAP * side, REDUCING_GAP * side))
-        opened.load()
+        _load(opened, frame, side)
         image: Image.Image = opened
         with contextlib.suppress(Exception):  # a broken note on how the camera was held spoils no pixels
             image = ImageOps.exif_transpose(opened)
-        return to_square(_flat(image, frame.background_rgb), side, channels, frame.crop)
+        return to_square(_flat(image, opened, frame.background_rgb, ranges), side, channels, frame)
 
 
-def to_square(image: Image.Image, side: int, channels: int, crop: str = "center") -> Pixels:
-    """Crop to the centre square (or not at all) and resize with antialiasing to uint8 (side, side, channels)."""
+def deep_extremes(file: str | IO[bytes], frame: Frame) -> tuple[str, Extremes] | None:
+    """The kind and the least and greatest value of an image of more than 8 bits; None for any other."""
+    with _open(file) as image:
+        kind = _deep(image.mode)
+        if kind is None:
+            return None
+        _load(image, frame, 0)
+        return kind, extremes(_values(image, image))
+
+
+def _load(image: Image.Image, frame: Frame, side: int) -> None:
+    """Decode the pixels, of a JPEG no more than are needed; raises Unfit for more than may be."""
+    whole = image.size
+    if side:
+        image.draft(None, (REDUCING_GAP * side, REDUCING_GAP * side))
+    held = whole if "progressive" in image.info else image.size
+    megapixels = held[0] * held[1] / 1e6
+    if megapixels > frame.max_megapixels:
+        raise Unfit(
+            f"{whole[0]}×{whole[1]} pixels are too many: {megapixels:.3g} megapixels to decode, "
+            f"max_megapixels is {frame.max_megapixels:g}"
+        )
+    image.load()
+
+
+def to_square(image: Image.Image, side: int, channels: int, frame: Frame) -> Pixels:
+    """Bring to a square as `frame.crop` says, and resize with antialiasing, to uint8 (side, side, channels)."""
     image = image.convert("RGB" if channels == 3 else "L")
-    if image.size != (side, side):
-        edge = min(image.size)
-        left, top = (image.width - edge) // 2, (image.height - edge) // 2
-        box = (left, top, left + edge, top + edge) if crop == "center" else None
-        image = image.resize((side, side), Image.Resampling.LANCZOS, box=box, reducing_gap=float(REDUCING_GAP))
-    return np.asarray(image, np.uint8).reshape(side, side, channels)
+    if image.size == (side, side):
+        return np.asarray(image, np.uint8).reshape(side, side, channels)
+    if frame.crop == "pad":
+        return _padded(image, side, channels, frame)
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    box = (left, top, left + edge, top + edge) if frame.crop == "center" else None
+    return np.asarray(_resized(image, (side, side), box), np.uint8).reshape(side, side, channels)
 
 
-def _flat(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+def _padded(image: Image.Image, side: int, channels: int, frame: Frame) -> Pixels:
+    """All of the image, as large as fits, in the middle of the background."""
+    scale = side / max(image.size)
+    width, height = (max(1, round(edge * scale)) for edge in image.size)
+    canvas = Image.new("RGB", (side, side), frame.background_rgb).convert(image.mode)
+    canvas.paste(_resized(image, (width, height)), ((side - width) // 2, (side - height) // 2))
+    return np.asarray(canvas, np.uint8).reshape(side, side, channels)
+
+
+def _resized(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=float(REDUCING_GAP))
+
+
+def _flat(
+    image: Image.Image, opened: Image.Image, background: tuple[int, int, int], ranges: Ranges | None
+) -> Image.Image:
     """Without transparency, 8 bits a channel."""
-    if image.mode.startswith("I"):
-        return Image.fromarray(_sixteen_to_eight_bits(np.asarray(image)))
-    if image.mode == "F":
-        raise Unfit("floating point pixels: their range is unknown")
+    if kind := _deep(image.mode):
+        range = ranges.of(kind) if ranges else WHOLE[kind]
+        return Image.fromarray(range.to_uint8(_values(image, opened)))
     if "transparency" in image.info or image.mode in ALPHA_MODES:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
     return image
 
 
-def _sixteen_to_eight_bits(pixels: np.ndarray[Any, Any]) -> Pixels:
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise Unfit("32-bit pixels: their range is unknown")
-    return np.rint(pixels.astype(np.float32) / 257.0).astype(np.uint8)
+def _deep(mode: str) -> str | None:
+    """The kind of an image of more than 8 bits, as a user would name it; None for any other."""
+    if mode.startswith("I;16"):
+        return "16-bit"
+    return {"I": "32-bit", "F": "floating point"}.get(mode)
+
+
+def _values(image: Image.Image, opened: Image.Image) -> np.ndarray[Any, Any]:
+    """The numbers (H, W) of a deep image; `opened` is the file that it came from.
+
+    Raises:
+        Unfit: some of them are no numbers.
+    """
+    values = np.asarray(image)
+    if values.dtype == np.int32 and _is_unsigned(opened):
+        values = values.view(np.uint32)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Unfit("has values that are not finite")
+    return values
+
+
+def _is_unsigned(image: Image.Image) -> bool:
+    """Whether a TIFF file says that its 32 bits are unsigned; Pillow has only signed ones."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(SAMPLE_FORMAT, (1,)) in (1, (1,)) and tags.get(BITS_PER_SAMPLE) in (32, (32,))
 
 
 def reason(error: Exception) -> str:
     """Why an image is passed over, from whatever Pillow raised."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"
-    if isinstance(error, Image.DecompressionBombError):
-        return "too many pixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return shown(str(error).splitlines()[0]) if str(error) else type(error).__name__

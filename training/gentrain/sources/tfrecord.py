@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from gentrain.dataset import Append, Contents, Frame, Labels, Show, Source
+from gentrain.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
-from gentrain.sources import encoded
-from gentrain.sources.classes import classes_of_numbers
+from gentrain.sources import encoded, splits
+from gentrain.sources.classes import LabelsMet
 from gentrain.sources.encoded import Item
 from gentrain.sources.folder import file_identity, holds_images, names_in
 from gentrain.sources.pictures import Unfit, shown
@@ -59,8 +57,9 @@ def _files(path: str) -> list[str]:
     return sorted(file for file in found if os.path.isfile(file) and not os.path.basename(file).startswith("."))
 
 
-def _decode(name: str, files: list[str], frame: Frame, append: Append, show: Show) -> Contents:
-    classes = _Classes(name)
+def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show: Show) -> Contents:
+    files, split, split_notes = splits.shards(all_files, frame.split, name)
+    classes = LabelsMet(name)
 
     def items() -> Iterator[Item]:
         for file in files:
@@ -72,7 +71,9 @@ def _decode(name: str, files: list[str], frame: Frame, append: Append, show: Sho
     if not len(decoded.labels):
         raise TrainError(f"{name}: no records in it")
     labels, names, notes = classes.settle(decoded.labels)
-    return Contents(labels, names, decoded.skipped, notes)
+    return Contents(
+        labels, names, decoded.skipped, notes + split_notes, "records", split=split, value_ranges=decoded.value_ranges
+    )
 
 
 def _records(file: str) -> Iterator[bytes]:
@@ -108,7 +109,7 @@ def _compression(file: str) -> str:
     return ""
 
 
-def _item(record: bytes, where: str, classes: _Classes) -> Item:
+def _item(record: bytes, where: str, classes: LabelsMet) -> Item:
     import tensorflow as tf
 
     try:
@@ -136,34 +137,3 @@ def _load(content: bytes | Unfit) -> io.BytesIO:
     if isinstance(content, Unfit):
         raise content
     return io.BytesIO(content)
-
-
-class _Classes:
-    """Labels as they are met, numbered in the order of their first appearance until all are known."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.met: dict[int | str | None, int] = {}
-        self.texts: dict[int, str] = {}
-
-    def number(self, label: bytes | int | None, text: bytes | None) -> int:
-        """The provisional number of a record's label, or of its text where it has no label; TrainError: two names."""
-        name = None if text is None else shown(text.decode("utf-8", "surrogateescape"))
-        if isinstance(label, int) and name is not None and self.texts.setdefault(label, name) != name:
-            raise TrainError(f"{self.source}: label {label} is named {self.texts[label]} and {name}")
-        key = shown(label.decode("utf-8", "surrogateescape")) if isinstance(label, bytes) else label
-        return self.met.setdefault(name if key is None else key, len(self.met))
-
-    def settle(self, numbers: Labels) -> tuple[Labels | None, tuple[str, ...], tuple[str, ...]]:
-        """Provisional numbers (N,) → labels, class names and notes; no labels unless all records have one of a kind."""
-        keys = list(self.met)
-        if {type(key) for key in keys} == {int}:
-            return classes_of_numbers(np.array(keys, np.int64)[numbers], self.texts)
-        if {type(key) for key in keys} == {str}:
-            order = sorted(keys, key=str)
-            return np.array([order.index(key) for key in keys], np.int32)[numbers], tuple(map(str, order)), ()
-        without = int(np.sum(numbers == self.met.get(None, -1)))
-        if without == len(numbers):
-            return None, (), ()
-        note = f"{without} records have no label" if without else "labels are numbers and texts"
-        return None, (), (f"{note}, so there are no classes",)

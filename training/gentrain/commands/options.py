@@ -1,0 +1,17 @@
+"""What several commands ask of their options."""
+
+from __future__ import annotations
+
+import click
+
+
+def once(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """The value of an option that may stand once; of two, one would be dropped silently.
+
+    Raises:
+        click.UsageError: it stands there twice.
+    """
+    if len(values) > 1:
+        name = parameter.opts[0]
+        raise click.UsageError(f"{name} is given {len(values)} times; put all images in one folder, or take one")
+    return values[0] if values else None

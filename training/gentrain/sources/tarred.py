@@ -1,0 +1,203 @@
+"""Tar archives: a folder of images in one, or samples in WebDataset's form, as `genclient sample` writes them."""
+
+from __future__ import annotations
+
+import builtins
+import bz2
+import contextlib
+import dataclasses
+import glob
+import gzip
+import io
+import json
+import lzma
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import IO, Any, NamedTuple
+
+from gentrain.dataset import Append, Contents, Frame, Show, Source
+from gentrain.errors import TrainError
+from gentrain.sources import encoded, splits
+from gentrain.sources.classes import LabelsMet
+from gentrain.sources.encoded import Item
+from gentrain.sources.folder import file_identity, holds_images, names_in
+from gentrain.sources.pictures import Unfit, shown, suffixes
+from gentrain.sources.tree import Entry, Tree, cleaned, decode, ending, hidden, in_memory
+
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+CLASS_ENDINGS = ("cls", "label", "class")
+CLASS_KEYS = ("label", "cls", "class", "class_id")
+TEXT_KEYS = ("class_name", "label_text", "label_name")
+
+# Larger members are no labels.
+LARGEST_LABEL_BYTES = 2**20
+
+# So many samples at most are looked at to see whether there are labels.
+MOST_TRIED = 100
+
+DECOMPRESSORS: dict[str, Callable[[str], IO[bytes]]] = {
+    ".gz": gzip.open,  # type: ignore[dict-item]
+    ".tgz": gzip.open,  # type: ignore[dict-item]
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+
+
+Load = Callable[[Any], io.BytesIO]
+
+
+class Member(NamedTuple):
+    """Where a file's bytes lie: in which opened archive, from where on, how many."""
+
+    archive: int
+    offset: int
+    size: int
+
+
+def open(path: str) -> Source:
+    """Every image of a tar file, or of shards: a folder of tar files, or a pattern such as `train-*.tar`.
+
+    Members whose names differ only after the first dot are one sample, as WebDataset has it: an image, and its class in
+    `.cls` or under one of `CLASS_KEYS` of its `.json`. Without such labels a tar file means what its folder does.
+
+    Raises:
+        TrainError: no such file; when decoding, a damaged one, no images, or more than half of them broken.
+    """
+    files = _files(path)
+    if not files:
+        raise TrainError(f"{shown(path)}: no tar files found")
+    identity = "tar " + " ".join(file_identity(file) for file in files)
+    return Source(shown(path), identity, partial(_decode, shown(path), files))
+
+
+def fits(path: str) -> bool:
+    """Whether `path` is, or matches, tar files, or is a folder of them and not of images."""
+    return bool(_files(path)) and not holds_images(path)
+
+
+def _files(path: str) -> list[str]:
+    if os.path.isdir(path):
+        found = [os.path.join(path, name) for name in names_in(path) if not name.startswith(".")]
+    else:
+        found = [path] if os.path.exists(path) else glob.glob(path)
+    return sorted(file for file in found if file.lower().endswith(ENDINGS) and os.path.isfile(file))
+
+
+def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show: Show) -> Contents:
+    files, split, notes = splits.shards(all_files, frame.split, name)
+    with contextlib.ExitStack() as stack:
+        archives = [stack.enter_context(_unpacked(file)) for file in files]
+        entries = [entry for i, file in enumerate(files) for entry in _entries(archives[i], i, file)]
+        load = partial(_load, [archive.fileno() for archive in archives])
+        samples = _samples(entries, load)
+        if samples and frame.labels in ("auto", "none"):
+            found = _decode_samples(name, samples, load, frame, append, show)
+        else:
+            found = decode(Tree(name, sorted(entries, key=_order), load), True, frame, append, show)
+    return dataclasses.replace(found, split=found.split or split, notes=(*notes, *found.notes))
+
+
+def _order(entry: Entry) -> tuple[int, list[str]]:
+    return entry.handle.archive, entry.name.split("/")
+
+
+def _unpacked(file: str) -> IO[bytes]:
+    """The archive itself, or a temporary copy that is not compressed: members are read in any order."""
+    decompress = DECOMPRESSORS.get(os.path.splitext(file)[1].lower())
+    try:
+        if decompress is None:
+            return builtins.open(file, "rb")
+        copy = tempfile.TemporaryFile()  # noqa: SIM115, closed by whoever asked for it
+        with decompress(file) as stream:
+            shutil.copyfileobj(stream, copy, 2**20)
+        copy.flush()
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise TrainError(f"{shown(file)}: damaged or cut short: {error}") from error
+    return copy
+
+
+def _entries(archive: IO[bytes], number: int, file: str) -> list[Entry]:
+    """All files of an archive, in its order; hidden ones left out."""
+    archive.seek(0)
+    try:
+        with tarfile.open(fileobj=archive, mode="r:") as opened:
+            members = [member for member in opened if member.isreg() and not member.issparse()]
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise TrainError(f"{shown(file)}: damaged, cut short, or no tar archive: {error}") from error
+    named = ((cleaned(member.name), member) for member in members)
+    return [Entry(name, Member(number, member.offset_data, member.size)) for name, member in named if not hidden(name)]
+
+
+def _load(archives: list[int], member: Member) -> io.BytesIO:
+    content = os.pread(archives[member.archive], member.size, member.offset)
+    if len(content) < member.size:
+        raise Unfit("cut short in the archive")
+    return in_memory(content)
+
+
+class Sample(NamedTuple):
+    """An image of WebDataset's: its entry, and the members that go with it by what follows the first dot."""
+
+    image: Entry
+    others: dict[str, Any]
+
+
+def _samples(entries: list[Entry], load: Load) -> list[Sample]:
+    """Images with the members that share their key, in the archives' order; none if none of these is a label."""
+    by_key: dict[tuple[int, str], dict[str, Entry]] = {}
+    for entry in entries:
+        folder, slash, base = entry.name.rpartition("/")
+        key, _, rest = base.partition(".")
+        by_key.setdefault((entry.handle.archive, folder + slash + key), {})[rest.lower()] = entry
+    found = []
+    for members in by_key.values():
+        image = next((entry for entry in members.values() if ending(entry.name) in suffixes()), None)
+        if image is not None:
+            others = {name: e.handle for name, e in members.items() if name in (*CLASS_ENDINGS, "json")}
+            found.append(Sample(image, others))
+    return found if any(_label(sample, load) != (None, None) for sample in found[:MOST_TRIED]) else []
+
+
+def _label(sample: Sample, load: Load) -> tuple[bytes | int | None, bytes | None]:
+    """The label, a number or a text, and the name of the class where that is known."""
+    label: bytes | int | None = None
+    for name in CLASS_ENDINGS:
+        if name in sample.others:
+            text = _content(sample.others[name], load).strip()
+            label = int(text) if text.isdigit() else text or None
+            break
+    about: Any = {}
+    with contextlib.suppress(ValueError):
+        about = json.loads(_content(sample.others["json"], load)) if "json" in sample.others else {}
+    if not isinstance(about, dict):
+        return label, None
+    told = next((about[key] for key in CLASS_KEYS if isinstance(about.get(key), int | str)), None)
+    text_told = next((about[key] for key in TEXT_KEYS if isinstance(about.get(key), str)), None)
+    if label is None and told is not None:
+        label = told.encode() if isinstance(told, str) else int(told)
+    return label, None if text_told is None else text_told.encode("utf-8", "surrogateescape")
+
+
+def _content(member: Member, load: Load) -> bytes:
+    if not 0 < member.size <= LARGEST_LABEL_BYTES:
+        return b""
+    return load(member).read()
+
+
+def _decode_samples(name: str, samples: list[Sample], load: Load, frame: Frame, append: Append, show: Show) -> Contents:
+    classes = LabelsMet(name)
+    numbers = [classes.number(*_label(sample, load)) for sample in samples]
+
+    def items() -> Iterator[Item]:
+        for sample, number in zip(samples, numbers, strict=True):
+            yield Item(shown(sample.image.name), sample.image.handle, number)
+
+    decoded = encoded.decode(name, items, len(samples), load, frame, append, show)
+    labels, names, notes = classes.settle(decoded.labels)
+    ranges = decoded.value_ranges
+    return Contents(labels, names, decoded.skipped, notes, "the samples' .cls or .json", value_ranges=ranges)

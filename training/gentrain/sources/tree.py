@@ -1,0 +1,189 @@
+"""A tree of files with images among them, wherever it lies: in a folder, a zip or a tar archive.
+
+Content decides what is an image, not the ending; tables beside the images are read; the rest is counted by ending.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import IO, Any, NamedTuple
+
+from gentrain.dataset import Append, Contents, Frame, Show, Skipped
+from gentrain.errors import TrainError
+from gentrain.sources import encoded, layout, tables
+from gentrain.sources.encoded import Item
+from gentrain.sources.pictures import Unfit, is_ours, shown, sniff, suffixes
+
+# Never images, whatever they hold: not even looked into.
+NO_IMAGES = frozenset(
+    ending
+    for endings in (
+        (
+            ".txt",
+            ".md",
+            ".rst",
+            ".pdf",
+            ".doc",
+            ".docx",
+            ".xls",
+            ".xlsx",
+            ".log",
+            ".ini",
+            ".url",
+            ".lnk",
+            ".exe",
+            ".dll",
+        ),
+        (".json", ".jsonl", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".html", ".htm", ".css", ".js", ".py", ".ipynb"),
+        (".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".xz", ".npy", ".npz", ".mat", ".pkl", ".h5", ".hdf5", ".db"),
+        (".pt", ".pth", ".keras", ".tfrecord", ".parquet", ".arrow", ".svg", ".ai", ".eps", ".ps", ".psb", ".sh", ".c"),
+        (".mov", ".mp4", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".mp3", ".wav", ".aae", ".thm"),
+        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".srw"),  # they hold small previews
+    )
+    for ending in endings
+)
+
+
+class Entry(NamedTuple):
+    """A file: its path relative to the tree with `/`, and what `Tree.load` and `Tree.read` need to open it."""
+
+    name: str
+    handle: Any
+
+
+class Tree(NamedTuple):
+    """Files in an order that is always the same, hidden ones left out, and how they are opened.
+
+    Attributes:
+        name: of the source, for errors.
+        entries: all files.
+        load: from a handle to what Pillow opens; raises what is wrong with it.
+        notes: for the user.
+    """
+
+    name: str
+    entries: list[Entry]
+    load: Callable[[Any], str | IO[bytes]]
+    notes: tuple[str, ...] = ()
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or a folder on the way to it is the system's own."""
+    return any(part.startswith((".", "__MACOSX")) or part in ("Thumbs.db", "desktop.ini") for part in name.split("/"))
+
+
+def cleaned(name: str) -> str:
+    """A path of an archive with `/`, without `.` and empty parts."""
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def ending(name: str) -> str:
+    """`Cats/A.JPG` → `.jpg`; empty without one."""
+    base = name[name.rfind("/") + 1 :]
+    dot = base.rfind(".")
+    return base[dot:].lower() if dot > 0 else ""
+
+
+def decode(tree: Tree, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
+    """Give the images that are wanted to `append`; labels and all else that is known of them.
+
+    Raises:
+        TrainError: no images, no such split, a damaged table, or more than half of the images are broken.
+    """
+    images, found_tables, left_out = _sorted_out(tree)
+    images, ours = _without_ours(tree, images)
+    if not images:
+        raise TrainError(f"{tree.name}: no images found (looked for PNG, JPEG, WebP, GIF, BMP, TIFF and others)")
+    names = [entry.name for entry in images]
+    table = _table(tree, found_tables, names, frame) if with_classes else None
+    known = layout.understand(names, table, frame, tree.name) if with_classes else layout.Layout([*range(len(names))])
+    if not known.positions:
+        raise TrainError(f"{tree.name}: none of {len(names)} images has a label: {_example(known.skipped)}")
+
+    def items() -> Iterator[Item]:
+        for i, position in enumerate(known.positions):
+            label = 0 if known.labels is None else int(known.labels[i])
+            yield Item(shown(images[position].name[known.outer :]), images[position].handle, label)
+
+    decoded = encoded.decode(tree.name, items, len(known.positions), tree.load, frame, append, show)
+    return Contents(
+        None if known.labels is None else decoded.labels,
+        known.class_names,
+        (*decoded.skipped, *known.skipped, *ours),
+        (*known.notes, *tree.notes),
+        known.classes_from,
+        left_out,
+        known.split,
+        decoded.value_ranges,
+    )
+
+
+def _sorted_out(tree: Tree) -> tuple[list[Entry], list[Entry], Counter[str]]:
+    """Images, tables, and how many of the rest have which ending."""
+    images, found_tables, rest = [], [], Counter[str]()
+    usual = suffixes()
+    for entry in tree.entries:
+        kind = ending(entry.name)
+        if kind in usual:
+            images.append(entry)
+        elif tables.fits(entry.name):
+            found_tables.append(entry)
+        elif kind not in NO_IMAGES and _holds_an_image(tree, entry):
+            images.append(entry)
+        else:
+            rest[kind] += 1
+    return images, found_tables, rest
+
+
+def _holds_an_image(tree: Tree, entry: Entry) -> bool:
+    try:
+        return sniff(tree.load(entry.handle))
+    except Exception:  # whatever is wrong with it, it is not known to be an image
+        return False
+
+
+def _without_ours(tree: Tree, images: list[Entry]) -> tuple[list[Entry], tuple[Skipped, ...]]:
+    """Without what genline wrote beside the folders: a contact sheet would make classes of them impossible."""
+    loose = {i for i, entry in enumerate(images) if "/" not in entry.name}
+    if len(loose) == len(images):
+        return images, ()
+    written = {i for i in loose if _is_ours(tree, images[i])}
+    skipped = tuple(Skipped(shown(images[i].name), "written by genline, no image of the data") for i in sorted(written))
+    return [entry for i, entry in enumerate(images) if i not in written], skipped
+
+
+def _is_ours(tree: Tree, entry: Entry) -> bool:
+    try:
+        return is_ours(tree.load(entry.handle))
+    except Exception:  # it will be met again, and named
+        return False
+
+
+def _table(tree: Tree, found: list[Entry], names: list[str], frame: Frame) -> tables.Table | None:
+    how = frame.labels.partition(":")[0]
+    wanted = None if how in ("auto", "none", "folders", "from-name") else frame.labels
+    if not found and wanted is None:
+        return None
+    return tables.read([(entry.name, _content(tree, entry)) for entry in found], wanted, names, tree.name)
+
+
+def _content(tree: Tree, entry: Entry) -> bytes:
+    try:
+        opened = tree.load(entry.handle)
+        with open(opened, "rb") if isinstance(opened, str) else opened as file:
+            return file.read()
+    except Exception as error:
+        raise TrainError(f"{tree.name}: {shown(entry.name)}: cannot be read: {error}") from error
+
+
+def _example(skipped: tuple[Skipped, ...]) -> str:
+    return f"{skipped[0].file}: {skipped[0].reason}" if skipped else "nothing is known of them"
+
+
+def in_memory(content: bytes) -> io.BytesIO:
+    """What Pillow opens, of the bytes of a file; raises Unfit for none."""
+    if not content:
+        raise Unfit("empty file")
+    return io.BytesIO(content)
