@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from gentrain import sources
+from gentrain import holdout, sources
 from gentrain.contact import save_contact_sheet
 from gentrain.dataset import Frame
 from gentrain.errors import UsageError
@@ -155,6 +155,9 @@ def test_copies_are_found_by_content_and_told(tmp_path: Path) -> None:
         Image.new("L", (16, 16), i).save(tmp_path / f"{i} copy.bmp")
     data = sources.read(str(tmp_path), FRAME)
     assert data.images[data.distinct, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    trained, unseen = holdout.split(data, 1)
+    assert not set(data.images[trained, 0, 0, 0]) & set(data.images[unseen, 0, 0, 0]), "no copy of what is held out"
+    assert len(trained) == 6
     assert "4 of 8 images are copies of others, pixel by pixel; measures take each once" in data.warnings
     assert data.describe()["duplicates"] == 4
 

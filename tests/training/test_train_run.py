@@ -243,9 +243,9 @@ def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(ru
         (["--run", "x", "--data", "digits", "--data", "digits"], 2, "--data is given 2 times"),
         (["--run", "x", "--data", "digits", "--channels", "4"], 2, "channels must be 1, 3, or 0 for what the images"),
         (
-            ["--run", "x", "--data", "digits", "--resolution", "200"],
+            ["--run", "x", "--data", "digits", "--resolution", "260"],
             2,
-            "resolution must be a multiple of 4 from 8 to 128",
+            "resolution must be a multiple of 4 from 8 to 256",
         ),
         (["--run", "x", "--data", "digits", "--value-range", "5"], 2, "value_range must be LOW:HIGH"),
         (["--run", "./x", "--data", "."], 1, "x: lies inside the data, ., which its samples would join"),

@@ -246,7 +246,7 @@ def test_a_frame_that_cannot_be_is_wrong_use() -> None:
         {"crop": "left"},
         {"channels": 2},
         {"resolution": 30},
-        {"resolution": 132},
+        {"resolution": 260},
     ):
         with pytest.raises(UsageError, match=f"{next(iter(wrong))} must be"):
             Frame(**({"resolution": 32} | wrong))

@@ -93,14 +93,16 @@ def _load(entry: Path, source: Source) -> Dataset | None:
         images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(entry / "labels.npy", allow_pickle=False) if "labels.npy" in told["bytes"] else None
         skipped = tuple(Skipped(**skipped) for skipped in told["skipped"])
-        distinct = np.load(entry / "distinct.npy", allow_pickle=False) if "distinct.npy" in told["bytes"] else None
+        first_alike = (
+            np.load(entry / "first_alike.npy", allow_pickle=False) if "first_alike.npy" in told["bytes"] else None
+        )
         fingerprint, class_names, notes = told["fingerprint"], tuple(told["class_names"]), tuple(told["notes"])
         rest = (
             told["classes_from"],
             told["left_out"],
             told["split"],
             told["value_ranges"],
-            distinct,
+            first_alike,
             told["grey_in_colour"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -122,11 +124,11 @@ def _decode_into(entry: Path, source: Source, frame: Frame, show: Show) -> None:
             writer.finish()
     with _telling_where(entry.parent):
         grey = not (writer.coloured or frame.channels) and writer.shape[-1:] == (3,)
-        _write_rest(entry, source, contents, writer.distinct, grey)
+        _write_rest(entry, source, contents, writer.first_alike, grey)
 
 
-def _write_rest(entry: Path, source: Source, contents: Contents, distinct: Rows | None, grey: bool) -> None:
-    arrays = {"labels": contents.labels, "distinct": distinct}
+def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Rows | None, grey: bool) -> None:
+    arrays = {"labels": contents.labels, "first_alike": first_alike}
     for name, array in arrays.items():
         if array is not None:
             np.save(entry / f"{name}.npy", array)
@@ -135,7 +137,7 @@ def _write_rest(entry: Path, source: Source, contents: Contents, distinct: Rows 
         raise ValueError(f"{source.name}: {len(contents.labels)} labels for {len(images)} images")
     c = contents
     known = (c.labels, c.class_names, c.skipped, c.notes, c.classes_from, c.left_out, c.split, c.value_ranges)
-    dataset = Dataset(source.name, images, *known, distinct, grey)
+    dataset = Dataset(source.name, images, *known, first_alike, grey)
     told = dataset.describe() | {"bytes": {file.name: file.stat().st_size for file in entry.glob("*.npy")}}
     (entry / "dataset.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
@@ -162,10 +164,11 @@ class _Writer:
         self._contents += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)]
 
     @property
-    def distinct(self) -> Rows | None:
-        """Rows of the first image of each content; None where all differ."""
-        first = dict(zip(reversed(self._contents), range(self.count - 1, -1, -1), strict=True))
-        return None if len(first) == self.count else np.array(sorted(first.values()), np.int64)
+    def first_alike(self) -> Rows | None:
+        """For each image the first of the same pixels; None where all differ."""
+        first: dict[bytes, int] = {}
+        found = [first.setdefault(content, row) for row, content in enumerate(self._contents)]
+        return None if len(first) == len(found) else np.array(found, np.int64)
 
     def finish(self) -> None:
         """The header with the final count; NumPy leaves room in it for the first axis to grow."""

@@ -188,9 +188,9 @@ class Source:
 class Dataset:
     """Images uint8 (N, H, W, C), in memory or mapped from the cache, and, where they have classes, labels int32 (N,).
 
-    `labels` are indices into `class_names`; `distinct` are the rows int64 (M,) of the first image of each content, None
-    where all differ; `grey_in_colour` is whether none has a colour, though nobody asked for three channels. The rest is
-    as in `Contents`.
+    `labels` are indices into `class_names`. `first_alike` int64 (N,) has for each image the first one of the very same
+    pixels; None where all differ. `grey_in_colour` is whether none has a colour, though nobody asked for three
+    channels. The rest is as in `Contents`.
     """
 
     source: str
@@ -203,7 +203,7 @@ class Dataset:
     left_out: Mapping[str, int] = field(default_factory=dict)
     split: str = ""
     value_ranges: Mapping[str, Any] = field(default_factory=dict)
-    distinct: Rows | None = None
+    first_alike: Rows | None = None
     grey_in_colour: bool = False
     known_fingerprint: str | None = field(default=None, repr=False)
 
@@ -225,6 +225,15 @@ class Dataset:
             return {}
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
+
+    @cached_property
+    def distinct(self) -> Rows:
+        """Rows int64 (M,) of the first image of each content: what measures draw from, and what may be held out."""
+        return np.arange(len(self.images)) if self.first_alike is None else np.unique(self.first_alike)
+
+    def alike(self, rows: Rows) -> Rows:
+        """These rows, which must be among `distinct`, and all copies of them."""
+        return rows if self.first_alike is None else np.flatnonzero(np.isin(self.first_alike, rows))
 
     @property
     def understood(self) -> str:
@@ -250,8 +259,7 @@ class Dataset:
         few = [f"{name} ({count})" for name, count in self.class_counts().items() if count < FEW_OF_A_CLASS]
         if few:
             found.append(f"classes of fewer than {FEW_OF_A_CLASS} images: {_some(few)}")
-        if self.distinct is not None:
-            copies = count - len(self.distinct)
+        if copies := count - len(self.distinct):
             found.append(f"{copies} of {count} images are copies of others, pixel by pixel; measures take each once")
         if self.grey_in_colour:
             found.append("all images are grey though stored in colour; --channels 1 makes them so")
@@ -270,7 +278,7 @@ class Dataset:
             "value_ranges": dict(self.value_ranges),
             "left_out": dict(self.left_out),
             "grey_in_colour": self.grey_in_colour,
-            "duplicates": 0 if self.distinct is None else len(self.images) - len(self.distinct),
+            "duplicates": len(self.images) - len(self.distinct),
             "fingerprint": self.fingerprint,
             "skipped": [{"file": s.file, "reason": s.reason} for s in self.skipped],
             "notes": list(self.notes),

@@ -33,10 +33,12 @@ def count(images: int, s: Settings) -> int:
 
 
 def split(dataset: Dataset, held_out: int) -> tuple[Rows, Rows]:
-    """Rows to train on and `held_out` rows that are not, fewer where classes are small; the same every time."""
-    rows = np.arange(len(dataset.images))
-    free = rows
+    """Rows to train on and `held_out` rows that are not, fewer where classes are small; the same every time.
+
+    Copies of what is held out are not trained on either.
+    """
+    rows, free = np.arange(len(dataset.images)), dataset.distinct
     if dataset.labels is not None:
-        free = rows[np.bincount(dataset.labels)[dataset.labels] >= SMALLEST_CLASS]
-    unseen = np.sort(np.random.default_rng(0).permutation(free)[:held_out])
-    return np.setdiff1d(rows, unseen), unseen
+        free = free[np.bincount(dataset.labels)[dataset.labels[free]] >= SMALLEST_CLASS]
+    unseen = np.sort(np.random.default_rng(0).permutation(free)[: min(held_out, len(dataset.distinct) // 2)])
+    return np.setdiff1d(rows, dataset.alike(unseen)), unseen

@@ -78,9 +78,10 @@ def evaluate(
     tell("features: preparing the net, a quarter of a minute where a classifier is to be trained …")
     net = features_for(dataset, weights or features)
     tell(_about(net))
-    searched = min(len(dataset.images), SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
-    count = min(samples, len(dataset.images) // 2)
-    meter = Meter(min(len(dataset.images) - count, REFERENCE * count) + 3 * count + searched)
+    different = len(dataset.distinct)
+    searched = min(different, SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
+    count = min(samples, different // 2)
+    meter = Meter(min(different - count, REFERENCE * count) + 3 * count + searched)
     unseen = subject.unseen(dataset)
     judge = Judge(dataset, net, samples, show=meter.show)
     labels = judge.labels if is_conditional(generator) else None

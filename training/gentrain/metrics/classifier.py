@@ -118,8 +118,8 @@ def _unfit(dataset: Dataset) -> str:
 
 
 def _split(dataset: Dataset) -> tuple[Any, Any]:
-    """Rows to train on and rows held out, the same ones every time."""
-    order = np.random.default_rng(SEED).permutation(len(dataset.images))
+    """Rows to train on and rows held out, the same ones every time; of copies one, or the held-out would be known."""
+    order = np.random.default_rng(SEED).permutation(dataset.distinct)
     held_out = min(len(order) // 5, HELD_OUT)
     return order[held_out : held_out + TRAINED_ON], order[:held_out]
 

@@ -64,13 +64,13 @@ class Judge:
         Raises:
             TrainError: fewer than 20 real images, or no such features.
         """
-        count = len(dataset.images)
+        count = len(dataset.distinct)
         if count < FEWEST_IMAGES:
             raise TrainError(f"{dataset.source}: {count} images; measuring needs at least {FEWEST_IMAGES}")
         self.dataset, self.seed, self.show, self.unseen = dataset, seed, show, unseen
         self.samples = max(2, min(samples, count // 2))
         self.features = features if callable(features) else features_for(dataset, features)
-        order = np.random.default_rng([seed, 0]).permutation(count)
+        order = np.random.default_rng([seed, 0]).permutation(dataset.distinct)
         self.held_out, reference = order[: self.samples], order[self.samples : (1 + REFERENCE) * self.samples]
         self.reference = features_of(self.features, dataset.images, reference, show)
         self.texture = self._texture_net()

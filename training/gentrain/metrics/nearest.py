@@ -87,7 +87,7 @@ def search(
         show: told about training images that were searched.
         unseen: rows of the data set that were held out of the training.
     """
-    library = np.random.default_rng(0).permutation(len(dataset.images))
+    library = np.random.default_rng(0).permutation(dataset.distinct)
     enough = unseen is not None and len(unseen) >= FEWEST_UNSEEN
     library = (library[~np.isin(library, unseen)] if unseen is not None else library)[:largest]
     probes = (unseen if enough and unseen is not None else library)[:COMPARED]
