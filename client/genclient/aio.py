@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -20,8 +20,9 @@ from grpc import aio
 from numpy.typing import ArrayLike, NDArray
 
 from genclient import channel, rows, wire
+from genclient.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
 from genclient.calls import Batch, Call, Collection
-from genclient.channel import Method, log_call
+from genclient.channel import Method, Renewal, log_call
 from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
@@ -42,9 +43,13 @@ class AsyncClient(Settings):
     _channel: Any = None
     _closed = False
 
+    _loop: asyncio.AbstractEventLoop | None = None
+
     def _connect(self) -> None:
         """Nothing yet: gRPC wants to be asked inside the event loop."""
         self._headers = self.connection.security.metadata()
+        self._renewal = Renewal()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> AsyncClient:
         """Return itself."""
@@ -58,18 +63,24 @@ class AsyncClient(Settings):
         """Close the connection."""
         self._closed = True
         if self._channel is not None:
+            self._see_loop()
             await self._channel.close()
+        if self._closing:
+            for task in self._closing:
+                task.cancel()
+            await asyncio.gather(*self._closing, return_exceptions=True)
 
-    async def info(self, model: str | None = None) -> ModelInfo:
+    async def info(self, model: str | None = None, version: int | None = None) -> ModelInfo:
         """As `Client.info`."""
         name = model or self.model
-        if name in self._infos:
-            return self._infos[name]
-        return self._keep_info(name, await self._call(channel.METADATA, self._info_request(name)))
+        if (name, version) in self._infos:
+            return self._infos[name, version]
+        request = self._info_request(name, version)
+        return self._keep_info(name, version, await self._question(channel.METADATA, request))
 
     async def status(self, model: str | None = None) -> list[VersionStatus]:
         """As `Client.status`."""
-        return version_statuses(await self._call(channel.STATUS, self._status_request(model)))
+        return version_statuses(await self._question(channel.STATUS, self._status_request(model)))
 
     async def wait(self, timeout_seconds: float = 60.0) -> int:
         """As `Client.wait`."""
@@ -82,6 +93,8 @@ class AsyncClient(Settings):
                     return version
             except RpcError as error:
                 waiting.failed(error)
+            if self.on_wait is not None:
+                self.on_wait(waiting.found, waiting.left)
             await asyncio.sleep(waiting.pause)
         raise ClientError(waiting.over())
 
@@ -111,8 +124,8 @@ class AsyncClient(Settings):
 
     async def sample(
         self,
-        n: int = 16,
-        seed: int = 0,
+        n: int = COUNT,
+        seed: int = FIRST,
         *,
         seeds: Seeds | None = None,
         latents: ArrayLike | None = None,
@@ -121,13 +134,12 @@ class AsyncClient(Settings):
         signature: str = "serving_default",
     ) -> NDArray[np.uint8]:
         """As `Client.sample`."""
-        wanted = self._numbered(n, seed, seeds, latents)
+        wanted = wanted_seeds(n, seed, seeds, latents)
+        given = None if latents is None else rows.latents_array(latents)
         for _ in range(START_OVER):
             images = Collection(len(wanted))
             try:
-                async for batch in self.stream(
-                    wanted, latents=latents, truncation=truncation, label=label, signature=signature
-                ):
+                async for batch in self._stream(rows.seed_numbers(wanted), truncation, label, signature, given):
                     images.add(batch)
                 return images.whole()
             except VersionGoneError as error:
@@ -137,8 +149,8 @@ class AsyncClient(Settings):
 
     async def iter_sample(
         self,
-        n: int | None = 16,
-        seed: int = 0,
+        n: int | None = COUNT,
+        seed: int = FIRST,
         *,
         seeds: Seeds | None = None,
         truncation: float = 1.0,
@@ -146,7 +158,9 @@ class AsyncClient(Settings):
         signature: str = "serving_default",
     ) -> AsyncIterator[NDArray[np.uint8]]:
         """As `Client.iter_sample`."""
-        numbered = rows.counted_seeds(seed, n) if seeds is None else rows.seed_numbers(seeds)
+        check_alone(n, seed, seeds, None)
+        count = None if n is None else whole("n", n)
+        numbered = rows.counted_seeds(whole("seed", seed), count) if seeds is None else rows.seed_numbers(seeds)
         async for batch in self._stream(numbered, truncation, label, signature, None):
             for image in batch.images:
                 yield image
@@ -163,7 +177,7 @@ class AsyncClient(Settings):
     ) -> AsyncIterator[Batch]:
         """As `Client.stream`."""
         given = None if latents is None else rows.latents_array(latents)
-        numbered = rows.seed_numbers(self._numbered(16, 0, seeds, given))
+        numbered = rows.seed_numbers(wanted_seeds(COUNT, FIRST, seeds, given))
         async for batch in self._stream(numbered, truncation, label, signature, given, version):
             yield batch
 
@@ -176,8 +190,10 @@ class AsyncClient(Settings):
         signature: str = CRITIC_SIGNATURE,
     ) -> NDArray[np.float32]:
         """As `Client.score`."""
-        call = self._scores_call(await self.info(self._critic(model)), images, label, signature)
-        return np.concatenate([scores async for scores in self._run(call)])
+        answers = self._answers(
+            self._critic(model), None, lambda info: self._scores_call(info, images, label, signature)
+        )
+        return np.concatenate([scores async for scores in answers])
 
     async def score_files(
         self,
@@ -201,9 +217,54 @@ class AsyncClient(Settings):
         latents: NDArray[np.float32] | None,
         version: int | None = None,
     ) -> AsyncIterator[Batch]:
-        call = self._images_call(await self.info(), numbered, truncation, label, signature, latents, version)
-        async for batch in self._run(call):
+        def build(info: ModelInfo) -> Call[Batch]:
+            return self._images_call(info, numbered, truncation, label, signature, latents, version)
+
+        async for batch in self._answers(self.model, version, build):
             yield batch
+
+    async def _answers(
+        self, model: str, version: int | None, build: Callable[[ModelInfo], Call[T]]
+    ) -> AsyncIterator[T]:
+        """As `Client._answers`."""
+        known = await self.info(model, version)
+        try:
+            call = build(known)
+        except ClientError:
+            if not self._is_old(known):
+                raise
+            self._forget(version, known)
+            known = await self.info(model, version)
+            call = build(known)
+        try:
+            async for result in self._run(call):
+                yield result
+        except RpcError as error:
+            if not call.misunderstood(error):
+                raise
+            self._forget(version, known)
+            if (fresh := await self.info(model, version)) == known:
+                raise
+            call = build(fresh)
+            async for result in self._run(call):
+                yield result
+        finally:
+            self._see_version(known, version, call.version)
+
+    async def _question(self, method: Method, request: Any) -> Any:
+        """As `Client._question`."""
+        attempts = self._attempts()
+        while True:
+            try:
+                reply = await self._call(method, request, attempts.left)
+            except RpcError as error:
+                pause = attempts.failed(error)
+                self._tell((error, attempts.trying_until() - time.monotonic()))
+                await asyncio.sleep(pause)
+            else:
+                attempts.succeeded()
+                self._tell(None)
+                return reply
 
     async def _run(self, call: Call[T]) -> AsyncIterator[T]:
         """Send the parts of a call as they are due, and hand on their results in order."""
@@ -219,6 +280,7 @@ class AsyncClient(Settings):
                 done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     await _take(call, running.pop(task), task)
+                self._tell(call.schedule.trouble(time.monotonic()))
                 for result in call.schedule.ready():
                     yield result
         finally:  # an error, a cancellation, or nobody takes the rest
@@ -243,18 +305,39 @@ class AsyncClient(Settings):
     async def _send(self, method: Method, request: bytes, timeout: float, wait_for_ready: bool) -> bytes:
         if self._closed:
             raise UsageError("this client is closed, expected one whose `async with` block has not ended")
+        self._see_loop()
         if self._channel is None:
             self._channel = self.connection.open(aio)
-        start = time.perf_counter()
-        stub = self._channel.unary_unary(method.path)
+        start, since, used = time.perf_counter(), time.monotonic(), self._channel
+        stub = used.unary_unary(method.path)
         try:
             content: bytes = await stub(request, timeout=timeout, metadata=self._headers, wait_for_ready=wait_for_ready)
         except grpc.RpcError as error:
-            failure = self.connection.error(error)
+            failure = self.connection.error(error, timeout)
             log_call(method, len(request), failure.code.name, time.perf_counter() - start)
+            if used is self._channel and not self._closed and self._renewal.due(failure, since):
+                self._renew(timeout)
             raise failure from None
         log_call(method, len(request), f"received {len(content)} B", time.perf_counter() - start)
+        self._renewal.heard()
         return content
+
+    def _renew(self, timeout: float) -> None:
+        """Take another connection; the old one is closed once the calls over it have ended."""
+        task = asyncio.create_task(self._channel.close(timeout))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._channel = None
+
+    def _see_loop(self) -> None:
+        """See that this is the event loop of the connection: gRPC would fail inside, with `Event loop is closed`."""
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            raise UsageError(
+                "this client belongs to another event loop, expected one AsyncClient for each: make it inside the "
+                "coroutine that asyncio.run runs"
+            )
+        self._loop = loop
 
 
 async def _take(call: Call[Any], part: Part, task: asyncio.Task[tuple[bytes, int, float]]) -> None:

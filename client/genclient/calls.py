@@ -90,6 +90,7 @@ class Call(Generic[T]):
         schedule: Schedule[T],
         read: Callable[[Mapping[str, Any], Part, int | None], T],
         version: int | None = None,
+        version_label: str | None = None,
     ) -> None:
         """Take what is asked for, of which model and version of it, and what becomes of replies."""
         self.schedule = schedule
@@ -100,6 +101,7 @@ class Call(Generic[T]):
         self._read = read
         # The first reply says which version answers; the rest asks for that one, or a reload would mix two models.
         self._version = version
+        self._label = version_label
         self._answered = False
 
     @property
@@ -107,11 +109,22 @@ class Call(Generic[T]):
         """The function of the model that is called."""
         return self._reading.signature
 
+    @property
+    def version(self) -> int | None:
+        """That answers, or that has to."""
+        return self._version
+
+    def misunderstood(self, error: RpcError) -> bool:
+        """Whether the model may have been replaced since it was asked what it takes: nothing of it came yet."""
+        return not self._answered and error.code.name in ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
+
     def request(self, part: Part) -> bytes:
         """The message that asks for a part."""
         spec = wire.ModelSpec(name=self._model, signature_name=self._reading.signature)
         if self._version is not None:
             spec.version.value = self._version
+        elif self._label is not None:
+            spec.version_label = self._label
         request = wire.PredictRequest(model_spec=spec)
         self._reading.fill(request, self._rows.inputs(part.start, part.stop))
         content: bytes = request.SerializeToString()
@@ -141,6 +154,9 @@ class Call(Generic[T]):
         """
         reply = self._connection.parse(channel.PREDICT, content)
         version = reply.model_spec.version.value if reply.model_spec.HasField("version") else None
+        if None not in (version, self._version) and version != self._version:
+            target = self._connection.target.text
+            raise ClientError(f"{target} answered with version {version}, expected {self._version}, as asked for")
         version = version if self._version is None else self._version
         return self._read(reply.outputs, part, version), version
 
@@ -151,7 +167,8 @@ class Call(Generic[T]):
                 error.target,
                 error.code,
                 error.details,
-                f"; version {self._version}, which made the images so far, is gone: begin again, for all from one",
+                proxy=error.proxy,
+                note=f"; version {self._version}, which made the images so far, is gone: begin again, for all from one",
             )
         self.schedule.failed(part, error, now)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from google.protobuf.message import DecodeError
 
 from genclient import guard, wire
 from genclient.errors import ClientError, RpcError, UsageError
+from genclient.proxy import Proxy, proxy_for
+from genclient.reasons import timed_out
 from genclient.security import Security
 from genclient.target import Target
 
@@ -27,15 +31,8 @@ _PREDICTION = "tensorflow.serving.PredictionService"
 _MODEL = "tensorflow.serving.ModelService"
 _CONFIG = "genserve.ConfigService"  # genserve's own
 
-_RETRIES = {
-    # As many as gRPC allows, and within 0.75 s: a port that is closed is reported at once. Whoever has had an answer
-    # before goes on longer: schedule.py.
-    "maxAttempts": 5,
-    "initialBackoff": "0.05s",  # gRPC varies each by a fifth
-    "maxBackoff": "1s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
+MAX_METADATA = 2**22
+"""Bytes of what comes with a reply beside its message; gRPC's own limit turns a long error text into another error."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Connection:
     security: Security = field(default_factory=Security)
     compression: str | None = None
     max_message_bytes: int = 2**28
-    retries: bool = True
+    authority: str | None = None
 
     def __post_init__(self) -> None:
         """See that the options can be meant.
@@ -84,7 +81,19 @@ class Connection:
             raise UsageError(f"compression: found {self.compression!r}, expected None, 'gzip' or 'deflate'")
         if not 1024 <= self.max_message_bytes < 2**31:
             raise UsageError(f"max_message_bytes: found {self.max_message_bytes}, expected 1024 to {2**31 - 1}")
+        if self.authority is not None and not re.fullmatch(r"[!-~]+", str(self.authority)):
+            raise UsageError(f"authority: found {self.authority!r}, expected a host's name, perhaps with a port")
         self.security.check(self.target)
+        if len(self.target.hosts) > 1 and self.proxy is not None:
+            raise UsageError(
+                f"target: found several hosts, which {self.proxy} cannot be asked for together, expected one, "
+                "or all of them in no_proxy"
+            )
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """What is between here and the server; nothing where that is on this machine."""
+        return None if self.target.local else proxy_for(self.target.hosts)
 
     def options(self) -> list[tuple[str, Any]]:
         """Settings of a channel for gRPC (grpc/impl/channel_arg_names.h)."""
@@ -104,25 +113,22 @@ class Connection:
             ("grpc.keepalive_time_ms", 310_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.keepalive_permit_without_calls", 0),
-            ("grpc.service_config", self._service_config()),
-            # Of larger requests gRPC keeps no copy to send again; 256 KiB unless told.
-            ("grpc.per_rpc_retry_buffer_size", self.max_message_bytes),
-            ("grpc.enable_retries", int(self.retries)),
+            # What is sent again is retry.py's: two layers would multiply.
+            ("grpc.enable_retries", 0),
+            # A new channel gets a connection of its own, and not the one that an old channel has lost; see Channel.
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_metadata_size", MAX_METADATA),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA),
+            # gRPC would ask a proxy for this machine too, and for a whole list of hosts as if it were one.
+            ("grpc.enable_http_proxy", int(self.proxy is not None)),
         ]
+        if self.target.balanced:
+            options.append(("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})))
+        if self.authority is not None:
+            options.append(("grpc.default_authority", self.authority))
         if self.security.server_name is not None:
             options.append(("grpc.ssl_target_name_override", self.security.server_name))
         return options
-
-    def _service_config(self) -> str:
-        """Retries for calls that change nothing, and turns among several servers.
-
-        Source: gRPC proposal A6 and grpc/service_config.proto.
-        """
-        names = [{"service": _PREDICTION, "method": method.name} for method in (PREDICT, METADATA)]
-        config: dict[str, Any] = {"methodConfig": [{"name": names, "retryPolicy": _RETRIES}]}
-        if self.target.balanced:
-            config["loadBalancingConfig"] = [{"round_robin": {}}]
-        return json.dumps(config)
 
     def open(self, module: Any) -> Any:
         """A channel of `grpc` or `grpc.aio`, whichever module is given; it connects with the first call.
@@ -137,9 +143,10 @@ class Connection:
             return module.insecure_channel(address, options=self.options(), compression=compression)
         return module.secure_channel(address, credentials, options=self.options(), compression=compression)
 
-    def error(self, error: grpc.RpcError) -> RpcError:
-        """A failed call in words for a user."""
-        return RpcError(self.target.text, error.code(), str(error.details() or ""))
+    def error(self, error: grpc.RpcError, timeout_seconds: float) -> RpcError:
+        """A failed call in words for a user; of one that is sent again, the time is that of all its attempts."""
+        details = timed_out(str(error.details() or ""), max(timeout_seconds, self.timeout_seconds))
+        return RpcError(self.target.text, error.code(), details, proxy=str(self.proxy or ""))
 
     def parse(self, method: Method, content: bytes) -> Any:
         """The message of a reply.
@@ -155,6 +162,25 @@ class Connection:
             raise ClientError(f"{name} that does not parse: {error}") from None
 
 
+class Renewal:
+    """When a connection is given up: once a request over it got no reply in time, and no other one since it was sent.
+
+    Proxies and address translators forget silent connections and tell nobody; what is sent then goes nowhere.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was heard yet."""
+        self._heard = 0.0
+
+    def heard(self) -> None:
+        """A server answered."""
+        self._heard = time.monotonic()
+
+    def due(self, error: RpcError, since: float) -> bool:
+        """Whether a request that was sent then and failed so calls for a new connection."""
+        return error.code.name == "DEADLINE_EXCEEDED" and self._heard < since
+
+
 class Channel:
     """A connection for threads, made on the first call; a context manager that closes it."""
 
@@ -167,7 +193,8 @@ class Channel:
         self.connection = connection
         self._headers = connection.security.metadata()
         self._channel = connection.open(grpc)
-        self._stubs: dict[str, Any] = {}
+        self._process = os.getpid()
+        self._renewal = Renewal()
         self._closed = False
 
     def close(self) -> None:
@@ -188,24 +215,36 @@ class Channel:
         options = {"timeout": timeout, "metadata": self._headers, "wait_for_ready": wait_for_ready}
         content = request.SerializeToString()
         # Not by a future: Ctrl-C while one is made leaves gRPC with a call that nothing ends, and `close` waits for it.
-        answer = PendingReply(self.connection, method, len(content))
-        stub = self._stub(method)
+        channel, stub = self._stub(method)
+        answer = PendingReply(self, channel, method, len(content), timeout)
         return self.connection.parse(method, answer.result(lambda: stub(content, **options)))
 
     def send(
         self, method: Method, content: bytes, timeout_seconds: float, wait_for_ready: bool = False
     ) -> PendingReply:
         """Send a request and do not wait for its reply; not in the main thread, see `call`."""
-        stub, reply = self._stub(method), PendingReply(self.connection, method, len(content))
+        channel, stub = self._stub(method)
+        reply = PendingReply(self, channel, method, len(content), timeout_seconds)
         options = {"timeout": timeout_seconds, "metadata": self._headers, "wait_for_ready": wait_for_ready}
         return reply.follow(stub.future(content, **options))
 
-    def _stub(self, method: Method) -> Any:
+    def heard(self) -> None:
+        """A call was answered."""
+        self._renewal.heard()
+
+    def failed(self, channel: Any, error: RpcError, since: float) -> None:
+        """A call over `channel`, sent at `since`, failed."""
+        if channel is self._channel and not self._closed and self._renewal.due(error, since):
+            # gRPC closes the old one when the last call over it has ended and nobody holds it any more.
+            self._channel = self.connection.open(grpc)
+
+    def _stub(self, method: Method) -> tuple[Any, Any]:
         if self._closed:
             raise UsageError("this client is closed, expected one whose `with` block has not ended")
-        if method.path not in self._stubs:
-            self._stubs[method.path] = self._channel.unary_unary(method.path)
-        return self._stubs[method.path]
+        if os.getpid() != self._process:
+            raise UsageError("this client was made before os.fork, expected one that this process made itself")
+        channel = self._channel
+        return channel, channel.unary_unary(method.path)
 
 
 class PendingReply:
@@ -216,12 +255,12 @@ class PendingReply:
         seconds: from its sending to the end of the reply, once that is there.
     """
 
-    def __init__(self, connection: Connection, method: Method, sent: int) -> None:
+    def __init__(self, over: Channel, channel: Any, method: Method, sent: int, timeout_seconds: float) -> None:
         """Take what is about to be sent; time begins."""
         self.sent = sent
         self.seconds = 0.0
-        self._connection, self._method = connection, method
-        self._start = time.perf_counter()
+        self._over, self._channel, self._method, self._timeout = over, channel, method, timeout_seconds
+        self._start, self._since = time.perf_counter(), time.monotonic()
         self._future: Any = None
 
     def follow(self, future: Any) -> PendingReply:
@@ -239,12 +278,14 @@ class PendingReply:
         try:
             content = answer()
         except grpc.RpcError as error:
-            failure = self._connection.error(error)
+            failure = self._over.connection.error(error, self._timeout)
             log_call(self._method, self.sent, failure.code.name, self._end())
+            self._over.failed(self._channel, failure, self._since)
             raise failure from None
         except grpc.FutureCancelledError:
             raise UsageError("this client was closed while a request was under way") from None
         log_call(self._method, self.sent, f"received {len(content)} B", self._end())
+        self._over.heard()
         return content
 
     def then(self, act: Callable[[], None]) -> None:

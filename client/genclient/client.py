@@ -7,7 +7,7 @@ with Client("localhost:8500", "digits") as client:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from os import PathLike
 from queue import Empty, SimpleQueue
@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient import channel, rows, wire
+from genclient.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
 from genclient.calls import Batch, Call, Collection, Exchange
-from genclient.channel import Channel, PendingReply
+from genclient.channel import Channel, Method, PendingReply
 from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
 from genclient.schedule import Part
 from genclient.server_config import config_text, explained, server_config
-from genclient.settings import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Seeds, Settings, Waiting
+from genclient.settings import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Numbered, Seeds, Settings, Waiting
 from genclient.status import VersionStatus, version_statuses
 
 __all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
@@ -53,16 +54,16 @@ class Client(Settings):
         """Close the connection."""
         self._channel.close()
 
-    def info(self, model: str | None = None) -> ModelInfo:
-        """The signatures of the model's newest version (or another model's), asked for once.
+    def info(self, model: str | None = None, version: int | None = None) -> ModelInfo:
+        """The signatures of a version of the model (or of another model), asked for once; None: of the one in use.
 
         Raises:
             ClientError: the server refuses, cannot be reached, or describes no signatures.
         """
         name = model or self.model
-        if name in self._infos:
-            return self._infos[name]
-        return self._keep_info(name, self._channel.call(channel.METADATA, self._info_request(name)))
+        if (name, version) in self._infos:
+            return self._infos[name, version]
+        return self._keep_info(name, version, self._question(channel.METADATA, self._info_request(name, version)))
 
     def status(self, model: str | None = None) -> list[VersionStatus]:
         """Every version that the server knows of, the newest first.
@@ -70,7 +71,7 @@ class Client(Settings):
         Raises:
             ClientError: the server refuses, cannot be reached, or does not know the model.
         """
-        return version_statuses(self._channel.call(channel.STATUS, self._status_request(model)))
+        return version_statuses(self._question(channel.STATUS, self._status_request(model)))
 
     def wait(self, timeout_seconds: float = 60.0) -> int:
         """Return the newest available version, as soon as there is one; the server need not run yet.
@@ -91,6 +92,8 @@ class Client(Settings):
                     return version
             except RpcError as error:
                 waiting.failed(error)
+            if self.on_wait is not None:
+                self.on_wait(waiting.found, waiting.left)
             time.sleep(waiting.pause)
         raise ClientError(waiting.over())
 
@@ -144,8 +147,8 @@ class Client(Settings):
 
     def sample(
         self,
-        n: int = 16,
-        seed: int = 0,
+        n: int = COUNT,
+        seed: int = FIRST,
         *,
         seeds: Seeds | None = None,
         latents: ArrayLike | None = None,
@@ -157,13 +160,12 @@ class Client(Settings):
 
         It begins anew should the version of the first images be unloaded meanwhile.
         """
-        wanted = self._numbered(n, seed, seeds, latents)
+        wanted = wanted_seeds(n, seed, seeds, latents)
+        given = None if latents is None else rows.latents_array(latents)
         for _ in range(START_OVER):
             images = Collection(len(wanted))
             try:
-                for batch in self.stream(
-                    wanted, latents=latents, truncation=truncation, label=label, signature=signature
-                ):
+                for batch in self._images(rows.seed_numbers(wanted), truncation, label, signature, given):
                     images.add(batch)
                 return images.whole()
             except VersionGoneError as error:
@@ -173,8 +175,8 @@ class Client(Settings):
 
     def iter_sample(
         self,
-        n: int | None = 16,
-        seed: int = 0,
+        n: int | None = COUNT,
+        seed: int = FIRST,
         *,
         seeds: Seeds | None = None,
         truncation: float = 1.0,
@@ -195,9 +197,10 @@ class Client(Settings):
             UsageError: the arguments do not fit each other or the model.
             ClientError: the server refuses, cannot be reached, or answers something that is not images.
         """
-        numbered = rows.counted_seeds(seed, n) if seeds is None else rows.seed_numbers(seeds)
-        call = self._images_call(self.info(), numbered, truncation, label, signature, None)
-        return (image for batch in self._run(call) for image in batch.images)
+        check_alone(n, seed, seeds, None)
+        count = None if n is None else whole("n", n)
+        numbered = rows.counted_seeds(whole("seed", seed), count) if seeds is None else rows.seed_numbers(seeds)
+        return (image for batch in self._images(numbered, truncation, label, signature, None) for image in batch.images)
 
     def stream(
         self,
@@ -226,9 +229,8 @@ class Client(Settings):
             ClientError: the server refuses, cannot be reached, or answers something that is not images.
         """
         given = None if latents is None else rows.latents_array(latents)
-        wanted = self._numbered(16, 0, seeds, given)
-        call = self._images_call(self.info(), rows.seed_numbers(wanted), truncation, label, signature, given, version)
-        return self._run(call)
+        numbered = rows.seed_numbers(wanted_seeds(COUNT, FIRST, seeds, given))
+        return self._images(numbered, truncation, label, signature, given, version)
 
     def score(
         self,
@@ -241,7 +243,7 @@ class Client(Settings):
         """How real images look to the critic: float32 (N,), higher is more real.
 
         Args:
-            images: uint8, or floats in [0, 1], (N, H, W, C), of the critic's size.
+            images: uint8, or floats in [0, 1], (N, H, W, C), of the critic's size; floats beyond are refused.
             label: class of every image, or one for each, where the critic is conditional.
             model: the critic's name; None: the generator's with `-critic` after it.
             signature: which of its functions to call.
@@ -250,8 +252,70 @@ class Client(Settings):
             UsageError: the arguments do not fit each other or the critic.
             ClientError: the server refuses, cannot be reached, or answers something that is not scores.
         """
-        call = self._scores_call(self.info(self._critic(model)), images, label, signature)
-        return np.concatenate(list(self._run(call)))
+        answers = self._answers(
+            self._critic(model), None, lambda info: self._scores_call(info, images, label, signature)
+        )
+        return np.concatenate(list(answers))
+
+    def _images(
+        self,
+        numbered: Numbered,
+        truncation: float,
+        label: Label,
+        signature: str,
+        latents: NDArray[np.float32] | None,
+        version: int | None = None,
+    ) -> Iterator[Batch]:
+        """What `stream` gives; what is wrong with its arguments is raised at once."""
+        return self._answers(
+            self.model,
+            version,
+            lambda info: self._images_call(info, numbered, truncation, label, signature, latents, version),
+        )
+
+    def _answers(self, model: str, version: int | None, build: Callable[[ModelInfo], Call[T]]) -> Iterator[T]:
+        """The results of the call that `build` makes of what a model says of itself, asked anew where that is old."""
+        info = self.info(model, version)
+        try:
+            return self._again(build(info), info, version, build)
+        except ClientError:
+            if not self._is_old(info):
+                raise
+        self._forget(version, info)
+        info = self.info(model, version)
+        return self._again(build(info), info, version, build)
+
+    def _again(
+        self, call: Call[T], known: ModelInfo, version: int | None, build: Callable[[ModelInfo], Call[T]]
+    ) -> Iterator[T]:
+        """The results of a call; of another one, should the model be another by now than it said."""
+        try:
+            yield from self._run(call)
+        except RpcError as error:
+            if not call.misunderstood(error):
+                raise
+            self._forget(version, known)
+            if (fresh := self.info(known.name, version)) == known:
+                raise
+            call = build(fresh)
+            yield from self._run(call)
+        finally:
+            self._see_version(known, version, call.version)
+
+    def _question(self, method: Method, request: Any) -> Any:
+        """The reply to a question that changes nothing, which may be asked again."""
+        attempts = self._attempts()
+        while True:
+            try:
+                reply = self._channel.call(method, request, attempts.left)
+            except RpcError as error:
+                pause = attempts.failed(error)
+                self._tell((error, attempts.trying_until() - time.monotonic()))
+                time.sleep(pause)
+            else:
+                attempts.succeeded()
+                self._tell(None)
+                return reply
 
     def score_files(
         self,
@@ -273,8 +337,8 @@ class Client(Settings):
             UsageError: the arguments do not fit each other or the critic.
             ClientError: a picture cannot be read, or as for `score`.
         """
-        call = self._files_call(self.info(self._critic(model)), files, label, signature)
-        return np.concatenate(list(self._run(call)))
+        answers = self._answers(self._critic(model), None, lambda info: self._files_call(info, files, label, signature))
+        return np.concatenate(list(answers))
 
     def _run(self, call: Call[T]) -> Iterator[T]:
         """Send the parts of a call as they are due, and hand on their results in order."""
@@ -284,6 +348,7 @@ class Client(Settings):
                 while (part := call.schedule.start(time.monotonic())) is not None:
                     requests.begin(part)
                 requests.take(call.schedule.pause(time.monotonic()))
+                self._tell(call.schedule.trouble(time.monotonic()))
                 yield from call.schedule.ready()
         finally:  # an error, Ctrl-C, or nobody takes the rest
             requests.stop()

@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +47,13 @@ class Console:
         """A line on stderr about how something was done; none with `quiet`."""
         if self.style != "quiet":
             tell(text)
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """The same about a server that is not ready, with the seconds left; gone when there is nothing to say."""
+        if self.style == "quiet" or not _has_terminal():
+            return
+        text = f"{math.ceil(seconds)} s left: {one_line(why)}" if why else ""
+        click.echo(_CLEAR + text[: shutil.get_terminal_size().columns - 1], nl=False, err=True)
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient import layout, metadata, pixels, rows, tflite
+from genclient.arguments import COUNT, FIRST, check_alone
 from genclient.client import Batch
 from genclient.errors import UsageError
 from genclient.generator import ModelInfo, SignatureSpec
@@ -106,6 +107,7 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file is no generator's, fails to run, or makes something that is not images.
         """
+        check_alone(COUNT, FIRST, seeds, latents)
         given = None if latents is None else rows.latents_array(latents)
         if given is not None:
             seeds = np.arange(len(given), dtype=np.int64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from genclient.reasons import why
 
 if TYPE_CHECKING:
     import grpc
@@ -24,6 +26,10 @@ class ClientError(Exception):
         super().__init__(line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…")
         self.exit_code = exit_code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as it is: exceptions are made again from `args` otherwise, which are not what made it."""
+        return _restored, (type(self), self.args, self.__dict__)
+
 
 class UsageError(ClientError):
     """A request that cannot be meant as it was written; exit code 2."""
@@ -40,23 +46,26 @@ class RpcError(ClientError):
         target: the address that was asked.
         code: the `grpc.StatusCode`.
         details: the server's message in its own words, or gRPC's where no server answered.
+        proxy: what was between, in words; empty where nothing was.
     """
 
-    def __init__(self, target: str, code: grpc.StatusCode, details: str, note: str = "") -> None:
-        """Word a status and its details for a user; `note` goes to the end."""
+    def __init__(self, target: str, code: grpc.StatusCode, details: str, note: str = "", proxy: str = "") -> None:
+        """Word a status and its details for a user; `note` goes to the end, `proxy` is what was between."""
         self.target = target
         self.code = code
         self.details = details
-        said = details or "no message; servers with too many requests at a time answer so"
-        if code.name == "UNAVAILABLE":
-            message = f"no server is ready at {target}: {said}"
-        else:
-            message = f"{target} answered {code.name}: {said}"
-        super().__init__(message + note, exit_code=64 + code.value[0])
+        self.proxy = proxy
+        super().__init__(why(target, code.name, details, proxy) + note, exit_code=64 + code.value[0])
 
 
 class VersionGoneError(RpcError):
     """The version that the first images of a call came from is no longer served: the rest would come from another."""
+
+
+def _restored(kind: type[ClientError], arguments: tuple[Any, ...], state: dict[str, Any]) -> ClientError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 def one_line(text: str) -> str:

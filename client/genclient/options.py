@@ -22,6 +22,7 @@ from genclient.resolve import Command, GroupedOption
 
 if TYPE_CHECKING:
     from genclient.client import Client
+    from genclient.security import Security
 
 Function = Callable[..., Any]
 
@@ -40,12 +41,14 @@ class Server:
         model: the name it is served under.
         timeout: seconds, as given.
         settings: the other arguments of `Client`, by its names.
+        on_wait: what is told while it is not ready: why, and the seconds left.
     """
 
     target: str
     model: str
     timeout: float
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    on_wait: Callable[[str, float], None] | None = None
 
     def having(self, **settings: Any) -> Server:
         """The same with more of the arguments of `Client`."""
@@ -61,7 +64,16 @@ class Server:
         from genclient.client import Client
 
         arguments = {"model": self.model, "timeout_seconds": self.timeout, **self.settings, **changes}
-        return Client(self.target, **arguments)
+        client = Client(self.target, **arguments)
+        client.on_wait = self.on_wait
+        return client
+
+    def security(self) -> Security:
+        """How connections to it that are not gRPC's are to be encrypted."""
+        from genclient.security import Security
+
+        names = ("tls", "ca_file", "certificate_file", "key_file", "server_name")
+        return Security(**{name: self.settings[name] for name in names if name in self.settings})
 
 
 _connection = functools.partial(click.option, cls=GroupedOption, group="Connection")
@@ -74,11 +86,16 @@ _SERVER: tuple[Callable[[Function], Function], ...] = (
         default="localhost:8500",
         show_default=True,
         metavar="HOST:PORT",
-        help="gRPC address, or unix:PATH; several with commas, or dns:///HOST:PORT.",
+        help="gRPC address (port 8500 unless told), or unix:PATH; several with commas, or dns:///HOST:PORT.",
     ),
     _connection("--model", default="digits", show_default=True, metavar="NAME", help="Name it is served under."),
     _connection("--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="Per request."),
-    _connection("--retry", type=float, metavar="SECONDS", help="Ask again that long, if no server answers; 0: never."),
+    _connection(
+        "--retry",
+        type=float,
+        metavar="SECONDS",
+        help="Keep trying this long while the server is unavailable; 0: never.",
+    ),
     _connection("--tls", is_flag=True, help="Encrypt, and trust what this system trusts."),
     _connection("--ca-file", type=click.Path(), metavar="FILE", help="Encrypt, and trust these certificates (PEM)."),
     _connection("--certificate-file", type=click.Path(), metavar="FILE", help="This client's certificate (PEM)."),
@@ -86,7 +103,9 @@ _SERVER: tuple[Callable[[Function], Function], ...] = (
     _connection("--server-name", metavar="NAME", help="Name in the server's certificate, if not the target's host."),
     _connection("--token", metavar="TEXT", help="Bearer token; better in GENCLIENT_TOKEN or a file."),
     _connection("--token-file", type=click.Path(), metavar="FILE", help="File with the bearer token."),
-    _connection("--plaintext-token", is_flag=True, help="Send the token without TLS all the same."),
+    _connection("--insecure-token", is_flag=True, help="Send the token without TLS all the same."),
+    _connection("--plaintext-token", is_flag=True, hidden=True),  # its old name
+    _connection("--authority", metavar="HOST", help="Host that requests name, where a proxy chooses by it."),
     _connection("--header", multiple=True, type=Pairs("\n"), metavar="NAME:VALUE", help="Further header; repeatable."),
     _connection("--compression", type=click.Choice(["none", "gzip", "deflate"]), default="none", show_default=True),
     _connection("--max-message-bytes", type=int, default=2**28, show_default=True, metavar="BYTES", help="Either way."),
@@ -116,7 +135,7 @@ _TENSORS: tuple[Callable[[Function], Function], ...] = (
 
 SERVER_NAMES = (
     *("target", "model", "timeout", "retry", "tls", "ca_file", "certificate_file", "key_file", "server_name", "token"),
-    *("token_file", "plaintext_token", "header", "compression", "max_message_bytes"),
+    *("token_file", "insecure_token", "plaintext_token", "authority", "header", "compression", "max_message_bytes"),
 )
 """Parameters of `server_options`."""
 
@@ -165,13 +184,29 @@ def output_options(function: Function) -> Function:
     def gathered(*arguments: Any, format: str, verbose: bool, **options: Any) -> Any:
         if verbose:
             _log_requests()
-        return function(*arguments, console=Console(format), **options)
+        console = Console(format)
+        if "server" in options:
+            options["server"] = replace(options["server"], on_wait=console.waiting)
+        return function(*arguments, console=console, **options)
 
     verbose = _output("-v", "--verbose", is_flag=True, help="A line on stderr for each request: bytes and time.")
     style = _output(
         "--format", type=click.Choice(STYLES), default="human", show_default=True, help="How results are written."
     )
     return style(verbose(gathered))
+
+
+def version_label_option(function: Function) -> Function:
+    """The option that asks for a version by its label; below `server_options`, whose `server` takes it."""
+
+    @functools.wraps(function)
+    def gathered(*arguments: Any, server: Server, version_label: str | None, **options: Any) -> Any:
+        if version_label is not None and options.get("model_version") is not None:
+            raise UsageError("--version-label: found it beside --model-version, expected one of them")
+        return function(*arguments, server=server.having(version_label=version_label), **options)
+
+    help_text = "Ask for the version that has this label, such as stable."
+    return click.option("--version-label", metavar="LABEL", help=help_text)(gathered)
 
 
 def tflite_option(function: Function) -> Function:
@@ -205,7 +240,7 @@ def refuse_server(context: click.Context, *more: str) -> None:
     Raises:
         UsageError: one does.
     """
-    for name in (*SERVER_NAMES, *REQUEST_NAMES, *more):
+    for name in (*SERVER_NAMES, *REQUEST_NAMES, "version_label", *more):
         if name in context.params and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise UsageError(f"--{name.replace('_', '-')}: found beside --tflite, expected only with a server")
 
@@ -217,8 +252,9 @@ def _server(target: str, model: str, timeout: float, **options: Any) -> Server:
         "token": _token(options["token"], options["token_file"]),
         "compression": None if options["compression"] == "none" else options["compression"],
     }
-    same = ("tls", "ca_file", "certificate_file", "key_file", "server_name", "plaintext_token", "max_message_bytes")
+    same = ("tls", "ca_file", "certificate_file", "key_file", "server_name", "authority", "max_message_bytes")
     settings.update({name: options[name] for name in same})
+    settings["insecure_token"] = options["insecure_token"] or options["plaintext_token"]
     return Server(target, model, timeout, settings)
 
 

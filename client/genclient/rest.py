@@ -9,19 +9,22 @@ import ssl
 from typing import Any
 
 from genclient.errors import ClientError, UsageError
+from genclient.security import Security
 from genclient.status import VersionStatus
 
 MAX_BYTES = 2**24
 _ADDRESS = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s/:\[\]]+):(?P<port>\d{1,5})/?")
 
 
-def list_models(address: str, timeout_seconds: float, ca_file: str | None = None) -> dict[str, list[VersionStatus]]:
+def list_models(
+    address: str, timeout_seconds: float, security: Security | None = None
+) -> dict[str, list[VersionStatus]]:
     """The versions of every model, by name; the newest first.
 
     Args:
-        address: HOST:PORT, http://HOST:PORT or https://HOST:PORT.
+        address: HOST:PORT, http://HOST:PORT or https://HOST:PORT; without either as `security` says.
         timeout_seconds: for the connection, and again for each part of the answer.
-        ca_file: certificates to trust (PEM) instead of the system's.
+        security: whether to encrypt, whom to trust and who this client is. No token: it is for gRPC.
 
     Raises:
         UsageError: the address is none.
@@ -31,7 +34,7 @@ def list_models(address: str, timeout_seconds: float, ca_file: str | None = None
     if found is None or int(found["port"]) > 65535:
         raise UsageError(f"rest: found {address!r}, expected HOST:PORT or https://HOST:PORT")
     try:
-        status, content = _get(found, timeout_seconds, ca_file)
+        status, content = _get(found, timeout_seconds, security or Security())
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ClientError(f"{address} gives no list of models: {reason}") from None
@@ -44,12 +47,24 @@ def list_models(address: str, timeout_seconds: float, ca_file: str | None = None
         raise ClientError(f"{address} gives no list of models: found another answer to GET /v1/models") from None
 
 
-def _get(address: re.Match[str], timeout_seconds: float, ca_file: str | None) -> tuple[int, bytes]:
+class _Encrypted(http.client.HTTPSConnection):
+    """A connection to a server whose certificate may have another name than its host."""
+
+    name = ""
+
+    def connect(self) -> None:
+        """Connect, and see the certificate."""
+        http.client.HTTPConnection.connect(self)
+        context: ssl.SSLContext = self._context  # type: ignore[attr-defined]
+        self.sock = context.wrap_socket(self.sock, server_hostname=self.name)
+
+
+def _get(address: re.Match[str], timeout_seconds: float, security: Security) -> tuple[int, bytes]:
     host, port = address["host"].strip("[]"), int(address["port"])
     connection: http.client.HTTPConnection
-    if address["scheme"] == "https":
-        context = ssl.create_default_context(cafile=ca_file)
-        connection = http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=context)
+    if address["scheme"] == "https" or (address["scheme"] is None and security.encrypted):
+        connection = _Encrypted(host, port, timeout=timeout_seconds, context=security.context())
+        connection.name = security.server_name or host
     else:
         connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
     try:

@@ -20,6 +20,9 @@ from genclient.seeds import seed_array
 
 Label = int | Sequence[int] | NDArray[Any] | None
 
+_ROUNDING = 1e-3
+"""How far floats may leave [0, 1] and still be such pixels: what resizing leaves."""
+
 Inputs = dict[str, NDArray[Any]]
 
 
@@ -52,8 +55,7 @@ def counted_seeds(first: int, n: int | None) -> tuple[int, Callable[[int, int], 
     Raises:
         UsageError: `n` is below 1, or a seed leaves int64.
     """
-    first = int(first)
-    count = 2**63 - first if n is None else int(n)
+    count = 2**63 - first if n is None else n
     if count < 1:
         raise UsageError(f"n: found {n}, expected 1 or more")
     if first < -(2**63) or first + count > 2**63:
@@ -98,11 +100,15 @@ def of_critic(spec: SignatureSpec, images: ArrayLike, label: Label) -> Rows:
     """Rows for a critic: uint8 images, or floats in [0, 1], (N, H, W, C).
 
     Raises:
-        UsageError: they are no images, or not of the critic's size.
+        UsageError: they are no images, have another range, or are not of the critic's size.
     """
     array = np.asarray(images)
     if array.ndim != 4 or not array.size or (array.dtype != np.uint8 and array.dtype.kind != "f"):
         raise UsageError(f"images: found {array.dtype} {array.shape}, expected uint8 or floats (N, H, W, C)")
+    if array.dtype.kind == "f" and not (array.min() >= -_ROUNDING and array.max() <= 1 + _ROUNDING):
+        raise UsageError(
+            f"images: found floats from {array.min():g} to {array.max():g}, expected uint8, or floats in [0, 1]"
+        )
     declared = spec.inputs["images"].shape
     if declared is not None and any(
         want not in (None, got) for want, got in zip(declared[1:], array.shape[1:], strict=False)
@@ -165,6 +171,8 @@ def check_truncation(spec: SignatureSpec, truncation: float) -> None:
     Raises:
         UsageError: it is out of range, or the server draws the latents.
     """
+    if isinstance(truncation, bool) or not isinstance(truncation, (int, float, np.number)):
+        raise UsageError(f"truncation: found {truncation!r:.60}, expected a number from -100 to 100")
     if not -100 <= truncation <= 100:  # so that not-a-number and what float32 cannot hold stay out
         raise UsageError(f"truncation: found {truncation}, expected a number from -100 to 100")
     if "seeds" in spec.inputs and truncation != 1:

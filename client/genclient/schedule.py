@@ -7,17 +7,16 @@ object: ask `start` what to send, tell `arrived` or `failed`, take what is `read
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from genclient.errors import ClientError, RpcError
+from genclient.retry import FIRST_PAUSE, Throttle, is_lost, pause, with_attempts
 
 T = TypeVar("T")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds before a part is sent again
 _ATTEMPTS_ALONE = 6  # to a server that has too many requests, though it has no other of this call
 
 
@@ -77,14 +76,16 @@ class Plan:
 class Schedule(Generic[T]):
     """One call; for one thread or task. `now` is any clock in seconds that does not go back."""
 
-    def __init__(self, plan: Plan, limits: Limits) -> None:
+    def __init__(self, plan: Plan, limits: Limits, throttle: Throttle | None = None) -> None:
         """Take what is asked for and what is known."""
         self._plan = plan
         self._limits = limits
+        self._throttle = throttle or Throttle()
+        self._lost = 0  # requests
         self._cut = 0  # rows up to here are in parts
         self._given = 0  # rows up to here were handed on
         self._waiting: list[Part] = []
-        self._running = 0
+        self._under_way: list[Part] = []
         self._at_once = plan.concurrency
         self._done: dict[int, tuple[int, T]] = {}  # by first row: the row after the last, and the result
 
@@ -103,19 +104,29 @@ class Schedule(Generic[T]):
             part.began = now
             part.deadline = min(now + self._plan.timeout_seconds, self._plan.end)
         part.attempts += 1
-        self._running += 1
+        self._under_way.append(part)
+        if part.failure is not None:
+            self._throttle.sent_again(now)
         return part
 
     def pause(self, now: float) -> float | None:
         """Seconds until `start` may have a part again; None: not before a reply."""
-        if not self._waiting or self._running >= self._concurrency():
+        if not self._waiting or len(self._under_way) >= self._concurrency():
             return None
-        left = min(part.not_before for part in self._waiting) - now
+        left = min(map(self._due, self._waiting)) - now
         return left if left > 0 else None
+
+    def trouble(self, now: float) -> tuple[RpcError, float] | None:
+        """Why the part that is next in order is sent again, and for how many seconds more; None: it is not."""
+        part = min((part for part in (*self._waiting, *self._under_way) if part.failure), default=None)
+        if part is None or part.failure is None:
+            return None
+        return part.failure, max(0.0, self._until(part) - now)
 
     def arrived(self, part: Part, result: T, travelled: int) -> None:
         """Take the result of a part, and the bytes that it took, the request or the reply, whichever is larger."""
-        self._running -= 1
+        self._under_way.remove(part)
+        self._throttle.succeeded()
         self._limits.row_bytes = travelled / len(part)
         self._done[part.start] = part.stop, result
 
@@ -125,7 +136,12 @@ class Schedule(Generic[T]):
         Raises:
             RpcError: neither would help; the error as it is, or the one that the last attempt's was a consequence of.
         """
-        self._running -= 1
+        self._under_way.remove(part)
+        if error.code.name == "DEADLINE_EXCEEDED" and now >= self._plan.end:
+            raise _over()
+        if is_lost(error):
+            self._lost += 1
+            self._throttle.failed(now)
         rows = smaller(error, len(part))
         if rows is not None:
             self._limits.rows = rows = min(rows, self._limits.rows or rows)
@@ -133,11 +149,10 @@ class Schedule(Generic[T]):
                 self._waiting.append(Part(start, min(start + rows, part.stop)))
         elif self._may_try_again(part, error, now):
             part.failure = error
-            part.not_before = now + _pause(part.attempts)
+            part.not_before = now + pause(part.attempts)
             self._waiting.append(part)
         elif part.failure is not None and (is_lost(error) or error.code.name == "DEADLINE_EXCEEDED"):
-            note = f" (asked {part.attempts} times)"
-            raise RpcError(part.failure.target, part.failure.code, part.failure.details, note) from None
+            raise with_attempts(part.failure, self._lost, now - (part.began or now)) from None
         else:
             raise error
 
@@ -149,16 +164,20 @@ class Schedule(Generic[T]):
 
     def _next(self, now: float) -> Part | None:
         if now >= self._plan.end:
-            raise ClientError("deadline: the time for the whole call is over", exit_code=68)
-        if self._running >= self._concurrency():
+            raise _over()
+        if len(self._under_way) >= self._concurrency():
             return None
         # Finished parts that wait for an earlier one take memory; that one itself may always start.
         most = 2 * self._concurrency()
-        crowded = self._running + len(self._done) >= most
-        due = [part for part in self._waiting if part.not_before <= now and not (crowded and part.start != self._given)]
+        crowded = len(self._under_way) + len(self._done) >= most
+        due = [part for part in self._waiting if self._due(part) <= now and not (crowded and part.start != self._given)]
         if due:
             return min(due)
-        return self._another() if self._running + len(self._done) + len(self._waiting) < most else None
+        return self._another() if len(self._under_way) + len(self._done) + len(self._waiting) < most else None
+
+    def _due(self, part: Part) -> float:
+        """When a part that waits may be sent."""
+        return part.not_before if part.failure is None else max(part.not_before, self._throttle.free_at())
 
     def _another(self) -> Part | None:
         """The next rows that are in no part yet, if there are any."""
@@ -183,25 +202,22 @@ class Schedule(Generic[T]):
         # The first reply says which version answers, and so the rest waits for it.
         return self._at_once if self._given or self._done else 1
 
+    def _until(self, part: Part) -> float:
+        """When a part is given up."""
+        return min(part.deadline, (part.began or 0) + self._plan.retry_seconds)
+
     def _may_try_again(self, part: Part, error: RpcError, now: float) -> bool:
-        until = min(part.deadline, (part.began or 0) + self._plan.retry_seconds)
-        if now + _FIRST_PAUSE >= until:
+        if now + FIRST_PAUSE >= self._until(part):
             return False
         if is_crowded(error):
             # Of our own requests, one that has just been answered counts a moment longer.
             self._at_once = max(1, self._at_once // 2)
-            return self._running > 0 or part.attempts < _ATTEMPTS_ALONE
+            return len(self._under_way) > 0 or part.attempts < _ATTEMPTS_ALONE
         return is_lost(error)
 
 
-def is_lost(error: RpcError) -> bool:
-    """Whether no server answered, or one that was ending: it cancels what is under way, or resets its streams.
-
-    Nobody else cancels here: what this side gives up raises no RpcError. Source: gRPC's statuses for HTTP/2's errors
-    (PROTOCOL-HTTP2.md), `grpc.Server.stop`.
-    """
-    name = error.code.name
-    return name in ("UNAVAILABLE", "CANCELLED") or (name == "INTERNAL" and "RST_STREAM" in error.details)
+def _over() -> ClientError:
+    return ClientError("deadline: the time for the whole call is over", exit_code=68)
 
 
 _ROWS = re.compile(r"larger than maximum input batch size (\d{1,9})|rows in one request: expected at most (\d{1,9})")
@@ -230,8 +246,3 @@ def is_crowded(error: RpcError) -> bool:
     """Whether a server refused a request since it has too many at a time, without having begun it."""
     # TensorFlow Serving's --grpc_max_threads says nothing; gRPC for Python, and so genserve, says this.
     return error.code.name == "RESOURCE_EXHAUSTED" and error.details in ("", "Concurrent RPC limit exceeded!")
-
-
-def _pause(attempts: int) -> float:
-    """Twice as long each time, and a random part of it, so that many clients do not come back together."""
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempts - 1, 10)) * random.uniform(0.5, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ import grpc
 
 from genclient.errors import ClientError, UsageError
 from genclient.target import Target
+
+_ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 _RESERVED = ("grpc-", ":", "content-type", "te", "user-agent", "host")
 
@@ -27,7 +30,7 @@ class Security:
     key_file: str | None = None
     server_name: str | None = None
     token: str | None = field(default=None, repr=False)
-    plaintext_token: bool = False
+    insecure_token: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -47,12 +50,12 @@ class Security:
         if self.encrypted and self.server_name is None and len(set(target.hosts)) > 1:
             raise UsageError("server_name: found none, expected the name in the certificate that all targets share")
         if self.token is not None:
-            if not re.fullmatch(r"[!-~]+", self.token):
+            if not isinstance(self.token, str) or not re.fullmatch(r"[!-~]+", self.token):
                 raise UsageError("token: found an empty one, or characters that no header holds (token not shown)")
-            if not (self.encrypted or target.local or self.plaintext_token):
+            if not (self.encrypted or target.local or self.insecure_token):
                 raise UsageError(
                     f"token: found {target.text} without TLS, where anybody can read it, expected tls or a CA file; "
-                    "plaintext_token allows it all the same"
+                    "insecure_token (--insecure-token) allows it all the same"
                 )
         for name, value in self.headers.items():
             _check_header(name, value)
@@ -71,20 +74,38 @@ class Security:
         """
         if not self.encrypted:
             return None
-        roots = _read(self.ca_file, "ca_file") if self.ca_file else _system_roots()
+        roots = _read(self.ca_file, "ca_file") if self.ca_file else _roots()
         key = _read(self.key_file, "key_file") if self.key_file else None
         chain = _read(self.certificate_file, "certificate_file") if self.certificate_file else None
         self._check_files(roots)
         return grpc.ssl_channel_credentials(roots, key, chain)
 
-    def _check_files(self, roots: bytes | None) -> None:
+    def context(self) -> ssl.SSLContext:
+        """The same for connections that are not gRPC's.
+
+        Raises:
+            ClientError: a file cannot be read.
+            UsageError: a file is not what it should be.
+        """
+        roots = _read(self.ca_file, "ca_file") if self.ca_file else _roots()
+        context = self._check_files(roots)
+        if not self._names_roots:
+            context.load_default_certs()
+        return context
+
+    @property
+    def _names_roots(self) -> bool:
+        return bool(self.ca_file or os.environ.get(_ROOTS))
+
+    def _check_files(self, roots: bytes | None) -> ssl.SSLContext:
         """See by OpenSSL what gRPC would only call a failed handshake."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        named = f"ca_file: found {self.ca_file}" if self.ca_file else f"{_ROOTS}: found {os.environ.get(_ROOTS)}"
         try:
-            if self.ca_file and roots is not None:
+            if self._names_roots and roots is not None:
                 context.load_verify_locations(cadata=roots.decode("ascii", "replace"))
         except (ssl.SSLError, ValueError) as error:
-            raise UsageError(f"ca_file: found {self.ca_file}, expected certificates in PEM: {error}") from None
+            raise UsageError(f"{named}, expected certificates in PEM: {error}") from None
         try:
             if self.certificate_file and self.key_file:
                 # The password is asked for on the terminal unless there is something to answer it.
@@ -95,6 +116,7 @@ class Security:
                 f"certificate_file and key_file: found {pair}, expected a certificate in PEM and its key, "
                 f"not encrypted: {error}"
             ) from None
+        return context
 
 
 def _check_header(name: str, value: str) -> None:
@@ -112,8 +134,15 @@ def _read(path: str, name: str) -> bytes:
         raise ClientError(f"{name}: cannot read {path}: {error.strerror}") from None
 
 
-def _system_roots() -> bytes | None:
-    """The certificates that this system trusts; None for those that come with gRPC."""
+def _roots() -> bytes | None:
+    """The certificates to trust unless told: gRPC's variable says, else this system; None: those that come with gRPC.
+
+    Raises:
+        ClientError: the variable names what cannot be read, which gRPC would pass over.
+    """
+    named = os.environ.get(_ROOTS)
+    if named:
+        return _read(named, _ROOTS)
     path = ssl.get_default_verify_paths().cafile
     try:
         return Path(path).read_bytes() if path else None

@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genclient import rows, wire
+from genclient import arguments, retry, rows, wire
+from genclient.arguments import Seeds
 from genclient.calls import Batch, Call, Images, Scores
 from genclient.channel import Connection
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.generator import ModelInfo, TensorSpec, model_info
 from genclient.reading import Reading, check_names, read_critic, read_files_critic, read_generator
-from genclient.schedule import Limits, Plan, Schedule, is_lost
+from genclient.retry import Attempts, Throttle, is_lost
+from genclient.schedule import Limits, Plan, Schedule
 from genclient.security import Security
-from genclient.seeds import seed_range
 from genclient.status import in_words, newest_available, version_statuses
 from genclient.target import parse_target
 
@@ -43,13 +44,17 @@ CONCURRENCY = 4
 POLL_SECONDS = 0.2
 """Time between two looks at a model that is not available yet."""
 
+FRESH_SECONDS = 1.0
+"""For how long what a model says of itself is taken to hold, when something does not fit it."""
+
 START_OVER = 3
 """Times that `sample` begins anew when the version of its first images is unloaded meanwhile."""
 
 CRITIC_SUFFIX = "-critic"
 CRITIC_SIGNATURE = "discriminate"
 
-Seeds = Sequence[int] | NDArray[np.int64]
+__all__ = ["Seeds", "Settings", "Waiting"]
+
 Numbered = tuple[int, Callable[[int, int], NDArray[np.int64]]]
 
 
@@ -61,6 +66,7 @@ class Settings(ABC):
         target: str = "localhost:8500",
         model: str = "digits",
         *,
+        version_label: str | None = None,
         timeout_seconds: float = 60.0,
         deadline_seconds: float | None = None,
         retry_seconds: float | None = None,
@@ -74,7 +80,9 @@ class Settings(ABC):
         key_file: str | None = None,
         server_name: str | None = None,
         token: str | None = None,
+        insecure_token: bool = False,
         plaintext_token: bool = False,
+        authority: str | None = None,
         headers: Mapping[str, str] | None = None,
         compression: str | None = None,
         max_message_bytes: int = 2**28,
@@ -82,12 +90,14 @@ class Settings(ABC):
         """Take the address; the connection is made when it is first needed.
 
         Args:
-            target: HOST:PORT or unix:PATH of the server's gRPC API; of several servers, which are then asked in turn,
-                HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses of a name.
+            target: HOST:PORT or unix:PATH of the server's gRPC API, or HOST with port 8500; of several servers, which
+                are then asked in turn, HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses of a name.
             model: the name it is served under.
+            version_label: the label of the version to ask for, such as `stable`, where calls do not name a version.
             timeout_seconds: how long one request may take, with all its attempts.
             deadline_seconds: how long one call of `sample`, `stream` or `score` may take; None: as long as it takes.
-            retry_seconds: how long a request that reaches no server is sent again; None: up to its timeout.
+            retry_seconds: how long a request that reaches no server is sent again; None: up to its timeout, but the
+                first question for a second at most; 0: never.
             concurrency: requests at a time.
             batch_size: images of a request, fewer where the server takes fewer; None: up to 64 or 4 MiB.
             names: the model's own names for `latents`, `seeds`, `labels`, `images`, `png_bytes`, `scores`, where they
@@ -100,7 +110,9 @@ class Settings(ABC):
             key_file: the key of that certificate (PEM, not encrypted).
             server_name: the name in the server's certificate, where it is not the host of `target`.
             token: sent as `authorization: Bearer …`; only with TLS, or to this machine.
-            plaintext_token: send the token without TLS all the same.
+            insecure_token: send the token without TLS all the same.
+            plaintext_token: the same under its old name.
+            authority: what requests name as the host that they are for, where proxies choose by it.
             headers: further headers of each request.
             compression: of requests: None, `gzip` or `deflate`. It does not pay for images.
             max_message_bytes: of a request or reply; larger ones are asked for in parts.
@@ -109,16 +121,19 @@ class Settings(ABC):
             UsageError: an argument cannot be meant as it is, or does not fit another.
             ClientError: a file cannot be read, or a host has no address.
         """
-        if not model or not model.isprintable():
-            raise UsageError(f"model: found {model!r}, expected the name of a served model")
-        _check_count("concurrency", concurrency, 256)
-        _check_count("batch_size", 1 if batch_size is None else batch_size, 2**20)
-        for name, seconds in (("deadline", deadline_seconds), ("retry_seconds", retry_seconds)):
-            if seconds is not None and not 0 <= seconds < 1e9:
-                raise UsageError(f"{name}: found {seconds}, expected seconds, 0 or more")
-        if output_range is not None and not -1e9 < output_range[0] < output_range[1] < 1e9:
-            raise UsageError(f"output_range: found {output_range}, expected the lowest and the highest value of pixels")
+        arguments.check_model(model)
+        arguments.check_count("concurrency", concurrency, 256)
+        arguments.check_count("batch_size", 1 if batch_size is None else batch_size, 2**20)
+        arguments.check_seconds("timeout", timeout_seconds, above_zero=True)
+        arguments.check_seconds("deadline", 0 if deadline_seconds is None else deadline_seconds)
+        arguments.check_seconds("retry_seconds", 0 if retry_seconds is None else retry_seconds)
+        if output_range is not None:
+            arguments.check_range(output_range)
+        arguments.check_mapping("names", names or {})
+        arguments.check_mapping("headers", headers or {})
         check_names(names or {})
+        if version_label is not None and (not isinstance(version_label, str) or not version_label):
+            raise UsageError(f"version_label: found {version_label!r}, expected a label, such as stable")
         self.target = target
         self.model = model
         self.concurrency = concurrency
@@ -127,13 +142,17 @@ class Settings(ABC):
         self.output_range = output_range
         self.deadline_seconds = math.inf if deadline_seconds is None else deadline_seconds
         self.retry_seconds = math.inf if retry_seconds is None else retry_seconds
-        security = Security(
-            tls, ca_file, certificate_file, key_file, server_name, token, plaintext_token, dict(headers or {})
-        )
+        self.version_label = version_label
+        self.on_wait: Callable[[str, float], None] | None = None
+        insecure = insecure_token or plaintext_token
+        security = Security(tls, ca_file, certificate_file, key_file, server_name, token, insecure, dict(headers or {}))
         self.connection = Connection(
-            parse_target(target), timeout_seconds, security, compression, max_message_bytes, retry_seconds != 0
+            parse_target(target), timeout_seconds, security, compression, max_message_bytes, authority
         )
-        self._infos: dict[str, ModelInfo] = {}
+        self._infos: dict[tuple[str, int | None], ModelInfo] = {}
+        self._told: dict[int, float] = {}  # when
+        self._throttle = Throttle()
+        self._said = ""
         self._limits: dict[tuple[str, str], Limits] = {}
         self._connect()
 
@@ -145,8 +164,13 @@ class Settings(ABC):
         """The address and the model; no token."""
         return f"{type(self).__name__}({self.target!r}, {self.model!r})"
 
-    def _info_request(self, model: str) -> Any:
+    def _info_request(self, model: str, version: int | None = None) -> Any:
+        arguments.check_version(version)
         spec = wire.ModelSpec(name=model)
+        if version is not None:
+            spec.version.value = version
+        elif self.version_label is not None:
+            spec.version_label = self.version_label
         return wire.MetadataRequest(model_spec=spec, metadata_field=["signature_def"])
 
     def _status_request(self, model: str | None) -> Any:
@@ -157,9 +181,37 @@ class Settings(ABC):
             raise ClientError(f"{self.target} refused the configuration: {reply.status.error_message}")
         self._infos.clear()
 
-    def _keep_info(self, model: str, reply: Any) -> ModelInfo:
-        self._infos[model] = model_info(reply, model, self.target)
-        return self._infos[model]
+    def _keep_info(self, model: str, version: int | None, reply: Any) -> ModelInfo:
+        info = model_info(reply, model, self.target)
+        if None not in (version, info.version) and version != info.version:
+            raise ClientError(f"{self.target} described version {info.version}, expected {version}, as asked for")
+        self._infos[model, version] = info
+        self._told = {id(kept): self._told.get(id(kept), time.monotonic()) for kept in self._infos.values()}
+        return info
+
+    def _is_old(self, info: ModelInfo) -> bool:
+        """Whether the model may take something else by now than it said."""
+        return time.monotonic() - self._told.get(id(info), -math.inf) > FRESH_SECONDS
+
+    def _forget(self, version: int | None, known: ModelInfo) -> None:
+        """Have a model asked again what it takes, unless another call has done so."""
+        if self._infos.get((known.name, version)) is known:
+            self._infos.pop((known.name, version), None)
+
+    def _see_version(self, known: ModelInfo, version: int | None, answered: int | None) -> None:
+        """Forget what the model said of itself once another version answers."""
+        if None not in (answered, known.version) and answered != known.version:
+            self._forget(version, known)
+
+    def _attempts(self) -> Attempts:
+        given = None if self.retry_seconds == math.inf else self.retry_seconds
+        return Attempts(self._throttle, self.connection.timeout_seconds, given)
+
+    def _tell(self, trouble: tuple[RpcError, float] | None) -> None:
+        """Say what is waited for, and once it is over that nothing is."""
+        if self.on_wait is not None and (trouble or self._said):
+            self._said = str(trouble[0]) if trouble else ""
+            self.on_wait(self._said, trouble[1] if trouble else 0.0)
 
     def _images_call(
         self,
@@ -177,7 +229,7 @@ class Settings(ABC):
         declared = reading.spec.outputs.get("images")
         read = Images(reading, wanted, self.output_range)
         schedule: Schedule[Batch] = self._schedule(self.model, reading, wanted, declared)
-        return Call(self.connection, self.model, reading, wanted, schedule, read, version)
+        return Call(self.connection, self.model, reading, wanted, schedule, read, version, self.version_label)
 
     def _scores_call(
         self, info: ModelInfo, images: ArrayLike, label: rows.Label, signature: str
@@ -187,7 +239,8 @@ class Settings(ABC):
         wanted = rows.of_critic(reading.spec, images, label)
         schedule: Schedule[NDArray[np.float32]]
         schedule = self._schedule(info.name, reading, wanted, reading.spec.inputs["images"])
-        return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading))
+        read = Scores(reading)
+        return Call(self.connection, info.name, reading, wanted, schedule, read, None, self.version_label)
 
     def _files_call(
         self, info: ModelInfo, files: Sequence[bytes | str | PathLike[str]], label: rows.Label, signature: str
@@ -199,7 +252,7 @@ class Settings(ABC):
         wanted = rows.of_files(reading.spec, contents := pictures.read_all(files), label)
         schedule: Schedule[NDArray[np.float32]]
         schedule = self._schedule(info.name, reading, wanted, None, max(map(len, contents)))
-        return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading))
+        return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading), None, self.version_label)
 
     def _schedule(
         self, model: str, reading: Reading, wanted: rows.Rows, images: TensorSpec | None, row_bytes: int | None = None
@@ -219,15 +272,11 @@ class Settings(ABC):
             retry_seconds=self.retry_seconds,
             end=time.monotonic() + self.deadline_seconds,
         )
-        return Schedule(plan, limits)
-
-    def _numbered(self, n: int, seed: int, seeds: Seeds | None, latents: ArrayLike | None) -> Seeds:
-        """The seeds of `sample`, or the rows of its latents."""
-        if latents is not None:
-            return np.arange(len(rows.latents_array(latents)), dtype=np.int64)
-        return seed_range(seed, n) if seeds is None else seeds
+        return Schedule(plan, limits, self._throttle)
 
     def _critic(self, model: str | None) -> str:
+        if model is not None:
+            arguments.check_model(model)
         return f"{self.model}{CRITIC_SUFFIX}" if model is None else model
 
 
@@ -235,10 +284,16 @@ class Waiting:
     """What `wait` has seen so far, and whether it is to go on."""
 
     def __init__(self, model: str, timeout_seconds: float) -> None:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            UsageError: the time is none.
+        """
+        arguments.check_seconds("timeout_seconds", timeout_seconds)
         self._model, self._timeout = model, timeout_seconds
         self._end = time.monotonic() + timeout_seconds
-        self._found = "nothing"
+        self._refusals = 0
+        self.found = "nothing"
         self.absent = False
 
     @property
@@ -248,13 +303,13 @@ class Waiting:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look."""
-        return max(0.0, min(POLL_SECONDS, self.left))
+        """Seconds until the next look: soon where a model is loading, later and later where a server refuses."""
+        return max(0.0, min(max(POLL_SECONDS, retry.pause(self._refusals) if self._refusals else 0), self.left))
 
     def seen(self, reply: Any) -> int | None:
         """The newest version that is available by a reply, if there is one."""
         versions = version_statuses(reply)
-        self._found, self.absent = in_words(versions), False
+        self.found, self.absent, self._refusals = in_words(versions), False, 0
         return newest_available(versions)
 
     def failed(self, error: RpcError) -> None:
@@ -262,17 +317,13 @@ class Waiting:
         if not (is_lost(error) or error.code.name in ("NOT_FOUND", "DEADLINE_EXCEEDED")):
             raise error
         if not (self.absent and error.code.name == "DEADLINE_EXCEEDED"):
-            self._found = str(error)
+            self.found = str(error)
         self.absent = error.code.name == "UNAVAILABLE"
+        self._refusals += self.absent
 
     def over(self) -> str:
         """What to say when time is over."""
-        return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self._found}"
-
-
-def _check_count(name: str, count: int, most: int) -> None:
-    if not isinstance(count, (int, np.integer)) or not 1 <= count <= most:
-        raise UsageError(f"{name}: found {count}, expected 1 to {most}")
+        return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self.found}"
 
 
 def _row_bytes(spec: TensorSpec | None) -> float | None:

@@ -14,7 +14,14 @@ import click
 from genclient.classes import Classes, parse_classes
 from genclient.errors import ClientError, UsageError
 from genclient.local import load_device
-from genclient.options import Server, refuse_server, request_options, server_options, tflite_option
+from genclient.options import (
+    Server,
+    refuse_server,
+    request_options,
+    server_options,
+    tflite_option,
+    version_label_option,
+)
 
 if TYPE_CHECKING:
     from genclient.client import Batch, Client
@@ -59,6 +66,7 @@ def generator_options(function: Command) -> Command:
                 help="Images at a time, with --tflite.  [default: by processors]",
             ),
             server_options,
+            version_label_option,
             request_options,
         )
     ):
@@ -142,7 +150,7 @@ class Served(Source):
 
         if self._client.batch_size is not None or self._reading().fixed_rows:
             return
-        shapes = (spec.image_shape for spec in self._client.info().signatures.values())
+        shapes = (spec.image_shape for spec in self._client.info(version=self.version).signatures.values())
         shape = next((shape for shape in shapes if shape and None not in shape), None)
         bytes_each = 4 * math.prod(side or 1 for side in shape) if shape else BATCH_BYTES // BATCH_ROWS
         most = max(16, min(BATCH_ROWS, BATCH_BYTES // max(1, bytes_each)))
@@ -152,7 +160,7 @@ class Served(Source):
     def _reading(self) -> Reading:
         from genclient.reading import read_generator
 
-        return read_generator(self._client.info(), self._signature, self._client.names)
+        return read_generator(self._client.info(version=self.version), self._signature, self._client.names)
 
 
 class Local(Source):

@@ -201,7 +201,7 @@ def test_wait_begins_before_the_port_is_open(started, serve):
 def test_wait_gives_up_when_its_time_is_over(fails, serve):
     code, line = fails("wait", "--target", f"127.0.0.1:{free_port()}", "--timeout", 0.5)
     assert code == 1
-    assert line.startswith("model 'digits' not available after 0.5 s; last seen: no server is ready at 127.0.0.1:")
+    assert line.startswith("model 'digits' not available after 0.5 s; last seen: nothing listens at 127.0.0.1:")
 
 
 def test_a_closed_port_is_reported_at_once(fails, tmp_path):
@@ -209,8 +209,8 @@ def test_a_closed_port_is_reported_at_once(fails, tmp_path):
     for command in ("sample", "info", "status"):
         code, line = fails(command, "--target", target, timeout=10)
         assert code == 64 + grpc.StatusCode.UNAVAILABLE.value[0]
-        assert line.startswith(f"no server is ready at {target}: ")
-        assert "refused" in line
+        help_text = "start one with genserve, or see --target"
+        assert line == f"nothing listens at {target} (connection refused); {help_text}"
     assert files(tmp_path) == []
 
 
@@ -230,7 +230,7 @@ def test_a_server_that_takes_too_long_is_given_up(fails, serve):
     hold(served)
     code, line = fails("sample", "--target", served.target, "--timeout", 0.5)
     assert code == 68
-    assert line.startswith(f"{served.target} answered DEADLINE_EXCEEDED")
+    assert line == f"no reply within 0.5 s (--timeout) from {served.target}"
 
 
 def test_failures_of_the_model_are_one_line(fails, serve, tools, tmp_path):
@@ -261,7 +261,7 @@ def test_failures_of_the_model_are_one_line(fails, serve, tools, tmp_path):
         (("--label", -1), "label: found -1, expected none"),
         (("--label", 3), "label: found 3, expected none"),
         (("--timeout", 0), "timeout: found 0.0"),
-        (("--target", "localhost"), "target: found 'localhost', expected HOST:PORT"),
+        (("--target", "::1:8611"), "target: found '::1:8611', expected HOST:PORT or unix:PATH, "),
         (("--out", "picture.jpg"), "--out: found picture.jpg, expected a name that ends in .png or .npz"),
         (("--out", ""), "--out: found ''"),
         (("--gird",), "No such option"),

@@ -166,7 +166,7 @@ def test_it_is_one_line_with_exit_code_2(fails, tmp_path):
 def test_an_error_names_the_variable(fails):
     code, line = fails("bench", env={**clean_environment(), "GENCLIENT_BENCH_DURATION": "x"})
     assert (code, line) == (2, "GENCLIENT_BENCH_DURATION: 'x' is not a valid float.")
-    code, line = fails("status", env={**clean_environment(), "GENCLIENT_TARGET": "nowhere"})
+    code, line = fails("status", env={**clean_environment(), "GENCLIENT_TARGET": "::1:8500"})
     assert (code, line.endswith("(GENCLIENT_TARGET)")) == (2, True)
 
 

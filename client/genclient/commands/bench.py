@@ -20,6 +20,7 @@ from genclient.options import (
     output_options,
     server_options,
     tensor_options,
+    version_label_option,
 )
 from genclient.ranges import parse_levels
 
@@ -45,6 +46,7 @@ COLUMNS = ("concurrency", "images/s", "requests/s", "p50 ms", "p90", "p95", "p99
     "--report", multiple=True, type=click.Path(), metavar="FILE", help="Write a .csv, .json, .svg or .png; repeatable."
 )
 @server_options
+@version_label_option
 @tensor_options
 @output_options
 @click.pass_context

@@ -107,6 +107,8 @@ def _rows(context: click.Context) -> Iterator[dict[str, Any]]:
     """Option, value and source, a row each, in the order of the help."""
     for option in settable(context.command):
         source, where = origin(context, option)
+        if option.hidden and source == "default":
+            continue
         value = context.params[option.name or ""]
         if option.name in SECRET and value:
             value = {key: HIDDEN for key, _ in value} if option.multiple else HIDDEN

@@ -18,6 +18,7 @@ from genclient.options import (
     output_options,
     request_options,
     server_options,
+    version_label_option,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ SORTS = ("score", "name", "none")
 @click.option("--sort", type=click.Choice(SORTS), default="score", show_default=True, help="Order of the table.")
 @click.option("--top", type=click.IntRange(1), metavar="COUNT", help="Show only so many.")
 @server_options
+@version_label_option
 @request_options
 @output_options
 @click.pass_context

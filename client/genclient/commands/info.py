@@ -20,6 +20,7 @@ from genclient.options import (
     refuse_server,
     server_options,
     tflite_option,
+    version_label_option,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ PROBES = 3
 @click.option("--probe/--no-probe", default=True, help="Fetch an image and say how long it takes.  [default: probe]")
 @classes_option
 @server_options
+@version_label_option
 @output_options
 @click.pass_context
 def info(

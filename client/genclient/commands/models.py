@@ -9,9 +9,10 @@ from genclient.describe import version_facts, version_line
 from genclient.errors import ClientError, RpcError, printable
 from genclient.options import Server, command, output_options, server_options
 from genclient.status import VersionStatus
+from genclient.target import GRPC_PORT
 
-GRPC_PORT, REST_PORT = 8500, 8501
-"""Where TensorFlow Serving's examples have gRPC and REST."""
+REST_PORT = 8501
+"""Where TensorFlow Serving's examples have REST."""
 
 GUESS_SECONDS = 2.0
 
@@ -73,11 +74,11 @@ def _listed(server: Server, rest: str | None, console: Console) -> Models:
     """All models by REST; else those that can be guessed."""
     from genclient.rest import list_models
 
-    ca_file = server.settings.get("ca_file")
+    security = server.security()
     if rest is not None:
-        return list_models(rest, server.timeout, ca_file)
+        return list_models(rest, server.timeout, security)
     try:
-        return list_models(_rest_address(server.target), min(GUESS_SECONDS, server.timeout), ca_file)
+        return list_models(_rest_address(server.target), min(GUESS_SECONDS, server.timeout), security)
     except ClientError as error:
         console.note(f"{error}; asking {server.target} for {server.model} and its critic")
     return {
@@ -101,7 +102,8 @@ def _rest_address(target: str) -> str:
     """
     from genclient.target import parse_target
 
-    hosts = parse_target(target).hosts
-    if not hosts or not target.split(",")[0].endswith(f":{GRPC_PORT}"):
+    found = parse_target(target)
+    hosts = found.hosts
+    if not hosts or not found.text.split(",")[0].endswith(f":{GRPC_PORT}"):
         raise ClientError(f"where {target} has REST is not known (--rest says it)")
     return f"[{hosts[0]}]:{REST_PORT}" if ":" in hosts[0] else f"{hosts[0]}:{REST_PORT}"
