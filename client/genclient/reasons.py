@@ -39,7 +39,7 @@ _HANDSHAKE = (
     ),
 )
 
-_LOCAL_DEADLINE = re.compile(r"deadline exceeded", re.IGNORECASE)
+_LOCAL_DEADLINE = re.compile(r"(Stream removed .)?deadline exceeded", re.IGNORECASE)
 _NO_REPLY = "no reply within"
 
 

@@ -91,7 +91,8 @@ class Settings(ABC):
 
         Args:
             target: HOST:PORT or unix:PATH of the server's gRPC API, or HOST with port 8500; of several servers, which
-                are then asked in turn, HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses of a name.
+                are then asked in turn, HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses
+                of a name.
             model: the name it is served under.
             version_label: the label of the version to ask for, such as `stable`, where calls do not name a version.
             timeout_seconds: how long one request may take, with all its attempts.
