@@ -85,7 +85,7 @@ class Schedule(Generic[T]):
         self._cut = 0  # rows up to here are in parts
         self._given = 0  # rows up to here were handed on
         self._waiting: list[Part] = []
-        self._under_way: list[Part] = []
+        self._under_way: dict[int, Part] = {}  # by first row
         self._at_once = plan.concurrency
         self._done: dict[int, tuple[int, T]] = {}  # by first row: the row after the last, and the result
 
@@ -104,7 +104,7 @@ class Schedule(Generic[T]):
             part.began = now
             part.deadline = min(now + self._plan.timeout_seconds, self._plan.end)
         part.attempts += 1
-        self._under_way.append(part)
+        self._under_way[part.start] = part
         if part.failure is not None:
             self._throttle.sent_again(now)
         return part
@@ -118,14 +118,14 @@ class Schedule(Generic[T]):
 
     def trouble(self, now: float) -> tuple[RpcError, float] | None:
         """Why the part that is next in order is sent again, and for how many seconds more; None: it is not."""
-        part = min((part for part in (*self._waiting, *self._under_way) if part.failure), default=None)
+        part = min((part for part in (*self._waiting, *self._under_way.values()) if part.failure), default=None)
         if part is None or part.failure is None:
             return None
         return part.failure, max(0.0, self._until(part) - now)
 
     def arrived(self, part: Part, result: T, travelled: int) -> None:
         """Take the result of a part, and the bytes that it took, the request or the reply, whichever is larger."""
-        self._under_way.remove(part)
+        self._under_way.pop(part.start, None)
         self._throttle.succeeded()
         self._limits.row_bytes = travelled / len(part)
         self._done[part.start] = part.stop, result
@@ -136,7 +136,7 @@ class Schedule(Generic[T]):
         Raises:
             RpcError: neither would help; the error as it is, or the one that the last attempt's was a consequence of.
         """
-        self._under_way.remove(part)
+        self._under_way.pop(part.start, None)
         if error.code.name == "DEADLINE_EXCEEDED" and now >= self._plan.end:
             raise _over()
         if is_lost(error):
