@@ -11,13 +11,19 @@ RATIOS = (8, 4, 2)
 
 ORIENTATION = 0x0112  # the tag of EXIF that says how the camera was held
 
+DEEP = (0.0, 65535.0)
+"""Black and white in grey pictures of 16 bits, unless training found that they hold fewer."""
 
-def rgba(file: tf.Tensor, least: tuple[int, int]) -> tf.Tensor:
-    """A string () → float32 (h, w, 4), whole numbers in [0, 255]; large JPEG smaller, but not below `least` (h, w)."""
+
+def rgba(file: tf.Tensor, least: tuple[int, int], deep: tuple[float, float] = DEEP) -> tf.Tensor:
+    """A string () → float32 (h, w, 4), whole numbers in [0, 255]; large JPEG smaller, but not below `least` (h, w).
+
+    `deep` are the values of grey PNG of 16 bits that become 0 and 255.
+    """
     is_jpeg = tf.strings.substr(file, 0, 3) == b"\xff\xd8\xff"
     is_png = tf.strings.substr(file, 0, 8) == b"\x89PNG\r\n\x1a\n"
     pixels = tf.cond(
-        is_jpeg, lambda: _jpeg(file, least), lambda: tf.cond(is_png, lambda: _png(file), lambda: _other(file))
+        is_jpeg, lambda: _jpeg(file, least), lambda: tf.cond(is_png, lambda: _png(file, deep), lambda: _other(file))
     )
     start = tf.strings.substr(file, 0, 2**17)
     exif = tf.cond(
@@ -37,7 +43,8 @@ def _jpeg(file: tf.Tensor, least: tuple[int, int]) -> tf.Tensor:
     return _opaque(tf.case([(times >= ratio, at(ratio)) for ratio in RATIOS], default=at(1)))
 
 
-def _png(file: tf.Tensor) -> tf.Tensor:
+def _png(file: tf.Tensor, deep_values: tuple[float, float]) -> tf.Tensor:
+    low, high = deep_values
     depth_and_colour = tf.strings.substr(file, 24, 2)  # of the header, which comes first
     grey = depth_and_colour == b"\x10\0"
     deep = tf.strings.substr(depth_and_colour, 0, 1) == b"\x10"
@@ -46,7 +53,8 @@ def _png(file: tf.Tensor) -> tf.Tensor:
     def narrowed() -> tf.Tensor:
         """16 bits a channel as 8. Pillow reads deep grey whole, which training rounds, and of colours the high byte."""
         values = tf.cast(tf.io.decode_png(file, channels=4, dtype=tf.uint16), tf.float32)
-        return tf.cond(grey, lambda: _opaque(tf.round(values[..., :3] / 257.0)), lambda: tf.floor(values / 256.0))
+        scaled = tf.clip_by_value((values[..., :3] - low) * (255.0 / (high - low)), 0.0, 255.0)
+        return tf.cond(grey, lambda: _opaque(tf.round(scaled)), lambda: tf.floor(values / 256.0))
 
     def plain() -> tf.Tensor:
         values = tf.cast(tf.io.decode_png(file, channels=4), tf.float32)

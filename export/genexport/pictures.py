@@ -30,20 +30,37 @@ SUPPORT = 2.5
 
 @dataclass(frozen=True)
 class Frame:
-    """What a picture becomes: `shape` (H, W, C), cropped or squeezed, over `background`: three colours in [0, 255]."""
+    """What a picture becomes: `shape` (H, W, C), cropped or squeezed, over `background`: three colours in [0, 255].
+
+    With `pad` all of it, in the middle of the background. `deep` are the values of grey pictures of 16 bits that are
+    black and white.
+    """
 
     shape: tuple[int, int, int]
     crop: bool = True
     background: tuple[int, ...] = WHITE
+    pad: bool = False
+    deep: tuple[float, float] = picture_files.DEEP
 
     @classmethod
     def of(cls, shape: tuple[int, int, int], run: Path) -> Frame:
-        """As the settings in a run's config.json say; cropped and over white where there are none."""
+        """As a run's config.json and dataset.json say; cropped and over white where there are none."""
         try:
             settings = json.loads((run / "config.json").read_text(encoding="utf-8"))["settings"]
-            return cls(shape, settings["crop"] != "none", ImageColor.getrgb(settings["background"])[:3])
+            crop, background = settings["crop"], ImageColor.getrgb(settings["background"])[:3]
+            return cls(shape, crop == "center", background, crop == "pad", _deep(run))
         except (OSError, ValueError, KeyError, TypeError):
             return cls(shape)
+
+
+def _deep(run: Path) -> tuple[float, float]:
+    """Which values of 16 bits training took for black and white, where it met any."""
+    try:
+        found = json.loads((run / "dataset.json").read_text(encoding="utf-8"))["value_ranges"]["16-bit images"]
+        low, high = map(float, found["taken"])
+        return low, high
+    except (OSError, ValueError, KeyError, TypeError):
+        return picture_files.DEEP
 
 
 def decoded(files: tf.Tensor, frame: Frame) -> tf.Tensor:
@@ -55,7 +72,8 @@ def decoded(files: tf.Tensor, frame: Frame) -> tf.Tensor:
 
 def _decoded(file: tf.Tensor, frame: Frame) -> tf.Tensor:
     height, width, channels = frame.shape
-    pixels = _coloured(picture_files.rgba(file, (GAP * height, GAP * width)), channels, frame.background)
+    pixels = picture_files.rgba(file, (GAP * height, GAP * width), frame.deep)
+    pixels = _coloured(_padded(pixels, height, width) if frame.pad else pixels, channels, frame.background)
     high, wide = tf.unstack(tf.shape(pixels)[:2])
     kept_high, kept_wide = (high, wide) if not frame.crop else _largest(high, wide, height, width)
     rows = Side((high - kept_high) // 2, kept_high, high, height)
@@ -67,6 +85,14 @@ def _decoded(file: tf.Tensor, frame: Frame) -> tf.Tensor:
         lambda: _lanczos(_lanczos(pixels, columns, axis=1), rows, axis=0),
     )
     return tf.ensure_shape(pixels / 255.0, frame.shape)
+
+
+def _padded(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """(h, w, 4) in the middle of the smallest transparent picture of the wanted proportions that holds it."""
+    high, wide = tf.unstack(tf.shape(pixels)[:2])
+    more_high, more_wide = tf.maximum(0, wide * height // width - high), tf.maximum(0, high * width // height - wide)
+    top, left = more_high // 2, more_wide // 2
+    return tf.pad(pixels, [[top, more_high - top], [left, more_wide - left], [0, 0]])
 
 
 def _coloured(pixels: tf.Tensor, channels: int, background: tuple[int, ...]) -> tf.Tensor:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from genexport import pictures
+from gentrain import sources
 from gentrain.dataset import Frame
 from gentrain.sources.pictures import square
 from PIL import Image
@@ -75,11 +78,12 @@ def pictures_of_all_kinds() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("side", "channels", "crop", "background"), [(28, 1, "center", "black"), (64, 3, "none", "#2040f0")]
+    ("side", "channels", "crop", "background"),
+    [(28, 1, "center", "black"), (64, 3, "none", "#2040f0"), (32, 3, "pad", "#f0a020")],
 )
 def test_the_graph_sees_the_pixels_that_training_saw(side: int, channels: int, crop: str, background: str) -> None:
     frame = Frame(side, channels, crop, background)
-    settings = pictures.Frame((side, side, channels), crop != "none", frame.background_rgb)
+    settings = pictures.Frame((side, side, channels), crop == "center", frame.background_rgb, crop == "pad")
     decode = tf.function(lambda files: pictures.decoded(files, settings))
     table = pictures_of_all_kinds()
     found = np.rint(decode(tf.constant(list(table.values()))).numpy() * 255)
@@ -100,3 +104,17 @@ def test_a_picture_whose_note_on_the_camera_is_damaged_is_taken_as_it_is() -> No
     np.testing.assert_array_equal(seen[2], seen[0])
     assert np.abs(seen[1] - seen[0]).max() > 0.2
     assert np.isfinite(pictures.decoded(tf.constant(damaged), frame)).all()
+
+
+def test_pictures_of_12_bits_are_as_bright_as_training_saw_them(tmp_path: Path) -> None:
+    ramp = np.rint(np.tile(np.linspace(0, 4080, 16), (16, 1))).astype(np.uint16)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.png").write_bytes(file(Image.fromarray(ramp)))
+    trained = sources.read(str(tmp_path / "data"), Frame(16))
+    settings = {"crop": "center", "background": "white"}
+    (tmp_path / "config.json").write_text(json.dumps({"settings": settings}))
+    (tmp_path / "dataset.json").write_text(json.dumps(trained.describe()))
+    frame = pictures.Frame.of((16, 16, 1), tmp_path)
+    assert frame.deep == (0, 4095)
+    seen = pictures.decoded(tf.constant([file(Image.fromarray(ramp))]), frame)
+    np.testing.assert_allclose(seen * 255, trained.images, atol=1)

@@ -52,6 +52,9 @@ FIT = {
     "channels": (["--channels", "1"], {"image_shape": [32, 32, 1]}),
     "crop": (["--crop", "none"], {"crop": "none"}),
     "background": (["--background", "blue"], {"background": "blue"}),
+    "value_range": (["--value-range", "0:4095"], {"value_range": "0:4095"}),
+    "split": (["--split", "all"], {"split": "all"}),
+    "labels": (["--labels", "none"], {"labels": "none"}),
     "flip": (["--flip"], {"flip": True}),
     "conditional": (["--conditional"], {"conditional": True}),
     "loss": (["--loss", "hinge"], {"loss": "hinge"}),
@@ -133,7 +136,7 @@ def test_no_option_is_without_its_test() -> None:
     assert names == DATA.keys() | {"source", "sheet"} | OF_SOURCES
 
 
-OF_SOURCES: set[str] = set()
+OF_SOURCES = {"value_range", "max_megapixels", "split", "labels"}
 """Options of data that are tested with the sources."""
 
 
@@ -143,7 +146,7 @@ SETTINGS = {
     "spectral_norm": True, "gamma": 3.0, "gamma_final": 0.5, "augment_target": 0.6, "augment_ramp": 0.25,
     "shared_pass": True, "learning_rate": 1e-3, "learning_rate_final": 1e-5, "beta_1": 0.5, "beta_2": 0.9,
     "ema_halflife_kimg": 1.0, "ema_rampup": 0.5, "kimg_per_tick": 1.0, "kimg_per_checkpoint": 2.0,
-    "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5,
+    "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0,
 }  # fmt: skip
 
 

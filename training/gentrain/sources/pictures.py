@@ -139,29 +139,22 @@ def _load(image: Image.Image, frame: Frame, side: int) -> None:
 def to_square(image: Image.Image, side: int, channels: int, frame: Frame) -> Pixels:
     """Bring to a square as `frame.crop` says, and resize with antialiasing, to uint8 (side, side, channels)."""
     image = image.convert("RGB" if channels == 3 else "L")
-    if image.size == (side, side):
-        return np.asarray(image, np.uint8).reshape(side, side, channels)
     if frame.crop == "pad":
-        return _padded(image, side, channels, frame)
-    edge = min(image.size)
-    left, top = (image.width - edge) // 2, (image.height - edge) // 2
-    box = (left, top, left + edge, top + edge) if frame.crop == "center" else None
-    return np.asarray(_resized(image, (side, side), box), np.uint8).reshape(side, side, channels)
+        image = _padded(image, frame.background_rgb)
+    if image.size != (side, side):
+        edge = min(image.size)
+        left, top = (image.width - edge) // 2, (image.height - edge) // 2
+        box = (left, top, left + edge, top + edge) if frame.crop == "center" else None
+        image = image.resize((side, side), Image.Resampling.LANCZOS, box=box, reducing_gap=float(REDUCING_GAP))
+    return np.asarray(image, np.uint8).reshape(side, side, channels)
 
 
-def _padded(image: Image.Image, side: int, channels: int, frame: Frame) -> Pixels:
-    """All of the image, as large as fits, in the middle of the background."""
-    scale = side / max(image.size)
-    width, height = (max(1, round(edge * scale)) for edge in image.size)
-    canvas = Image.new("RGB", (side, side), frame.background_rgb).convert(image.mode)
-    canvas.paste(_resized(image, (width, height)), ((side - width) // 2, (side - height) // 2))
-    return np.asarray(canvas, np.uint8).reshape(side, side, channels)
-
-
-def _resized(
-    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
-) -> Image.Image:
-    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=float(REDUCING_GAP))
+def _padded(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """The image in the middle of the smallest square that holds it."""
+    edge = max(image.size)
+    canvas = Image.new("RGB", (edge, edge), background).convert(image.mode)
+    canvas.paste(image, ((edge - image.width) // 2, (edge - image.height) // 2))
+    return canvas
 
 
 def _flat(
