@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 CONTACT_SHEET = "contact_sheet.png"
 
@@ -40,4 +41,6 @@ def write(rows: Mapping[str, np.ndarray[Any, Any]], file: Path) -> None:
             picture = picture.resize(size, resampling)
             sheet.paste(picture, (GAP + column * cell_width, top), picture if channels == 4 else None)
         top += cell_height
-    sheet.save(file, "PNG")
+    mark = PngInfo()  # by which whoever reads images knows that it is none
+    mark.add_text("genline", "a sheet of images")
+    sheet.save(file, "PNG", pnginfo=mark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import grpc
@@ -117,3 +118,11 @@ def test_shards_that_the_client_wrote_are_images_to_train_on(repository: Path, t
         assert command("genclient", "sample", *options).returncode == 0
         data = sources.read(str(folder), Frame(32))
         assert np.array_equal(np.asarray(data.images), np.rint(images * 255))
+    folder, sheet = tmp_path / "folder", tmp_path / "sheet.png"
+    for out in (folder, sheet):
+        assert command("genclient", "sample", "--n", 16, "--tflite", file, "--out", out).returncode == 0
+    sheet.rename(folder / sheet.name)
+    shutil.copy(repository / "digits" / "1" / "contact_sheet.png", folder)
+    data = sources.read(str(folder), Frame(32))
+    assert np.array_equal(np.asarray(data.images), np.rint(images * 255))
+    assert {entry.file for entry in data.skipped} == {"sheet.png", "contact_sheet.png"}

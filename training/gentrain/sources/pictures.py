@@ -32,6 +32,8 @@ Image.MAX_IMAGE_PIXELS = None
 REDUCING_GAP = 3
 
 
+SHEET_NOTES = {"seeds", "model"}
+
 # Tags of TIFF files.
 BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339
 
@@ -75,13 +77,18 @@ def sniff(file: str | IO[bytes]) -> bool:
 def is_ours(file: str | IO[bytes]) -> bool:
     """Whether genline wrote it, a sheet or a report's picture; raises nearly anything on broken files."""
     with Image.open(file, formats=COMMON_FORMATS) as image:
-        return MARK in image.info
+        return bool(_ours(image))
+
+
+def _ours(image: Image.Image) -> str:
+    """What it is, if genline wrote it; the client's sheets say which seeds are on them."""
+    return image.info.get(MARK) or ("a sheet of seeds" if image.info.keys() >= SHEET_NOTES else "")
 
 
 def _open(file: str | IO[bytes]) -> Image.Image:
     image = Image.open(file, formats=_formats())
-    if MARK in image.info:
-        raise Unfit(f"{image.info[MARK]}, written by genline")
+    if what := _ours(image):
+        raise Unfit(f"{what}, written by genline")
     return image
 
 
