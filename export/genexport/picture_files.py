@@ -11,14 +11,16 @@ RATIOS = (8, 4, 2)
 
 ORIENTATION = 0x0112  # the tag of EXIF that says how the camera was held
 
-DEEP = (0.0, 65535.0)
-"""Black and white in grey pictures of 16 bits, unless training found that they hold fewer."""
+Range = tuple[float, float]
+
+DEEP: Range = (0.0, 65535.0)
+"""Black and white in pictures of 16 bits, unless training found that they hold fewer."""
 
 
-def rgba(file: tf.Tensor, least: tuple[int, int], deep: tuple[float, float] = DEEP) -> tf.Tensor:
+def rgba(file: tf.Tensor, least: tuple[int, int], deep: tuple[Range, Range] = (DEEP, DEEP)) -> tf.Tensor:
     """A string () → float32 (h, w, 4), whole numbers in [0, 255]; large JPEG smaller, but not below `least` (h, w).
 
-    `deep` are the values of grey PNG of 16 bits that become 0 and 255.
+    `deep` are the values of grey PNG, and of those in colour, of 16 bits that become 0 and 255.
     """
     is_jpeg = tf.strings.substr(file, 0, 3) == b"\xff\xd8\xff"
     is_png = tf.strings.substr(file, 0, 8) == b"\x89PNG\r\n\x1a\n"
@@ -43,8 +45,7 @@ def _jpeg(file: tf.Tensor, least: tuple[int, int]) -> tf.Tensor:
     return _opaque(tf.case([(times >= ratio, at(ratio)) for ratio in RATIOS], default=at(1)))
 
 
-def _png(file: tf.Tensor, deep_values: tuple[float, float]) -> tf.Tensor:
-    low, high = deep_values
+def _png(file: tf.Tensor, deep_values: tuple[Range, Range]) -> tf.Tensor:
     depth_and_colour = tf.strings.substr(file, 24, 2)  # of the header, which comes first
     grey = depth_and_colour == b"\x10\0"
     deep = tf.strings.substr(depth_and_colour, 0, 1) == b"\x10"
@@ -53,8 +54,11 @@ def _png(file: tf.Tensor, deep_values: tuple[float, float]) -> tf.Tensor:
     def narrowed() -> tf.Tensor:
         """16 bits a channel as 8. Pillow reads deep grey whole, which training rounds, and of colours the high byte."""
         values = tf.cast(tf.io.decode_png(file, channels=4, dtype=tf.uint16), tf.float32)
-        scaled = tf.clip_by_value((values[..., :3] - low) * (255.0 / (high - low)), 0.0, 255.0)
-        return tf.cond(grey, lambda: _opaque(tf.round(scaled)), lambda: tf.floor(values / 256.0))
+        return tf.cond(
+            grey,
+            lambda: _opaque(_scaled(values[..., :3], deep_values[0])),
+            lambda: tf.concat([_colours(values, deep_values[1]), tf.floor(values[..., 3:] / 256.0)], axis=-1),
+        )
 
     def plain() -> tf.Tensor:
         values = tf.cast(tf.io.decode_png(file, channels=4), tf.float32)
@@ -63,6 +67,15 @@ def _png(file: tf.Tensor, deep_values: tuple[float, float]) -> tf.Tensor:
         return tf.concat([values[..., :3], opacity], axis=-1)
 
     return tf.cond(deep, narrowed, plain)
+
+
+def _colours(values: tf.Tensor, taken: Range) -> tf.Tensor:
+    return tf.floor(values[..., :3] / 256.0) if taken == DEEP else _scaled(values[..., :3], taken)
+
+
+def _scaled(values: tf.Tensor, taken: Range) -> tf.Tensor:
+    low, high = taken
+    return tf.round(tf.clip_by_value((values - low) * (255.0 / (high - low)), 0.0, 255.0))
 
 
 def _other(file: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from PIL import ImageColor
@@ -32,15 +32,15 @@ SUPPORT = 2.5
 class Frame:
     """What a picture becomes: `shape` (H, W, C), cropped or squeezed, over `background`: three colours in [0, 255].
 
-    With `pad` all of it, in the middle of the background. `deep` are the values of grey pictures of 16 bits that are
-    black and white.
+    With `pad` all of it, in the middle of the background. `deep` are the values that are black and white in pictures of
+    16 bits, grey ones and those in colour.
     """
 
     shape: tuple[int, int, int]
     crop: bool = True
     background: tuple[int, ...] = WHITE
     pad: bool = False
-    deep: tuple[float, float] = picture_files.DEEP
+    deep: tuple[picture_files.Range, picture_files.Range] = (picture_files.DEEP, picture_files.DEEP)
 
     @classmethod
     def of(cls, shape: tuple[int, int, int], run: Path) -> Frame:
@@ -53,13 +53,20 @@ class Frame:
             return cls(shape)
 
 
-def _deep(run: Path) -> tuple[float, float]:
+def _deep(run: Path) -> tuple[picture_files.Range, picture_files.Range]:
     """Which values of 16 bits training took for black and white, where it met any."""
     try:
-        found = json.loads((run / "dataset.json").read_text(encoding="utf-8"))["value_ranges"]["16-bit images"]
-        low, high = map(float, found["taken"])
-        return low, high
+        ranges = json.loads((run / "dataset.json").read_text(encoding="utf-8"))["value_ranges"]
     except (OSError, ValueError, KeyError, TypeError):
+        ranges = {}
+    return _taken(ranges, "16-bit images"), _taken(ranges, "16-bit colour images")
+
+
+def _taken(ranges: Any, kind: str) -> picture_files.Range:
+    try:
+        low, high = map(float, ranges[kind]["taken"])
+        return low, high
+    except (ValueError, KeyError, TypeError):
         return picture_files.DEEP
 
 

@@ -106,15 +106,18 @@ def test_a_picture_whose_note_on_the_camera_is_damaged_is_taken_as_it_is() -> No
     assert np.isfinite(pictures.decoded(tf.constant(damaged), frame)).all()
 
 
-def test_pictures_of_12_bits_are_as_bright_as_training_saw_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_12_bits_are_as_bright_as_training_saw_them(tmp_path: Path, channels: int) -> None:
     ramp = np.rint(np.tile(np.linspace(0, 4080, 16), (16, 1))).astype(np.uint16)
+    picture = tf.io.encode_png(np.stack([ramp, ramp.T, ramp // 2][:channels], axis=-1)).numpy()
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "a.png").write_bytes(file(Image.fromarray(ramp)))
+    (tmp_path / "data" / "a.png").write_bytes(picture)
     trained = sources.read(str(tmp_path / "data"), Frame(16))
+    assert trained.images.max() == 254
     settings = {"crop": "center", "background": "white"}
     (tmp_path / "config.json").write_text(json.dumps({"settings": settings}))
     (tmp_path / "dataset.json").write_text(json.dumps(trained.describe()))
-    frame = pictures.Frame.of((16, 16, 1), tmp_path)
-    assert frame.deep == (0, 4095)
-    seen = pictures.decoded(tf.constant([file(Image.fromarray(ramp))]), frame)
+    frame = pictures.Frame.of((16, 16, channels), tmp_path)
+    assert (0, 4095) in frame.deep
+    seen = pictures.decoded(tf.constant([picture]), frame)
     np.testing.assert_allclose(seen * 255, trained.images, atol=1)

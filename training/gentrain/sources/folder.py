@@ -14,7 +14,7 @@ from gentrain.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import tables
 from gentrain.sources.pictures import Unfit, shown, suffixes
-from gentrain.sources.tree import NO_IMAGES, Entry, Tree, decode, ending, hidden
+from gentrain.sources.tree import HIDDEN, NO_IMAGES, SYSTEM, Entry, Tree, decode, ending
 
 NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsencode, which takes longer
 
@@ -145,7 +145,7 @@ def _entries(root: str, relative: str) -> list[tuple[str, bytes | None]]:
         with os.scandir(os.path.join(root, relative)) as entries:
             for entry in entries:  # half a million of them are a matter of seconds
                 name = entry.name
-                if hidden(name):
+                if name.startswith(HIDDEN) or name in SYSTEM:
                     continue
                 if _is_folder(entry):
                     found.append((name.encode(*NAMES), prefix + name, None))

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gentrain.dataset import Frame, Pixels
 from gentrain.files import MARK
-from gentrain.sources.values import WHOLE, Extremes, Ranges, extremes
+from gentrain.sources.values import DEEP_COLOUR, WHOLE, Extremes, Range, Ranges, extremes
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 COMMON_FORMATS = ("JPEG", "PNG", "WEBP")
@@ -111,21 +111,53 @@ def square(file: str | IO[bytes], frame: Frame, side: int, channels: int, ranges
     nearly anything on broken files; `reason` puts it into words.
     """
     with _open(file) as opened:
+        kind = _deep(opened)  # what is loaded does not tell any more
         _load(opened, frame, side)
+        if ranges is not None and kind == DEEP_COLOUR:
+            _brighten(opened, file, ranges.of(DEEP_COLOUR))
         image: Image.Image = opened
         with contextlib.suppress(Exception):  # a broken note on how the camera was held spoils no pixels
             image = ImageOps.exif_transpose(opened)
-        return to_square(_flat(image, opened, frame.background_rgb, ranges), side, channels, frame)
+        return to_square(_flat(image, opened, kind, frame.background_rgb, ranges), side, channels, frame)
 
 
 def deep_extremes(file: str | IO[bytes], frame: Frame) -> tuple[str, Extremes] | None:
     """The kind and the least and greatest value of an image of more than 8 bits; None for any other."""
     with _open(file) as image:
-        kind = _deep(image.mode)
+        kind = _deep(image)
         if kind is None:
             return None
         _load(image, frame, 0)
-        return kind, extremes(_values(image, image))
+        if kind != DEEP_COLOUR:
+            return kind, extremes(_values(image, image))
+        least, most, _ = extremes(np.asarray(image)[..., :3])  # Pillow has the upper 8 bits
+        return kind, Extremes(256 * least, 256 * most + 255, True)
+
+
+def _brighten(image: Image.Image, file: str | IO[bytes], range: Range) -> None:
+    """Put colours of 16 bits that hold fewer into a loaded image; of PNG all bits count, of others the upper 8."""
+    pixels = np.asarray(image)
+    if tuple(range) == tuple(WHOLE[DEEP_COLOUR]):
+        return
+    colours = pixels[..., :3].astype(np.uint16) * 257
+    if image.format == "PNG":
+        colours = _sixteen_bits(Path(file).read_bytes() if isinstance(file, str) else _all(file))
+    image.paste(Image.fromarray(np.dstack([range.to_uint8(colours), pixels[..., 3:]])))
+
+
+def _all(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _sixteen_bits(png: bytes) -> np.ndarray[Any, Any]:
+    """Uint16 (H, W, 3) of a PNG file; Pillow gives 8 bits of them."""
+    from gentrain import quiet
+
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    return tf.io.decode_png(png, channels=4, dtype=tf.uint16).numpy()[..., :3]
 
 
 def _load(image: Image.Image, frame: Frame, side: int) -> None:
@@ -165,10 +197,10 @@ def _padded(image: Image.Image, background: tuple[int, int, int]) -> Image.Image
 
 
 def _flat(
-    image: Image.Image, opened: Image.Image, background: tuple[int, int, int], ranges: Ranges | None
+    image: Image.Image, opened: Image.Image, kind: str | None, background: tuple[int, int, int], ranges: Ranges | None
 ) -> Image.Image:
     """Without transparency, 8 bits a channel."""
-    if kind := _deep(image.mode):
+    if kind and kind != DEEP_COLOUR:
         range = ranges.of(kind) if ranges else WHOLE[kind]
         return Image.fromarray(range.to_uint8(_values(image, opened)))
     if "transparency" in image.info or image.mode in ALPHA_MODES:
@@ -177,11 +209,13 @@ def _flat(
     return image
 
 
-def _deep(mode: str) -> str | None:
+def _deep(image: Image.Image) -> str | None:
     """The kind of an image of more than 8 bits, as a user would name it; None for any other."""
-    if mode.startswith("I;16"):
+    if image.mode.startswith("I;16"):
         return "16-bit"
-    return {"I": "32-bit", "F": "floating point"}.get(mode)
+    if image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
+        return DEEP_COLOUR
+    return {"I": "32-bit", "F": "floating point"}.get(image.mode)
 
 
 def _values(image: Image.Image, opened: Image.Image) -> np.ndarray[Any, Any]:

@@ -46,6 +46,10 @@ NO_IMAGES = frozenset(
 )
 
 
+# What systems leave beside the files of a user.
+HIDDEN, SYSTEM = (".", "__MACOSX"), ("Thumbs.db", "desktop.ini")
+
+
 class Entry(NamedTuple):
     """A file: its path relative to the tree with `/`, and what `Tree.load` and `Tree.read` need to open it."""
 
@@ -71,7 +75,7 @@ class Tree(NamedTuple):
 
 def hidden(name: str) -> bool:
     """Whether a file or a folder on the way to it is the system's own."""
-    return any(part.startswith((".", "__MACOSX")) or part in ("Thumbs.db", "desktop.ini") for part in name.split("/"))
+    return any(part.startswith(HIDDEN) or part in SYSTEM for part in name.split("/"))
 
 
 def cleaned(name: str) -> str:

@@ -35,7 +35,13 @@ class Range(NamedTuple):
 
 
 # Of one image alone there is nothing to judge by.
-WHOLE = {"16-bit": Range(0, 65535), "32-bit": Range(0, 65535), "floating point": Range(0, 1)}
+DEEP_COLOUR = "16-bit colour"
+WHOLE = {
+    "16-bit": Range(0, 65535),
+    DEEP_COLOUR: Range(0, 65535),
+    "32-bit": Range(0, 65535),
+    "floating point": Range(0, 1),
+}
 
 
 class Extremes(NamedTuple):
