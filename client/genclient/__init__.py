@@ -1,28 +1,51 @@
 """Image batches from a served (or embedded) generator, without TensorFlow: the client room of genline.
 
-`from genclient import Client, AsyncClient` is the library. Classes are loaded when first asked for, so that the command
-can show its help without numpy and gRPC.
+`from genclient import Client, AsyncClient` is the library. Everything is loaded when first asked for, so that the
+command can show its help without numpy and gRPC, and so that Ctrl-C finds it ready from its first import on.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
-
+TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
+    from typing import Any
+
     from genclient.aio import AsyncClient
+    from genclient.calls import Batch
     from genclient.client import Client
     from genclient.device import DeviceGenerator
+    from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
+    from genclient.status import VersionStatus
 
-__all__ = ["AsyncClient", "Client", "ClientError", "DeviceGenerator", "RpcError", "UsageError", "VersionGoneError"]
+__all__ = [
+    "AsyncClient",
+    "Batch",
+    "Client",
+    "ClientError",
+    "DeviceGenerator",
+    "RpcError",
+    "UsageError",
+    "VersionGoneError",
+    "VersionStatus",
+]
 
-_LATER = {"AsyncClient": "genclient.aio", "Client": "genclient.client", "DeviceGenerator": "genclient.device"}
+_LATER = {
+    "AsyncClient": "genclient.aio",
+    "Batch": "genclient.calls",
+    "Client": "genclient.client",
+    "ClientError": "genclient.errors",
+    "DeviceGenerator": "genclient.device",
+    "RpcError": "genclient.errors",
+    "UsageError": "genclient.errors",
+    "VersionGoneError": "genclient.errors",
+    "VersionStatus": "genclient.status",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Load a class when it is first asked for (PEP 562)."""
+    import importlib
+
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

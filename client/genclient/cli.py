@@ -6,6 +6,9 @@ a reply means is the library's; here errors become exit codes.
 
 from __future__ import annotations
 
+from genclient import interrupts  # first: see there
+
+# isort: split
 import importlib
 import os
 import sys
@@ -80,8 +83,13 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except MemoryError:
         _fail("not enough memory for so many images; a folder as --out needs less", 1)
+    finally:
+        interrupts.leave_at_once()
 
 
 def _fail(message: str, exit_code: int) -> None:
     tell(message)
     sys.exit(exit_code)
+
+
+interrupts.raise_again()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from genexport import interrupts  # first: see there
+
+# isort: split
 import sys
 
 import click
@@ -38,8 +41,13 @@ def main() -> None:
         if (error.name or "").startswith("genexport"):
             raise
         _fail(f"needs {error.name}; in genline's checkout: pip install '.[export]'", 1)
+    finally:
+        interrupts.leave_at_once()
 
 
 def _fail(message: str, code: int) -> None:
     click.echo("genexport: " + " ".join(message.split()), err=True)
     sys.exit(code)
+
+
+interrupts.raise_again()

@@ -5,6 +5,9 @@ TensorFlow is imported only once there is something to serve: `genserve --help` 
 
 from __future__ import annotations
 
+from genserve import interrupts  # first: see there
+
+# isort: split
 import contextlib
 import dataclasses
 import importlib
@@ -159,7 +162,7 @@ def main() -> None:
     """Run the command; every error becomes one line on stderr and an exit code."""
     try:
         sys.exit(cli.main(prog_name="genserve", standalone_mode=False) or 0)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except click.NoSuchOption as error:
         click.echo(f"genserve: {unknown_flag(error.option_name.lstrip('-'))}", err=True)
@@ -167,3 +170,8 @@ def main() -> None:
     except click.ClickException as error:
         click.echo(f"genserve: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
+    finally:
+        interrupts.leave_at_once()
+
+
+interrupts.raise_again()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from gentrain import interrupts  # first: see there
+
+# isort: split
 import sys
 
 import click
@@ -44,6 +47,8 @@ def main() -> None:
         if (error.name or "").startswith("gentrain"):
             raise
         _fail(f"needs {error.name}; in genline's checkout: pip install '.[train]'", 1)
+    finally:
+        interrupts.leave_at_once()
 
 
 def _unknown(error: click.NoSuchOption) -> str:
@@ -58,3 +63,6 @@ def _unknown(error: click.NoSuchOption) -> str:
 def _fail(message: str, code: int) -> None:
     click.echo("gentrain: " + " ".join(message.split()), err=True)
     sys.exit(code)
+
+
+interrupts.raise_again()
