@@ -12,7 +12,7 @@ import pytest
 from gentrain import holdout, sources
 from gentrain.contact import save_contact_sheet
 from gentrain.dataset import Frame
-from gentrain.errors import UsageError
+from gentrain.errors import TrainError, UsageError
 from PIL import Image
 
 FRAME = Frame(16)
@@ -102,6 +102,11 @@ def test_content_decides_what_is_an_image_and_the_rest_is_counted(tmp_path: Path
     assert np.abs(data.images[..., 0] - RAMP * 255).max() < 16
     assert data.left_out == {".mov": 2, ".xyz": 1, "": 1}
     assert "left out: 2 .mov, 1 without an ending, 1 .xyz" in data.understood
+    for path in tmp_path.iterdir():
+        if path.suffix != ".mov":
+            path.unlink()
+    with pytest.raises(TrainError, match=r"no images found .* and others, found 2 .mov\)"):
+        sources.read(str(tmp_path), FRAME)
 
 
 def test_without_pillow_heif_photographs_are_counted_with_what_to_install(tmp_path: Path, command) -> None:

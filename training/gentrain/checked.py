@@ -19,16 +19,28 @@ def contents(told: Contents, frame: Frame, source: str) -> Contents:
         source: named in errors.
 
     Raises:
-        TrainError: a split is asked for where there are none.
+        TrainError: a split, or a kind of labels, is asked for that is not there.
     """
     if not told.split and frame.split not in ("train", "all"):
         raise TrainError(f"{source}: has no splits, and --split {frame.split} asks for one")
+    _refuse_labels_of_another_kind(told, frame.labels, source)
     if frame.value_range and not told.value_ranges:
         unused = "--value-range changes nothing: all images have 8 bits a channel"
         told = dataclasses.replace(told, notes=(*told.notes, unused))
     if frame.labels == "none":
         told = dataclasses.replace(told, labels=None, class_names=(), classes_from="")
     return _without_empty_classes(told)
+
+
+def _refuse_labels_of_another_kind(told: Contents, labels: str, source: str) -> None:
+    """Raise TrainError where the classes do not come from where they were asked for."""
+    how = labels.partition(":")[0]
+    if how in ("auto", "none", "folders") or (how == "from-name" and told.classes_from == "file names"):
+        return
+    if how == "from-name":
+        raise TrainError(f"{source}: has no names of files, from which --labels {how} takes classes")
+    if not told.classes_from.endswith((f", {labels}", f"column {labels}")):
+        raise TrainError(f"{source}: has no table with a column {labels}, which --labels asks for")
 
 
 def _without_empty_classes(told: Contents) -> Contents:

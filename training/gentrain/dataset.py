@@ -246,8 +246,7 @@ class Dataset:
             (least, most), (low, high) = about["found"], about["taken"]
             parts.append(f"{kind} hold {least:g} to {most:g}, taken as {low:g} to {high:g} (--value-range sets it)")
         if self.left_out:
-            endings = sorted(self.left_out, key=lambda ending: (-self.left_out[ending], ending))
-            parts.append(f"left out: {_some([_ending(ending, self.left_out[ending]) for ending in endings])}")
+            parts.append(f"left out: {by_ending(self.left_out)}")
         return "; ".join(parts)
 
     @property
@@ -283,6 +282,12 @@ class Dataset:
             "skipped": [{"file": s.file, "reason": s.reason} for s in self.skipped],
             "notes": list(self.notes),
         }
+
+
+def by_ending(left_out: Mapping[str, int]) -> str:
+    """Files that are no images, most first: `40 .heic (install pillow-heif), 2 without an ending`."""
+    endings = sorted(left_out, key=lambda ending: (-left_out[ending], ending))
+    return _some([_ending(ending, left_out[ending]) for ending in endings])
 
 
 def _some(texts: list[str]) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
-from gentrain.dataset import Append, Contents, Frame, Show, Skipped
+from gentrain.dataset import Append, Contents, Frame, Show, Skipped, by_ending
 from gentrain.errors import TrainError
 from gentrain.sources import encoded, layout, tables
 from gentrain.sources.encoded import Item
@@ -99,7 +99,8 @@ def decode(tree: Tree, with_classes: bool, frame: Frame, append: Append, show: S
     images, found_tables, left_out = _sorted_out(tree)
     images, ours = _without_ours(tree, images)
     if not images:
-        raise TrainError(f"{tree.name}: no images found (looked for PNG, JPEG, WebP, GIF, BMP, TIFF and others)")
+        found = f", found {by_ending(left_out)}" if left_out else ""
+        raise TrainError(f"{tree.name}: no images found (looked for PNG, JPEG, WebP, GIF, BMP, TIFF and others{found})")
     names = [entry.name for entry in images]
     table = _table(tree, found_tables, names, frame) if with_classes else None
     known = layout.understand(names, table, frame, tree.name) if with_classes else layout.Layout([*range(len(names))])
