@@ -131,6 +131,38 @@ def test_names_are_shown_and_never_obeyed(run: Path) -> None:
     assert not page.all("b")
 
 
+def grey_generator(path: Path, level: float) -> None:
+    """A generator that draws this level of grey, from -1 to 1, whatever its latents."""
+    latents = keras.Input((4,), name="latents")
+    flat = layers.Dense(28 * 28, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(level))
+    path.parent.mkdir(exist_ok=True)
+    keras.Model(latents, layers.Reshape((28, 28, 1))(flat(latents))).save(path)
+
+
+@pytest.mark.parametrize(("snapshot", "level"), [("best", 0.5), ("last", None), (None, 0.5)])
+def test_samples_and_scores_are_of_one_snapshot_which_is_named(run: Path, snapshot: str | None, level: float) -> None:
+    grey_generator(run / "best" / "generator.keras", 0.5)
+    (run / "best" / "best.json").write_text('{"kimg": 2.5}')
+    if snapshot:
+        kimg = 2.5 if snapshot == "best" else 4.096
+        told = {"metrics": {"frechet": {"value": 1.5, "floor": 0.5}}, "snapshot": snapshot, "kimg": kimg}
+        (run / "metrics.json").write_text(json.dumps({**told, "memorised": {"value": 0.75, "floor": 0.01}}))
+    page = report(run)
+    named = "the last snapshot, at 4.096 kimg" if snapshot == "last" else "the best snapshot, at 2.5 kimg"
+    assert f"are those of {named}" in page.text
+    assert any(image["alt"] == f"Sheet of generated images by {named}" for image in page.all("img"))
+    samples = np.asarray(Image.open(io.BytesIO(page.images("image/png")[1])))
+    assert (set(np.unique(samples[:20, :20])) == {191}) == (level is not None), "the sheet is the snapshot's"
+    assert ("75.0% of the samples are nearer to a training image" in page.text) == (snapshot is not None)
+    assert "has taken that one's place" not in page.text
+
+
+def test_scores_of_a_generator_that_is_gone_are_said_to_be_so(run: Path) -> None:
+    told = {"metrics": {"frechet": {"value": 1.5, "floor": 0.5}}, "snapshot": "last", "kimg": 2.0}
+    (run / "metrics.json").write_text(json.dumps(told))
+    assert "Measured at 2 kimg, and the last snapshot, at 4.096 kimg has taken that one's place" in report(run).text
+
+
 def test_conditional_generator_is_shown_class_by_class(run: Path) -> None:
     latents, labels = keras.Input((4,), name="latents"), keras.Input((), dtype="int32", name="labels")
     grey = layers.Rescaling(1 / 5, -1)(layers.Reshape((1, 1, 1))(labels))  # label 5 → 0, the middle

@@ -12,7 +12,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from gentrain.callbacks.meter import Meter
 from gentrain.callbacks.watch import Guard
+from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset
 from gentrain.devices import Devices
 from gentrain.errors import TrainError
@@ -205,6 +207,29 @@ def test_epochs_set_the_length_by_the_number_of_images(tmp_path: Path, command) 
     plan = command("gentrain", "fit", "--data", "digits", "--run", tmp_path / "run", "--epochs", 3, "--dry-run")
     assert json.loads(plan.stdout)["settings"]["kimg"] == 15.0
     assert not (tmp_path / "run").exists(), "a dry run writes nothing"
+
+
+@pytest.mark.parametrize("total", [0.2, 10.0])
+def test_progress_never_goes_beyond_what_is_to_be_done(total: float) -> None:
+    """A run ends with whole calls of the graph, eight steps of 64 images: that is what it is measured against."""
+    shown: list[tuple[int, int]] = []
+    gan = GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4, kimg=total))
+    meter = Meter(Progress(), lambda now, of, _: shown.append((now.images_seen, of)), images=512)
+    meter.set_model(gan)
+    last = -(-round(total * 1000) // 512) * 512
+    for seen in range(512, last + 1, 512):
+        gan.images_seen.assign(seen)
+        meter.on_train_batch_end(0, {})
+    assert {of for _, of in shown} == {last}
+    assert shown[-1][0] == last
+
+
+@pytest.mark.parametrize("option", ["--resume", "--continue", "--fesh", "--restart"])
+def test_an_option_that_is_not_there_never_leads_to_one_that_starts_over(option: str, command) -> None:
+    done = command("gentrain", "fit", option, "runs/digits")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--fresh" not in done.stderr
+    assert ("the same command goes on with a run" in done.stderr.lower()) == (option != "--fesh")
 
 
 def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(run_directory: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from gentrain import memory
 from gentrain.callbacks.watch import SATURATED_TICKS, Watch
+from gentrain.errors import TrainError
 from gentrain.gan import GAN
 from gentrain.settings import Settings
 
@@ -161,3 +165,29 @@ def test_python_without_fcntl_trains_too(tmp_path: Path) -> None:
     done = subprocess.run(arguments, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "cannot lock files (Python has no fcntl here)" in done.stdout
+
+
+def test_too_little_memory_is_told_with_a_batch_that_fits(tmp_path: Path, command) -> None:
+    """Found out by C++ code that would end the process, or by TensorFlow: either way it is one line."""
+
+    def little() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (6_000_000_000, 6_000_000_000))
+
+    many = ["--batch", "8192", "--precision", "float32", "--channels", "3"]
+    done = command("gentrain", "fit", "--data", "digits", "--run", tmp_path / "run", *many, preexec_fn=little)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "terminate called" not in done.stderr
+    found = re.fullmatch(
+        r"gentrain: out of memory with batch 8192: --batch (\d+) would probably fit", done.stderr.splitlines()[-1]
+    )
+    assert found, done.stderr
+    assert 64 <= int(found[1]) < 8192
+
+
+@pytest.mark.parametrize("raised", [MemoryError, tf.errors.ResourceExhaustedError])
+def test_an_error_of_python_or_tensorflow_tells_the_same(raised: type[Exception]) -> None:
+    gan = GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4, precision="float32"))
+    error = raised() if raised is MemoryError else raised(None, None, "OOM when allocating tensor with shape[8192,64]")
+    with pytest.raises(TrainError, match="out of memory with batch 64: "), memory.telling(memory.OutOfMemory(gan)):
+        raise error

@@ -26,6 +26,7 @@ COMPLEX = (
     "KANNADA",
     "KHMER",
 )
+FOLDERS: tuple[str, ...] = ("/usr/share/fonts", "/Library/Fonts", "/System/Library/Fonts")
 SUFFIXES = (".ttf", ".otf", ".ttc")
 
 
@@ -72,8 +73,8 @@ def _files_with(text: str) -> tuple[str, ...]:
     """Font files to try, Noto's and sans-serif ones first: those that fontconfig says have the characters, or all."""
     found = _fontconfig(text)
     if found is None:
-        folders = [Path(folder) for folder in ("/usr/share/fonts", "/Library/Fonts", "/System/Library/Fonts")]
-        found = [str(path) for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+        paths = [path for folder in FOLDERS for path in Path(folder).rglob("*")]
+        found = [str(path) for path in paths if path.suffix.lower() in SUFFIXES]
     return (*sorted(found, key=_taste), _dejavu())
 
 

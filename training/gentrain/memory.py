@@ -49,10 +49,14 @@ class OutOfMemory:
         """Whether a step probably takes more than there is."""
         return self.batch * self.bytes_per_image > self.free
 
+    @property
+    def way_out(self) -> str:
+        """What to do."""
+        return f"--batch {self.largest} would probably fit" if self.largest else "take a smaller resolution"
+
     def __str__(self) -> str:
         """One line for the user."""
-        way_out = f"--batch {self.largest} would probably fit" if self.largest else "take a smaller resolution"
-        return f"out of memory with batch {self.batch}: {way_out}"
+        return f"out of memory with batch {self.batch}: {self.way_out}"
 
 
 def bytes_per_image(gan: GAN) -> float:

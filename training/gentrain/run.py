@@ -80,7 +80,7 @@ def fit(
         stop = PoliteStop(devices)
         told = memory.OutOfMemory(gan)
         if told.is_likely:
-            note(f"warning: a batch of {s.batch} may need more memory than there is; --batch {told.largest} would fit")
+            note(f"warning: this may take more memory than there is; if it is killed, {told.way_out}")
         try:
             with memory.telling(told):
                 _train(gan, dataset, devices, [*periodic, stop])
