@@ -50,7 +50,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def _flush(path: Path) -> None:
     for file in path.iterdir() if path.is_dir() else [path]:
-        with file.open("rb") as opened:
+        with file.open("rb+") as opened:  # Windows flushes only what is open for writing
             os.fsync(opened.fileno())
 
 
