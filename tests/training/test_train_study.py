@@ -94,6 +94,16 @@ def test_held_out_images_are_the_same_for_every_seed_and_in_no_draw() -> None:
     assert np.array_equal(parts.draw(ALL, 0), parts.draw(ALL, 1))
 
 
+def test_of_copies_one_takes_part() -> None:
+    once = shapes()
+    count = len(once.images)
+    images, labels = (np.concatenate([whole, whole]) for whole in (once.images, once.labels))
+    twice = Dataset("twice", images, labels, NAMES, first_alike=np.tile(np.arange(count), 2))
+    parts = split.hold_out(twice)
+    assert np.array_equal(parts.test, split.hold_out(once).test)
+    assert max(pool.max() for pool in parts.pools) < count
+
+
 def test_sizes_beyond_what_is_there_are_left_out_with_a_note() -> None:
     parts = split.hold_out(shapes())
     sizes, notes = split.possible((5, 41, 40, ALL), parts)

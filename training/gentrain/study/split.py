@@ -48,6 +48,8 @@ class Split:
 def hold_out(dataset: Dataset) -> Split:
     """Hold out a fifth of every class, at most 1,000: the same images for the same data, whatever a study's seeds.
 
+    Of copies one takes part, or what is held out would have been learned.
+
     Raises:
         TrainError: no classes, only one, or one with fewer than `FEWEST` images.
     """
@@ -56,12 +58,14 @@ def hold_out(dataset: Dataset) -> Split:
         raise TrainError(f"{dataset.source}: no classes; a study needs images with labels, as in a folder a class")
     if len(counts) < 2:
         raise TrainError(f"{dataset.source}: one class, {next(iter(counts))}; a study needs at least two")
-    name, fewest = min(counts.items(), key=lambda item: item[1])
+    labels = np.asarray(dataset.labels)[dataset.distinct]
+    different = np.bincount(labels, minlength=len(counts))
+    name, fewest = dataset.class_names[int(different.argmin())], int(different.min())
     if fewest < FEWEST:
         raise TrainError(f"{dataset.source}: class {name} has {fewest} images; a study needs {FEWEST} or more in each")
     test, pools = [], []
     for label in range(len(counts)):
-        members = np.flatnonzero(np.asarray(dataset.labels) == label)
+        members = dataset.distinct[labels == label]
         order = np.random.default_rng([SPLIT_SEED, label]).permutation(members)
         held = min(MOST_TEST, len(members) // TEST_PART)
         test.append(order[:held])
