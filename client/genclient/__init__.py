@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from genclient.aio import AsyncClient
     from genclient.calls import Batch
     from genclient.client import Client
+    from genclient.contact import Sheet
     from genclient.device import DeviceGenerator
     from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
     from genclient.status import VersionStatus
@@ -24,6 +25,7 @@ __all__ = [
     "ClientError",
     "DeviceGenerator",
     "RpcError",
+    "Sheet",
     "UsageError",
     "VersionGoneError",
     "VersionStatus",
@@ -38,6 +40,7 @@ _LATER = {
     "RpcError": "genclient.errors",
     "UsageError": "genclient.errors",
     "VersionGoneError": "genclient.errors",
+    "Sheet": "genclient.contact",
     "VersionStatus": "genclient.status",
 }
 
@@ -49,3 +52,8 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -19,10 +19,11 @@ import numpy as np
 from grpc import aio
 from numpy.typing import ArrayLike, NDArray
 
-from genclient import channel, rows, wire
+from genclient import channel, contact, rows, wire
 from genclient.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
 from genclient.calls import Batch, Call, Collection
 from genclient.channel import Method, Renewal, log_call
+from genclient.contact import Sheet
 from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
@@ -131,7 +132,7 @@ class AsyncClient(Settings):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
-        signature: str = "serving_default",
+        signature: str = "auto",
     ) -> NDArray[np.uint8]:
         """As `Client.sample`."""
         wanted = wanted_seeds(n, seed, seeds, latents)
@@ -147,6 +148,26 @@ class AsyncClient(Settings):
                 self._infos.clear()
         raise gone
 
+    async def sheet(
+        self,
+        n: int = COUNT,
+        seed: int = FIRST,
+        *,
+        seeds: Seeds | None = None,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: Label = None,
+        signature: str = "auto",
+        columns: int | None = None,
+        scale: int | None = None,
+        captions: bool = False,
+    ) -> Sheet:
+        """As `Client.sheet`."""
+        wanted = {"seeds": seeds, "latents": latents, "truncation": truncation, "label": label, "signature": signature}
+        images = await self.sample(n, seed, **wanted)  # type: ignore[arg-type]
+        said = contact.captions(wanted_seeds(n, seed, seeds, latents), label) if captions else ()
+        return Sheet(images, columns, scale, said)
+
     async def iter_sample(
         self,
         n: int | None = COUNT,
@@ -155,7 +176,7 @@ class AsyncClient(Settings):
         seeds: Seeds | None = None,
         truncation: float = 1.0,
         label: Label = None,
-        signature: str = "serving_default",
+        signature: str = "auto",
     ) -> AsyncIterator[NDArray[np.uint8]]:
         """As `Client.iter_sample`."""
         check_alone(n, seed, seeds, None)
@@ -172,7 +193,7 @@ class AsyncClient(Settings):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
-        signature: str = "serving_default",
+        signature: str = "auto",
         version: int | None = None,
     ) -> AsyncIterator[Batch]:
         """As `Client.stream`."""

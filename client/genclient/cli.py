@@ -9,6 +9,7 @@ from __future__ import annotations
 from genclient import interrupts  # first: see there
 
 # isort: split
+import difflib
 import importlib
 import os
 import sys
@@ -39,6 +40,16 @@ class Commands(click.Group):
             return None
         found: click.Command = getattr(importlib.import_module(f"genclient.commands.{cmd_name}"), cmd_name)
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; of one that there is not, what may have been meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS)
+            hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are {', '.join(COMMANDS)}."
+            raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genclient import channel, rows, wire
+from genclient import channel, contact, rows, wire
 from genclient.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
 from genclient.calls import Batch, Call, Collection, Exchange
 from genclient.channel import Channel, Method, PendingReply
+from genclient.contact import Sheet
 from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.generator import ModelInfo
 from genclient.rows import Label
@@ -154,7 +155,7 @@ class Client(Settings):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
-        signature: str = "serving_default",
+        signature: str = "auto",
     ) -> NDArray[np.uint8]:
         """Images of `n` seeds from `seed` on, of `seeds` or of `latents`, uint8 (N, H, W, C); the rest is in `stream`.
 
@@ -173,6 +174,39 @@ class Client(Settings):
                 self._infos.clear()  # the next one may take other latents
         raise gone
 
+    def sheet(
+        self,
+        n: int = COUNT,
+        seed: int = FIRST,
+        *,
+        seeds: Seeds | None = None,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: Label = None,
+        signature: str = "auto",
+        columns: int | None = None,
+        scale: int | None = None,
+        captions: bool = False,
+    ) -> Sheet:
+        """Images of `n` seeds from `seed` on, or of `seeds` or `latents`, as one picture that notebooks show.
+
+        Args:
+            n: how many.
+            seed: the first one's; the next has the next.
+            seeds: instead of these.
+            latents: float (N, Z), instead of seeds.
+            truncation: see `stream`, as `label` and `signature`.
+            label: the same for all, or one for each of them.
+            signature: which of the model's functions to call.
+            columns: of the picture; nearly as many as rows, unless given.
+            scale: how many times images are enlarged; None: to about 512 pixels; 1: bare pixels.
+            captions: whether seed and class stand below each image.
+        """
+        wanted = {"seeds": seeds, "latents": latents, "truncation": truncation, "label": label, "signature": signature}
+        images = self.sample(n, seed, **wanted)  # type: ignore[arg-type]
+        said = contact.captions(wanted_seeds(n, seed, seeds, latents), label) if captions else ()
+        return Sheet(images, columns, scale, said)
+
     def iter_sample(
         self,
         n: int | None = COUNT,
@@ -181,7 +215,7 @@ class Client(Settings):
         seeds: Seeds | None = None,
         truncation: float = 1.0,
         label: Label = None,
-        signature: str = "serving_default",
+        signature: str = "auto",
     ) -> Iterator[NDArray[np.uint8]]:
         """Images one by one, uint8 (H, W, C), in the order of their seeds; of any number, in little memory.
 
@@ -209,7 +243,7 @@ class Client(Settings):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
-        signature: str = "serving_default",
+        signature: str = "auto",
         version: int | None = None,
     ) -> Iterator[Batch]:
         """Images of `seeds`, in their order, a request at a time, all from one version of the model.

@@ -130,5 +130,10 @@ def tell(text: str) -> None:
     click.echo(f"{_CLEAR if _has_terminal() else ''}genclient: {one_line(text)}", err=True)
 
 
+def on_terminal() -> bool:
+    """Whether results are read by a person."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _has_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()

@@ -26,7 +26,7 @@ DEFAULT_KEYS = 5
 
 
 @command()
-@click.option("--n", type=int, metavar="COUNT", help=f"Keyframes of each walk.  [default: {DEFAULT_KEYS}]")
+@click.option("-n", "--n", type=int, metavar="COUNT", help=f"Keyframes of each walk.  [default: {DEFAULT_KEYS}]")
 @click.option(
     "--seed", type=int, metavar="SEED", help="Seed of the first keyframe; the next has the next.  [default: 0]"
 )
@@ -48,6 +48,7 @@ DEFAULT_KEYS = 5
     help="Enlarge the frames so many times; 1: bare pixels.  [default: to about 512 pixels; pictures in a folder: 1]",
 )
 @click.option(
+    "-o",
     "--out",
     default="out.gif",
     show_default=True,
@@ -116,8 +117,7 @@ def _frames(
     batches = source.stream(latents=walks.latents(source.z), truncation=options["truncation"], label=label)
     for note in source.notes():
         console.note(note)
-    with console.progress() as show, closing(batches):  # type: ignore[type-var]
-        show(f"0 of {len(walks)} frames")
+    with console.meter(len(walks), "frames") as meter, closing(batches):  # type: ignore[type-var]
         for batch in batches:
             images = batch.images if rest is None else np.concatenate([rest, batch.images])
             whole = len(images) // count * count
@@ -125,7 +125,7 @@ def _frames(
                 yield laid_out(images[start : start + count], *grid, scale=options["scale"])
             rest = images[whole:]
             done += whole // count
-            show(f"{done} of {len(walks)} frames")
+            meter.at(done)
 
 
 def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.console import Console, emit, tell
+from genclient.console import Console, emit, on_terminal, tell
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.options import Server, command, output_options
 from genclient.resolve import nearest
@@ -34,13 +34,14 @@ MOST_SHOWN = 64
 
 @command()
 @click.option(
-    "--n", type=int, metavar="COUNT", help=f"Images; with --label all, of each class.  [default: {DEFAULT_N}]"
+    "-n", "--n", type=int, metavar="COUNT", help=f"Images; with --label all, of each class.  [default: {DEFAULT_N}]"
 )
 @click.option("--seed", type=int, metavar="SEED", help="Seed of the first image; the next has the next.  [default: 0]")
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
 @click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy file, or - for stdin, instead of seeds.")
 @click.option("--label", metavar="CLASS", help="Class, by index or name, or all: every class of each seed.")
 @click.option(
+    "-o",
     "--out",
     default="out.png",
     show_default=True,
@@ -106,6 +107,8 @@ class _Run:
         self._source, self._output, self._out, self._console = source, output, out, console
         self._shown: list[NDArray[np.uint8]] | None = [] if show else None
         self._files: list[str] = []
+        # A program that reads the paths wants each as it is there; people do not want thousands of lines.
+        self._at_end = console.style == "json" or (console.style == "human" and on_terminal())
 
     def go(self) -> None:
         output = self._output
@@ -135,18 +138,20 @@ class _Run:
         from genclient.outputs.filling import fill
 
         done = 0
-        with self._console.progress() as show, closing(self._batches(missing)) as batches:
-            show(f"0 of {len(missing)} images")
-            with closing(fill(self._output, missing, batches)) as steps:
-                for step in steps:
-                    done += step.images
-                    files = [str(file) for file in step.files]
-                    if self._console.style == "json":
-                        self._files += files
-                    elif files:
-                        show("")  # paths may go to the same terminal meanwhile
-                        emit("".join(f"{file}\n" for file in files))
-                    show(f"{done} of {len(missing)} images")
+        with (
+            self._console.meter(len(missing), "images") as meter,
+            closing(self._batches(missing)) as batches,
+            closing(fill(self._output, missing, batches)) as steps,
+        ):
+            for step in steps:
+                done += step.images
+                files = [str(file) for file in step.files]
+                if self._at_end:
+                    self._files += files
+                elif files:
+                    meter.hide()  # paths may go to the same terminal meanwhile
+                    emit("".join(f"{file}\n" for file in files))
+                meter.at(done)
 
     def _batches(self, missing: Places) -> Generator[Batch, None, None]:
         if not len(missing):
@@ -159,6 +164,10 @@ class _Run:
                     self._shown.append(batch.images)
                 yield batch
 
+    def _summary(self) -> str:
+        made, files = self._output.finished, len(self._files)
+        return f"{self._out}: {made} images" + (f" in {files} files" if files != made else "")
+
     def _left(self, there: int) -> str:
         of = f"{there + self._output.finished} of {len(self._output.order)} images are in {self._out}"
         return f"{of}; run the same command again to go on"
@@ -168,6 +177,8 @@ class _Run:
             order = self._output.order
             told = {"files": self._files, "images": len(order), "version": self._output.version, **order.request()}
             self._console.result("", told, "")
+        elif self._files:
+            emit(f"{self._files[0] if len(self._files) == 1 else self._summary()}\n")
         if self._shown:
             _draw(self._shown, self._output.order, on_stdout=self._out != "-" and self._console.style != "json")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from genclient import Client, ClientError, RpcError, UsageError
 from library_servers import critic, expected, near
+from PIL import Image
 
 DOCS = Path(__file__).parents[3] / "docs" / "library.md"
 
@@ -126,3 +128,34 @@ print(sorted({{"PIL", "tensorflow", "tensorflow_serving"}} & {{name.split(".")[0
 def test_an_unknown_name_of_the_package_is_an_error():
     with pytest.raises(AttributeError, match="has no attribute 'Clint'"):
         genclient.Clint  # noqa: B018
+
+
+def test_a_sheet_shows_itself_in_notebooks_and_can_be_saved(serve, tools, tmp_path):
+    with Client(serve(signatures=tools.signature_table(conditional=True)).target) as client:
+        sheet = client.sheet(seeds=[3, 4], label=[0, 1], truncation=0.5)
+        captioned = client.sheet(2, seed=3, label=1, columns=1, scale=10, captions=True)
+    images = tools.pixels(tools.render(tools.draw([3, 4]) * 0.5, [0, 1]))
+    assert np.abs(sheet.images.astype(int) - images).max() <= 1
+    with Image.open(io.BytesIO(sheet._repr_png_())) as picture:
+        shown = np.asarray(picture).astype(int)
+    assert shown.shape == (6 * 64, 8 * 64 + 2, 3)
+    assert np.abs(shown[::64, : 4 * 64 : 64] - images[0]).max() <= 1
+    captioned.save(tmp_path / "a/sheet.png")
+    with Image.open(tmp_path / "a/sheet.png") as picture:
+        assert picture.size == (40, 2 * (60 + 14) + 2)
+    assert captioned.captions == ["3 class 1", "4 class 1"]
+
+
+def test_the_library_takes_the_cheapest_signature_unless_told(serve):
+    served = serve()
+    with Client(served.target) as client:
+        client.sample(1)
+        client.sample(1, signature="serving_default")
+        next(client.iter_sample(1))
+    assert [r.model_spec.signature_name for r in served.prediction.requests] == ["uint8", "serving_default", "uint8"]
+
+
+def test_everything_that_results_are_made_of_is_exported():
+    assert {genclient.Batch.__name__, genclient.VersionStatus.__name__} == {"Batch", "VersionStatus"}
+    assert set(genclient.__all__) <= set(dir(genclient))
+    assert all(hasattr(genclient, name) for name in genclient.__all__)
