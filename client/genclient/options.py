@@ -88,13 +88,17 @@ _SERVER: tuple[Callable[[Function], Function], ...] = (
         metavar="HOST:PORT",
         help="gRPC address (port 8500 unless told), or unix:PATH; several with commas, or dns:///HOST:PORT.",
     ),
-    _connection("--model", default="digits", show_default=True, metavar="NAME", help="Name it is served under."),
-    _connection("--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="Per request."),
+    _connection(
+        "--model", default="digits", show_default=True, metavar="NAME", help="Name of the model on the server."
+    ),
+    _connection(
+        "--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="Time limit of a request."
+    ),
     _connection(
         "--retry",
         type=float,
         metavar="SECONDS",
-        help="Keep trying this long while the server is unavailable; 0: never.",
+        help="Keep trying this long while the server is unavailable; 0: do not try again.  [default: --timeout]",
     ),
     _connection("--tls", is_flag=True, help="Encrypt, and trust what this system trusts."),
     _connection("--ca-file", type=click.Path(), metavar="FILE", help="Encrypt, and trust these certificates (PEM)."),
@@ -107,12 +111,25 @@ _SERVER: tuple[Callable[[Function], Function], ...] = (
     _connection("--plaintext-token", is_flag=True, hidden=True),  # its old name
     _connection("--authority", metavar="HOST", help="Host that requests name, where a proxy chooses by it."),
     _connection("--header", multiple=True, type=Pairs("\n"), metavar="NAME:VALUE", help="Further header; repeatable."),
-    _connection("--compression", type=click.Choice(["none", "gzip", "deflate"]), default="none", show_default=True),
-    _connection("--max-message-bytes", type=int, default=2**28, show_default=True, metavar="BYTES", help="Either way."),
+    _connection(
+        "--compression",
+        type=click.Choice(["none", "gzip", "deflate"]),
+        default="none",
+        show_default=True,
+        help="Of requests.",
+    ),
+    _connection(
+        "--max-message-bytes",
+        type=int,
+        default=2**28,
+        show_default=True,
+        metavar="BYTES",
+        help="Largest request or response.",
+    ),
 )
 _REQUESTS: tuple[Callable[[Function], Function], ...] = (
-    _request("--concurrency", type=int, default=4, show_default=True, metavar="COUNT", help="Requests at a time."),
-    _request("--deadline", type=float, metavar="SECONDS", help="For all images together."),
+    _request("--concurrency", type=int, default=4, show_default=True, metavar="COUNT", help="Requests in flight."),
+    _request("--deadline", type=float, metavar="SECONDS", help="Time limit of all requests together."),
 )
 _TENSORS: tuple[Callable[[Function], Function], ...] = (
     _request(
@@ -121,7 +138,7 @@ _TENSORS: tuple[Callable[[Function], Function], ...] = (
         default="auto",
         show_default=True,
         metavar="COUNT|auto",
-        help="Images of a request.",
+        help="Images per request.",
     ),
     _request(
         "--map",
@@ -130,7 +147,12 @@ _TENSORS: tuple[Callable[[Function], Function], ...] = (
         metavar="OURS=THEIRS",
         help="The model's name of a tensor, as latents=z; repeatable.",
     ),
-    _request("--output-range", type=(float, float), metavar="LOW HIGH", help="Of pixels given as floats."),
+    _request(
+        "--output-range",
+        type=(float, float),
+        metavar="LOW HIGH",
+        help="Lowest and highest pixel, where the model gives floats.",
+    ),
 )
 
 SERVER_NAMES = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from genclient.config import ConfigFile, Entry
 from genclient.errors import UsageError
 
 PREFIX = "GENCLIENT_"
+
+_EVERYTHING = "genclient.help_all"
+_WHICH_MODEL = ("target", "model")
 
 EPILOG = (
     "Options may also come from the environment (GENCLIENT_NAME) and from a file; "
@@ -33,10 +36,21 @@ _LIBRARY_NAMES = {"names": "map", "headers": "header", "retry_seconds": "retry",
 class Command(click.Command):
     """A command whose options may also come from the environment and the configuration file."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """Name the variables of each option."""
+    def __init__(self, *arguments: Any, common: Collection[str] | None = None, **settings: Any) -> None:
+        """Name the variables of each option; `common` are the parameters that `--help` shows, `--help-all` has all."""
         settings.setdefault("epilog", EPILOG)
         super().__init__(*arguments, **settings)
+        self._common = common
+        self.params.append(
+            click.Option(
+                ["--help-all"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_all,
+                help="Show all options.",
+            )
+        )
         for option in settable(self):
             own = (option.name or "").upper()
             option.envvar = [f"{PREFIX}{(self.name or '').upper()}_{own}", f"{PREFIX}{own}"]
@@ -67,15 +81,25 @@ class Command(click.Command):
             raise UsageError(f"{error} ({where})") if where else error from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options in groups: the command's own, and what `group_of` says of the others."""
+        """Write the options that are needed most, or all of them in groups: the command's own come first."""
         groups: dict[str, list[tuple[str, str]]] = {}
+        everything = ctx.meta.get(_EVERYTHING, False)
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
-            if record is not None:
-                groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
+            if record is not None and (everything or self._is_common(parameter)):
+                group = getattr(parameter, "group", "Options") if everything else "Options"
+                groups.setdefault(group, []).append(record)
         for name in sorted(groups, key=lambda name: name != "Options"):
             with formatter.section(name):
                 formatter.write_dl(groups[name])
+
+    def _is_common(self, option: click.Parameter) -> bool:
+        """Whether `--help` shows an option: those of `common`, else the command's own, and which model is meant."""
+        if getattr(option, "is_eager", False):
+            return True
+        if self._common is not None:
+            return option.name in self._common
+        return getattr(option, "group", "Options") == "Options" or option.name in _WHICH_MODEL
 
     def _from_file(self, ctx: click.Context) -> Iterator[tuple[str, Any]]:
         entries = config_file(ctx).of(self.name or "")
@@ -89,6 +113,13 @@ class Command(click.Command):
         name = _LIBRARY_NAMES.get(name, name)
         option = next((option for option in settable(self) if option.name == name), None)
         return origin(ctx, option)[1] if option is not None else ""
+
+
+def _show_all(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.meta[_EVERYTHING] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
 
 
 class GroupedOption(click.Option):

@@ -41,7 +41,7 @@ def generator_options(function: Command) -> Command:
                 default=1.0,
                 show_default=True,
                 metavar="PSI",
-                help="Factor on the latents.",
+                help="Below 1: more typical, less varied images (0.7 is common).",
             ),
             click.option(
                 "--classes",
@@ -53,10 +53,13 @@ def generator_options(function: Command) -> Command:
                 default="auto",
                 show_default=True,
                 metavar="NAME",
-                help="Function to call: auto (the cheapest there is), serving_default, uint8, png, seeds.",
+                help="Signature to call: auto (the cheapest there is), serving_default, uint8, png, seeds.",
             ),
             click.option(
-                "--model-version", type=click.IntRange(min=0), metavar="NUMBER", help="Version.  [default: the newest]"
+                "--model-version",
+                type=click.IntRange(min=0),
+                metavar="NUMBER",
+                help="Model version.  [default: the newest]",
             ),
             tflite_option,
             click.option(

@@ -1,9 +1,11 @@
 """The command as users and scripts meet it: what lands where, what it prints, how it fails and with which code."""
 
+import contextlib
 import importlib.metadata
 import io
 import os
 import pty
+import re
 import resource
 import signal
 import socket
@@ -11,9 +13,11 @@ import subprocess
 import sys
 import threading
 
+import click
 import grpc
 import numpy as np
 import pytest
+from genclient.cli import cli
 from PIL import Image
 
 NO_TENSORFLOW = """
@@ -158,6 +162,52 @@ def test_help_loads_nothing_heavy(genclient):
         assert b"\n  genclient wait --model digits\n" in done.stdout
     version = f"genclient, version {importlib.metadata.version('genline')}\n"
     assert genclient("--version").stdout.decode() == version
+
+
+def options_in(text):
+    """The options that a help page lists."""
+    return re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text[text.index("\nOptions:") :], re.MULTILINE)
+
+
+def test_help_shows_the_options_that_matter_and_help_all_the_rest(capsys):
+    pages = {}
+    for command in ("sample", "interpolate", "detect", "info", "models", "status", "wait", "reload", "bench"):
+        for flag in ("--help", "--help-all"):
+            with contextlib.suppress(click.exceptions.Exit):
+                cli.main([command, flag], standalone_mode=False)
+            pages[command, flag] = capsys.readouterr().out
+        few, all_of_them = options_in(pages[command, "--help"]), options_in(pages[command, "--help-all"])
+        assert len(few) <= 13, few
+        assert set(few) < set(all_of_them)
+        assert {"--target", "--model", "--help-all"} <= set(few)
+        assert {"--ca-file", "--retry", "--compression"} <= set(all_of_them) - set(few)
+    page = pages["sample", "--help"]
+    assert options_in(page)[:-2] == [
+        "--n",
+        "--seed",
+        "--seeds",
+        "--label",
+        "--out",
+        "--grid",
+        "--truncation",
+        "--tflite",
+        "--target",
+        "--model",
+    ]
+    assert "Below 1: more typical, less varied images (0.7 is common)" in " ".join(page.split())
+    assert "Keep trying this long while the server is unavailable" in " ".join(pages["sample", "--help-all"].split())
+
+
+def test_a_command_that_is_misspelt_is_told_which_may_be_meant(refused):
+    assert refused("smaple") == "No such command 'smaple'. Did you mean 'sample'?"
+    assert refused("interpolat", "--n", 3) == "No such command 'interpolat'. Did you mean 'interpolate'?"
+    assert refused("qqq").startswith("No such command 'qqq'. There are sample, interpolate, detect")
+
+
+def test_short_options_stand_for_the_two_that_are_typed_most(genclient, serve, tmp_path):
+    done = genclient("sample", "--target", serve().target, "-n", 3, "-o", "x.npz")
+    assert (done.returncode, done.stdout) == (0, b"x.npz\n")
+    assert len(np.load(tmp_path / "x.npz")["seeds"]) == 3
 
 
 def test_info_describes_the_model_and_its_versions(genclient, serve, tools):

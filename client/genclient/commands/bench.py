@@ -34,13 +34,15 @@ COLUMNS = ("concurrency", "images/s", "requests/s", "p50 ms", "p90", "p95", "p99
 
 
 @command()
-@click.option("--concurrency", default="1:8:2x", show_default=True, metavar="RANGE", help="Requests at a time.")
+@click.option("--concurrency", default="1:8:2x", show_default=True, metavar="RANGE", help="Requests in flight.")
 @click.option("--duration", type=float, default=5.0, show_default=True, metavar="SECONDS", help="Of each level.")
 @click.option("--warm-up", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Before each level.")
-@click.option("--signature", default="auto", show_default=True, metavar="NAME", help="Function to call.")
+@click.option("--signature", default="auto", show_default=True, metavar="NAME", help="Signature to call.")
 @click.option("--label", metavar="NAME|INDEX", help="Class, where there are classes.")
 @classes_option
-@click.option("--truncation", type=float, default=1.0, show_default=True, metavar="PSI", help="Factor on the latents.")
+@click.option(
+    "--truncation", type=float, default=1.0, show_default=True, metavar="PSI", help="Below 1: more typical images."
+)
 @click.option("--seed", type=int, default=0, show_default=True, metavar="SEED", help="Seed of the first image.")
 @click.option(
     "--report", multiple=True, type=click.Path(), metavar="FILE", help="Write a .csv, .json, .svg or .png; repeatable."

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 DEFAULT_KEYS = 5
 
+COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "target", "model")
+"""Options that --help shows."""
 
-@command()
+
+@command(common=COMMON)
 @click.option("-n", "--n", type=int, metavar="COUNT", help=f"Keyframes of each walk.  [default: {DEFAULT_KEYS}]")
 @click.option(
     "--seed", type=int, metavar="SEED", help="Seed of the first keyframe; the next has the next.  [default: 0]"
@@ -35,8 +38,10 @@ DEFAULT_KEYS = 5
 )
 @click.option("--label", metavar="CLASS", help="Class of all frames, by index or name.")
 @click.option("--labels", metavar="LIST", help="Classes of the keyframes, such as 0,rain,4-6, or all.")
-@click.option("--frames", type=int, default=20, show_default=True, metavar="COUNT", help="From keyframe to keyframe.")
-@click.option("--fps", type=float, default=20.0, show_default=True, metavar="RATE", help="Frames a second.")
+@click.option(
+    "--frames", type=int, default=20, show_default=True, metavar="COUNT", help="Frames from keyframe to keyframe."
+)
+@click.option("--fps", type=float, default=20.0, show_default=True, metavar="RATE", help="Frames per second.")
 @click.option(
     "--loop/--no-loop", default=True, show_default=True, help="Go back to the first keyframe, and begin again."
 )

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
 DEFAULT_N = 16
 
+COMMON = ("n", "seed", "seeds", "label", "truncation", "out", "grid", "target", "model", "tflite")
+"""Options that --help shows."""
+
 MOST_SHOWN = 64
 """Images that are drawn in the terminal."""
 
 
-@command()
+@command(common=COMMON)
 @click.option(
     "-n", "--n", type=int, metavar="COUNT", help=f"Images; with --label all, of each class.  [default: {DEFAULT_N}]"
 )
