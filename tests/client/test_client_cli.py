@@ -177,7 +177,7 @@ def test_help_shows_the_options_that_matter_and_help_all_the_rest(capsys):
                 cli.main([command, flag], standalone_mode=False)
             pages[command, flag] = capsys.readouterr().out
         few, all_of_them = options_in(pages[command, "--help"]), options_in(pages[command, "--help-all"])
-        assert len(few) <= 13, few
+        assert len(few) <= 14, few
         assert set(few) < set(all_of_them)
         assert {"--target", "--model", "--help-all"} <= set(few)
         assert {"--ca-file", "--retry", "--compression"} <= set(all_of_them) - set(few)
