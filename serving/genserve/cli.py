@@ -108,7 +108,7 @@ def check(flags: Flags) -> None:
         ModuleNotFoundError: a flag asks for a package that is not installed.
         ServeError: an address is taken.
     """
-    check_addresses(flags.port, flags.grpc_socket_path, flags.rest_api_port, flags.keep_socket_in_use)
+    check_addresses(flags.port, flags.grpc_socket_path, flags.rest_api_port, flags.keep_socket_in_use, flags.host)
     if flags.ssl_config_file:
         tls.credentials(flags.ssl_config_file)
     if flags.prefer_tflite_model:

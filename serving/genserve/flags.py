@@ -15,6 +15,8 @@ from typing import Any
 
 CORES = os.cpu_count() or 1
 INT32_MAX = 2**31 - 1
+MIB = 2**20
+ANY_ADDRESS = "0.0.0.0"  # every interface, IPv6 too where there is one: so gRPC takes it, as TF Serving binds
 
 
 class FlagError(ValueError):
@@ -78,9 +80,25 @@ class Flags:
     rest_api_num_threads: int = _flag(4 * CORES, "REST requests that are worked on at a time.", "N")
     rest_api_timeout_in_ms: int = _flag(30_000, "Limit for a REST request.", "MS")
     rest_api_enable_cors_support: bool = _flag(False, "Let pages of other origins call the REST API.")
+    rest_api_max_body_bytes: int = _flag(256 * MIB, "Bytes of a request, unpacked too (genserve only).", "BYTES")
+    rest_api_max_bytes_in_flight: int = _flag(
+        512 * MIB, "Bytes of all requests and unread answers together (genserve only).", "BYTES"
+    )
+    rest_api_max_json_values: int = _flag(20_000_000, "Values in requests, all together (genserve only).", "N")
+    rest_api_max_connections: int = _flag(1000, "Connections at a time (genserve only).", "N")
+    rest_api_header_timeout_in_ms: int = _flag(10_000, "Limit for a request's header to come (genserve only).", "MS")
+    rest_api_idle_timeout_in_ms: int = _flag(
+        120_000, "Limit between two requests of a connection (genserve only).", "MS"
+    )
+    rest_api_stall_timeout_in_ms: int = _flag(
+        30_000, "Limit for the next 64 KiB to be sent, or read, by a client (genserve only).", "MS"
+    )
     monitoring_config_file: str = _flag("", "Text proto MonitoringConfig: Prometheus.", "FILE")
 
     # genserve's own
+    bind_address: str = _flag(
+        ANY_ADDRESS, "Where gRPC and REST listen; 0.0.0.0 and :: are every interface (genserve only).", "HOST"
+    )
     keep_socket_in_use: bool = _flag(False, "Do not take the unix socket of a server that still runs (genserve only).")
     imitate_tensor_content_fault: bool = _flag(
         False,
@@ -106,6 +124,11 @@ class Flags:
     def base_path(self) -> Path:
         """The folder of versions, absolute, so that messages name it wholly."""
         return Path(self.model_base_path).expanduser().absolute()
+
+    @property
+    def host(self) -> str:
+        """`--bind_address` without the brackets that an IPv6 address may have."""
+        return self.bind_address.removeprefix("[").removesuffix("]")
 
     def channel_arguments(self) -> dict[str, int | str]:
         """`--grpc_channel_arguments` by key; what looks like a 32-bit integer is one, as in TF Serving.
@@ -147,6 +170,8 @@ class Flags:
     def _check_combinations(self) -> None:
         if self.port == 0 and not self.grpc_socket_path:
             raise FlagError("--port=0: at least one of --port and --grpc_socket_path must be set")
+        if not self.host:
+            raise FlagError(f"--bind_address is empty; give an address or a name, or {ANY_ADDRESS} for every interface")
         if self.rest_api_port and self.rest_api_port == self.port:
             raise FlagError(f"--rest_api_port={self.rest_api_port}: must be different from --port")
         if self.batching_parameters_file and not self.enable_batching:
@@ -168,6 +193,13 @@ _RANGES: dict[str, tuple[float, float]] = {
     "grpc_max_threads": (1, 10_000),
     "rest_api_num_threads": (1, 10_000),
     "rest_api_timeout_in_ms": _COUNTS,
+    "rest_api_max_body_bytes": (1, 2**40),
+    "rest_api_max_bytes_in_flight": (1, 2**40),
+    "rest_api_max_json_values": _COUNTS,
+    "rest_api_max_connections": _COUNTS,
+    "rest_api_header_timeout_in_ms": _COUNTS,
+    "rest_api_idle_timeout_in_ms": _COUNTS,
+    "rest_api_stall_timeout_in_ms": _COUNTS,
     "num_tflite_pools": (1, 1024),
     "num_tflite_interpreters_per_pool": (1, 1024),
     "max_num_load_retries": _FROM_ZERO,

@@ -5,20 +5,24 @@ Not for opening them: server.py does, once there is something to serve.
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from genserve.errors import ServeError
+from genserve.flags import ANY_ADDRESS
 
 log = logging.getLogger(__name__)
 
-ADDRESS = "0.0.0.0"  # every IPv4 interface, as TF Serving binds
 
-
-def check_addresses(port: int, socket_path: str, rest_port: int = 0, keep_socket: bool = False) -> None:
+def check_addresses(
+    port: int, socket_path: str, rest_port: int = 0, keep_socket: bool = False, host: str = ANY_ADDRESS
+) -> None:
     """Refuse ports that another server has, and a unix socket that cannot be made; 0 and "" stand for none.
 
     Args:
@@ -26,28 +30,78 @@ def check_addresses(port: int, socket_path: str, rest_port: int = 0, keep_socket
         socket_path: for gRPC.
         rest_port: for REST.
         keep_socket: also refuse a unix socket that another server listens on, instead of taking it over.
+        host: where the ports are.
 
     Raises:
         ServeError: UNAVAILABLE, naming the address.
     """
     for number in filter(None, (port, rest_port)):
-        check_port_is_free(number)
+        for listening in bound(host, number):  # without listening: clients are refused until the server opens it
+            listening.close()
     if socket_path:
         check_socket(socket_path, keep_socket)
 
 
-def check_port_is_free(port: int) -> None:
-    """Bind the port for a moment, without listening: clients are refused until the server opens it.
+def address(host: str, port: int) -> str:
+    """Host and port as one text, as gRPC and people write them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def bound(host: str, port: int) -> list[socket.socket]:
+    """Sockets bound to a port of every address of a host, as gRPC binds them; 0.0.0.0 and :: are every interface.
 
     Raises:
-        ServeError: UNAVAILABLE, naming the port.
+        ServeError: UNAVAILABLE, naming the address.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        if host in (ANY_ADDRESS, "::"):
+            return [_bound_to_all(port)]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return _bound_to({(family, where): None for family, _, _, _, where in found})
+    except OSError as error:
+        raise cannot_listen(address(host, port), error.strerror or str(error)) from error
+
+
+def _bound_to_all(port: int) -> socket.socket:
+    """A socket for IPv6 and IPv4, or for IPv4 alone where there is no IPv6."""
+    if socket.has_dualstack_ipv6():
         try:
-            probe.bind((ADDRESS, port))
+            return _bind(socket.AF_INET6, ("::", port))
         except OSError as error:
-            raise cannot_listen(f"{ADDRESS}:{port}", error.strerror or str(error)) from error
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+    return _bind(socket.AF_INET, (ANY_ADDRESS, port))
+
+
+def _bound_to(addresses: Iterable[tuple[int, Any]]) -> list[socket.socket]:
+    """A socket for each address that this machine has."""
+    sockets, missing = list[socket.socket](), OSError()
+    for family, where in addresses:
+        try:
+            sockets.append(_bind(family, where))
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:  # such as ::1 of localhost where IPv6 is off
+                for each in sockets:
+                    each.close()
+                raise
+            missing = error
+    if not sockets:
+        raise missing
+    return sockets
+
+
+def _bind(family: int, where: Any) -> socket.socket:
+    """A bound socket; what is left of the connections of a server before this one is no hindrance."""
+    bare = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bare.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bare.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, where[0] != "::")
+        bare.bind(where)
+    except OSError:
+        bare.close()
+        raise
+    return bare
 
 
 def check_socket(path: str, keep: bool) -> None:

@@ -34,7 +34,7 @@ from genserve.loader import Loader
 from genserve.manager import Manager
 from genserve.metadata import metadata
 from genserve.multi_inference import multi_inference
-from genserve.port import ADDRESS, cannot_listen
+from genserve.port import address, cannot_listen
 from genserve.predict import respond
 from genserve.regress import regress
 from genserve.reload import FilePoller, reload
@@ -187,7 +187,7 @@ class Server:
     @property
     def addresses(self) -> str:
         """Where it listens, for people."""
-        rest = [f"{ADDRESS}:{self._flags.rest_api_port} (REST)"] if self._rest else []
+        rest = [f"{address(self._flags.host, self._flags.rest_api_port)} (REST)"] if self._rest else []
         return " and ".join(addresses(self._flags) + rest)
 
     def start(self) -> None:
@@ -196,14 +196,14 @@ class Server:
         Raises:
             ServeError: UNAVAILABLE, naming the address.
         """
-        for address in addresses(self._flags):
+        for where in addresses(self._flags):
             try:
                 if self._credentials is None:
-                    self._grpc.add_insecure_port(address)
+                    self._grpc.add_insecure_port(where)
                 else:
-                    self._grpc.add_secure_port(address, self._credentials)
+                    self._grpc.add_secure_port(where, self._credentials)
             except RuntimeError as error:
-                raise cannot_listen(address, "it is in use") from error
+                raise cannot_listen(where, "it is in use") from error
         self._grpc.start()
         if self._rest is not None:
             self._rest.start()
@@ -263,5 +263,5 @@ def grpc_server(flags: Flags) -> grpc.Server:
 
 def addresses(flags: Flags) -> list[str]:
     """What to listen on, in gRPC's words."""
-    port = [f"{ADDRESS}:{flags.port}"] if flags.port else []
+    port = [address(flags.host, flags.port)] if flags.port else []
     return port + ([f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else [])

@@ -21,6 +21,7 @@ MAX_FILLED_BYTES = 256 * 2**20
 STRING_BYTES = 24  # what TensorFlow allocates for an empty string
 
 INT64_MAX = 2**63 - 1
+MAX_DIMENSIONS = 254  # TensorShape::MaxDimensions
 
 Buffer = bytes | memoryview  # of bytes
 
@@ -133,10 +134,15 @@ def delimited(number: int, parts: list[Buffer]) -> list[Buffer]:
 
 
 def _shape(proto: Any) -> tuple[int, ...]:
-    """The dimensions, none negative, their product within int64 (zeros left aside, as they hide an overflow)."""
+    """The dimensions: few, none negative, their product within int64 (zeros left aside, as they hide an overflow)."""
+    if len(proto.dim) > MAX_DIMENSIONS:
+        raise TensorError(f"{len(proto.dim)} dimensions: a tensor has {MAX_DIMENSIONS} at most")
     shape = tuple(dim.size for dim in proto.dim)
-    if any(size < 0 for size in shape) or math.prod(size for size in shape if size) > INT64_MAX:
-        raise TensorError(f"shape {shape} is not a tensor's")
+    count = 1
+    for size in shape:
+        count *= size or 1
+        if not 0 < count <= INT64_MAX:
+            raise TensorError(f"shape {shape} is not a tensor's")
     return shape
 
 

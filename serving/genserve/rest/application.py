@@ -1,7 +1,7 @@
 """The ASGI application of the REST API: bodies in, work in a few threads, replies out.
 
-An idle connection, a slow sender and a client that never reads cost memory but no thread. More requests than may wait
-are refused; an answer that takes too long is a 504. Not for sockets: http.py.
+More requests than may wait for a thread are refused; an answer that takes too long is a 504; what is in memory for a
+client counts until it has left. Not for sockets: connections.py, http.py.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import grpc
 
 from genserve.errors import ServeError
 from genserve.rest.api import Api, failed, timed_out
-from genserve.rest.body import Body, Budget, Message, Receive, Refused
+from genserve.rest.body import SMALL, Body, Message, Receive, large
+from genserve.rest.limits import Budget, Limits, Refused
 from genserve.rest.reply import JSON, TEXT, Reply
 from genserve.rpc import Call
+
+SENT_BYTES = 2**18  # of an answer that are handed to the connection at a time, the next once the client has read most
 
 Send = Callable[[Message], Awaitable[None]]
 
@@ -38,6 +41,7 @@ class Application:
         threads: int,
         waiting: int,
         timeout_seconds: float,
+        limits: Limits,
         cors: bool = False,
         page: Callable[[str], bytes | None] = lambda path: None,
     ) -> None:
@@ -48,6 +52,7 @@ class Application:
             threads: requests that are worked on at a time.
             waiting: requests that may wait for a thread.
             timeout_seconds: for an answer.
+            limits: of requests and answers.
             cors: whether pages of other origins may call.
             page: a page of text under a path outside `/v1/`, or None.
         """
@@ -58,35 +63,38 @@ class Application:
         self._cors = CORS_HEADERS if cors else []
         self._page = page
         self._working = 0
-        self._budget = Budget()
+        self._limits = limits
+        self._budget = Budget(limits)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
-        body = Body(self._budget)
+        body = Body(self._budget, self._limits)
         try:
             reply = await self._answered(scope, receive, body)
-            body.data = b""
-            await self._send(scope, reply, body.unread, send)
+            held = large(len(reply.body))
+            try:
+                self._budget.take(held)
+            except Refused as refused:
+                reply, held = refused.reply, 0
+            try:
+                await self._send(scope, reply, body.unread, send)
+            finally:
+                self._budget.give_back(held)
         except ConnectionError:  # the client has gone
             pass
         finally:
-            body.release()
-
-    def close(self) -> None:
-        """Wait no more for the rest of requests that have not come in full."""
-        self._budget.closing = True
+            if not body.used:
+                body.release()
 
     async def _answered(self, scope: Message, receive: Receive, body: Body) -> Reply:
         headers = dict(scope["headers"])
         try:
             await body.read(receive, headers)
-            reply = await self._reply(scope["method"], path_and_query(scope), body.data, headers)
-            body.count(len(reply.body))
+            return await self._reply(scope["method"], path_and_query(scope), body, headers)
         except Refused as refused:
             return refused.reply
-        return reply
 
     async def _send(self, scope: Message, reply: Reply, unread: bool, send: Send) -> None:
         """Send a reply; it waits, without a thread, for clients that read slowly."""
@@ -95,9 +103,13 @@ class Application:
         if unread:  # what is still to come would be taken for the next request
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+        content = memoryview(b"" if scope["method"] == "HEAD" else reply.body)
+        while len(content) > SMALL:
+            await send({"type": "http.response.body", "body": content[:SENT_BYTES], "more_body": True})
+            content = content[SENT_BYTES:]
+        await send({"type": "http.response.body", "body": content})
 
-    async def _reply(self, method: str, path: str, data: bytes, headers: dict[bytes, bytes]) -> Reply:
+    async def _reply(self, method: str, path: str, body: Body, headers: dict[bytes, bytes]) -> Reply:
         if not path.lower().startswith(APIS):
             page = self._page(path.partition("?")[0]) if method in ("GET", "HEAD") else None
             if page is not None:
@@ -108,21 +120,32 @@ class Application:
         if self._working >= self._most:
             raise Refused(429, grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent REST limit exceeded!")
         call = Call(time.monotonic() + self._timeout, lambda: True, lambda: _metadata(headers))
-        return await self._work(method, path, data, call)
+        return await self._work(method, path, body, call)
 
-    async def _work(self, method: str, path: str, data: bytes, call: Call) -> Reply:
+    async def _work(self, method: str, path: str, body: Body, call: Call) -> Reply:
         """The answer, or a 504; a run that has begun goes on to its end and holds its thread until then."""
-        loop = asyncio.get_running_loop()
         self._working += 1
-        future = loop.run_in_executor(self._pool, self._api.answer, method, path, data, call)
-        future.add_done_callback(self._done)
+        body.used = True
+        job = self._pool.submit(self._answer, method, path, body, call)
+        future = asyncio.wrap_future(job)
+        future.add_done_callback(lambda _: self._done(body))
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._timeout)
         except asyncio.TimeoutError:  # the builtin one only since Python 3.11
+            job.cancel()  # what has not begun never will
             return failed(timed_out())
 
-    def _done(self, future: asyncio.Future[Reply]) -> None:
+    def _answer(self, method: str, path: str, body: Body, call: Call) -> Reply:
+        """What a thread does."""
+        try:
+            return self._api.answer(method, path, body.take(), call)
+        except Refused as refused:
+            return refused.reply
+
+    def _done(self, body: Body) -> None:
         self._working -= 1
+        body.used = False
+        body.release()
 
 
 def path_and_query(scope: Message) -> str:

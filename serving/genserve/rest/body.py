@@ -1,140 +1,133 @@
-"""The body of a request as it comes in, within limits of size and time.
+"""The body of a request as it comes in, unpacked and counted before anything is made of it.
 
-Not for what it says: document.py.
+Not for what it says (document.py) nor for clients that are slow to send it (connections.py).
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import grpc
+import numpy as np
 
-from genserve.errors import ServeError
-from genserve.rest.api import failed
-from genserve.rest.reply import Reply
+from genserve.rest.limits import Budget, Limits, Refused
 
-MAX_BODY_BYTES = 256 * 2**20
-MAX_BODIES_BYTES = 2 * MAX_BODY_BYTES  # of all requests together
-BODY_SECONDS = 60.0  # for a client to send its next bytes
-LOOK_UP_SECONDS = 0.5
+PIECE = 2**20  # bytes that are unpacked or counted at a time
+SMALL = 2**16  # bytes of which nothing large is made, whatever they say
+LIST_VALUES = 4  # what a list or an object counts in addition, since it takes the time and memory of several numbers
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
-class Refused(Exception):
-    """A request that is answered before its body has been read in full."""
-
-    def __init__(self, status: int, code: grpc.StatusCode, message: str) -> None:
-        """An HTTP status of its own, and an error for the body."""
-        super().__init__(message)
-        self.reply = Reply(status, failed(ServeError(code, message)).body)
-
-
-class Budget:
-    """The bytes of all requests that are being received or worked on, and of their replies."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        self.closing = False  # whether clients that have not sent all of a request are waited for no more
-        self._bytes = 0
-
-    def take(self, count: int) -> None:
-        """Count bytes of a body that is being received.
-
-        Raises:
-            Refused: there are too many already.
-        """
-        if self._bytes + count > MAX_BODIES_BYTES:
-            message = f"requests in flight hold more than {MAX_BODIES_BYTES} bytes"
-            raise Refused(503, grpc.StatusCode.UNAVAILABLE, message)
-        self._bytes += count
-
-    def give_back(self, count: int) -> None:
-        """Count them no more."""
-        self._bytes -= count
-
-
 class Body:
-    """The body of one request, as far as it has come."""
+    """The body of one request, as far as it has come, and what it holds of the budget."""
 
-    def __init__(self, budget: Budget) -> None:
-        """Nothing of it yet; `unread` as long as there is more to come."""
-        self.data = b""
+    def __init__(self, budget: Budget, limits: Limits) -> None:
+        """Nothing of it yet; `unread` as long as there is more to come, `used` while a thread works with it."""
         self.unread = True
+        self.used = False
+        self._data = b""
+        self._packed = False
+        self._limits = limits
         self._budget = budget
-        self._counted = 0
+        self._counted = self._values = 0
 
     async def read(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
-        """Read it all.
+        """Read it all, still packed.
 
         Raises:
-            Refused: too large, too slow, or in an encoding that is not known.
+            Refused: too large, or in an encoding that is not known.
             ConnectionError: the client has gone.
         """
         encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").lower()
         if encoding not in ("identity", "gzip"):
             why = f"Content-Encoding: expected gzip or none, found {encoding}"
             raise Refused(415, grpc.StatusCode.INVALID_ARGUMENT, why)
+        self._packed = encoding == "gzip"
         length = headers.get(b"content-length", b"0")  # only digits: the parser has seen to that
-        if len(length) > 15 or int(length) > MAX_BODY_BYTES:
-            raise _too_large(MAX_BODY_BYTES)
+        if len(length) > 15 or int(length) > self._limits.body_bytes:
+            raise self._too_large()
         parts: list[bytes] = []
         while self.unread:
-            message = await self._next(receive)
+            message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError
             parts.append(message.get("body", b""))
-            self.count(len(parts[-1]), MAX_BODY_BYTES)
+            self.count(len(parts[-1]))
             self.unread = bool(message.get("more_body"))
-        self.data = b"".join(parts)
-        if encoding == "gzip":
-            self._unzip()
+        self._data = b"".join(parts)
 
-    async def _next(self, receive: Receive) -> Message:
-        """What the client sends next; looks up now and then to see whether it is still worth waiting."""
-        until = time.monotonic() + BODY_SECONDS
-        while True:
-            try:
-                return await asyncio.wait_for(receive(), LOOK_UP_SECONDS)
-            except asyncio.TimeoutError as error:
-                if self._budget.closing:
-                    raise Refused(503, grpc.StatusCode.UNAVAILABLE, "the server is stopping") from error
-                if time.monotonic() >= until:
-                    why = f"no more of the request came within {BODY_SECONDS:g} s"
-                    raise Refused(408, grpc.StatusCode.DEADLINE_EXCEEDED, why) from error
+    def take(self) -> bytes:
+        """What was sent, unpacked; takes a while, and keeps nothing here.
 
-    def release(self) -> None:
-        """Count its bytes no more."""
-        self._budget.give_back(self._counted)
-        self._counted = 0
+        Raises:
+            Refused: no gzip, too many bytes or JSON values, of this request or of all.
+        """
+        data, self._data = self._data, b""
+        if self._packed:
+            data = self._unzipped(data)
+        values = json_values(data)
+        if values > self._limits.json_values:
+            message = f"the request has more than {self._limits.json_values} JSON values"
+            raise Refused(413, grpc.StatusCode.INVALID_ARGUMENT, message)
+        if len(data) > SMALL:
+            self._budget.take(0, values)
+            self._values = values
+        return data
 
-    def count(self, count: int, most: int = MAX_BODIES_BYTES) -> None:
-        """Count bytes that are held for this request, its reply among them.
+    def count(self, count: int) -> None:
+        """Count bytes that are held for this request.
 
         Raises:
             Refused: there are too many, of this one or of all.
         """
-        if self._counted + count > most:
-            raise _too_large(most)
-        self._budget.take(count)
+        if self._counted + count > self._limits.body_bytes:
+            raise self._too_large()
+        self._budget.take(large(self._counted + count) - large(self._counted))
         self._counted += count
 
-    def _unzip(self) -> None:
-        unzip = zlib.decompressobj(wbits=31)
-        try:
-            self.data = unzip.decompress(self.data, max(1, MAX_BODY_BYTES - self._counted))
-        except zlib.error as error:
-            raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, f"the request is no gzip: {error}") from error
-        self.count(len(self.data), MAX_BODY_BYTES)
+    def release(self) -> None:
+        """Forget it, and count nothing of it any more."""
+        self._data = b""
+        self._budget.give_back(large(self._counted), self._values)
+        self._counted = self._values = 0
+
+    def _unzipped(self, data: bytes) -> bytes:
+        unzip, parts = zlib.decompressobj(wbits=31), list[bytes]()
+        while data and not unzip.eof:
+            try:
+                parts.append(unzip.decompress(data, PIECE))
+            except zlib.error as error:
+                raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, f"the request is no gzip: {error}") from error
+            self.count(len(parts[-1]))
+            data = unzip.unconsumed_tail
         if not unzip.eof:
-            message = f"the request is cut short, or has more than {MAX_BODY_BYTES} bytes unpacked"
-            raise Refused(413, grpc.StatusCode.INVALID_ARGUMENT, message)
+            raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, "the request is no gzip: it is cut short")
+        return b"".join(parts)
+
+    def _too_large(self) -> Refused:
+        message = f"the request has more than {self._limits.body_bytes} bytes"
+        return Refused(413, grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-def _too_large(most: int) -> Refused:
-    return Refused(413, grpc.StatusCode.INVALID_ARGUMENT, f"the request has more than {most} bytes")
+def large(count: int) -> int:
+    """The bytes that count: those of small requests and answers do not, so that they find a place beside large ones."""
+    return max(0, count - SMALL)
+
+
+def json_values(data: bytes) -> int:
+    """At most so many values are in a JSON text, lists and objects counted as several; others may run meanwhile."""
+    if len(data) < SMALL:
+        return len(data)
+    text = np.frombuffer(data, np.uint8)
+    pieces = (text[start : start + PIECE] for start in range(0, len(text), PIECE))
+    return sum(
+        _count(piece, b",") + (1 + LIST_VALUES) * (_count(piece, b"[") + _count(piece, b"{")) for piece in pieces
+    )
+
+
+def _count(text: Any, sign: bytes) -> int:
+    return int(np.count_nonzero(text == ord(sign)))

@@ -10,12 +10,14 @@ import uvicorn
 
 from genserve.flags import Flags
 from genserve.model import Models
-from genserve.port import ADDRESS, cannot_listen
+from genserve.port import bound
 from genserve.rest.api import Api
 from genserve.rest.application import Application
+from genserve.rest.connections import Connection, Listener, Room
+from genserve.rest.limits import Limits
 from genserve.telemetry import Telemetry
 
-STUCK_MILLISECONDS = 120_000  # for a client to take the next bytes of its answer
+STUCK_MILLISECONDS = 120_000  # for a client that has vanished to be noticed
 BACKLOG = 2048
 
 
@@ -27,48 +29,47 @@ class RestServer:
 
         Args:
             models: what is served.
-            flags: port, threads, timeout, CORS.
+            flags: address, threads, limits, CORS.
             telemetry: what is told of requests and has the metrics, or None.
         """
         api = Api(models, flags.enable_signature_method_name_check, telemetry.rest if telemetry else None)
         api.emptied = flags.enable_serialization_as_tensor_content and flags.imitate_tensor_content_fault
-        self._port = flags.rest_api_port
-        self._seconds = flags.rest_api_timeout_in_ms / 1000
+        limits = Limits.of(flags)
+        self._address = (flags.host, flags.rest_api_port)
         self._application = Application(
             api,
             flags.rest_api_num_threads,
             flags.max_queued_requests,
-            self._seconds,
+            flags.rest_api_timeout_in_ms / 1000,
+            limits,
             flags.rest_api_enable_cors_support,
             telemetry.page if telemetry else lambda path: None,
         )
         settings: dict[str, Any] = {
             "log_config": None,
-            "log_level": "warning",
+            "log_level": "error",  # what clients do wrong is theirs to know
             "access_log": False,
             "server_header": False,
             "lifespan": "off",
         }
-        config = uvicorn.Config(self._application, backlog=BACKLOG, ws="none", timeout_keep_alive=120, **settings)
-        self._server = _Server(config)
+        self._server = _Server(uvicorn.Config(self._application, ws="none", **settings), Room(limits))
         self._thread = threading.Thread(target=self._run, name="rest", daemon=True)
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
 
     def start(self) -> None:
-        """Listen on every IPv4 interface, and answer.
+        """Listen, and answer.
 
         Raises:
             ServeError: UNAVAILABLE, naming the address.
         """
-        address = (ADDRESS, self._port)
-        try:
-            self._socket = socket.create_server(address, backlog=BACKLOG)
+        self._sockets = bound(*self._address)
+        for listening in self._sockets:
+            listening.listen(BACKLOG)
+            listening.setblocking(False)
             # Connections inherit both. asyncio would set the first, but not where a socket was made like this one.
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # ends connections whose clients read nothing any more
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
-        except OSError as error:
-            raise cannot_listen(f"{ADDRESS}:{self._port}", error.strerror or str(error)) from error
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
         self._thread.start()
         self._server.ready.wait()
 
@@ -77,23 +78,35 @@ class RestServer:
         if not self._thread.is_alive():
             return
         self._server.config.timeout_graceful_shutdown = max(1, int(seconds))
-        self._application.close()
         self._server.should_exit = True
         self._thread.join(seconds + 1)
 
     def _run(self) -> None:
-        assert self._socket is not None
-        self._server.run([self._socket])
+        self._server.run(self._sockets)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it answers."""
+    """uvicorn's server, which keeps an eye on its connections and says when it answers."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, room: Room) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._room = room
+        self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
-        await super().startup(sockets)
+        await self.lifespan.startup()
+        self.servers = []
+        self._listeners = [Listener(each, self._room, self._connection) for each in sockets or []]
+        self.started = True
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and finish what has come in."""
+        for listener in self._listeners:
+            listener.close()
+        await super().shutdown()
+
+    def _connection(self) -> Connection:
+        return Connection(self._room, self.config, self.server_state, {})
