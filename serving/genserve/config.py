@@ -22,6 +22,7 @@ from genserve.repository import ALL, LATEST, Policy
 log = logging.getLogger(__name__)
 
 PLATFORM = "tensorflow"
+MAX_MODELS = 1000  # each has a thread that watches its folder
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,11 @@ def from_list(models: Any) -> list[ModelConfig]:
     """The models of a ModelConfigList.
 
     Raises:
-        ServeError: INVALID_ARGUMENT for a name listed twice, a relative or remote base path, an unknown platform.
+        ServeError: INVALID_ARGUMENT for too many models, a name listed twice, a relative or remote base path, an
+            unknown platform.
     """
+    if len(models.config) > MAX_MODELS:
+        raise invalid_argument(f"{len(models.config)} models in one config: expected at most {MAX_MODELS}")
     names: set[str] = set()
     for model in models.config:
         if model.name in names:

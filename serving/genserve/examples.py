@@ -16,6 +16,7 @@ from tensorflow.core.framework import types_pb2
 
 from genserve.errors import ServeError, invalid_argument
 from genserve.model import Models, servable_for
+from genserve.tensors import MAX_FILLED_BYTES
 from genserve.timing import Timing
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -27,7 +28,7 @@ def serialised(examples: Any) -> np.ndarray:
     A context stands in front of each Example; parsing one after the other merges the two, as protobuf says it does.
 
     Raises:
-        ServeError: INVALID_ARGUMENT for an Input without Examples.
+        ServeError: INVALID_ARGUMENT for an Input without Examples, or with a long context before very many.
     """
     kind = examples.WhichOneof("kind")
     listed = getattr(examples, kind).examples if kind else ()
@@ -36,6 +37,8 @@ def serialised(examples: Any) -> np.ndarray:
     context = b""
     if kind == "example_list_with_context":
         context = examples.example_list_with_context.context.SerializeToString()
+        if len(context) * len(listed) > MAX_FILLED_BYTES:
+            raise invalid_argument(f"A context of {len(context)} bytes is too long for {len(listed)} Examples.")
     rows = np.empty(len(listed), object)
     rows[:] = [context + example.SerializeToString() for example in listed]
     return rows

@@ -16,6 +16,7 @@ Labels = tuple[str, ...]
 
 # A client may ask for any number of models that do not exist; each would have series of its own for good.
 MAX_SERIES = 1000
+MAX_LABEL = 4096  # letters, as many as a path may have
 OTHERS = "(others)"
 
 
@@ -52,7 +53,7 @@ class Metric(ABC):
 
     def _known(self, values: Labels, series: dict[Labels, object]) -> Labels:
         """These values, or those of all others where there are too many series already."""
-        if values in series or len(series) < MAX_SERIES:
+        if values in series or (len(series) < MAX_SERIES and max(map(len, values), default=0) <= MAX_LABEL):
             return values
         return (OTHERS,) * len(values)
 

@@ -13,7 +13,7 @@ from typing import Any
 from tensorflow_serving.apis import model_management_pb2
 
 from genserve import config
-from genserve.errors import ServeError, invalid_argument
+from genserve.errors import ServeError, invalid_argument, truncated
 from genserve.flags import FlagError
 from genserve.manager import Manager
 from genserve.model import S
@@ -40,10 +40,11 @@ def reload(models: Manager[S], request: Any, wanted: Callable[[], bool] = lambda
         )
     try:
         configs = config.from_list(request.config.model_config_list)
-        log.info("new config: %s", ", ".join(f"{model.name!r} at {str(model.base_path)!r}" for model in configs))
+        listed = ", ".join(f"{model.name!r} at {str(model.base_path)!r}" for model in configs)
+        log.info("new config: %s", truncated(listed))
         models.reload(configs, wanted)
     except ServeError as error:
-        log.error("new config refused: %s: %s", error.code.name, error.line)
+        log.error("new config refused: %s: %s", error.code.name, truncated(error.line))
         raise
     response = model_management_pb2.ReloadConfigResponse()
     response.status.SetInParent()

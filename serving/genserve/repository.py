@@ -10,12 +10,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 
 Fingerprint = frozenset[tuple[str, int, int]]
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
+MISSING_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Policy:
         return {version: found[version] for version in newest}
 
     def missing(self, found: Mapping[int, Path]) -> list[int]:
-        """Versions that are asked for by number and are not there."""
-        return sorted((self.specific or frozenset()) - found.keys())
+        """Versions that are asked for by number and are not there, the first few of them."""
+        return nsmallest(MISSING_SHOWN, (self.specific or frozenset()) - found.keys())
 
 
 LATEST = Policy()

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from genserve.errors import ServeError
+from genserve.errors import ServeError, truncated
 from genserve.flags import Flags
 from genserve.model import Models
 from genserve.monitoring import Monitoring
@@ -107,8 +107,8 @@ class Telemetry:
         if self.monitoring is not None and api in COUNTED:
             self.monitoring.request(model, api, entrypoint, code, seconds, call.timing)
         if self._tracing is not None:
-            message = failure.line if failure else ""
-            self._tracing.request(api or "malformed", entrypoint, model, code, message, seconds, call)
+            message = truncated(failure.line) if failure else ""
+            self._tracing.request(api or "malformed", entrypoint, truncated(model), code, message, seconds, call)
 
 
 def model_name(data: bytes, api: str = "") -> str:

@@ -17,7 +17,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 
 # A `*_val` field shorter than its shape repeats its last value, so thirty bytes may ask for any amount of memory.
 # TensorFlow tries to allocate it; here what is more than this has to be sent.
-MAX_FILLED_BYTES = 256 * 2**20
+MAX_FILLED_BYTES = 64 * 2**20
 STRING_BYTES = 24  # what TensorFlow allocates for an empty string
 
 INT64_MAX = 2**63 - 1

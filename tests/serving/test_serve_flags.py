@@ -63,7 +63,16 @@ TENSORFLOW_MODEL_SERVER = {
     "enable_grpc_healthcheck_service": False,
     "enable_serialization_as_tensor_content": False,
 }
-OWN = {"imitate_tensor_content_fault", "keep_socket_in_use", "max_queued_requests", "max_request_rows", "v"}
+OWN = {
+    "bind_address",
+    "imitate_tensor_content_fault",
+    "keep_socket_in_use",
+    "max_queued_requests",
+    "max_request_rows",
+    "v",
+}
+OWN |= {f"rest_api_max_{what}" for what in ("body_bytes", "bytes_in_flight", "connections", "json_values")}
+OWN |= {f"rest_api_{what}_timeout_in_ms" for what in ("header", "idle", "stall")}
 
 
 def parse(*arguments):

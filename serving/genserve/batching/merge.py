@@ -6,6 +6,7 @@ Source: TF Serving's batching/batching_session.cc and batching_util.cc.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from genserve.batching.task import Feeds
 from genserve.errors import ServeError, invalid_argument
+from genserve.tensors import MAX_FILLED_BYTES
 
 PADDED_RANKS = range(1, 7)
 
@@ -42,6 +44,7 @@ def merged(requests: Sequence[Feeds], padding: int = 0, pad_inner: bool = False)
 
     Raises:
         ServeError: FAILED_PRECONDITION where they do not, INVALID_ARGUMENT for what cannot be padded.
+        TooMuchPadding: the requests had better run one by one.
     """
     if len(requests) == 1 and not padding:
         return dict(requests[0])
@@ -70,11 +73,16 @@ def split(outputs: Sequence[Any], rows: Sequence[int], padding: int = 0) -> list
     return parts
 
 
+class TooMuchPadding(Exception):
+    """Padding would take far more memory than what was sent."""
+
+
 def _joined(name: str, arrays: list[np.ndarray], padding: int, pad_inner: bool) -> np.ndarray:
     if len({array.dtype for array in arrays}) > 1:  # the servable would say which one is wrong
         raise invalid_argument(f"Cannot concatenate tensors of {name} that have different data types")
     if pad_inner and len({array.ndim for array in arrays}) == 1:
         inner = np.max([array.shape[1:] for array in arrays], axis=0).astype(int).tolist()
+        _check_padding(arrays, sum(map(len, arrays)) * math.prod(inner))
         arrays = [_padded(array, inner) for array in arrays]
     elif len({array.shape[1:] for array in arrays}) > 1:
         raise _precondition(
@@ -82,7 +90,18 @@ def _joined(name: str, arrays: list[np.ndarray], padding: int, pad_inner: bool) 
             "Set pad_variable_length_inputs to true, or ensure that all tensors with the same name have equal "
             "dimensions starting with the first dim."
         )
+    _check_padding(arrays, sum(array.size for array in arrays) + padding * arrays[-1][:1].size)
     return np.concatenate([*arrays, np.repeat(arrays[-1][:1], padding, axis=0)])
+
+
+def _check_padding(arrays: list[np.ndarray], count: int) -> None:
+    """One request with few long rows among others with many short ones would make all of them long.
+
+    Raises:
+        TooMuchPadding: beside the arrays' own values, there would be too many others.
+    """
+    if (count - sum(array.size for array in arrays)) * arrays[0].itemsize > MAX_FILLED_BYTES:
+        raise TooMuchPadding
 
 
 def _padded(array: np.ndarray, inner: list[int]) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from genserve.batching.batchable import Tensors, tensors
-from genserve.batching.merge import merged, row_count, split
+from genserve.batching.merge import TooMuchPadding, merged, row_count, split
 from genserve.batching.parameters import Parameters
 from genserve.batching.scheduler import Queue, Threads
 from genserve.batching.task import Feeds, Observe, Report, Servable, Task, queue_timeout
@@ -151,7 +151,12 @@ class BatchingSession:
         started = time.monotonic()
         for task in batch:
             task.started = started
-        feeds = merged([task.feeds for task in batch], padding, self._parameters.pad_variable_length_inputs)
+        try:
+            feeds = merged([task.feeds for task in batch], padding, self._parameters.pad_variable_length_inputs)
+        except TooMuchPadding:
+            for task in batch:
+                task.alone = True
+            return
         try:
             results = self._servable.run(feeds, outputs)
         except Exception:

@@ -56,7 +56,7 @@ class Room:
         """Close the connection whose client has owed for longest; False where none does."""
         if time.monotonic() >= self._complained + REPEAT_SECONDS:
             self._complained = time.monotonic()
-            log.warning("REST: %s with %d connections: closing those that have waited longest", why, self.open)
+            log.warning("REST: %s, with %d connections: the longest idle ones are closed", why, self.open)
         longest = next(iter(self.owing), None)
         if longest is None:
             return False
@@ -229,7 +229,7 @@ class Listener:
 
     def _accept(self) -> None:
         """Take one connection; asyncio's own server takes up to its backlog at once, and logs each that it cannot."""
-        if self._room.full() and not self._room.make("no more connections are allowed"):
+        if self._room.full() and not self._room.make("no more connections may be open"):
             self._pause()
             return
         try:

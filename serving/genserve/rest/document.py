@@ -20,6 +20,7 @@ from genserve.errors import ServeError, invalid_argument
 from genserve.rest.excerpts import shown
 
 SIGNATURE_NAME = "signature_name"
+MANY_KEYS = 16
 _WHITE_SPACE = " \t\n\r"
 _REASONS = {
     "Expecting property name enclosed in double quotes": "Missing a name for object member.",
@@ -32,8 +33,9 @@ _REASONS = {
     "Illegal trailing comma before end of array": "Invalid value.",
 }
 _NO_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of bytes that are none
-_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)', re.DOTALL)
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_NUMBER = re.compile(_STRING + r"|(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.DOTALL)
+_STRUCTURE = re.compile(_STRING + r"|[][{}]", re.DOTALL)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -79,6 +81,8 @@ def _may_repeat_keys(body: bytes, document: dict[str, Any]) -> bool:
     expected |= dict.fromkeys(inputs, 1) if isinstance(inputs, dict) else {}
     if isinstance(instances, list) and instances and isinstance(instances[0], dict):
         expected |= dict.fromkeys(instances[0], len(instances))
+    if len(expected) > MANY_KEYS:  # counting each would take its number times the body
+        return True
     return any(body.count(orjson.dumps(key)) > count for key, count in expected.items())
 
 
@@ -145,8 +149,8 @@ def _reason(error: json.JSONDecodeError, text: str) -> str:
     if error.msg != "Expecting ',' delimiter":
         return _REASONS.get(error.msg, "Invalid value.")
     opened: list[str] = []
-    for token in _STRUCTURE.findall(text[: error.pos]):
-        if token in "[{":
+    for found in _STRUCTURE.finditer(text, 0, error.pos):
+        if (token := found[0]) in "[{":
             opened.append(token)
         elif token in "]}":
             opened.pop()

@@ -18,6 +18,7 @@ from genserve.rest.limits import Limits
 from genserve.telemetry import Telemetry
 
 STUCK_MILLISECONDS = 120_000  # for a client that has vanished to be noticed
+UNSENT_BYTES = 2**18  # of an answer that the kernel takes beyond what is on its way
 BACKLOG = 2048
 
 
@@ -70,6 +71,8 @@ class RestServer:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # else megabytes of each answer wait in the kernel, uncounted
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._thread.start()
         self._server.ready.wait()
 

@@ -86,6 +86,7 @@ def _v2_target(method: str, path: str) -> Target:
 
 
 def _number(version: str) -> int:
-    if len(version.lstrip("0")) > len(str(INT64_MAX)) or int(version) > INT64_MAX:
+    digits = version.lstrip("0") or "0"  # Python reads no numbers of thousands of digits
+    if len(digits) > len(str(INT64_MAX)) or int(digits) > INT64_MAX:
         raise invalid_argument(f"Failed to convert version: {version} to numeric.")
-    return int(version)
+    return int(digits)

@@ -73,18 +73,17 @@ def from_instances(instances: list[Any], dtypes: Mapping[str, int]) -> Arrays:
         )
     named = _is_object(instances[0])
     try:
-        if not named:
-            return _plain(instances, dtypes)
-        if all(_is_object(item) and item.keys() == dtypes.keys() for item in instances):
-            return {alias: array([item[alias] for item in instances], dtype) for alias, dtype in dtypes.items()}
+        return _together(instances, dtypes, named)
     except ServeError as error:
         _blame(instances, dtypes, named)
         raise error
-    _blame(instances, dtypes, named)
-    raise invalid_argument(f"'{INSTANCES}' does not have the inputs {','.join(sorted(dtypes))} in each item")
 
 
-def _plain(instances: list[Any], dtypes: Mapping[str, int]) -> Arrays:
+def _together(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> Arrays:
+    if named:
+        if not all(_is_object(item) and item.keys() == dtypes.keys() for item in instances):
+            raise invalid_argument(f"'{INSTANCES}' does not have the inputs {','.join(sorted(dtypes))} in each item")
+        return {alias: array([item[alias] for item in instances], dtype) for alias, dtype in dtypes.items()}
     (alias, dtype), *_ = dtypes.items()
     if any(map(_is_object, instances)):
         raise invalid_argument("Expecting value/list but got object")
@@ -92,28 +91,52 @@ def _plain(instances: list[Any], dtypes: Mapping[str, int]) -> Arrays:
 
 
 def _blame(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> None:
-    """Go through the items one by one, as TF Serving does, and raise what is wrong with the first that is."""
+    """Raise what is wrong with the first item that is, as TF Serving, which goes through them one by one."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for index, item in enumerate(instances):
-        if named and not _is_object(item):
-            raise invalid_argument(f"Expecting object but got list at item {index} of input list")
-        if not named and _is_object(item):
-            raise invalid_argument(f"Expecting value/list but got object at item {index} of input list")
-        values = item if named else {next(iter(dtypes)): item}
-        for alias, value in values.items():
-            try:
-                _check_row(alias, value, dtypes, shapes)
-            except ServeError as error:
-                key = f" key: {alias}" if named else ""
-                raise invalid_argument(
-                    f"Failed to process element: {index}{key} of '{INSTANCES}' list. "
-                    f"Error: {error.code.name}: {error.message}"
-                ) from error
-        if values.keys() != dtypes.keys():
+    for index in sorted({0, _first_wrong(instances, dtypes, named)}):
+        _check_item(index, instances[index], dtypes, named, shapes)
+
+
+def _first_wrong(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> int:
+    """The first item that does not go with the first one, searched for by halves: many at once are soon looked at."""
+
+    def fine(items: list[Any]) -> bool:
+        try:
+            return bool(_together([instances[0], *items], dtypes, named))
+        except ServeError:
+            return False
+
+    if not fine([]):
+        return 0
+    low, high = min(1, len(instances) - 1), len(instances)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fine(instances[low:middle]) else (low, middle)
+    return low
+
+
+def _check_item(
+    index: int, item: Any, dtypes: Mapping[str, int], named: bool, shapes: dict[str, tuple[int, ...]]
+) -> None:
+    if named and not _is_object(item):
+        raise invalid_argument(f"Expecting object but got list at item {index} of input list")
+    if not named and _is_object(item):
+        raise invalid_argument(f"Expecting value/list but got object at item {index} of input list")
+    values = item if named else {next(iter(dtypes)): item}
+    for alias, value in values.items():
+        try:
+            _check_row(alias, value, dtypes, shapes)
+        except ServeError as error:
+            key = f" key: {alias}" if named else ""
             raise invalid_argument(
-                f"Failed to process element: {index} of '{INSTANCES}' list. JSON object: {shown(item)} "
-                f"keys must be equal to: {','.join(sorted(dtypes))}"
-            )
+                f"Failed to process element: {index}{key} of '{INSTANCES}' list. "
+                f"Error: {error.code.name}: {error.message}"
+            ) from error
+    if values.keys() != dtypes.keys():
+        raise invalid_argument(
+            f"Failed to process element: {index} of '{INSTANCES}' list. JSON object: {shown(item)} "
+            f"keys must be equal to: {','.join(sorted(dtypes))}"
+        )
 
 
 def _check_row(alias: str, value: Any, dtypes: Mapping[str, int], shapes: dict[str, tuple[int, ...]]) -> None:
