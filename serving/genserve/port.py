@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import resource
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,10 @@ from genserve.errors import ServeError
 from genserve.flags import ANY_ADDRESS
 
 log = logging.getLogger(__name__)
+
+MOST_DESCRIPTORS = 2**16  # files and connections of this process
+FEWEST_CONNECTIONS = 16
+OWN_DESCRIPTORS = 100  # for models, libraries and clients of other ports
 
 
 def check_addresses(
@@ -40,6 +45,15 @@ def check_addresses(
             listening.close()
     if socket_path:
         check_socket(socket_path, keep_socket)
+
+
+def most_connections() -> int:
+    """How many connections each of the two ports may have, as each takes a file descriptor; raises the soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(FEWEST_CONNECTIONS, (most - OWN_DESCRIPTORS) // 2)
 
 
 def address(host: str, port: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ from genserve.timing import Timing
 
 log = logging.getLogger(__name__)
 
+SMALL_BYTES = 2**16
+MAX_UNREAD_BYTES = 2**30  # of answers whose clients do not read them
 # gRPC gives a deadline to calls without one, centuries away.
 NO_DEADLINE_SECONDS = 10 * 365 * 24 * 3600.0
 
@@ -49,11 +51,12 @@ Observe = Callable[[str, bytes, "ServeError | None", Call, float], None]
 
 
 class InFlight:
-    """How many requests have begun and not been answered to the last byte."""
+    """The requests that have begun and not been answered to the last byte, and the bytes of their answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
         """None yet."""
-        self._count = 0
+        self._count = self._bytes = 0
+        self._most_bytes = most_bytes
         self._changed = threading.Condition()
 
     @property
@@ -73,18 +76,72 @@ class InFlight:
         with self._changed:
             return self._changed.wait_for(lambda: self._count == 0, seconds)
 
+    def hold(self, count: int, context: grpc.ServicerContext) -> bool:
+        """Count an answer's bytes until the client has read them; False where clients have left too many unread."""
+        if count < SMALL_BYTES:
+            return True
+        with self._changed:
+            if self._bytes >= self._most_bytes:
+                return False
+            self._bytes += count
+        if not context.add_callback(lambda: self._let_go(count)):
+            self._let_go(count)
+        return True
+
+    def _let_go(self, count: int) -> None:
+        with self._changed:
+            self._bytes -= count
+
     def _end(self) -> None:
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
 
 
-def handler(
-    name: str, answer: Answer, in_flight: InFlight, observe: Observe | None = None
-) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """The handler of one RPC, called `name` in the log."""
+class Senders:
+    """The RPCs whose clients have still to send their message, each of which keeps a thread waiting.
 
-    def handle(data: bytes, context: grpc.ServicerContext) -> bytes:
+    They may keep so many; beyond that, the one that has waited longest is cancelled.
+    """
+
+    def __init__(self, most: int) -> None:
+        """None yet."""
+        self._most = most
+        self._waiting: dict[grpc.ServicerContext, None] = {}
+        self._lock = threading.Lock()
+
+    def next(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        """The client's next message, None where there is none.
+
+        Raises:
+            grpc.RpcError: the RPC was cancelled.
+        """
+        with self._lock:
+            longest = next(iter(self._waiting)) if len(self._waiting) >= self._most else None
+            if longest is not None:
+                del self._waiting[longest]
+            self._waiting[context] = None
+        if longest is not None:
+            longest.cancel()
+        try:
+            return next(messages, None)
+        finally:
+            with self._lock:
+                self._waiting.pop(context, None)
+
+
+def handler(
+    name: str, answer: Answer, in_flight: InFlight, senders: Senders, observe: Observe | None = None
+) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """The handler of one unary RPC, called `name` in the log.
+
+    gRPC is told that messages may follow each other, since it would wait for the only one of a unary RPC by itself.
+    """
+
+    def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        data = senders.next(messages, context)
+        if data is None:
+            return context.abort(grpc.StatusCode.UNIMPLEMENTED, f'"{name}" requires exactly one request message.')
         in_flight.begin(context)
         started = time.perf_counter()
         call = Call.of(context)
@@ -94,11 +151,13 @@ def handler(
         if log.isEnabledFor(logging.DEBUG):
             log_request(name, data, response, failure, call, time.perf_counter() - started)
         context.set_trailing_metadata(call.timing.trailers())
+        if failure is None and not in_flight.hold(len(response), context):
+            failure = ServeError(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many bytes of answers have not been read")
         if failure is None:
             return response
         return context.abort(failure.code, truncated(failure.message))
 
-    return grpc.unary_unary_rpc_method_handler(handle)
+    return grpc.stream_unary_rpc_method_handler(handle)
 
 
 def attempt(name: str, answer: Answer, data: bytes, call: Call) -> tuple[bytes, ServeError | None]:

@@ -34,11 +34,11 @@ from genserve.loader import Loader
 from genserve.manager import Manager
 from genserve.metadata import metadata
 from genserve.multi_inference import multi_inference
-from genserve.port import address, cannot_listen
+from genserve.port import address, cannot_listen, most_connections
 from genserve.predict import respond
 from genserve.regress import regress
 from genserve.reload import FilePoller, reload
-from genserve.rpc import Answer, Call, InFlight, handler
+from genserve.rpc import Answer, Call, InFlight, Senders, handler
 from genserve.states import Retries
 from genserve.status import status
 from genserve.telemetry import Telemetry
@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 30.0  # for requests in flight after SIGTERM
 FAREWELL_SECONDS = 0.1  # for what tells those who watch the health service
+
+HANDSHAKE_MILLISECONDS = 10_000  # for a client to speak HTTP/2
+IDLE_MILLISECONDS = 600_000  # without a request; clients connect again by themselves
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
@@ -180,6 +183,7 @@ class Server:
         loader.monitoring = self._telemetry.monitoring if self._telemetry else None
         self._rest = rest_server(self.models, flags, self._telemetry)
         self._in_flight = InFlight()
+        self._senders = Senders(max(1, flags.grpc_max_threads // 2))
         self._credentials = tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None
         self._grpc = grpc_server(flags)
         self._say_not_serving = self._add_services(rpcs(self.models, flags))
@@ -226,11 +230,13 @@ class Server:
     def _add_services(self, services: Rpcs) -> Callable[[], None]:
         for service, methods in services.items():
             observe = self._telemetry.rpc if self._telemetry is not None else None
-            handlers = {name: handler(name, answer, self._in_flight, observe) for name, answer in methods.items()}
+            handlers = {
+                name: handler(name, answer, self._in_flight, self._senders, observe) for name, answer in methods.items()
+            }
             self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         health = self._flags.enable_grpc_healthcheck_service
-        add_reflection(self._grpc, [*services, HEALTH_SERVICE] if health else services)
-        return add_health(self._grpc, services) if health else lambda: None
+        add_reflection(self._grpc, [*services, HEALTH_SERVICE] if health else services, self._senders)
+        return add_health(self._grpc, services, self._senders) if health else lambda: None
 
 
 def rest_server(models: Models, flags: Flags, telemetry: Telemetry | None) -> Any:
@@ -252,6 +258,9 @@ def grpc_server(flags: Flags) -> grpc.Server:
         "grpc.max_send_message_length": INT32_MAX,
         "grpc.max_receive_message_length": INT32_MAX,
         "grpc.so_reuseport": 0,  # else a second server would silently take half of the requests
+        "grpc.server_handshake_timeout_ms": HANDSHAKE_MILLISECONDS,
+        "grpc.max_connection_idle_ms": IDLE_MILLISECONDS,
+        "grpc.max_allowed_incoming_connections": most_connections(),
         **flags.channel_arguments(),
     }
     return grpc.server(

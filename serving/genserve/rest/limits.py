@@ -9,6 +9,7 @@ import grpc
 
 from genserve.errors import ServeError
 from genserve.flags import Flags
+from genserve.port import most_connections
 from genserve.rest.api import failed
 from genserve.rest.reply import Reply
 
@@ -32,7 +33,7 @@ class Limits:
             flags.rest_api_max_body_bytes,
             flags.rest_api_max_bytes_in_flight,
             flags.rest_api_max_json_values,
-            flags.rest_api_max_connections,
+            min(flags.rest_api_max_connections, most_connections()),
             flags.rest_api_header_timeout_in_ms / 1000,
             flags.rest_api_idle_timeout_in_ms / 1000,
             flags.rest_api_stall_timeout_in_ms / 1000,
