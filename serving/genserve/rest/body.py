@@ -6,7 +6,7 @@ Not for what it says (document.py) nor for clients that are slow to send it (con
 from __future__ import annotations
 
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 import grpc
@@ -14,6 +14,7 @@ import numpy as np
 
 from genserve.rest.limits import Budget, Limits, Refused
 
+MOST_DENSE = 1032  # bytes that a byte of gzip can stand for
 PIECE = 2**20  # bytes that are unpacked or counted at a time
 SMALL = 2**16  # bytes of which nothing large is made, whatever they say
 LIST_VALUES = 4  # what a list or an object counts in addition, since it takes the time and memory of several numbers
@@ -67,16 +68,17 @@ class Body:
             Refused: no gzip, too many bytes or JSON values, of this request or of all.
         """
         data, self._data = self._data, b""
-        if self._packed:
-            data = self._unzipped(data)
-        values = json_values(data)
-        if values > self._limits.json_values:
-            message = f"the request has more than {self._limits.json_values} JSON values"
-            raise Refused(413, grpc.StatusCode.INVALID_ARGUMENT, message)
-        if len(data) > SMALL:
+        parts, values = list[bytes](), 0
+        for part in self._unzipped(data) if self._packed else (data,):
+            parts.append(part)
+            values += json_values(part)
+            if values > self._limits.json_values:
+                message = f"the request has more than {self._limits.json_values} JSON values"
+                raise Refused(413, grpc.StatusCode.INVALID_ARGUMENT, message)
+        if values > SMALL:
             self._budget.take(0, values)
             self._values = values
-        return data
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def count(self, count: int) -> None:
         """Count bytes that are held for this request.
@@ -95,18 +97,20 @@ class Body:
         self._budget.give_back(large(self._counted), self._values)
         self._counted = self._values = 0
 
-    def _unzipped(self, data: bytes) -> bytes:
-        unzip, parts = zlib.decompressobj(wbits=31), list[bytes]()
+    def _unzipped(self, data: bytes) -> Iterator[bytes]:
+        unzip = zlib.decompressobj(wbits=31)
+        if self._limits.body_bytes < int.from_bytes(data[-4:], "little") <= MOST_DENSE * len(data):
+            raise self._too_large()  # as a gzip file says at its end
         while data and not unzip.eof:
             try:
-                parts.append(unzip.decompress(data, PIECE))
+                part = unzip.decompress(data, PIECE)
             except zlib.error as error:
                 raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, f"the request is no gzip: {error}") from error
-            self.count(len(parts[-1]))
+            self.count(len(part))
+            yield part
             data = unzip.unconsumed_tail
         if not unzip.eof:
             raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, "the request is no gzip: it is cut short")
-        return b"".join(parts)
 
     def _too_large(self) -> Refused:
         message = f"the request has more than {self._limits.body_bytes} bytes"

@@ -194,12 +194,13 @@ def test_body_of_very_many_small_chunks_is_refused_soon(strict):
     ("body", "status"),
     [
         (bytes(100 * MIB), 413),
+        (bytes(9 * MIB) + bytes(range(256)) * 4, 413),
         (b'{"instances": [' + b"[]," * 2_000_000 + b"[]]}", 413),
         (b'{"instances": [' + b'{"x":1},' * 100_000 + b"{}]}", 413),
         (b'{"instances": [' + b"1," * 600_000 + b"1]}", 413),
         (b'{"inputs": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400),
     ],
-    ids=["zeros", "empty lists", "objects", "numbers", "nested"],
+    ids=["zeros", "more zeros", "empty lists", "objects", "numbers", "nested"],
 )
 def test_gzip_bomb_is_refused_and_disturbs_nobody(strict, body, status):
     packed = gzip.compress(body, 9)
@@ -229,6 +230,7 @@ def test_client_that_stops_reading_is_disconnected(strict, until):
     body = json.dumps({"inputs": [[0.123, 2, 3]] * 60_000}).encode()
     with unread(strict.rest, body) as client:
         until(lambda: strict.rest.post(PREDICT, body).status == 200)  # its bytes count no more
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
         assert len(rest_of(client)) < len(body)
 
 
