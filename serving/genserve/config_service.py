@@ -15,7 +15,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from genserve import config
 from genserve.config import ModelConfig
-from genserve.errors import ServeError, not_found
+from genserve.errors import ServeError, invalid_argument, not_found, truncated
 from genserve.manager import Manager
 from genserve.rpc import Answer, Call
 
@@ -65,6 +65,8 @@ def set_one(before: list[ModelConfig], request: Any) -> list[ModelConfig]:
     (model,) = config.from_list(model_server_config_pb2.ModelConfigList(config=[request]))
     if model.name in {other.name for other in before}:
         return [model if other.name == model.name else other for other in before]
+    if len(before) >= config.MAX_MODELS:
+        raise invalid_argument(f"{len(before)} models are in the config: expected at most {config.MAX_MODELS}")
     return [*before, model]
 
 
@@ -84,9 +86,9 @@ def changed(change: Any, models: Manager[Any], request: Any, call: Call) -> byte
     try:
         models.change(lambda before: change(before, request), call.waiting)
     except ServeError as error:
-        log.error("change of the config refused: %s: %s", error.code.name, error.line)
+        log.error("change of the config refused: %s: %s", error.code.name, truncated(error.line))
         raise
-    log.info("config changed: now %s", ", ".join(model.name for model in models.configs) or "no model")
+    log.info("config changed: now %s", truncated(", ".join(model.name for model in models.configs)) or "no model")
     response = model_management_pb2.ReloadConfigResponse()
     response.status.SetInParent()
     return response.SerializeToString()  # type: ignore[no-any-return]

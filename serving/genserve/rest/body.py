@@ -15,6 +15,7 @@ import numpy as np
 from genserve.rest.limits import Budget, Limits, Refused
 
 MOST_DENSE = 1032  # bytes that a byte of gzip can stand for
+JSON_BYTES = b"inference-header-content-length"
 PIECE = 2**20  # bytes that are unpacked or counted at a time
 SMALL = 2**16  # bytes of which nothing large is made, whatever they say
 LIST_VALUES = 4  # what a list or an object counts in addition, since it takes the time and memory of several numbers
@@ -32,6 +33,7 @@ class Body:
         self.used = False
         self._data = b""
         self._packed = False
+        self._json_bytes = limits.body_bytes  # the rest of it is tensors as they are
         self._limits = limits
         self._budget = budget
         self._counted = self._values = 0
@@ -48,6 +50,9 @@ class Body:
             why = f"Content-Encoding: expected gzip or none, found {encoding}"
             raise Refused(415, grpc.StatusCode.INVALID_ARGUMENT, why)
         self._packed = encoding == "gzip"
+        json_bytes = headers.get(JSON_BYTES, b"")
+        if json_bytes.isdigit() and len(json_bytes) <= 15:
+            self._json_bytes = int(json_bytes)
         length = headers.get(b"content-length", b"0")  # only digits: the parser has seen to that
         if len(length) > 15 or int(length) > self._limits.body_bytes:
             raise self._too_large()
@@ -68,10 +73,11 @@ class Body:
             Refused: no gzip, too many bytes or JSON values, of this request or of all.
         """
         data, self._data = self._data, b""
-        parts, values = list[bytes](), 0
+        parts, values, left = list[bytes](), 0, self._json_bytes
         for part in self._unzipped(data) if self._packed else (data,):
             parts.append(part)
-            values += json_values(part)
+            values += json_values(part[: max(left, 0)])
+            left -= len(part)
             if values > self._limits.json_values:
                 message = f"the request has more than {self._limits.json_values} JSON values"
                 raise Refused(413, grpc.StatusCode.INVALID_ARGUMENT, message)
