@@ -121,6 +121,8 @@ class Adaptive:
         """Run this task and all that wait and are of its kind, then hand the model on."""
         batch = [task]
         try:
+            if task.expired:  # while it waited for its turn
+                raise queue_timeout()
             with self._lock:
                 self._take(kind, batch)
             self._run_batch(kind, batch, fetches)
@@ -139,10 +141,10 @@ class Adaptive:
                     following.wake()
 
     def _take(self, kind: Hashable, batch: list[Task]) -> None:
-        """Move what waits and fits from the queue to the batch, in the order in which it came."""
+        """Move what waits, fits and is not too late from the queue to the batch, in the order in which it came."""
         rows, left = batch[0].rows, deque[tuple[Hashable, Task]]()
         for other, task in self._waiting:
-            if other == kind and rows + task.rows <= MAX_ROWS:
+            if other == kind and rows + task.rows <= MAX_ROWS and not task.expired:
                 batch.append(task)
                 rows += task.rows
             else:

@@ -11,6 +11,7 @@ from batches import EXHAUSTED, FULL, IN_QUEUE, INVALID, PRECONDITION, UNAVAILABL
 from genserve import batching
 from genserve.batching import Parameters
 from genserve.errors import ServeError
+from genserve.monitoring import Monitoring
 
 
 def test_full_batch_does_not_wait_for_the_timeout_and_the_timeout_sends_what_there_is(ask, held):
@@ -97,6 +98,34 @@ def test_deadline_that_passes_in_a_scheduled_queue(ask, held, until, fails):
     assert futures[0].result(30)
     assert len(asked.now("loose", x=np.ones((1, 1), np.float32))[0]) == 1
     assert 3 not in held.sizes
+
+
+@pytest.mark.parametrize("settings", [None, Parameters(batch_timeout_micros=0, num_batch_threads=2)])
+def test_what_is_too_late_when_its_turn_comes_never_reaches_the_model(ask, held, settings):
+    asked = ask(settings)
+    asked.now("loose", x=np.ones((1, 1), np.float32))
+    for _ in range(200):
+        with pytest.raises(ServeError, match="timeout exceeded while waiting in batching queue") as failure:
+            asked.now("loose", deadline=time.monotonic(), x=np.ones((3, 1), np.float32))
+        assert failure.value.code is EXHAUSTED
+    assert held.sizes == [1]
+
+
+def test_metrics_count_the_rows_of_requests_and_those_of_padding_apart(ask):
+    monitoring = Monitoring({}, "batch_threads")
+    settings = Parameters(max_batch_size=8, allowed_batch_sizes=(4, 8), batch_timeout_micros=0)
+    asked = ask(settings, observe=monitoring.batches("toy"))
+    for count in (1, 3, 4, 5):
+        asked.now("serving_default", x=rows(*range(count)))
+    page = monitoring.page().decode()
+    for name, value in [
+        ("genserve_batch_rows_sum", 1 + 3 + 4 + 5),
+        ("genserve_batch_rows_count", 4),
+        ("genserve_batch_requests_sum", 4),
+        ("genserve_batch_padding_rows_total", 3 + 1 + 0 + 3),
+    ]:
+        assert f'{name}{{model_name="toy"}} {value}\n' in page
+    assert ":tensorflow:serving:batching_session:wrapped_run_count{} 4\n" in page
 
 
 def test_different_inner_shapes_fail_together_unless_they_are_padded(ask, held, until):
