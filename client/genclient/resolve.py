@@ -173,6 +173,11 @@ def origin(ctx: click.Context, option: click.Option) -> tuple[str, str]:
     return "default", ""
 
 
+def is_default(name: str) -> bool:
+    """Whether nobody gave an option of the command that runs."""
+    return click.get_current_context().get_parameter_source(name) in (None, ParameterSource.DEFAULT)
+
+
 def nearest(ctx: click.Context, values: dict[str, Any], *groups: tuple[str, ...]) -> dict[str, Any]:
     """`values` of options, of which groups exclude each other: without those that a nearer place says otherwise.
 

@@ -20,12 +20,14 @@ class Walks:
         labels: int64 (K,): their classes, the same in each walk; or None.
         frames: from one keyframe to the next.
         loop: whether it goes on from the last keyframe to the first.
+        given: float32 (rows, Z): latents of which `seeds` are rows; None: they are seeds.
     """
 
     seeds: NDArray[np.int64]
     labels: NDArray[np.int64] | None
     frames: int
     loop: bool
+    given: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """See that it is a walk.
@@ -47,7 +49,11 @@ class Walks:
 
     def latents(self, z: int) -> NDArray[np.float32]:
         """Latents float32 (F·W, z), frame after frame, and within a frame walk after walk."""
-        keys = latents(self.seeds.reshape(-1), z).reshape(*self.seeds.shape, z)
+        numbers = self.seeds.reshape(-1)
+        found = latents(numbers, z) if self.given is None else self.given[numbers]
+        if found.shape[1] != z:
+            raise UsageError(f"--latents: found {found.shape[1]} numbers an image, expected {z}")
+        keys = found.reshape(*self.seeds.shape, z)
         ways = [self._way(walk) for walk in keys]
         return np.stack(ways, axis=1).reshape(-1, z)
 
@@ -64,6 +70,39 @@ class Walks:
         count = len(keys) if self.loop else len(keys) - 1
         parts = [slerp(start, end, steps) for start, end in zip(keys[:count], ends[:count], strict=True)]
         return np.concatenate(parts if self.loop else [*parts, keys[-1:]])
+
+
+@dataclass(frozen=True)
+class Slides:
+    """Images side by side that move along one direction of the latent space.
+
+    Attributes:
+        keys: float32 (W, Z): the latents of each image.
+        direction: float32 (Z,), of length 1.
+        steps: float64 (F,): how far along it each frame is.
+    """
+
+    keys: NDArray[np.float32]
+    direction: NDArray[np.float32]
+    steps: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """How many frames."""
+        return len(self.steps)
+
+    def latents(self, z: int) -> NDArray[np.float32]:
+        """Latents float32 (F·W, z), frame after frame."""
+        moved = self.keys[None] + self.steps[:, None, None] * self.direction
+        return moved.astype(np.float32).reshape(-1, z)
+
+    def frame_labels(self) -> None:
+        """All frames have one class."""
+
+
+def there_and_back(start: float, end: float, frames: int, loop: bool) -> NDArray[np.float64]:
+    """Steps float64 (F,) from `start` to `end` in `frames` parts, and back if it is a loop."""
+    way = np.linspace(start, end, frames + 1)
+    return np.concatenate([way, way[-2:0:-1]]) if loop else way
 
 
 def slerp(start: NDArray[np.float32], end: NDArray[np.float32], steps: NDArray[np.float64]) -> NDArray[np.float32]:

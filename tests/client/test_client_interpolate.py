@@ -305,3 +305,69 @@ def test_wrong_usage_is_told_before_any_image_is_asked_for(refused, serve, argum
     served = serve()
     assert found in refused("interpolate", "--target", served.target, *arguments)
     assert not served.prediction.requests
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """A manifest with two directions of the generator of these tests, and their vectors."""
+    vectors = np.eye(Z, dtype=np.float32)[[3, 1]]
+    told = {"directions": [{"strength": 1.0, "latents": vector.tolist()} for vector in vectors]}
+    (tmp_path / "models/digits/1").mkdir(parents=True)
+    (tmp_path / "models/digits/1/manifest.json").write_text(json.dumps(told))
+    return vectors
+
+
+def test_seeds_move_along_a_direction_there_and_back_or_on_a_sheet(genclient, serve, tools, tmp_path, manifest):
+    served = serve()
+    options = ("--direction", 2, "--from", -2, "--to", 2, "--seeds", 7, "--truncation", 0.5)
+    options += ("--directions", "models/digits/1", "--scale", 1)
+    assert interpolated(genclient, served, *options, "--frames", 4, "--out", "w.png") == ["w.png"]
+    steps = np.array([-2, -1, 0, 1, 2, 1, 0, -1])[:, None]
+    wanted = tools.pixels(tools.render(latents(np.array([7]), Z) * 0.5 + steps * manifest[1])).astype(int)
+    assert np.abs(frames_of(tmp_path / "w.png")[0] - wanted).max() <= 1
+    options = (*options[:7], "7,8", *options[8:-2])
+    assert interpolated(genclient, served, *options, "--sheet", "--scale", 20, "--out", "s.png") == ["s.png"]
+    with Image.open(tmp_path / "s.png") as sheet:
+        shown = np.asarray(sheet).astype(int)
+        assert {sheet.text[name] for name in ("direction", "seeds", "version")} == {"2", "7,8", "3"}
+    assert shown.shape == (2 * (120 + 14 + 2) - 2, 7 * 82 - 2, 3)
+    last = latents(np.array([8]), Z) * 0.5 + 2 * manifest[1]
+    corner = shown[136 : 136 + 120 : 20, 6 * 82 :: 20]
+    assert np.abs(corner - tools.pixels(tools.render(last))[0]).max() <= 1
+
+
+def test_a_direction_is_looked_for_where_the_file_of_a_version_lies(genclient, tflite, tools, tmp_path, manifest):
+    place = tmp_path / "models/digits/1/tflite/digits.tflite"
+    place.parent.mkdir()
+    place.write_bytes(tflite.read_bytes())
+    options = ("--direction", 1, "--frames", 2, "--no-loop", "--scale", 1, "--out", "w.png")
+    done = genclient("interpolate", "--tflite", place, *options)
+    assert (done.returncode, done.stdout) == (0, b"w.png\n"), done.stderr
+    moved = latents(np.array([0]), Z) + np.array([-3, 0, 3])[:, None] * manifest[0]
+    assert np.abs(frames_of(tmp_path / "w.png")[0] - tools.pixels(tools.render(moved)).astype(int)).max() <= 1
+
+
+def test_directions_that_cannot_be_meant_are_one_line(fails, serve, tmp_path, manifest):
+    target = serve().target
+    (tmp_path / "short.json").write_text('{"directions": [{"latents": [1, 0]}]}')
+    (tmp_path / "none.json").write_text("{}")
+    for arguments, code, found in (
+        (("--direction", 1), 2, "--directions: found none, expected the manifest.json of the version"),
+        (("--from", -1), 2, "--from: found it without --direction"),
+        (("--direction", 3, "--directions", "models/digits/1"), 2, "--direction: found 3, expected 1 to 2"),
+        (("--direction", 1, "--directions", "short.json"), 2, "found 2 numbers in short.json, expected 5"),
+        (("--direction", 1, "--directions", "none.json"), 2, "--directions: found no directions in none.json"),
+        (("--direction", 1, "--directions", "no.json"), 1, "--directions: cannot read no.json"),
+        (("--direction", 1, "--walks", "2x1"), 2, "--walks: found it beside --direction"),
+    ):
+        assert fails("interpolate", "--target", target, *arguments)[0] == code, arguments
+        assert found in fails("interpolate", "--target", target, *arguments)[1]
+
+
+def test_keyframes_can_be_latents_that_sample_saved(genclient, serve, tools, tmp_path):
+    served = serve()
+    options = ("--save-latents", "--seeds", "3,8", "--truncation", 0.5, "--out", "z.npz")
+    assert genclient("sample", "--target", served.target, *options).returncode == 0
+    interpolated(genclient, served, "--latents", "z.npz", "--frames", 3, "--scale", 1, "--out", "w.png")
+    wanted = tools.pixels(tools.render(walks([3, 8], frames=3).latents(Z) * 0.5)).astype(int)
+    assert np.abs(frames_of(tmp_path / "w.png")[0] - wanted).max() <= 1

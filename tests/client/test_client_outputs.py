@@ -175,7 +175,7 @@ def test_latents_make_images_from_a_file_and_from_stdin(genclient, serve, tools,
     content = (tmp_path / "z.npy").read_bytes()
     sampled(genclient, serve(), "--latents", "-", "--truncation", 0.5, "--out", "a.npz", input=content)
     with np.load(tmp_path / "a.npz") as arrays:
-        assert sorted(arrays) == ["images", "latents"]
+        assert sorted(arrays) == ["images", "latents", "model", "truncation", "version"]
         np.testing.assert_array_equal(arrays["latents"], latents)
         assert np.abs(arrays["images"].astype(int) - expected(tools, [5, 6], truncation=0.5)).max() <= 1
 
@@ -385,3 +385,31 @@ def test_a_file_on_this_machine_makes_shards_and_takes_latents(genclient, condit
     assert done.returncode == 0, done.stderr
     images = np.load(tmp_path / "z.npz")["images"].astype(int)
     assert np.abs(images - expected(tools, [1, 2, 1, 2], [0, 0, 1, 1])).max() <= 1
+
+
+def test_saved_latents_make_the_same_images_again(genclient, conditional, tools, tmp_path):
+    options = ("--label", "all", "--classes", 2, "--seeds", "4,9", "--truncation", 0.5)
+    sampled(genclient, conditional, *options, "--save-latents", "--out", "a.npz")
+    with np.load(tmp_path / "a.npz") as first:
+        np.testing.assert_allclose(first["latents"], tools.draw([4, 9, 4, 9]), atol=1e-5)
+        assert (first["truncation"], str(first["model"]), int(first["version"])) == (0.5, "digits", 3)
+        images = first["images"]
+    sampled(genclient, conditional, "--latents", "a.npz", "--out", "b.npz")
+    with np.load(tmp_path / "b.npz") as again:
+        np.testing.assert_array_equal(again["images"], images)
+        assert again["labels"].tolist() == [0, 0, 1, 1]
+    sampled(genclient, conditional, "--latents", "a.npz", "--truncation", 1, "--label", 1, "--out", "c.npz")
+    with np.load(tmp_path / "c.npz") as other:
+        assert np.abs(other["images"].astype(int) - expected(tools, [4, 9, 4, 9], [1] * 4)).max() <= 1
+
+
+def test_latents_of_another_version_are_said_to_make_other_pictures(genclient, serve, tmp_path):
+    done = genclient("sample", "--target", serve().target, "--n", 2, "--save-latents", "--out", "a.npz")
+    assert done.returncode == 0, done.stderr
+    done = genclient("sample", "--target", serve(version=4).target, "--latents", "a.npz", "--out", "b.npz")
+    assert (done.returncode, done.stdout) == (0, b"b.npz\n")
+    assert b"latents of digits, version 3 make images of digits, version 4" in done.stderr
+    np.savez(tmp_path / "seeds.npz", seeds=[1, 2])
+    done = genclient("sample", "--target", serve().target, "--latents", "seeds.npz", "--out", "b.npz")
+    assert done.returncode == 2
+    assert b"found no latents in seeds.npz, only seeds; sample --save-latents writes them" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator
 from contextlib import closing
@@ -13,14 +14,14 @@ import click
 from genclient.console import Console, emit
 from genclient.errors import UsageError
 from genclient.options import Server, command, output_options
-from genclient.resolve import nearest
+from genclient.resolve import is_default, nearest
 from genclient.source import Source, generator_options, open_source
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genclient.walks import Walks
+    from genclient.walks import Slides, Walks
 
 DEFAULT_KEYS = 5
 
@@ -35,6 +36,19 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 )
 @click.option(
     "--seeds", metavar="LIST", help="Seeds of the keyframes, such as 0,3-5, instead; dealt to the walks in order."
+)
+@click.option("--latents", metavar="FILE", help="Keyframes from a .npy file or sample's .npz, instead of seeds.")
+@click.option("--direction", type=int, metavar="NUMBER", help="Move along a direction instead; 1 is the strongest.")
+@click.option("--from", "start", type=float, default=-3.0, show_default=True, metavar="STEP", help="Its beginning.")
+@click.option("--to", "end", type=float, default=3.0, show_default=True, metavar="STEP", help="Its end.")
+@click.option(
+    "--directions",
+    type=click.Path(),
+    metavar="FILE",
+    help="manifest.json, or a version's folder, that has the directions.  [default: the one of --tflite]",
+)
+@click.option(
+    "--sheet", is_flag=True, help="With --direction: one picture, a row for each seed; --frames 6 has 7 steps."
 )
 @click.option("--label", metavar="CLASS", help="Class of all frames, by index or name.")
 @click.option("--labels", metavar="LIST", help="Classes of the keyframes, such as 0,rain,4-6, or all.")
@@ -71,10 +85,15 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     genclient interpolate --seeds 0-7 --out walk.webp
     genclient interpolate --walks 4x2 --n 6 --frames 30 --fps 30 --out wall.mp4
     genclient interpolate --labels all --seed 3 --out classes.gif
+    genclient interpolate --direction 2 --from -3 --to 3 --seeds 7 --directions models/digits/1
     """
     from genclient.animation import open_film
 
-    options = nearest(context, options, ("n", "seed"), ("seeds",))
+    options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
+    _check(context, options)
+    if options["sheet"]:
+        _sheet(context, server, console, out, options)
+        return
     options = nearest(context, options, ("label",), ("labels",))
     written: list[str] = []
 
@@ -88,7 +107,11 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     film = open_film(out, options["fps"], options["loop"], told)
     options["scale"] = options["scale"] or (None if film.enlarged else 1)
     with open_source(context, server, options) as source:
-        walks = _walks(source, options, columns * rows)
+        if options["direction"] is None:
+            walks: Walks | Slides = _walks(source, options, columns * rows)
+        else:
+            walks = _slides(source, options)
+            columns, rows = _nearly_square(len(walks.keys))
         about = {"images": len(walks) * columns * rows, "frames": len(walks), "seconds": len(walks) / options["fps"]}
         about.update(_text(source, walks, options))
         if options["dry_run"]:
@@ -107,7 +130,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
 
 
 def _frames(
-    source: Source, walks: Walks, grid: tuple[int, int], options: dict[str, Any], console: Console
+    source: Source, walks: Walks | Slides, grid: tuple[int, int], options: dict[str, Any], console: Console
 ) -> Generator[NDArray[np.uint8], None, None]:
     """Frames (H, W, C), each of an image of every walk."""
     import numpy as np
@@ -119,7 +142,7 @@ def _frames(
     label = options["label"] if labels is None else labels
     if isinstance(label, str):
         label = source.classes.index(label)
-    batches = source.stream(latents=walks.latents(source.z), truncation=options["truncation"], label=label)
+    batches = source.stream(latents=walks.latents(source.z), truncation=_truncation(options), label=label)
     for note in source.notes():
         console.note(note)
     with console.meter(len(walks), "frames") as meter, closing(batches):  # type: ignore[type-var]
@@ -147,7 +170,17 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
     if n is not None and n < 2:
         raise UsageError(f"--n: found {n}, expected 2 keyframes or more")
     keys = n or (DEFAULT_KEYS if labels is None else len(labels))
-    if options["seeds"] is None:
+    given: NDArray[np.float32] | None = None
+    if options["latents"] is not None:
+        if options["seeds"] is not None or options["seed"] is not None or n is not None:
+            raise UsageError("--latents: found it beside --seeds, --seed or --n, expected one of them")
+        given = _given(options)
+        seeds = seed_range(0, len(given))
+        if len(seeds) % count or (labels is not None and len(seeds) != len(labels) * count):
+            raise UsageError(
+                f"--latents: found {len(seeds)} for {count} walks, expected as many for each, and a class each"
+            )
+    elif options["seeds"] is None:
         seeds = seed_range(options["seed"] or 0, keys * count)
     elif options["seed"] is not None or n is not None:
         raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
@@ -158,7 +191,7 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
         if len(seeds) % count or (labels is not None and len(seeds) != keys * count):
             expected = f"{keys} for each" if labels is not None else "as many for each"
             raise UsageError(f"--seeds: found {len(seeds)} for {count} walks, expected {expected}")
-    return Walks(seeds.reshape(count, -1), labels, options["frames"], options["loop"])
+    return Walks(seeds.reshape(count, -1), labels, options["frames"], options["loop"], given)
 
 
 def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None:
@@ -181,15 +214,124 @@ def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None
     return np.asarray(found, np.int64)
 
 
-def _text(source: Source, walks: Walks, options: dict[str, Any]) -> dict[str, Any]:
+def _text(source: Source, walks: Walks | Slides, options: dict[str, Any]) -> dict[str, Any]:
     """What gives the same animation again."""
     from genclient.seeds import format_seeds
+    from genclient.walks import Slides
 
-    text = {"model": source.model, "version": source.version, "seeds": format_seeds(walks.seeds.reshape(-1))}
+    text = {"model": source.model, "version": source.version}
+    if isinstance(walks, Slides):
+        text |= {name: options[name] for name in ("direction", "start", "end", "label", "truncation")}
+        return {**text, "seeds": options["seeds"] or format_seeds(_numbers(options))}
+    text["seeds" if walks.given is None else "latents"] = format_seeds(walks.seeds.reshape(-1))
     if walks.labels is not None:
         text["labels"] = format_seeds(walks.labels)
     text.update(label=options["label"], truncation=options["truncation"], frames_per_key=walks.frames)
     return {key: value for key, value in text.items() if value is not None}
+
+
+def _check(context: click.Context, options: dict[str, Any]) -> None:
+    """See that options of a direction stand beside one, and those of walks do not."""
+
+    def given(name: str) -> bool:
+        return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+    flags = {"start": "from", "end": "to"}
+    if options["direction"] is None:
+        for name in ("start", "end", "directions", "sheet"):
+            if given(name):
+                raise UsageError(f"--{flags.get(name, name)}: found it without --direction, expected both")
+    else:
+        for name in ("labels", "walks"):
+            if given(name):
+                raise UsageError(f"--{name}: found it beside --direction, expected one of them")
+        if not 1 <= options["frames"] <= 100_000:
+            raise UsageError(f"--frames: found {options['frames']}, expected 1 to 100000")
+        if not all(-1000 <= options[name] <= 1000 for name in ("start", "end")):
+            raise UsageError("--from and --to: found steps beyond 1000, expected -1000 to 1000")
+
+
+def _truncation(options: dict[str, Any]) -> float:
+    """Factor on latents that are asked for: a direction is not scaled, so that its seeds are beforehand."""
+    return 1.0 if options["direction"] is not None else float(options["truncation"])
+
+
+def _numbers(options: dict[str, Any]) -> NDArray[np.int64]:
+    """The seeds that move along a direction."""
+    from genclient.seeds import parse_seeds, seed_range
+
+    if options["seeds"] is None:
+        return seed_range(options["seed"] or 0, options["n"] or 1)
+    if options["seed"] is not None or options["n"] is not None:
+        raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
+    return parse_seeds(options["seeds"])
+
+
+def _slides(source: Source, options: dict[str, Any]) -> Slides:
+    """Seeds that move along a direction."""
+    import numpy as np
+
+    from genclient.directions import beside, read_direction
+    from genclient.seeds import latents
+    from genclient.walks import Slides, there_and_back
+
+    path = options["directions"] or (beside(options["tflite"]) if options["tflite"] else None)
+    if path is None:
+        raise UsageError(
+            "--directions: found none, expected the manifest.json of the version, which has them; servers do not tell"
+        )
+    direction = read_direction(path, options["direction"], source.z)
+    keys = latents(_numbers(options), source.z) if options["latents"] is None else _given(options)
+    if keys.shape[1] != source.z:
+        raise UsageError(f"--latents: found {keys.shape[1]} numbers an image, expected {source.z}")
+    loop = options["loop"] and not options["sheet"]
+    steps = there_and_back(options["start"], options["end"], options["frames"], loop)
+    return Slides(keys * np.float32(options["truncation"]), direction, steps)
+
+
+def _sheet(context: click.Context, server: Server, console: Console, out: str, options: dict[str, Any]) -> None:
+    """One picture: a row for each seed, a column for each step along the direction."""
+    import numpy as np
+
+    from genclient.sheets import laid_out, png, save_bytes
+
+    if context.get_parameter_source("frames") is click.core.ParameterSource.DEFAULT:
+        options["frames"] = 6
+    out = "out.png" if context.get_parameter_source("out") is click.core.ParameterSource.DEFAULT else out
+    if not out.lower().endswith(".png"):
+        raise UsageError(f"--out: found {out}, expected a name that ends in .png with --sheet")
+    with open_source(context, server, options) as source:
+        source.ask()
+        slides = _slides(source, options)
+        text = _text(source, slides, options)
+        if not options["dry_run"]:
+            label = None if options["label"] is None else source.classes.index(options["label"])
+            batches = source.stream(latents=slides.latents(source.z), truncation=1.0, label=label)
+            images = np.concatenate([batch.images for batch in batches])
+            order = np.arange(len(images)).reshape(len(slides), -1).T.reshape(-1)
+            captions = [f"{step:+.3g}" for step in slides.steps] * len(slides.keys)
+            drawn = laid_out(images[order], len(slides), scale=options["scale"], captions=captions)
+            save_bytes(Path(out), png(drawn, {key: str(value) for key, value in text.items() if value is not None}))
+    console.result(f"{out}\n", {"files": [out], **text}, f"{out}\n")
+
+
+def _given(options: dict[str, Any]) -> NDArray[np.float32]:
+    """Latents of a file, (N, Z); the factor and the class that its images were made with count unless told."""
+    from genclient.outputs.latents import read_latents
+
+    found = read_latents(options["latents"])
+    if found.truncation is not None and is_default("truncation"):
+        options["truncation"] = found.truncation
+    if found.labels is not None and options["label"] is None and options["labels"] is None:
+        if len(set(found.labels.tolist())) > 1:
+            raise UsageError("--latents: found images of several classes, expected --label or --labels")
+        options["label"] = str(found.labels[0])
+    return found.array
+
+
+def _nearly_square(count: int) -> tuple[int, int]:
+    columns = math.ceil(math.sqrt(count))
+    return columns, -(-count // columns)
 
 
 def _grid(text: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import click
 from genclient.console import Console, emit, on_terminal, tell
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.options import Server, command, output_options
-from genclient.resolve import nearest
+from genclient.resolve import is_default, nearest
 from genclient.source import Source, generator_options, open_source
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ MOST_SHOWN = 64
 )
 @click.option("--seed", type=int, metavar="SEED", help="Seed of the first image; the next has the next.  [default: 0]")
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
-@click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy file, or - for stdin, instead of seeds.")
+@click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy, or of a .npz of this command; - is stdin.")
+@click.option("--save-latents", is_flag=True, help="Write the latents of seeds to a .npz too.")
 @click.option("--label", metavar="CLASS", help="Class, by index or name, or all: every class of each seed.")
 @click.option(
     "-o",
@@ -96,6 +97,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
             overwrite=options["overwrite"],
             scale=options["scale"],
             captions=options["captions"],
+            latent_size=_latent_size(source, order, options["save_latents"]),
         )
         if options["dry_run"]:
             _tell_plan(source, output, console)
@@ -115,7 +117,7 @@ class _Run:
 
     def go(self) -> None:
         output = self._output
-        if output.resumes:
+        if output.resumes or output.order.latents is not None:
             self._source.ask()
         if output.shard is not None:
             self._source.fit(output.shard)
@@ -125,6 +127,7 @@ class _Run:
             self._console.note(f"all {there} images are in {self._out} already")
         elif there and output.resumes:
             self._console.note(f"{there} of {len(output.order)} images are in {self._out} already")
+        self._tell_origin()
         try:
             self._fill(missing)
         except KeyboardInterrupt:
@@ -166,6 +169,17 @@ class _Run:
                 if self._shown is not None and sum(map(len, self._shown)) < MOST_SHOWN:
                     self._shown.append(batch.images)
                 yield batch
+
+    def _tell_origin(self) -> None:
+        """Of latents that an archive brings: say so if another model or version makes images of them now."""
+        latents, version = self._output.order.latents, self._source.version
+        if latents is None or latents.model is None:
+            return
+        was = f"{latents.model}" + ("" if latents.version is None else f", version {latents.version}")
+        other = latents.version is not None and version is not None and latents.version != version
+        if latents.model != self._source.model or other:
+            now = f"{self._source.model}" + ("" if version is None else f", version {version}")
+            self._console.note(f"latents of {was} make images of {now}: other pictures, unless both are one generator")
 
     def _summary(self) -> str:
         made, files = self._output.finished, len(self._files)
@@ -212,6 +226,11 @@ def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None
         label = source.classes.index(options["label"])
     latents = _latents(options)
     seeds = _seeds(options, grid, latents)
+    if latents is not None:
+        if latents.truncation is not None and is_default("truncation"):
+            options["truncation"] = latents.truncation
+        if latents.labels is not None and options["label"] is None:
+            seeds, label, labels = _as_they_were(latents.labels)
     if grid is not None and len(seeds) > grid[0] * grid[1]:
         raise UsageError(f"--grid: found {options['grid']} for {len(seeds)} images, expected a place for each")
     return Order(
@@ -224,6 +243,31 @@ def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None
         latents,
         source.model_sha256,
     )
+
+
+def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | None, tuple[int, ...]]:
+    """Rows of latents, and the class or classes that an archive's images were of.
+
+    Raises:
+        UsageError: they were of classes in no order that this command asks for.
+    """
+    import numpy as np
+
+    from genclient.seeds import seed_range
+
+    classes = tuple(dict.fromkeys(labels.tolist()))
+    each = len(labels) // len(classes)
+    if len(classes) == 1:
+        return seed_range(0, each), classes[0], ()
+    if each * len(classes) != len(labels) or not np.array_equal(labels, np.repeat(classes, each)):
+        raise UsageError("--latents: found images of mixed classes, expected --label to say which is meant")
+    return seed_range(0, each), None, classes
+
+
+def _latent_size(source: Source, order: Order, wanted: bool) -> int | None:
+    if not wanted:
+        return None
+    return source.z if order.latents is None else order.latents.array.shape[1]
 
 
 def _latents(options: dict[str, Any]) -> Latents | None:

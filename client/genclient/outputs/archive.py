@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from genclient.files import NewFile, writing
 from genclient.outputs.order import Order
 from genclient.outputs.output import Output, Places
+from genclient.seeds import latents
 
 
 class Archive(Output):
-    """Arrays `images` uint8 (N, H, W, C), `seeds` int64 (N,) or `latents` float32 (N, Z), and `labels` int32 (N,)."""
+    """Arrays `images` uint8 (N, H, W, C), `seeds` int64 (N,) or `latents` float32 (N, Z), `labels` int32 (N,), and
+    what made them: `truncation`, `model`, and `version` where it is known. Latents are not yet scaled.
+    """
 
-    def __init__(self, order: Order, path: Path) -> None:
-        """Take where to write it."""
+    def __init__(self, order: Order, path: Path, z: int | None = None) -> None:
+        """Take where to write it; with `z` the latents of seeds are written too."""
         super().__init__(order)
-        self._path = path
+        self._path, self._z = path, z
         self._new: NewFile | None = None
         self._zip: zipfile.ZipFile | None = None
         self._images: IO[bytes] | None = None
@@ -32,6 +35,7 @@ class Archive(Output):
         """Write images."""
         if self._images is None:
             self._images = self._open((len(self.order), *encoded.shape[1:]))
+            self.version = version
         with writing(self._path):
             self._images.write(np.ascontiguousarray(encoded).data)
         return []
@@ -81,6 +85,12 @@ class Archive(Output):
         arrays: dict[str, NDArray[Any]] = {"seeds": order.numbers}
         if order.latents is not None:
             arrays = {"latents": order.latents.array[order.numbers]}
+        elif self._z is not None:
+            arrays["latents"] = latents(order.numbers, self._z)
         if order.image_labels is not None:
             arrays["labels"] = order.image_labels.astype(np.int32)
+        arrays["truncation"] = np.asarray(order.truncation, np.float64)
+        arrays["model"] = np.asarray(order.model)
+        if self.version is not None:
+            arrays["version"] = np.asarray(self.version, np.int64)
         return arrays

@@ -1,4 +1,4 @@
-"""Latents that a user brings: a .npy file, or the same on stdin."""
+"""Latents that a user brings: a .npy file or sample's own archive, or the same on stdin."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import hashlib
 import io
 import os
 import sys
+import zipfile
+import zlib
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from genclient.errors import ClientError, UsageError
 from genclient.outputs.order import Latents
 from genclient.rows import latents_array
 
+_TOLD = {"truncation": "f", "labels": "iu", "model": "U", "version": "iu"}
+
 
 def read_latents(path: str) -> Latents:
-    """Latents (N, Z) of a .npy file; `-` is stdin.
+    """Latents (N, Z) of a .npy file or of an archive that `sample --save-latents` wrote; `-` is stdin.
 
     Raises:
         UsageError: they are none, or there is no file on stdin.
@@ -27,16 +33,40 @@ def read_latents(path: str) -> Latents:
         if path == "-":
             if sys.stdin is None or sys.stdin.isatty():
                 raise UsageError("--latents -: found a terminal or nothing on stdin, expected a .npy file")
-            array = npy.read_array(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
+            arrays = _arrays(io.BytesIO(sys.stdin.buffer.read()), name)
         else:
             with open(path, "rb") as file:
-                array = npy.read_array(file, allow_pickle=False)
+                arrays = _arrays(file, name)
     except OSError as error:
         raise ClientError(f"--latents: cannot read {name}: {error.strerror or error}") from None
-    except (ValueError, EOFError, SyntaxError) as error:  # SyntaxError: of a damaged header
+    except (ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:  # of a damaged header
         raise UsageError(f"--latents: found {name}, which is no .npy file of numbers: {error}") from None
     try:
-        numbers = latents_array(array)
+        numbers = latents_array(arrays["latents"])
     except UsageError as error:
         raise UsageError(f"--{error} in {name}") from None
-    return Latents(os.path.basename(name), numbers, hashlib.sha256(np.ascontiguousarray(numbers).data).hexdigest())
+    sha256 = hashlib.sha256(np.ascontiguousarray(numbers).data).hexdigest()
+    return Latents(os.path.basename(name), numbers, sha256, **_told(arrays, name))
+
+
+def _arrays(file: IO[bytes], name: str) -> dict[str, NDArray[Any]]:
+    """The array `latents`, and what stands beside it."""
+    start = file.read(2)
+    file.seek(0)
+    if start != b"PK":
+        return {"latents": npy.read_array(file, allow_pickle=False)}
+    with np.load(file, allow_pickle=False) as archive:
+        if "latents" not in archive.files:
+            found = ", ".join(archive.files)[:100]
+            raise UsageError(f"--latents: found no latents in {name}, only {found}; sample --save-latents writes them")
+        return {key: archive[key] for key in ("latents", *_TOLD) if key in archive.files}
+
+
+def _told(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, Any]:
+    for key, kinds in _TOLD.items():
+        size = len(arrays["latents"]) if key == "labels" else 1
+        if key in arrays and (arrays[key].dtype.kind not in kinds or arrays[key].size != size):
+            raise UsageError(f"--latents: found {key} {arrays[key].dtype} {arrays[key].shape} in {name}")
+    return {
+        key: arrays[key].astype(np.int64) if key == "labels" else arrays[key].item() for key in _TOLD if key in arrays
+    }

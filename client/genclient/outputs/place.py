@@ -34,6 +34,7 @@ def open_output(
     overwrite: bool = False,
     scale: int | None = None,
     captions: bool = False,
+    latent_size: int | None = None,
 ) -> Output:
     """The place that `out` names.
 
@@ -45,6 +46,7 @@ def open_output(
         shard_size: images of a shard.
         overwrite: whether files of another order may go.
         scale: how wide a pixel of a sheet is; None: so that the sheet is about 512 pixels wide or high.
+        latent_size: of seeds, where an archive is to have their latents too.
         captions: whether a sheet says the seed and the class of each image.
 
     Raises:
@@ -58,6 +60,8 @@ def open_output(
     for option, given in (("grid", grid is not None), ("scale", scale is not None), ("captions", captions)):
         if given and not is_sheet:
             raise UsageError(f"--{option}: found it beside --out {out}, expected it with a sheet, a .png file or -")
+    if latent_size is not None and (suffix != ".npz" or is_folder):
+        raise UsageError(f"--save-latents: found it beside --out {out}, expected it with an archive, a .npz file")
     if shard_size is not None and (is_folder or suffix not in _SHARDS):
         raise UsageError(f"--shard-size: found it beside --out {out}, expected it with .tar or .tfrecord")
     if is_sheet:
@@ -65,7 +69,7 @@ def open_output(
     if is_folder:
         return Pictures(order, path, None, overwrite)
     if suffix == ".npz":
-        return Archive(order, path)
+        return Archive(order, path, latent_size)
     if suffix in _SHARDS:
         return _SHARDS[suffix](order, path, parse_template(out, 2), shard_size, overwrite)
     if suffix == ".png":
