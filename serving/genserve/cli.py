@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from genserve import tls
+from genserve import repository, tls
 from genserve.errors import ServeError
 from genserve.flags import WITHOUT_EFFECT, FlagError, Flags, unknown_flag
 from genserve.port import check_addresses
@@ -37,6 +37,7 @@ tensorflow_model_server.
 \b
 Example:
   genserve --model_name digits --model_base_path models/digits --port 8500
+  genserve --model_name digits --model_base_path s3://models/digits --file_system_poll_wait_seconds 30
   genserve --model_config_file models.config --enable_batching --rest_api_port=8501
 """
 
@@ -106,8 +107,10 @@ def check(flags: Flags) -> None:
     Raises:
         FlagError: the SSL config cannot be used.
         ModuleNotFoundError: a flag asks for a package that is not installed.
-        ServeError: an address is taken.
+        ServeError: an address is taken, or what reads a bucket is not installed.
     """
+    if not flags.model_config_file:
+        repository.place(flags.model_base_path)
     check_addresses(flags.port, flags.grpc_socket_path, flags.rest_api_port, flags.keep_socket_in_use, flags.host)
     if flags.ssl_config_file:
         tls.credentials(flags.ssl_config_file)

@@ -15,9 +15,9 @@ from typing import Any
 from tensorflow_serving.config import model_server_config_pb2
 
 from genserve import textproto
-from genserve.errors import invalid_argument
+from genserve.errors import ServeError, invalid_argument
 from genserve.flags import Flags
-from genserve.repository import ALL, LATEST, Policy
+from genserve.repository import ALL, LATEST, Place, Policy, place
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class ModelConfig:
     """One model: its name, its folder of versions, which of them are served, and names for some of them."""
 
     name: str
-    base_path: Path
+    base_path: Place
     policy: Policy = LATEST
     labels: Mapping[str, int] = field(default_factory=dict)
 
@@ -101,8 +101,9 @@ def to_proto(model: ModelConfig) -> Any:
 
 
 def _config(model: Any) -> ModelConfig:
-    base_path = Path(model.base_path.removeprefix("file://"))
-    return ModelConfig(model.name, base_path, _policy(model.model_version_policy), dict(model.version_labels))
+    return ModelConfig(
+        model.name, place(model.base_path), _policy(model.model_version_policy), dict(model.version_labels)
+    )
 
 
 def _policy(proto: Any) -> Policy:
@@ -115,10 +116,11 @@ def _policy(proto: Any) -> Policy:
 
 
 def _check_base_path(model: Any) -> None:
-    path = model.base_path.removeprefix("file://")
-    if "://" in path:
-        raise invalid_argument(f"Model {model.name}: base_path {path}: only local folders are served")
-    if not path.startswith("/"):
+    try:
+        found = place(model.base_path)
+    except ServeError as error:
+        raise ServeError(error.code, f"Model {model.name}: base_path {error.message}") from error
+    if isinstance(found, Path) and not found.is_absolute():
         raise invalid_argument(
             f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
         )

@@ -34,6 +34,11 @@ def invalid_argument(message: str) -> ServeError:
     return ServeError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
+def failed_precondition(message: str) -> ServeError:
+    """The error for what would be done if something else had been done before."""
+    return ServeError(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+
 def not_found(message: str) -> ServeError:
     """The error for a model, a version or a file that is not there."""
     return ServeError(grpc.StatusCode.NOT_FOUND, message)

@@ -13,6 +13,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import grpc
+
+from genserve.errors import ServeError
+from genserve.repository import Place, place
+
 CORES = os.cpu_count() or 1
 INT32_MAX = 2**31 - 1
 MIB = 2**20
@@ -32,7 +37,7 @@ class Flags:
     """What `genserve` was asked to do."""
 
     # What is served
-    model_base_path: str = _flag("", "Folder of versions, such as models/digits.", "DIR")
+    model_base_path: str = _flag("", "Folder of versions, such as models/digits or s3://models/digits.", "DIR")
     model_name: str = _flag("default", "Name clients ask for.", "NAME")
     model_config_file: str = _flag(
         "", "Several models: text proto ModelServerConfig, instead of the two above.", "FILE"
@@ -121,9 +126,14 @@ class Flags:
         self.channel_arguments()
 
     @property
-    def base_path(self) -> Path:
-        """The folder of versions, absolute, so that messages name it wholly."""
-        return Path(self.model_base_path).expanduser().absolute()
+    def base_path(self) -> Place:
+        """The folder of versions, a local one absolute, so that messages name it wholly.
+
+        Raises:
+            ServeError: FAILED_PRECONDITION where the package for a bucket is missing.
+        """
+        found = place(self.model_base_path)
+        return found.expanduser().absolute() if isinstance(found, Path) else found
 
     @property
     def host(self) -> str:
@@ -151,8 +161,11 @@ class Flags:
             raise FlagError("--model_base_path is empty; give the folder that holds the versions")
         if not self.model_name:
             raise FlagError("--model_name is empty; give the name that clients ask for")
-        if "://" in self.model_base_path:
-            raise FlagError(f"--model_base_path={self.model_base_path}: only local folders are served")
+        try:
+            place(self.model_base_path)
+        except ServeError as error:
+            if error.code is grpc.StatusCode.INVALID_ARGUMENT:  # what is not installed is no wrong usage
+                raise FlagError(f"--model_base_path={error.message}") from error
 
     def _check_ranges(self) -> None:
         for name in ("file_system_poll_wait_seconds", "model_config_file_poll_wait_seconds"):

@@ -1,4 +1,4 @@
-"""From a folder on disk to a version that may serve: SavedModel or TFLite file, batching, warm-up, limits.
+"""From a folder to a version that may serve: a copy of what is in a bucket, SavedModel or TFLite file, batching.
 
 Puts the pieces together as the flags say; each piece has the attributes and methods of servable.py's Servable.
 """
@@ -6,7 +6,7 @@ Puts the pieces together as the flags say; each piece has the attributes and met
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +14,10 @@ import numpy as np
 from tensorflow.core.protobuf import config_pb2
 
 from genserve import textproto
+from genserve.cache import Cache
 from genserve.errors import invalid_argument
 from genserve.flags import Flags
+from genserve.repository import Place
 from genserve.servable import Servable
 from genserve.timing import Timing
 from genserve.warmup import warm_up
@@ -55,20 +57,36 @@ class Loader:
         self._flags = flags
         self._tags = [tag for tag in flags.saved_model_tags.split(",") if tag]
         self._session = session_config(flags)
+        self._cache = Cache()
         self.monitoring: Any = None  # a genserve.monitoring.Monitoring, set before the first load
         self._parameters: Any = None
         self._threads: Any = None
         if flags.enable_batching:
             self._prepare_batching()
 
-    def __call__(self, name: str, version: int, path: Path) -> Runnable:
+    def __call__(self, name: str, version: int, place: Place) -> Runnable:
         """Load a version and warm it up: only what has answered all its warm-up requests may serve.
 
         Raises:
-            ServeError: it cannot be loaded, or a warm-up request failed.
+            ServeError: it cannot be fetched or loaded, or a warm-up request failed.
         """
+        if isinstance(place, Path):
+            return self._warmed_up(name, version, place, place)
+        copy = self._cache.fetch(place)
+        try:
+            return Copy(self._warmed_up(name, version, copy, place), lambda: self._cache.remove(copy))
+        except BaseException:
+            self._cache.remove(copy)
+            raise
+
+    def close(self) -> None:
+        """Remove the copies of what is in a bucket, once nothing is served any more."""
+        self._cache.close()
+
+    def _warmed_up(self, name: str, version: int, path: Path, place: Place) -> Runnable:
+        """A version that lies in `path`, and is measured as `place`."""
         monitoring = self.monitoring
-        with monitoring.loading(path) if monitoring else contextlib.nullcontext():
+        with monitoring.loading(place) if monitoring else contextlib.nullcontext():
             loaded = servable = self._load(name, version, path)
         if monitoring:
             servable = monitoring.timed(servable)
@@ -76,7 +94,7 @@ class Loader:
             servable = self._batched(servable, path)
             if self._flags.enable_model_warmup:
                 times = max(1, self._flags.num_request_iterations_for_warmup)
-                with monitoring.warming(path) if monitoring else contextlib.nullcontext():
+                with monitoring.warming(place) if monitoring else contextlib.nullcontext():
                     warm_up(servable, path, times, partial=not isinstance(loaded, Servable))
         except BaseException:
             servable.close()
@@ -125,6 +143,22 @@ class Loader:
         batched: Runnable = make(servable, chosen, self._threads, self.monitoring.batches(servable.name))
         self.monitoring.watch(batched)
         return batched
+
+
+class Copy:
+    """A version that takes the copy of its files away with it."""
+
+    def __init__(self, servable: Runnable, remove: Callable[[], None]) -> None:
+        """Stand in front of a version."""
+        self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
+        self.run = servable.run
+        self._servable = servable
+        self._remove = remove
+
+    def close(self) -> None:
+        """Let go of the version's memory and disk."""
+        self._servable.close()
+        self._remove()
 
 
 class RowLimit:

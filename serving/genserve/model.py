@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 
 from genserve.errors import ServeError, invalid_argument, not_found
-from genserve.repository import LATEST, Fingerprint, Policy, fingerprint, versions_on_disk
+from genserve.repository import LATEST, Fingerprint, Place, Policy, fingerprint, versions_in
 from genserve.states import NEVER, Failure, Retries, State, VersionStatus
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class Closable(Protocol):
 
 
 S = TypeVar("S", bound=Closable)
-Loader = Callable[[str, int, Path], S]
+Loader = Callable[[str, int, Place], S]
 
 
 @dataclass
@@ -53,14 +52,14 @@ class Model(Generic[S]):
     `look`, `settle` and `poll` belong to one thread, the watcher; everything else may be called from any thread.
     """
 
-    def __init__(self, name: str, base_path: Path, load: Loader[S], retries: Retries | None = None) -> None:
+    def __init__(self, name: str, base_path: Place, load: Loader[S], retries: Retries | None = None) -> None:
         """Load nothing yet; `load(name, version, path)` raises ServeError where a version cannot serve."""
         self.name = name
         self.labels: Mapping[str, int] = {}
         self._load = load
         self._retries = retries or Retries()
-        self._source: tuple[Path, Policy] | None = (base_path, LATEST)
-        self._aspired: dict[int, Path] = {}
+        self._source: tuple[Place, Policy] | None = (base_path, LATEST)
+        self._aspired: dict[int, Place] = {}
         self._loaded: dict[int, _Loaded[S]] = {}
         self._statuses: dict[int, VersionStatus] = {}
         self._failures: dict[int, Failure] = {}
@@ -68,7 +67,7 @@ class Model(Generic[S]):
         self._complaints: dict[str, float] = {}
         self.looked = False  # whether the disk has been looked at
 
-    def configure(self, base_path: Path, policy: Policy) -> None:
+    def configure(self, base_path: Place, policy: Policy) -> None:
         """Serve other versions from the next look on."""
         self._source = (base_path, policy)
         self.looked = False
@@ -83,7 +82,7 @@ class Model(Generic[S]):
         return self._source is None
 
     @property
-    def base_path(self) -> Path | None:
+    def base_path(self) -> Place | None:
         """The folder of versions; None for a retired model."""
         return self._source[0] if self._source else None
 
@@ -153,7 +152,7 @@ class Model(Generic[S]):
             return
         base_path, policy = source
         try:
-            found = versions_on_disk(base_path)
+            found = versions_in(base_path)
         except (OSError, ValueError) as error:  # a path with a null character is a ValueError
             reason = getattr(error, "strerror", None) or error
             self._complain(f"could not read base path {base_path} for {self.name}: {reason}")
@@ -186,7 +185,7 @@ class Model(Generic[S]):
         due = min((failure.due for failure in self._failures.values()), default=NEVER)
         return max(0.0, due - time.monotonic())
 
-    def _aspire(self, wanted: dict[int, Path]) -> None:
+    def _aspire(self, wanted: dict[int, Place]) -> None:
         with self._changed:
             for version in wanted.keys() - self._aspired.keys() - self._loaded.keys():
                 self._statuses[version] = VersionStatus(State.START)  # whatever became of it before
@@ -212,7 +211,7 @@ class Model(Generic[S]):
                 return version
         return None
 
-    def _make_available(self, version: int, path: Path) -> None:
+    def _make_available(self, version: int, path: Place) -> None:
         before = fingerprint(path)  # taken first, so that a file written during the load counts as a change
         self._set(version, State.LOADING, self._statuses[version].error)
         started = time.monotonic()
@@ -260,7 +259,7 @@ class Model(Generic[S]):
             log.warning("%s", message)
             self._complaints[message] = now
 
-    def _forget_complaints(self, found: Mapping[int, Path]) -> None:
+    def _forget_complaints(self, found: Mapping[int, Place]) -> None:
         """What comes back after all was well is news again."""
         policy = self._source[1] if self._source else LATEST
         if found and not policy.missing(found):

@@ -12,7 +12,6 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +19,7 @@ import numpy as np
 
 from genserve.metrics import Counter, Gauge, Histogram, Labels, exponential, page
 from genserve.model import Models
+from genserve.repository import Place
 from genserve.timing import Timing
 
 RUNTIME = "TF1"  # what TF Serving calls the session that runs a SavedModel
@@ -137,7 +137,7 @@ class Monitoring:
         return Timed(servable, self._ran)
 
     @contextlib.contextmanager
-    def loading(self, path: Path) -> Iterator[None]:
+    def loading(self, path: Place) -> Iterator[None]:
         """Count a load."""
         started = time.perf_counter()
         try:
@@ -149,7 +149,7 @@ class Monitoring:
         self._load_time.add(round(1e6 * (time.perf_counter() - started)), str(path))
 
     @contextlib.contextmanager
-    def warming(self, path: Path) -> Iterator[None]:
+    def warming(self, path: Place) -> Iterator[None]:
         """Time a warm-up."""
         started, status = time.perf_counter(), "UNKNOWN"
         try:

@@ -71,6 +71,13 @@ def serve(flags: Flags, stop: threading.Event) -> None:
     if flags.v:
         logging.getLogger("genserve").setLevel(logging.DEBUG)
     server = Server(flags)
+    try:
+        _serve(server, flags, stop)
+    finally:
+        server.close()
+
+
+def _serve(server: Server, flags: Flags, stop: threading.Event) -> None:
     first = config.from_flags(flags)
     server.models.reload(first, lambda: not stop.is_set() and not nothing_to_serve(server.models, flags))
     if stop.is_set():
@@ -171,7 +178,7 @@ class Server:
             ModuleNotFoundError: a flag asks for a package that is not installed.
         """
         retries = Retries(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6)
-        loader = Loader(flags)
+        loader = self._loader = Loader(flags)
         self.models: Models = Manager(
             loader,
             flags.file_system_poll_wait_seconds,
@@ -226,6 +233,10 @@ class Server:
         if self._telemetry is not None:
             self._telemetry.close()
         log.info("stopped")
+
+    def close(self) -> None:
+        """Leave nothing behind on disk."""
+        self._loader.close()
 
     def _add_services(self, services: Rpcs) -> Callable[[], None]:
         for service, methods in services.items():

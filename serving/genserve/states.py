@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 
 from genserve.errors import ServeError
-from genserve.repository import Fingerprint, fingerprint
+from genserve.repository import Fingerprint, Place, fingerprint
 
 NEVER = float("inf")
 
@@ -57,7 +56,7 @@ class Failure:
     seen: Fingerprint
     due: float  # on the monotonic clock; NEVER once only changed files bring it back
 
-    def look(self, path: Path) -> None:
+    def look(self, path: Place) -> None:
         """Make it due now where its files have changed since the last try and then lain still for a look."""
         now = fingerprint(path)
         if now == self.seen and now != self.tried:

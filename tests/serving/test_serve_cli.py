@@ -24,8 +24,8 @@ def run(*arguments, command=(GENSERVE,)):
     ("arguments", "line"),
     [
         (
-            ["--model_base_path", "gs://bucket/m"],
-            "genserve: --model_base_path=gs://bucket/m: only local folders are served",
+            ["--model_base_path", "ftp://bucket/m"],
+            "genserve: --model_base_path=ftp://bucket/m: only local folders, s3:// and gs:// are served",
         ),
         (
             ["--model_base_path="],

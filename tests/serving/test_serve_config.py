@@ -85,7 +85,7 @@ def write(path, content):
             ['config { name: "a" base_path: "/m" model_platform: "caffe" }'],
             "Model a requests unsupported platform caffe",
         ),
-        ([entry("a", "gs://bucket/a")], "Model a: base_path gs://bucket/a: only local folders are served"),
+        ([entry("a", "hdfs://h/a")], "Model a: base_path hdfs://h/a: only local folders, s3:// and gs:// are served"),
     ],
 )
 def test_config_that_cannot_be_served_is_refused_in_tensorflow_servings_words(entries, message):

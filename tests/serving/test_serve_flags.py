@@ -161,7 +161,14 @@ def test_unknown_flag_says_whether_tensorflow_serving_has_it(name, line):
             "--tensorflow_inter_op_parallelism: give it or them",
         ),
         ({"grpc_channel_arguments": "a=1,b"}, "--grpc_channel_arguments: expected KEY=VALUE,…, found 'b'"),
-        ({"model_base_path": "s3://b/m"}, "--model_base_path=s3://b/m: only local folders are served"),
+        (
+            {"model_base_path": "hdfs://h/m"},
+            "--model_base_path=hdfs://h/m: only local folders, s3:// and gs:// are served",
+        ),
+        (
+            {"model_base_path": "s3://"},
+            "--model_base_path=s3://: expected a bucket and a folder in it, such as s3://models/digits",
+        ),
     ],
 )
 def test_value_that_cannot_be_served_is_named(settings, line):
