@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import gzip
 import http.client
@@ -266,6 +267,28 @@ def test_version_of_thousands_of_digits_is_none(strict):
         reply = strict.rest.get(f"/v1/models/toy/versions/{digits}")
         assert reply.body == {"error": f"Failed to convert version: {digits} to numeric."}
     assert strict.rest.get(f"/v1/models/toy/versions/{'0' * 5000}3").status == 200
+
+
+def test_server_is_as_before_once_a_mixed_attack_is_over(strict, until):
+    rest, before = strict.rest, memory(strict)
+    files = Path(f"/proc/{strict.process.pid}/fd")
+    until(lambda: good(rest))
+    packed = [gzip.compress(body) for body in (bytes(100 * MIB), b'{"instances": [' + b"[]," * 3_000_000 + b"[]]}")]
+    wrong = b'{"instances": [' + b"0.5," * 300_000 + b'"x"]}'
+    with ThreadPoolExecutor(6) as pool, contextlib.ExitStack() as stack:
+        asked = [
+            *(pool.submit(rest.ask, "POST", PREDICT, body, {"Content-Encoding": "gzip"}) for body in 3 * packed),
+            *(pool.submit(rest.post, PREDICT, wrong) for _ in range(3)),
+        ]
+        for index in range(40):
+            data = [b"", b"POST /v1", (POST % 100).encode(), b"GET /v1/models/toy HTTP/1.1\r\nHost: x\r\n\r\n"]
+            stack.enter_context(sent(rest, data[index % 4]))
+            if index % 10 == 0:
+                assert good(rest)
+        concurrent.futures.wait(asked, 60)
+        assert {each.result().status for each in asked if each.exception() is None} <= {400, 413, 503}
+    until(lambda: len(list(files.iterdir())) < 60 + LIMITS["rest_api_max_connections"] and good(rest))
+    assert memory(strict) - before < 200 * MIB
 
 
 @pytest.mark.parametrize("flag", ["::1", "[::1]", "localhost", "127.0.0.2"])
