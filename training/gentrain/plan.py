@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gentrain import checkpoints, holdout, initial, sources
+from gentrain import checkpoints, initial, sources
 from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
@@ -115,9 +115,9 @@ def plan(
         init_from = Path(begun["init_from"]) if begun.get("init_from") else None
     _refuse_outputs_as_data(run, data)
     if epochs is not None:
-        wanted = dataclasses.replace(settings, **changes)
-        count = begun["image_count"] if begun else len(read(data, wanted.frame).images)
-        changes["kimg"] = epochs * (count - holdout.count(count, wanted)) / 1000
+        frame = _frame(dataclasses.replace(settings, **changes))
+        count = begun["image_count"] if begun else len(read(data, frame).images)
+        changes["kimg"] = epochs * count / 1000
     if "kimg" in changes:
         changes.setdefault("minutes", 0.0)
     settings = dataclasses.replace(settings, **changes)
