@@ -115,7 +115,7 @@ def plan(
         init_from = Path(begun["init_from"]) if begun.get("init_from") else None
     _refuse_outputs_as_data(run, data)
     if epochs is not None:
-        frame = _frame(dataclasses.replace(settings, **changes))
+        frame = dataclasses.replace(settings, **changes).frame
         count = begun["image_count"] if begun else len(read(data, frame).images)
         changes["kimg"] = epochs * count / 1000
     if "kimg" in changes:
