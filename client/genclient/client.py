@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from os import PathLike
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from genclient import channel, contact, rows, wire
 from genclient.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
 from genclient.calls import Batch, Call, Collection, Exchange
-from genclient.channel import Channel, Method, PendingReply
+from genclient.channel import Channel, Method
 from genclient.contact import Sheet
 from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.generator import ModelInfo
+from genclient.requests import Requests
 from genclient.rows import Label
-from genclient.schedule import Part
 from genclient.server_config import config_text, explained, server_config
 from genclient.settings import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Numbered, Seeds, Settings, Waiting
 from genclient.status import VersionStatus, version_statuses
@@ -32,9 +30,6 @@ from genclient.status import VersionStatus, version_statuses
 __all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
 
 T = TypeVar("T")
-
-_WAKE_SECONDS = 0.2
-"""A signal that arrives just before a thread begins to wait does not end the waiting; so nothing waits for long."""
 
 
 class Client(Settings):
@@ -386,61 +381,3 @@ class Client(Settings):
                 yield from call.schedule.ready()
         finally:  # an error, Ctrl-C, or nobody takes the rest
             requests.stop()
-
-
-class Requests:
-    """The requests of a call that are under way; replies are read by who takes them.
-
-    One thread makes and sends them, in order: Ctrl-C, which arrives in the main thread, never meets gRPC half way.
-    """
-
-    def __init__(self, connected: Channel, call: Call[Any]) -> None:
-        """Take what to send them over."""
-        self._channel, self._call = connected, call
-        self._sender = ThreadPoolExecutor(1, "genclient")
-        self._ended: SimpleQueue[tuple[Part, Future[PendingReply]]] = SimpleQueue()
-        self._running: dict[int, PendingReply] = {}
-        self._stopped = False
-
-    def begin(self, part: Part) -> None:
-        """Send a part."""
-        self._sender.submit(self._send, part).add_done_callback(lambda sent: self._sent(part, sent))
-
-    def take(self, seconds: float | None) -> None:
-        """Wait for one to end, but no longer than that, and give the reply or the failure to the call."""
-        try:
-            part, sent = self._ended.get(timeout=_WAKE_SECONDS if seconds is None else min(seconds, _WAKE_SECONDS))
-        except Empty:
-            return
-        self._running.pop(part.start, None)
-        reply = sent.result()
-        try:
-            content = reply()
-        except RpcError as error:
-            self._call.failed(part, error, time.monotonic())
-        else:
-            self._call.arrived(part, content, reply.sent, reply.seconds)
-
-    def stop(self) -> None:
-        """Give up what is under way."""
-        self._stopped = True
-        self._sender.shutdown(wait=False, cancel_futures=True)
-        for reply in list(self._running.values()):
-            reply.cancel()
-
-    def _send(self, part: Part) -> PendingReply:
-        content = self._call.request(part)
-        left = part.deadline - time.monotonic()
-        return self._channel.send(channel.PREDICT, content, left, wait_for_ready=part.failure is not None)
-
-    def _sent(self, part: Part, sent: Future[PendingReply]) -> None:
-        if sent.cancelled():
-            return
-        if sent.exception() is not None:
-            self._ended.put((part, sent))
-            return
-        reply = sent.result()
-        self._running[part.start] = reply
-        if self._stopped:
-            reply.cancel()
-        reply.then(lambda: self._ended.put((part, sent)))

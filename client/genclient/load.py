@@ -15,8 +15,9 @@ import numpy as np
 
 from genclient import rows
 from genclient.calls import Batch, Call
-from genclient.client import Client, Requests
+from genclient.client import Client
 from genclient.errors import ClientError, RpcError
+from genclient.requests import Requests
 from genclient.schedule import Part
 
 PERCENTILES = (50, 90, 95, 99)

@@ -195,5 +195,5 @@ def test_requests_are_cut_by_the_bytes_that_images_have(serve, tools, side, decl
     shape = (side, side, 3) if declared else (-1, -1, 3)
     served = serve(answer=answer, signatures=tools.signature_table(image_shape=shape))
     with Client(served.target, concurrency=1) as client:
-        assert client.sample(100).shape == (100, side, side, 3)
+        assert client.sample(100, signature="serving_default").shape == (100, side, side, 3)
     assert [rows_of(request) for request in served.prediction.requests][: len(sizes)] == sizes

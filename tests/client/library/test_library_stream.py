@@ -128,7 +128,7 @@ def test_a_batch_says_what_it_cost(serve):
     with Client(serve().target) as client:
         exchange = next(client.stream(range(8))).exchange
     assert exchange.sent_bytes > 8 * 5 * 4
-    assert exchange.received_bytes > 8 * 72 * 4
+    assert exchange.received_bytes > 8 * 72
     assert exchange.wait_seconds > 0
     assert exchange.read_seconds > 0
     assert exchange.attempts == 1
