@@ -60,6 +60,11 @@ def reached(details: str) -> bool:
     return not any(re.search(pattern, details, re.IGNORECASE) for pattern, _ in (*_NETWORK, *_HANDSHAKE))
 
 
+def found(details: str) -> bool:
+    """Whether there was something at the address, by what gRPC says of a request that was lost."""
+    return not any(re.search(pattern, details, re.IGNORECASE) for pattern, _ in _NETWORK)
+
+
 def timed_out(details: str, seconds: float) -> str:
     """What a call ended with, by its own deadline or by what a server says about one."""
     return f"{_NO_REPLY} {seconds:g} s (--timeout)" if _LOCAL_DEADLINE.match(details) else details

@@ -12,7 +12,7 @@ import random
 import time
 
 from genclient.errors import RpcError
-from genclient.reasons import reached
+from genclient.reasons import found, reached
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is sent again
 
@@ -34,6 +34,14 @@ def is_lost(error: RpcError) -> bool:
 def pause(failures: int) -> float:
     """Twice as long each time, and a random part of it, so that many clients do not come back together."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1)
+
+
+def more_telling(earlier: RpcError, later: RpcError) -> RpcError:
+    """Of two failures of a request the one to tell: a server that was found says more than an address without one.
+
+    Of a name with several addresses gRPC tells of the one that it has tried last.
+    """
+    return earlier if found(earlier.details) and not found(later.details) else later
 
 
 def with_attempts(error: RpcError, attempts: int, seconds: float) -> RpcError:
@@ -82,6 +90,7 @@ class Attempts:
         self._began = time.monotonic()
         self._end = self._began + timeout_seconds
         self._count = 0
+        self._failure: RpcError | None = None
 
     @property
     def left(self) -> float:
@@ -102,13 +111,14 @@ class Attempts:
         self._count += 1
         if not is_lost(error):
             raise error
+        self._failure = error if self._failure is None else more_telling(self._failure, error)
         self._throttle.failed(now)
         wait = (
             pause(self._count) / 2 if self._retry is None else max(pause(self._count), self._throttle.free_at() - now)
         )
         spent = self._retry is None and self._count >= _QUESTIONS
         if spent or now + wait >= self.trying_until():
-            raise with_attempts(error, self._count, now - self._began)
+            raise with_attempts(self._failure, self._count, now - self._began)
         return wait
 
     def succeeded(self) -> None:

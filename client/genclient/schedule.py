@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from genclient.errors import ClientError, RpcError
-from genclient.retry import FIRST_PAUSE, Throttle, is_lost, pause, with_attempts
+from genclient.retry import FIRST_PAUSE, Throttle, is_lost, more_telling, pause, with_attempts
 
 T = TypeVar("T")
 
@@ -148,11 +148,12 @@ class Schedule(Generic[T]):
             for start in range(part.start, part.stop, rows):
                 self._waiting.append(Part(start, min(start + rows, part.stop)))
         elif self._may_try_again(part, error, now):
-            part.failure = error
-            part.not_before = now + pause(part.attempts)
+            part.failure = error if part.failure is None else more_telling(part.failure, error)
+            part.not_before = min(now + pause(part.attempts), self._until(part))
             self._waiting.append(part)
         elif part.failure is not None and (is_lost(error) or error.code.name == "DEADLINE_EXCEEDED"):
-            raise with_attempts(part.failure, self._lost, now - (part.began or now)) from None
+            failure = more_telling(part.failure, error) if is_lost(error) else part.failure
+            raise with_attempts(failure, self._lost, now - (part.began or now)) from None
         else:
             raise error
 
@@ -177,7 +178,9 @@ class Schedule(Generic[T]):
 
     def _due(self, part: Part) -> float:
         """When a part that waits may be sent."""
-        return part.not_before if part.failure is None else max(part.not_before, self._throttle.free_at())
+        if part.failure is None:
+            return part.not_before
+        return min(max(part.not_before, self._throttle.free_at()), self._until(part))
 
     def _another(self) -> Part | None:
         """The next rows that are in no part yet, if there are any."""
