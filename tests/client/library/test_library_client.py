@@ -14,7 +14,7 @@ import genclient
 import numpy as np
 import pytest
 from genclient import Client, ClientError, RpcError, UsageError
-from library_servers import critic, expected, near
+from library_servers import critic, expected, near, run_async
 from PIL import Image
 
 DOCS = Path(__file__).parents[3] / "docs" / "library.md"
@@ -98,8 +98,47 @@ def test_every_request_is_logged_for_those_who_debug(serve, caplog):
     ],
 )
 def test_settings_that_cannot_be_meant_are_named(options):
-    with pytest.raises(UsageError, match=rf"^({next(iter(options))}|deadline): found"):
+    with pytest.raises(UsageError, match=rf"^({next(iter(options))}|deadline|timeout): found"):
         Client(**options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n": 5, "seeds": [1, 2]}, "n: found 5 beside seeds"),
+        ({"n": 16, "seeds": [1, 2]}, "n: found 16 beside seeds"),
+        ({"seed": 3, "seeds": [1, 2]}, "seed and seeds: found both"),
+        ({"seeds": [7], "latents": [[0.0] * 5]}, "seeds and latents: found both"),
+        ({"seed": 7, "latents": [[0.0] * 5]}, "seed and latents: found both"),
+        ({"n": 2.5}, "n: found 2.5, expected a whole number"),
+        ({"n": "5"}, "n: found '5', expected a whole number"),
+        ({"n": True}, "n: found True, expected a whole number"),
+        ({"seed": 0.5}, "seed: found 0.5, expected a whole number"),
+        ({"truncation": "0.7"}, "truncation: found '0.7', expected a number"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_refused(serve, arguments, message):
+    target = serve().target
+    with Client(target) as client, pytest.raises(UsageError, match=f"^{message}"):
+        client.sample(**arguments)
+    with pytest.raises(UsageError, match=f"^{message}"):
+        run_async(target, lambda client: client.sample(**arguments))
+
+
+def test_what_is_no_name_of_a_model_and_no_time_is_refused():
+    with pytest.raises(UsageError, match=r"^model: found 8500, expected a name; a port belongs to the target"):
+        Client("localhost", 8500)
+    for options in ({"timeout_seconds": "8"}, {"output_range": (1,)}, {"headers": "x: y"}, {"token": b"x"}):
+        with pytest.raises(UsageError, match=r": found "):
+            Client(**options)
+
+
+@pytest.mark.parametrize("low_high", [(0, 255), (-1, 1), (0, np.nan)])
+def test_floats_that_are_no_pixels_are_not_scored(serve, tools, low_high):
+    images = np.linspace(*low_high, 2 * int(np.prod(tools.IMAGE_SHAPE)), dtype=np.float32)
+    told = r"^images: found floats from .*, expected uint8, or floats in \[0, 1\]"
+    with Client(serve(**critic(tools)).target) as client, pytest.raises(UsageError, match=told):
+        client.score(images.reshape(2, *tools.IMAGE_SHAPE))
 
 
 def test_the_examples_of_the_documentation_run(serve, tools, tmp_path, monkeypatch):
