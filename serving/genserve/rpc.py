@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,7 @@ class InFlight:
 class Senders:
     """The RPCs whose clients have still to send their message, each of which keeps a thread waiting.
 
-    They may keep so many; beyond that, the one that has waited longest is cancelled.
+    They may keep so many; beyond that, the longest waiting one of the connection that has most of them is cancelled.
     """
 
     def __init__(self, most: int) -> None:
@@ -117,7 +118,7 @@ class Senders:
             grpc.RpcError: the RPC was cancelled.
         """
         with self._lock:
-            longest = next(iter(self._waiting)) if len(self._waiting) >= self._most else None
+            longest = self._longest() if len(self._waiting) >= self._most else None
             if longest is not None:
                 del self._waiting[longest]
             self._waiting[context] = None
@@ -128,6 +129,11 @@ class Senders:
         finally:
             with self._lock:
                 self._waiting.pop(context, None)
+
+    def _longest(self) -> grpc.ServicerContext:
+        peers = {context: context.peer() for context in self._waiting}
+        ((greediest, _),) = Counter(peers.values()).most_common(1)
+        return next(context for context, peer in peers.items() if peer == greediest)
 
 
 def handler(

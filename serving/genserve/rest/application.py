@@ -107,6 +107,7 @@ class Application:
         while len(content) > SMALL:
             await send({"type": "http.response.body", "body": content[:SENT_BYTES], "more_body": True})
             content = content[SENT_BYTES:]
+            await asyncio.sleep(0)  # others get their turn, and a connection that has broken is known as such
         await send({"type": "http.response.body", "body": content})
 
     async def _reply(self, method: str, path: str, body: Body, headers: dict[bytes, bytes]) -> Reply:
