@@ -69,7 +69,9 @@ def test_so_many_requests_are_under_way(genclient, serve):
     latency = level["latency_ms"]
     names = ["min", "p50", "p90", "p95", "p99", "max"]
     assert [latency[name] for name in names] == sorted(latency[name] for name in names)
-    assert level["images_per_second"] == pytest.approx(level["images"] / level["seconds"], rel=0.01)
+    # What the server saw: the level, the probe, and what was under way when the level ended.
+    assert level["requests"] <= len(served.prediction.requests)
+    assert 0 < level["images_per_second"] <= 4 * len(served.prediction.requests) / level["seconds"]
     assert 0 < level["waiting_share"] + level["decoding_share"] <= 1.01
     assert level["received_bytes"] > level["images"] * 72
 

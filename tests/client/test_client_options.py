@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import itertools
 import logging
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -301,9 +303,40 @@ def see_loop(ask, tmp_path, **_):
     assert frames["--loop"] > frames["--no-loop"]
 
 
-def see_rest(genclient, **_):
-    done = genclient("models", "--rest", f"127.0.0.1:{closed_port()}")
-    assert (done.returncode, b"gives no list of models" in done.stderr) == (1, True)
+def see_rest(genclient, authority, identity, tmp_path, **_):
+    """REST is asked over TLS where gRPC would be, under the same name and with the same trust."""
+    authority.issue_cert("models.example").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    with http.server.HTTPServer(("127.0.0.1", 0), Models) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        rest = ("models", "--rest", f"127.0.0.1:{server.server_port}", "--ca-file", identity / "ca.pem")
+        assert genclient(*rest, "--server-name", "models.example").stdout == b"digits  7 AVAILABLE\n"
+        assert b"gives no list of models" in genclient(*rest).stderr  # the certificate has another name
+        server.shutdown()
+
+
+class Models(http.server.BaseHTTPRequestHandler):
+    """A list of models, as genserve has it."""
+
+    def do_GET(self):
+        content = b'{"models": [{"name": "digits", "model_version_status": [{"version": "7", "state": "AVAILABLE"}]}]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_a_rest_port_is_recognised(genclient):
+    with http.server.HTTPServer(("127.0.0.1", 0), Models) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = genclient("status", "--target", f"127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert b"speaks HTTP/1: its REST port? gRPC is usually 8500" in done.stderr
 
 
 EFFECTS = {
