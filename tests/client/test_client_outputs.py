@@ -319,7 +319,7 @@ def test_the_cheapest_signature_is_called_unless_one_is_named(genclient, serve, 
 
 
 def test_a_version_can_be_asked_for(genclient, serve, fails, tools):
-    served = serve()
+    served = serve(version=2)
     sampled(genclient, served, "--n", 1, "--model-version", 2)
     assert served.prediction.requests[0].model_spec.version.value == 2
 
