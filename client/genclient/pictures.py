@@ -112,7 +112,12 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
+    """What is read: Pillow's formats, and HEIC where pillow-heif is installed."""
     Image.init()
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return tuple(sorted(set(Image.ID) - {"EPS"}))  # reading EPS runs Ghostscript on the file
 
 
