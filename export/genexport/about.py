@@ -35,7 +35,7 @@ def described(
         "class_names": list(generator.class_names),
         "signatures": savedmodel.describe(folder),
         "warmup_batch_sizes": list(batching.BATCH_SIZES),
-        "limits": asdict(options.limits),
+        "limits": asdict(options.limits.over(0.0)),
         "parity": {what: difference.as_json() for what, difference in differences.items()},
         "provenance": {**generator.provenance, "versions": {package: version_of(package) for package in packages}},
     }

@@ -18,24 +18,27 @@ import tensorflow as tf
 
 from genexport import keras_names, parity, quantise, quiet, rebuild, subpixel, tflite
 from genexport.generator import Generator
+from genexport.progress import Progress
 from genexport.watch import watch
 
-EXAMPLES = 64
+EXAMPLES = 16
 SMALLEST = 1024
 """Weights that dynamic-range quantisation leaves alone have fewer elements than this."""
 
 
-def worst_layer(generator: Generator, variant: str) -> str:
+def worst_layer(generator: Generator, variant: str, tell: Callable[[str], None] = lambda _: None) -> str:
     """One clause for an error message, such as `most is lost in conv2d_3 (Conv2D): alone it gives 31.2 dB`.
 
     Args:
         generator: whose file was past its limit.
         variant: the file's, one of `tflite.VARIANTS`.
+        tell: called with how far it is where that takes long.
     """
+    progress = Progress(tell, f"TFLite {variant} is past its limit: looking for the layer that loses most")
     inputs = generator.examples(EXAMPLES)
     expected = np.asarray(generator.images(*inputs))
     measured: dict[str, parity.Difference] = {}
-    for layer, images in _alone(generator, variant, inputs):
+    for layer, images in _alone(generator, variant, inputs, progress):
         measured[layer] = parity.compare(images, expected)
     if not measured:
         return "no single layer is to blame: nothing in it is rounded"
@@ -50,19 +53,21 @@ def _decibels(difference: parity.Difference) -> float:
     return float("inf") if difference.psnr_db is None else difference.psnr_db
 
 
-def _alone(generator: Generator, variant: str, inputs: tuple[Any, ...]) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def _alone(
+    generator: Generator, variant: str, inputs: tuple[Any, ...], progress: Progress
+) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """(layer, images with that layer alone rounded), one after the other."""
     if variant in ("int8", "micro"):
-        yield from _quantised_alone(generator, variant, inputs)
+        yield from _quantised_alone(generator, variant, inputs, progress)
     elif variant in ("float16", "dynamic"):
-        for layer in rebuild.layers_of(generator.model):
-            if keras_names.has_kernel(layer):
-                with _rounded(layer, variant == "dynamic"):
-                    yield keras_names.said(layer), np.asarray(generator.images(*inputs))
+        layers = [layer for layer in rebuild.layers_of(generator.model) if keras_names.has_kernel(layer)]
+        for layer in progress.over(layers, "layers"):
+            with _rounded(layer, variant == "dynamic"):
+                yield keras_names.said(layer), np.asarray(generator.images(*inputs))
 
 
 def _quantised_alone(
-    generator: Generator, variant: str, inputs: tuple[Any, ...]
+    generator: Generator, variant: str, inputs: tuple[Any, ...], progress: Progress
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     with subpixel.faster(generator, variant), quiet.stderr():
         calibrated = quantise.calibrate(generator)
@@ -74,7 +79,7 @@ def _quantised_alone(
         layers.setdefault(layer, set()).add(name)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "alone.tflite"
-        for layer, own in layers.items():
+        for layer, own in progress.over(list(layers.items()), "layers"):
             with quiet.stderr():
                 rest = [name for name in outputs if name not in own]
                 file.write_bytes(quantise.quantise(calibrated, tf.float32, tf.float32, rest))

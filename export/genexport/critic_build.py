@@ -32,7 +32,7 @@ def build(judge: Critic, name: str, options: Options, folder: Path) -> None:
     warmup.write(endpoints, lambda rows: _grey(judge, rows), f"{name}{SUFFIX}", folder)
     inputs = {key: np.asarray(values) for key, values in judge.examples(parity.EXAMPLES).items()}
     expected = keras_scores(judge, inputs)
-    limit = _limit_of_scores(judge, options.limits.savedmodel)
+    limit = _limit_of_scores(judge, options.limits.over(0.0).savedmodel or 0.0)
     differences = prove(folder, inputs, expected, limit)
     kept = {"pixels": np.rint(inputs["images"] * 255).astype(np.uint8), "scores": expected}
     kept |= {"labels": inputs["labels"]} if judge.conditional else {}

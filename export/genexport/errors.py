@@ -11,3 +11,7 @@ class UsageError(ExportError):
     """An option that cannot be, whatever lies on the disk."""
 
     exit_code = 2
+
+
+class CannotBeMade(ExportError):
+    """One file of a version cannot be made of this generator, or not run; the others may be all right."""

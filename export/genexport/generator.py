@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genexport import interface, keras_file, ranges, rebuild
+from genexport import interface, keras_file, ranges, rebuild, same
 from genexport.errors import ExportError
 from genexport.interface import Interface
 from genexport.latents import latents_of_seeds
@@ -99,9 +99,10 @@ def load(source: Path, output_range: str = "auto", snapshot: str = "best", impor
     class_names = _class_names(source) if saved.labels else ()
     class_count = len(class_names) or (_embedded_classes(saved.model) if saved.labels else 0)
     inputs = _inputs(saved.latent_size, class_count if saved.labels else None)
+    same.check_fixed(path, lambda rows: _call(path, saved, rows), inputs)
     built, rebuilt = _rebuild(path, saved, classes, tuple(values[:COMPARED] for values in inputs))
     images = _images(path, built, inputs)
-    rebuild.check_deterministic(path, built.model, lambda: built.call(*(values[:2] for values in inputs)))
+    same.check_alone(path, lambda rows: _call(path, built, rows), inputs)
     span, how = ranges.find(path, built.model, images, output_range)
     notes = [how, *rebuilt]
     if len(built.latents.shape) > 2:

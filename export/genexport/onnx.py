@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genexport import signatures
-from genexport.errors import ExportError
+from genexport import keras_names, signatures
+from genexport.errors import CannotBeMade, ExportError
 from genexport.generator import Generator
+from genexport.progress import Progress
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 INSTALL = "in genline's checkout: pip install '.[onnx]'"
@@ -26,6 +29,9 @@ INSTALL = "in genline's checkout: pip install '.[onnx]'"
 OPSET = 17
 
 ROWS = 64
+
+NODE = re.compile(r"Name:'([^']+)'|Node ?\(([^)]+)\)|In Node, \(\"([^\"]+)\"")
+"""Where a message of ONNX Runtime names a node."""
 
 
 def place(name: str) -> str:
@@ -56,17 +62,19 @@ def convert(generator: Generator, name: str) -> bytes:
     try:
         model, _ = tf2onnx.from_function(function, input_signature=specs, opset=OPSET)
     except Exception as error:  # whatever tf2onnx meets in the graph
-        raise ExportError(
-            f"{generator.path}: no ONNX file: {' '.join(str(error).split())[:300]}; --no-onnx leaves it out"
-        ) from error
+        raise CannotBeMade(f"{generator.path}: no ONNX file: {_reason(generator, str(error))}") from error
     finally:
         if level is not None:  # tf2onnx sets it when it is imported
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = level
+    if lacking := _without_schema(model):
+        raise CannotBeMade(f"{generator.path}: no ONNX file: {_lacking(generator, lacking)}")
     _describe(model, generator, name)
-    return bytes(model.SerializeToString())
+    content = bytes(model.SerializeToString())
+    _try(generator, content)
+    return content
 
 
-def run(file: Path, inputs: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Images of (latents,) or (latents, labels) by ONNX Runtime on the processor; float32 (N, H, W, C).
 
     Raises:
@@ -82,11 +90,44 @@ def run(file: Path, inputs: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[np.floa
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         batches = [
             session.run(["images"], {name: np.asarray(v)[i : i + ROWS] for name, v in zip(names, inputs, strict=True)})
-            for i in range(0, len(inputs[0]), ROWS)
+            for i in (progress or Progress.none()).over(range(0, len(inputs[0]), ROWS), "batches")
         ]
     except Exception as error:  # ONNX Runtime's own classes share no base
-        raise ExportError(f"{file.name}: ONNX Runtime cannot run it: {' '.join(str(error).split())[:300]}") from error
+        raise CannotBeMade(f"{file.name}: ONNX Runtime cannot run it: {' '.join(str(error).split())[:600]}") from error
     return np.concatenate([batch[0] for batch in batches])
+
+
+def _try(generator: Generator, content: bytes) -> None:
+    """Run it on two rows: what ONNX Runtime refuses is told by its layer."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "generator.onnx"
+        file.write_bytes(content)
+        try:
+            run(file, tuple(np.asarray(values) for values in generator.examples(2)))
+        except CannotBeMade as error:
+            raise CannotBeMade(f"{generator.path}: no ONNX file: {_reason(generator, str(error))}") from error
+
+
+def _without_schema(model: Any) -> dict[str, str]:
+    """Op → the name of a node, of ops that ONNX does not have."""
+    from onnx import defs
+
+    return {node.op_type: node.name for node in model.graph.node if not defs.has(node.op_type, node.domain)}
+
+
+def _lacking(generator: Generator, nodes: dict[str, str]) -> str:
+    layers = {op: keras_names.find(generator.model, node) for op, node in nodes.items()}
+    said = (f"{op}, of layer {layer}" if layer else op for op, layer in layers.items())
+    return f"ONNX has no op for {'; '.join(said)}"
+
+
+def _reason(generator: Generator, message: str) -> str:
+    """What a converter's or a runtime's message says, with the layer where a node is named."""
+    text = " ".join(message.split())
+    nodes = [node for found in NODE.findall(text) for node in found if node]
+    layers = [layer for node in nodes if (layer := keras_names.find(generator.model, node))]
+    text = text.rpartition("Status Message: ")[2].rpartition("[ShapeInferenceError] ")[2][:200]
+    return f"ONNX Runtime refuses layer {layers[0]}: {text}" if layers else text
 
 
 def require() -> None:

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 from genexport.parity import Limits
 
+FILES = ("float32", "onnx", "float16", "dynamic", "int8", "micro")
+"""What a version can hold beside its SavedModel, in the order in which it is made and compared: cheapest first."""
+
+TARGETS = ("cpu", "npu")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -15,7 +20,9 @@ class Options:
         keep: of the model's versions so many remain, the newest and the published one always; all unless given.
         limits: what the files may differ from Keras by.
         critic: whether the run's critic is published too, where it has one.
-        onnx: whether there is an ONNX file; where the packages for it are installed unless given.
+        files: those of `FILES` that must come out, and no others; without any, all that can be made of the generator.
+        onnx: True: an ONNX file must come out; False: there is none.
+        target: cpu: TFLite files are rewritten so that processors are fast; npu: they keep the generator's own layers.
         batching: whether batching_parameters.txt is written beside the versions.
         licence: of the data, for the model card.
     """
@@ -23,6 +30,17 @@ class Options:
     keep: int | None = None
     limits: Limits = field(default_factory=Limits)
     critic: bool = True
+    files: tuple[str, ...] = ()
     onnx: bool | None = None
+    target: str = "cpu"
     batching: bool = False
     licence: str = ""
+
+    def wanted(self) -> list[str]:
+        """Those of `FILES` that are tried, in their order."""
+        chosen = {*(self.files or FILES), *(["onnx"] if self.onnx else [])}
+        return [file for file in FILES if file in chosen and (file != "onnx" or self.onnx is not False)]
+
+    def insists_on(self, file: str) -> bool:
+        """Whether there is to be no version without this file."""
+        return file in self.files or (file == "onnx" and bool(self.onnx))

@@ -6,7 +6,7 @@ What a version is published by, and what `genexport verify` repeats.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from genexport import onnx, parity, signatures, tflite
 from genexport.errors import ExportError
 from genexport.frechet import Features
 from genexport.generator import Generator
+from genexport.options import FILES
 from genexport.parity import Difference, Limits
+from genexport.progress import Progress
 from genexport.savedmodel import ServingSession
 
 SHEET_COLUMNS = 16
@@ -28,19 +30,6 @@ SHEET_COLUMNS = 16
 ROUNDED = ("float16", "dynamic", "int8", "micro")
 
 Images = np.ndarray[Any, Any]
-
-
-@dataclass
-class Proof:
-    """What was found.
-
-    Attributes:
-        rows: caption → the first 16 images, for the contact sheet.
-        differences: artifact, as `parity` in the manifest names it → its difference from Keras.
-    """
-
-    rows: dict[str, Images] = field(default_factory=dict)
-    differences: dict[str, Difference] = field(default_factory=dict)
 
 
 def reference(generator: Generator, count: int) -> tuple[dict[str, Any], Images]:
@@ -52,18 +41,11 @@ def reference(generator: Generator, count: int) -> tuple[dict[str, Any], Images]
     return inputs, np.concatenate([np.asarray(piece) for piece in pieces])
 
 
-def prove(
-    folder: Path,
-    name: str,
-    inputs: Mapping[str, Images],
-    expected: Images,
-    limits: Limits,
-    features: Features | None = None,
-    blame: Callable[[str], str] | None = None,
-) -> Proof:
-    """Compare everything in a version's folder with `expected`.
+@dataclass
+class Proof:
+    """Compares what is in a version's folder with Keras' images, one artifact after the other.
 
-    Args:
+    Attributes:
         folder: of the version.
         name: the model's.
         inputs: input name → values, as many rows as `expected`.
@@ -71,45 +53,92 @@ def prove(
         limits: what may differ.
         features: the net for the rise of the Fréchet distance, of all N images.
         blame: TFLite variant → the layer that loses most, to be told with a limit that is broken.
-
-    Raises:
-        ExportError: something cannot be run, or is past its limit.
+        tell: called with how far it is where that takes long.
+        rows: what was found: caption → the first 16 images, for the contact sheet.
+        differences: what was found: artifact, as `parity` in the manifest names it → its difference from Keras.
     """
-    proof = Proof()
-    for what, images in _images(folder, name, inputs):
+
+    folder: Path
+    name: str
+    inputs: Mapping[str, Images]
+    expected: Images
+    limits: Limits
+    features: Features | None = None
+    blame: Callable[[str], str] | None = None
+    tell: Callable[[str], None] = lambda _: None
+    rows: dict[str, Images] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+    def savedmodel(self) -> None:
+        """All signatures of the SavedModel; those other than the first on 256 examples.
+
+        Raises:
+            ExportError: past its limit.
+        """
+        few = {key: values[: parity.EXAMPLES] for key, values in self.inputs.items()}
+        with ServingSession(self.folder) as served:
+            self._check("savedmodel", served.run_all("serving_default", self.inputs))
+            for signature in sorted(served.signatures.keys() - {"serving_default"}):
+                found = served.run_all(signature, few)
+                pixels = np.stack([decode_png(data) for data in found]) if found.dtype == object else found
+                self._check(f"savedmodel/{signature}", (pixels / 255.0).astype(np.float32))
+
+    def file(self, kind: str) -> None:
+        """One of `options.FILES`.
+
+        Raises:
+            CannotBeMade: LiteRT or ONNX Runtime refuses it, or it holds no more of the pictures than noise.
+            ExportError: past its limit.
+        """
+        arguments = tuple(self.inputs[key] for key in ("latents", "labels") if key in self.inputs)
+        what, place = artifact(kind), file_of(self.folder, self.name, kind)
+        progress = Progress(self.tell, what)
+        self._check(what, (onnx if kind == "onnx" else tflite).run(place, arguments, progress))
+
+    def _check(self, what: str, images: Images) -> None:
         compared = images[: parity.EXAMPLES]
-        difference = parity.compare(compared, expected[: len(compared)])
-        if features and len(images) == len(expected):
-            difference = replace(difference, frechet_rise=features.rise(images, expected))
-        proof.differences[what] = difference
+        difference = parity.compare(compared, self.expected[: len(compared)])
+        if self.features and len(images) == len(self.expected):
+            difference = replace(difference, frechet_rise=self.features.rise(images, self.expected))
+        limit, variant = self.limits.of(what), what.partition("/")[2]
+        if variant in tflite.INTEGERS:
+            parity.check_spread(what, difference, self.limits.int8_spread)
         try:
-            parity.check(what, difference, limits.of(what))
+            parity.check(what, difference, limit)
         except ExportError as error:
-            variant = what.removeprefix("tflite/")
-            layer = blame(variant) if blame and variant in ROUNDED else ""
-            raise ExportError(f"{error}; {layer}" if layer else str(error)) from error
+            layer = f"; {self.blame(variant)}" if self.blame and variant in ROUNDED else ""
+            raise PastLimit(f"{error}{layer}", parity.remedy(what, difference, limit)) from error
+        self.differences[what] = difference
         if caption := _caption(what):
-            proof.rows[caption] = images[:SHEET_COLUMNS]
+            self.rows[caption] = images[:SHEET_COLUMNS]
+
+
+class PastLimit(ExportError):
+    """A difference is past its limit; `remedy` is the option that accepts it, or nothing."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def prove(folder: Path, name: str, inputs: Mapping[str, Images], expected: Images, limits: Limits) -> Proof:
+    """Compare everything in a version's folder with `expected`; arguments and errors are those of `Proof`."""
+    proof = Proof(folder, name, inputs, expected, limits)
+    proof.savedmodel()
+    for kind in FILES:
+        if file_of(folder, name, kind).exists() and not (kind == "onnx" and onnx.missing()):
+            proof.file(kind)
     return proof
 
 
-def _images(folder: Path, name: str, inputs: Mapping[str, Images]) -> Iterator[tuple[str, Images]]:
-    """Artifact → its images, float32 in [0, 1]; of signatures other than the first those of 256 examples."""
-    few = {key: values[: parity.EXAMPLES] for key, values in inputs.items()}
-    with ServingSession(folder) as served:
-        yield "savedmodel", served.run_all("serving_default", inputs)
-        for signature in sorted(served.signatures.keys() - {"serving_default"}):
-            found = served.run_all(signature, few)
-            pixels = np.stack([decode_png(data) for data in found]) if found.dtype == object else found
-            yield f"savedmodel/{signature}", (pixels / 255.0).astype(np.float32)
-    arguments = tuple(inputs[key] for key in ("latents", "labels") if key in inputs)
-    for variant in tflite.VARIANTS:
-        file = tflite_file(folder, name, variant)
-        if file.exists():
-            yield f"tflite/{variant}", tflite.run(file, arguments)
-    file = folder / onnx.place(name)
-    if file.exists() and not onnx.missing():
-        yield "onnx/float32", onnx.run(file, arguments)
+def artifact(kind: str) -> str:
+    """One of `options.FILES` as `parity` in the manifest names it."""
+    return "onnx/float32" if kind == "onnx" else f"tflite/{kind}"
+
+
+def file_of(folder: Path, name: str, kind: str) -> Path:
+    """Where one of `options.FILES` lies in a version of the model `name`."""
+    return folder / onnx.place(name) if kind == "onnx" else tflite_file(folder, name, kind)
 
 
 def tflite_file(folder: Path, name: str, variant: str) -> Path:

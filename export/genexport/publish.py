@@ -47,7 +47,7 @@ def publish(
     """
     options = options or Options()
     repository.check_name(name)
-    if options.onnx:
+    if options.insists_on("onnx"):
         onnx.require()
     judge = critic.load(generator, run) if run and options.critic else None
     base, critic_base = root / name, root / f"{name}{critic.SUFFIX}"

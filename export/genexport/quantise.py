@@ -19,7 +19,7 @@ import tensorflow as tf
 from ai_edge_litert.tools import flatbuffer_utils
 
 from genexport import quiet, savedmodel, signatures
-from genexport.errors import ExportError
+from genexport.errors import CannotBeMade
 from genexport.generator import Generator
 
 EXAMPLES = 200
@@ -91,14 +91,14 @@ def quantise(calibrated: bytes, inputs: Any, outputs: Any, keep_float: Sequence[
 
 
 def check_pixels(path: Path, content: bytes, expected: tuple[float, int]) -> None:
-    """Raise ExportError unless the images of a file have this scale and zero point, so that its integers are pixels."""
+    """Raise CannotBeMade unless a file's images have this scale and zero point, so that its integers are pixels."""
     with quiet.stderr():
         from ai_edge_litert.interpreter import Interpreter
 
         (images,) = Interpreter(model_content=content).get_output_details()
     scale, zero = images["quantization"]
     if abs(scale - expected[0]) > 1e-9 or zero != expected[1]:
-        raise ExportError(
+        raise CannotBeMade(
             f"{path}: pixels of the int8 file have scale {scale:.6g} and zero point {zero}, expected 1/255 and "
             f"{expected[1]}: end the generator in a tanh or sigmoid"
         )

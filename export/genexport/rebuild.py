@@ -20,7 +20,6 @@ import tensorflow as tf
 
 from genexport.errors import ExportError
 from genexport.keras_file import OTHER_FLOATS
-from genexport.watch import watch
 
 # Root mean square of the change against the images' own spread: some hundred roundings of the smaller type.
 TOLERANCE = {"float16": 0.02, "bfloat16": 0.15, "float64": 1e-3}
@@ -63,6 +62,11 @@ def layers_of(model: Any) -> list[Any]:
     flat = model._flatten_layers(include_self=False, recursive=True)
     leaves = [layer for layer in flat if not list(layer._flatten_layers(include_self=False))]
     return [layer for layer in leaves if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def weights_of(model: Any) -> list[Any]:
+    """Every floating variable of a model."""
+    return [weight for weight in model.variables if keras.backend.is_float_dtype(weight.dtype)]
 
 
 def check_layout(path: Path, model: Any) -> None:
@@ -126,33 +130,3 @@ def replace_layers(model: Any) -> list[str]:
         if found:
             said.append(f"{len(found)} × {how}")
     return said
-
-
-def check_deterministic(path: Path, model: Any, call: Callable[[], Any]) -> None:
-    """Raise ExportError, with the layer's name, where two calls with the same latents give two images."""
-    if np.array_equal(np.asarray(call()), np.asarray(call())):
-        return
-    seen: list[list[tuple[str, Any]]] = []
-
-    def note(operation: Any, run: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-        output = run(*inputs)
-        seen[-1].append((f"{operation.name} ({type(operation).__name__})", output))
-        return output
-
-    for _ in range(2):
-        seen.append([])
-        with watch(note):
-            call()
-    # The innermost call ends first, so the first difference is where the noise comes in.
-    guilty = next((name for (name, a), (_, b) in zip(*seen, strict=False) if not _same(a, b)), "a function in it")
-    raise ExportError(
-        f"{path}: the same latents give two different images: {guilty} draws at random in inference; one seed "
-        "must be one image, so replace it by a fixed noise or leave it out"
-    )
-
-
-def _same(a: Any, b: Any) -> bool:
-    return all(
-        np.array_equal(np.asarray(x), np.asarray(y))
-        for x, y in zip(keras.tree.flatten(a), keras.tree.flatten(b), strict=True)
-    )

@@ -58,11 +58,18 @@ class ServingSession:
         self.session.close()
 
     def run_all(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-        """The one output of a signature for inputs of many rows, of which it takes those that it knows."""
+        """The one output of a signature for inputs of many rows, of which it takes those that it knows.
+
+        The first row goes alone, so that an image which depends on the others in its batch differs from Keras'.
+        """
         wanted = {name: inputs[name] for name in self.signatures[signature].inputs}
         rows = len(next(iter(wanted.values())))
-        starts = range(0, rows, ROWS)
-        batches = [{name: values[i : i + ROWS] for name, values in wanted.items()} for i in starts]
+        ends = [1, *range(ROWS, rows, ROWS), rows]
+        batches = [
+            {name: values[start:end] for name, values in wanted.items()}
+            for start, end in zip([0, *ends], ends, strict=False)
+            if start < end
+        ]
         return np.concatenate([self.run(signature, batch) for batch in batches])
 
     def run(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:

@@ -16,9 +16,29 @@ if TYPE_CHECKING:
 
 LIMITS_HELP = (
     "What a file may differ from Keras by, instead of the default. Largest error of a pixel in [0, 1]: "
-    "savedmodel=1e-5, float32=1e-5 (TFLite and ONNX), float16=5e-3. Least PSNR: dynamic_db=40, int8_db=30. "
-    "Rise of the Fréchet distance: frechet_rise=0.1. May be repeated."
+    "savedmodel and float32 (TFLite and ONNX): 1e-5, or six times what rounding alone does where that is more; "
+    "float16=5e-3. Least PSNR: dynamic_db=40, int8_db=30. Root mean square error of int8 and micro as a share of the "
+    "pictures' spread: int8_spread=0.5. Rise of the Fréchet distance: frechet_rise=0.1. May be repeated."
 )
+FILES_HELP = (
+    "Only these, separated by commas, beside the SavedModel, and each must come out: float32, float16, dynamic, int8, "
+    "micro (TFLite), onnx.  [default: all that can be made; what cannot is left out, and said]"
+)
+
+
+def parse_files(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """`float32,int8` → names of `options.FILES`.
+
+    Raises:
+        click.BadParameter: no such file, or none at all.
+    """
+    from genexport.options import FILES
+
+    names = tuple(part.strip() for part in text.split(",")) if text is not None else ()
+    for name in names:
+        if name not in FILES:
+            raise click.BadParameter(f"{name!r}: expected one or more of {', '.join(FILES)}, separated by commas")
+    return names
 
 
 @click.command()
@@ -54,6 +74,16 @@ LIMITS_HELP = (
     help="Import this first: it registers layers or models of your own with Keras. RUNS ITS CODE. May be repeated.",
 )
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help=LIMITS_HELP)
+@click.option("--files", metavar="NAME,…", callback=parse_files, help=FILES_HELP)
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(["cpu", "npu"]),
+    default="cpu",
+    show_default=True,
+    help="What the TFLite files run on. cpu: transposed convolutions become what processors are fast at; npu: the "
+    "generator's own layers stay, since accelerators have no shuffles of pixels (docs/export.md has a table).",
+)
 @click.option("--onnx/--no-onnx", default=None, help="An ONNX file too.  [default: where the extra onnx is installed]")
 @click.option(
     "--critic/--no-critic",
@@ -83,6 +113,8 @@ def publish(
     from genexport.repository import check_name
 
     check_name(name)
+    if options["onnx"] is False and "onnx" in options["files"]:
+        raise click.UsageError("--files names onnx, and --no-onnx leaves it out")
     parsed = parse_limits(limits)
     clock = Clock()
     import_tensorflow()

@@ -1,0 +1,34 @@
+"""A sign of life from what takes long: how far it is and how long it still takes, a line in ten seconds at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import TypeVar
+
+EVERY_S = 10.0
+
+Item = TypeVar("Item")
+
+
+class Progress:
+    """Tells of a loop, `what: 96 of 256 images, about 25 s to go`; nothing of one that is quick."""
+
+    def __init__(self, tell: Callable[[str], None], what: str) -> None:
+        self.tell, self.what = tell, what
+        self.last = perf_counter()
+
+    @classmethod
+    def none(cls) -> Progress:
+        """One that tells nothing."""
+        return cls(lambda _: None, "")
+
+    def over(self, items: Sequence[Item], unit: str = "images") -> Iterator[Item]:
+        """The items, one after the other."""
+        start = perf_counter()
+        for done, item in enumerate(items):
+            if done and (now := perf_counter()) - self.last >= EVERY_S:
+                self.last = now
+                left = (now - start) / done * (len(items) - done)
+                self.tell(f"{self.what}: {done} of {len(items)} {unit}, about {max(left, 1):.0f} s to go")
+            yield item
