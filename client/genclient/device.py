@@ -68,6 +68,7 @@ class DeviceGenerator:
         self._info = ModelInfo(self._name, None, {name or "none": f.spec() for name, f in functions.items()})
         said = metadata.read(self._content, path)
         self.class_names, self._class_count = (said.class_names, said.class_count) if said else ((), 0)
+        self._truncation_at_most = said.truncation_at_most if said else None
         self._range = (0.0, 1.0) if said else None  # lowest and highest pixel; None: not known yet
         self._layout = layout.find(functions)
         note = self._layout.note() if self._layout else None
@@ -114,6 +115,7 @@ class DeviceGenerator:
         numbered = rows.counted_seeds(0, 16) if seeds is None else rows.seed_numbers(seeds)
         wanted = rows.of_generator(self._found().spec(), numbered, truncation, label, given)
         self._check_classes(label)
+        self._check_truncation(truncation)
         if self._range is None:
             one = None if label is None else int(np.ravel(np.asarray(label))[0])
             probes = rows.of_generator(self._found().spec(), rows.counted_seeds(0, _PROBES), 1.0, one, None)
@@ -132,6 +134,12 @@ class DeviceGenerator:
         most = -1 if label is None else int(np.max(label))
         if self._class_count and most >= self._class_count:
             raise UsageError(f"label: found {most}, expected a class from 0 to {self._class_count - 1}")
+
+    def _check_truncation(self, truncation: float) -> None:
+        most = self._truncation_at_most
+        if most is not None and abs(truncation) > most:
+            said = f"its integers hold the generator's images up to a truncation of {most:g}, not of {truncation:g}"
+            self.notes.append(f"{self._name}: {said}; the float32 and dynamic files take any")
 
     def _stream(self, wanted: rows.Rows) -> Iterator[Batch]:
         stop, pool = threading.Event(), ThreadPoolExecutor(self._threads, "genclient")

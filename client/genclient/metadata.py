@@ -1,4 +1,4 @@
-"""What a TFLite file says of itself in its metadata entry `genline`: class names, without a package for flatbuffers.
+"""What a TFLite file says of itself in its metadata entry `genline`, without a package for flatbuffers.
 
 The file may come from anywhere: every offset in it is checked before it is followed. Only what the client uses is read;
 for the tensors LiteRT is asked.
@@ -24,10 +24,17 @@ _BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
 
 @dataclass(frozen=True)
 class Metadata:
-    """Names of the classes, in the order of the labels; and how many classes there are, 0 where that is not said."""
+    """What the file says.
+
+    Attributes:
+        class_names: in the order of the labels.
+        class_count: 0 where that is not said.
+        truncation_at_most: the greatest truncation that it was checked with; None: any will do, or nothing is said.
+    """
 
     class_names: tuple[str, ...]
     class_count: int
+    truncation_at_most: float | None = None
 
 
 def read(content: bytes, name: str) -> Metadata | None:
@@ -56,7 +63,11 @@ def _checked(found: Any, name: str) -> Metadata:
         raise ClientError(f"{name}: metadata {ENTRY!r}: expected class_names, a list of names")
     if type(count) is not int or count < 0 or (names and count not in (0, len(names))):
         raise ClientError(f"{name}: metadata {ENTRY!r}: found class_count {count!r:.40}, {len(names)} class_names")
-    return Metadata(tuple(names), count or len(names))
+    latents = found.get("latents")
+    most = latents.get("truncation_at_most") if isinstance(latents, dict) else None
+    if most is not None and (type(most) not in (int, float) or not 0 < most < float("inf")):
+        raise ClientError(f"{name}: metadata {ENTRY!r}: found truncation_at_most {most!r:.40}, expected a number")
+    return Metadata(tuple(names), count or len(names), most)
 
 
 class _Damaged(Exception):

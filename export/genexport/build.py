@@ -25,6 +25,7 @@ from genexport import (
     savedmodel,
     sheet,
     signatures,
+    table,
     tflite,
     warmup,
 )
@@ -61,8 +62,10 @@ def build(generator: Generator, name: str, run: Path | None, options: Options, f
     left_out, needs = _files(generator, proven, options, tell)
 
     tell("directions of the latent space")
-    found = directions.strongest(generator)
-    directions.draw(generator, found, folder / directions.FILE)
+    found, without = directions.write(generator, folder)
+    if without:
+        left_out["directions"] = without
+        tell(f"no directions: {without}")
     sheet.write({"Keras": expected[: proof.SHEET_COLUMNS], **proven.rows}, folder / sheet.CONTACT_SHEET)
     described = {
         **about.described(generator, name, "generator", folder, proven.differences, options),
@@ -110,8 +113,8 @@ def _files(
                 continue
             if kind != "onnx":
                 needs_of[kind] = ops.needs(content)
-                for line in ops.told(kind, needs_of[kind]):
-                    tell(line)
+                if kind in tflite.INTEGERS and (floats := table.floats_text(needs_of[kind])):
+                    tell(f"TFLite {kind}: {floats}")
     for folder in ("tflite", "onnx"):
         if (place := proven.folder / folder).is_dir() and not any(place.iterdir()):
             place.rmdir()

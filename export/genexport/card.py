@@ -59,7 +59,8 @@ def _front_matter(manifest: Mapping[str, Any]) -> str:
     lines += ["license: " + (licence.lower() if known else "unknown" if licence == NOT_STATED else "other")]
     if not known and licence != NOT_STATED:
         lines.append(f"license_name: {json.dumps(' '.join(licence.split()))}")
-    tags = ["gan", "image-generation", "tensorflow", "keras", "tflite", "litert"]
+    tags = ["gan", "image-generation", "tensorflow", "keras"]
+    tags += ["tflite", "litert"] if any(name.startswith("tflite/") for name in manifest["files"]) else []
     tags += ["onnx"] if any(name.startswith("onnx/") for name in manifest["files"]) else []
     tags += ["class-conditional"] if manifest["class_count"] else []
     lines += ["library_name: keras", "pipeline_tag: unconditional-image-generation", "tags:"]
@@ -135,21 +136,25 @@ def _files(manifest: Mapping[str, Any]) -> str:
     header = ["file", *table.PARITY_HEADER[1:]]
     if not any(row[4] for row in rows):  # no feature net at hand
         header, *rows = [[*row[:4], row[5]] for row in (header, *rows)]
-    return "\n\n".join([about, _markdown(header, rows)])
+    needs = manifest.get("tflite", {})
+    rows = [[*row, needs.get(row[0].removeprefix("tflite/"), {}).get("runtime", "")] for row in rows]
+    notes = [f"- `{name}`: {_plain(text)}." for name, text in table.remarks(manifest)]
+    return "\n\n".join([about, _markdown([*header, "TFLite from"], rows), *(["\n".join(notes)] if notes else [])])
 
 
 def _calling(manifest: Mapping[str, Any]) -> str:
     name = manifest["name"]
     label = " --label 0" if manifest["class_count"] else ""
     labels = " and `labels` int32 (N,)" if manifest["class_count"] else ""
+    small = next((file for file in manifest["files"] if file.endswith(("-dynamic.tflite", "-float32.tflite"))), "")
+    device = f"\ngenclient sample --tflite {small} --seeds 0-15{label} --out sheet.png     # no server" if small else ""
     return f"""\
 One seed is one image, in every file and on every device: the latents of a seed are
 `tf.raw_ops.StatelessRandomNormalV2(shape=[{manifest["latent_size"]}], key=[seed], counter=[0, 0], alg=1)`.
 
 ```sh
 genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow Serving
-genclient sample --model {name} --seeds 0-15{label} --out sheet.png
-genclient sample --tflite tflite/{name}-dynamic.tflite --seeds 0-15{label} --out sheet.png     # no server
+genclient sample --model {name} --seeds 0-15{label} --out sheet.png{device}
 ```
 
 From Python: `tf.saved_model.load(folder).signatures["serving_default"](latents=…)`, `latents` float32

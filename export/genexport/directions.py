@@ -8,14 +8,16 @@ one r for each seed (Hutchinson): that costs one backward pass a seed, whatever 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from genexport import sheet
+from genexport import keras_names, sheet
 from genexport.generator import Generator
+from genexport.keras_file import one_line
 
 FILE = "directions.png"
 
@@ -30,6 +32,18 @@ ROWS = 64
 MOST_SEEDS = 1024
 FEWEST_SEEDS = 256
 PIXELS = 1 << 22
+
+
+def write(generator: Generator, folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """The strongest directions, drawn into a version's folder; or none, and why."""
+    try:
+        found = strongest(generator)
+    except (tf.errors.OpError, LookupError) as error:  # some ops have no gradient, or none on this processor
+        node = re.search(r"gradient_tape/([^\s,;]+)", str(error))
+        layer = keras_names.find(generator.model, node[1]) if node else None
+        return [], "there is no derivative here" + (f" of layer {layer}" if layer else f": {one_line(error, 200)}")
+    draw(generator, found, folder / FILE)
+    return found, ""
 
 
 def strongest(generator: Generator) -> list[dict[str, Any]]:

@@ -70,6 +70,14 @@ class Generator:
         raw = tf.cast(self.interface.call(latents, labels), tf.float32)
         return raw if (low, high) == (0.0, 1.0) else (raw - low) / (high - low)
 
+    def many(self, inputs: Sequence[Any]) -> np.ndarray[Any, Any]:
+        """Images of any number of rows of (latents,) or (latents, labels), 64 at a time."""
+        specs = [tf.TensorSpec((None, *values.shape[1:]), values.dtype) for values in inputs]
+        call = tf.function(self.images, input_signature=specs)  # a batch of known size is not always the same to Keras
+        starts = range(0, len(inputs[0]), PROBES)
+        pieces = [call(*(tf.constant(values[i : i + PROBES]) for values in inputs)) for i in starts]
+        return np.concatenate([np.asarray(piece) for piece in pieces])
+
     def examples(self, count: int, first: int = 0) -> tuple[tf.Tensor, ...]:
         """The inputs of seeds first to first + count − 1, labels taken in turn: (latents,) or (latents, labels)."""
         latents = latents_of_seeds(tf.range(first, first + count, dtype=tf.int64), self.latent_size)

@@ -66,19 +66,3 @@ def _runtime(model: Any) -> str:
         if entry.name == RUNTIME:
             return bytes(model.buffers[entry.buffer].data).rstrip(b"\0").decode()
     return ""
-
-
-def told(variant: str, found: dict[str, Any]) -> list[str]:
-    """What is worth a line: an integer file that is not in integers throughout."""
-    if variant not in ("int8", "micro") or not found["float32_ops"]:
-        return []
-    return [f"TFLite {variant}: {floats_text(found)}"]
-
-
-def floats_text(found: dict[str, Any]) -> str:
-    """`12 of 75 ops compute in float32 (ADD 4, RSQRT 8)`; nothing where none does."""
-    floats = found["float32_ops"]
-    if not floats:
-        return ""
-    kinds = ", ".join(f"{kind} {count}" for kind, count in floats.items())
-    return f"{sum(floats.values())} of {found['ops']} ops compute in float32 ({kinds})"

@@ -48,8 +48,8 @@ class Limits:
     frechet_rise: float = 0.10
 
     def over(self, rounding: float) -> Limits:
-        """With the two that were not given: `FLOATS`, or `rounding`, in pixels in [0, 1], where that is more."""
-        least = max(FLOATS, rounding)
+        """With the two that were not given: `FLOATS`, or `rounding` where that is more, half a grey level at most."""
+        least = max(FLOATS, min(rounding, ROUNDING))
         return replace(
             self,
             savedmodel=least if self.savedmodel is None else self.savedmodel,

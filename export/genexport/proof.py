@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from genexport import onnx, parity, signatures, tflite
@@ -36,9 +35,7 @@ def reference(generator: Generator, count: int) -> tuple[dict[str, Any], Images]
     """Values of all inputs for the seeds 0 to count − 1, and Keras' images of them, float32 in [0, 1]."""
     inputs = {name: np.asarray(values) for name, values in signatures.examples(generator, count).items()}
     arguments = [inputs[name] for name in ("latents", "labels") if name in inputs]
-    call = tf.function(generator.images, reduce_retracing=True)
-    pieces = [call(*(tf.constant(values[i : i + 64]) for values in arguments)) for i in range(0, count, 64)]
-    return inputs, np.concatenate([np.asarray(piece) for piece in pieces])
+    return inputs, generator.many(arguments)
 
 
 @dataclass

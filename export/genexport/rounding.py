@@ -16,7 +16,7 @@ import numpy as np
 from genexport import rebuild
 from genexport.generator import Generator
 
-EXAMPLES = 16
+EXAMPLES = 13
 TIMES = 6.0
 """How many times the rounding a file may differ by: its own, Keras', and that of sums in another order or folded."""
 
@@ -38,7 +38,7 @@ def noise(generator: Generator, inputs: tuple[Any, ...], expected: np.ndarray[An
 
     Args:
         generator: from `genexport.generator.load`.
-        inputs: (latents,) or (latents, labels); the first 16 rows are used.
+        inputs: (latents,) or (latents, labels); the first 13 rows are used.
         expected: Keras' images of them in float32, (N, H, W, C) in [0, 1].
     """
     rows = tuple(values[:EXAMPLES] for values in inputs)

@@ -26,6 +26,25 @@ def parity_rows(manifest: Mapping[str, Any], parity: Mapping[str, Mapping[str, A
     ]
 
 
+def remarks(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(artifact, what there is to say): those left out and why, and integer files with ops in float32."""
+    found = [(what, f"left out: {reason}") for what, reason in manifest.get("left_out", {}).items()]
+    for variant in ("int8", "micro"):
+        needs = manifest.get("tflite", {}).get(variant, {})
+        if floats := floats_text(needs):
+            found.append((f"tflite/{variant}", floats))
+    return found
+
+
+def floats_text(needs: Mapping[str, Any]) -> str:
+    """`12 of 75 ops compute in float32 (ADD 4, RSQRT 8)`; nothing where none does."""
+    floats = needs.get("float32_ops", {})
+    if not floats:
+        return ""
+    kinds = ", ".join(f"{kind} {count}" for kind, count in floats.items())
+    return f"{sum(floats.values())} of {needs['ops']} ops compute in float32 ({kinds})"
+
+
 def size_of(what: str, manifest: Mapping[str, Any]) -> str:
     """The size of the artifact that `parity` calls so; nothing for a signature of another one."""
     folder, _, variant = what.partition("/")

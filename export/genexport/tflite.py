@@ -7,7 +7,7 @@ builtin ops are allowed, since what is missing would otherwise become a Flex op 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
@@ -155,14 +155,14 @@ class Converter:
 
     @cached_property
     def _expected(self) -> Any:
-        return np.concatenate([np.asarray(self.generator.images(*rows)) for rows in _pieces(self._inputs)])
+        return self.generator.many(self._inputs)
 
     def _truncation(self, content: bytes) -> float:
         """Up to which factor on the latents an integer file keeps its limit; it was calibrated with 1."""
         inputs, reached = tuple(values[:FEW] for values in self._inputs), 1.0
         for factor in TRUNCATIONS:
             rows = (inputs[0] * np.float32(factor), *inputs[1:])
-            difference = parity.compare(_run_bytes(content, rows), np.asarray(self.generator.images(*rows)))
+            difference = parity.compare(_run_bytes(content, rows), self.generator.many(rows))
             if not (difference.psnr_db or np.inf) >= self.limits.int8_db:
                 break
             reached = factor
@@ -228,11 +228,6 @@ def _run_bytes(content: bytes, inputs: tuple[Any, ...]) -> Any:
         file = Path(folder) / "generator.tflite"
         file.write_bytes(content)
         return run(file, inputs)
-
-
-def _pieces(inputs: tuple[Any, ...], rows: int = 64) -> Iterator[tuple[Any, ...]]:
-    for start in range(0, len(inputs[0]), rows):
-        yield tuple(tf.constant(values[start : start + rows]) for values in inputs)
 
 
 def _converter(folder: Path, variant: str) -> Any:

@@ -82,6 +82,11 @@ def show(version: Path) -> None:
     for name, signature in found["signatures"].items():
         click.echo(f"{name:16}{table.inputs_outputs(signature)}")
     print_parity(found)
+    for what, text in table.remarks(found):
+        click.echo(f"{what}: {text}")
+    runtimes = {variant: needs["runtime"] for variant, needs in found.get("tflite", {}).items()}
+    if runtimes:
+        click.echo(f"TFLite from {', '.join(f'{version} ({variant})' for variant, version in runtimes.items())}")
     for name, file in found["files"].items():
         click.echo(f"{file['bytes']:>12,}  {name}")
     sealed = (folder / manifest.SEAL).is_file() and manifest.sha256(folder / manifest.MANIFEST)

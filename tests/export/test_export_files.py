@@ -1,0 +1,453 @@
+"""Which files a version has: what cannot be made is left out and said, what is named comes out, what a device needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from genexport import float16, manifest, metadata, onnx, ops, parity, proof, rounding, table, tflite
+from genexport.errors import CannotBeMade, ExportError
+from genexport.generator import Generator, load
+from genexport.options import Options
+from genexport.parity import Limits
+from genexport.progress import Progress
+from genexport.publish import publish
+from keras import layers
+
+OWN = """
+import keras
+import tensorflow as tf
+from keras import ops
+
+class Kernels(keras.layers.Layer):
+    def build(self, shapes):
+        self.dense = keras.layers.Dense(3 * 3 * 8 * 3)
+        self.dense.build(shapes[1])
+
+class InTheBatch(Kernels):
+    "A kernel for each row, all at once: rows become channels, as StyleGAN2 does it."
+    def call(self, given):
+        x, z = given
+        n = ops.shape(x)[0]
+        kernels = ops.transpose(ops.reshape(self.dense(z), (-1, 3, 3, 8, 3)), (1, 2, 3, 0, 4))
+        kernels = ops.reshape(kernels, (3, 3, 8, -1))
+        rows = ops.reshape(ops.transpose(x, (1, 2, 0, 3)), (1, 8, 8, -1))
+        made = tf.nn.conv2d(rows, kernels, 1, "SAME")
+        return ops.transpose(ops.reshape(made, (8, 8, n, 3)), (2, 0, 1, 3))
+
+class InALoop(Kernels):
+    def call(self, given):
+        kernels = ops.reshape(self.dense(given[1]), (-1, 3, 3, 8, 3))
+        one = lambda row: tf.nn.conv2d(row[0][None], row[1], 1, "SAME")[0]
+        return tf.map_fn(one, (given[0], kernels), fn_output_signature=tf.float32)
+
+class Insists(keras.layers.Layer):
+    def call(self, x):
+        return tf.cast(x, tf.float32) * tf.constant(1.0)
+"""
+Z = 8
+
+
+def kernel(stddev: float = 0.3, seed: int = 1) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
+
+
+def start(latents, channels: int = 8, stddev: float = 0.3):
+    return layers.Reshape((8, 8, channels))(layers.Dense(64 * channels, kernel_initializer=kernel(stddev))(latents))
+
+
+def end(x):
+    return layers.Conv2D(3, 3, padding="same", activation="tanh", kernel_initializer=kernel(), name="last")(x)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("own") / "own_kernels.py"
+    file.write_text(OWN)
+    return file
+
+
+def loaded(outputs, latents, folder: Path, *imports: Path) -> Generator:
+    keras.Model(latents, outputs).save(folder / "model.keras")
+    return load(folder / "model.keras", imports=[str(file) for file in imports])
+
+
+def with_kernels(kind: str, own: Path, folder: Path) -> Generator:
+    from genexport.keras_file import import_classes
+
+    latents = keras.Input((Z,))
+    mixed = import_classes([str(own)])[kind](name="mixed")([start(latents), latents])
+    return loaded(layers.Activation("tanh")(mixed), latents, folder, own)
+
+
+def saturated(folder: Path) -> Generator:
+    """Bilinear up-samplings, and pixels driven into the ends of the tanh."""
+    latents = keras.Input((Z,))
+    x = start(latents, 16, 1.0)
+    for seed in (1, 2):
+        x = layers.UpSampling2D(interpolation="bilinear")(x)
+        x = layers.LeakyReLU(0.2)(layers.Conv2D(16, 3, padding="same", kernel_initializer=kernel(0.6, seed))(x))
+    x = layers.Conv2D(3, 3, padding="same", activation="tanh", kernel_initializer=kernel(0.6, 3))(x)
+    return loaded(x, latents, folder)
+
+
+def steep(latents, size: int = 64):
+    """A layer whose rounding moves pixels by more than a limit allows."""
+    return layers.Activation("tanh")(layers.Dense(size, kernel_initializer=kernel(40, 3), name="steep")(latents))
+
+
+def test_a_generator_that_multiplies_its_own_rounding_is_held_against_that(tmp_path: Path) -> None:
+    generator = saturated(tmp_path)
+    folder = publish(generator, tmp_path, "mine", options=Options(files=("float32",)))
+    found = manifest.read(folder)
+    assert 1e-5 < found["limits"]["float32"] == found["limits"]["savedmodel"] < 1e-2
+    assert 1e-6 < found["parity"]["tflite/float32"]["max_error"] < found["limits"]["float32"]
+    inputs = generator.examples(rounding.EXAMPLES)
+    expected = np.asarray(generator.images(*inputs))
+    by_double, by_shaking = (noise(generator, inputs, expected) for noise in (rounding.noise, rounding._by_shaking))
+    assert found["limits"]["float32"] == pytest.approx(rounding.TIMES * by_double, rel=1e-3)
+    assert 1 / 4 < by_shaking / by_double < 4
+    assert np.array_equal(generator.images(*inputs), expected), "the generator is as it was"
+    strict = Options(files=("float32",), limits=Limits(float32=1e-9))
+    with pytest.raises(ExportError, match=r"limit 1e-09; --limit float32=\S+ accepts it$"):
+        publish(generator, tmp_path, "mine", options=strict)
+
+
+def test_the_rounding_of_a_layer_that_insists_on_float32_is_found_too(own: Path, tmp_path: Path) -> None:
+    from genexport.keras_file import import_classes
+
+    latents = keras.Input((Z,))
+    insists = import_classes([str(own)])["Insists"]()
+    generator = loaded(end(insists(start(latents))), latents, tmp_path, own)
+    inputs = generator.examples(rounding.EXAMPLES)
+    assert 1e-8 < rounding.noise(generator, inputs, np.asarray(generator.images(*inputs))) < 1e-5
+
+
+def test_what_cannot_be_made_is_left_out_with_its_reason_and_the_rest_is_published(own: Path, tmp_path: Path) -> None:
+    generator, told = with_kernels("InTheBatch", own, tmp_path), []
+    folder = publish(generator, tmp_path, "mine", tell=told.append)
+    found = manifest.check(folder)
+    made = {"float32", "float16", "dynamic"}
+    assert {file.stem for file in (folder / "tflite").iterdir()} == {f"mine-{variant}" for variant in made}
+    assert not (folder / "onnx").exists()
+    reasons = found["left_out"]
+    assert set(reasons) - {"directions"} == {"tflite/int8", "tflite/micro", "onnx/float32"}
+    assert (
+        reasons["tflite/int8"] == "LiteRT has no int8 form of CONV_2D, of layer mixed (InTheBatch), as it is used there"
+    )
+    assert reasons["onnx/float32"].startswith("ONNX Runtime refuses layer mixed (InTheBatch): Input channels")
+    card = (folder / "MODEL_CARD.md").read_text()
+    for what, reason in reasons.items():
+        assert any(reason in line for line in told), what
+        assert f"- `{what}`: left out: {reason}." in card
+    assert found["parity"].keys() >= {"savedmodel/png", *(f"tflite/{variant}" for variant in made)}
+    with pytest.raises(ExportError, match=r"no int8 form of CONV_2D.*; --files float32 leaves it out$"):
+        publish(generator, tmp_path, "other", options=Options(files=("float32", "int8")))
+    assert [path.name for path in (tmp_path / "other").iterdir()] == [".lock"]
+
+
+def test_a_loop_which_would_end_the_converters_process_has_no_integer_form(own: Path, tmp_path: Path) -> None:
+    generator = with_kernels("InALoop", own, tmp_path)
+    with tflite.Converter(generator, "x", lambda _: None, Limits()) as converter:
+        assert converter.make("float32")
+        with pytest.raises(CannotBeMade, match=r"a loop has no integer form: WHILE, of layer mixed \(InALoop\)"):
+            converter.make("int8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("exact GELU", r"no ONNX file: ONNX has no op for Erfc, of layer gelu \(Activation\)$"),
+        ("groups", r"no ONNX file: ONNX has no op for StatefulPartitionedCall, of layer grouped \(Conv2D\)$"),
+        ("steps past the kernel", r"refuses layer gaps \(Conv2DTranspose\): Attribute pads must not contain negative"),
+    ],
+)
+def test_what_onnx_cannot_hold_is_found_at_once_and_told_by_its_layer(kind: str, reason: str, tmp_path: Path) -> None:
+    latents = keras.Input((Z,))
+    layer = {
+        "exact GELU": layers.Activation(keras.activations.gelu, name="gelu"),
+        "groups": layers.Conv2D(8, 3, groups=4, padding="same", name="grouped"),
+        "steps past the kernel": layers.Conv2DTranspose(8, 2, 3, padding="same", name="gaps"),
+    }[kind]
+    with pytest.raises(CannotBeMade, match=reason) as raised:
+        onnx.convert(loaded(end(layer(start(latents))), latents, tmp_path), "x")
+    assert "\n" not in str(raised.value)
+
+
+def test_the_quickest_check_comes_first(tmp_path: Path) -> None:
+    latents, told = keras.Input((Z,)), []
+    generator = loaded(layers.Reshape((8, 8, 1))(steep(latents)), latents, tmp_path)
+    with pytest.raises(ExportError, match=r"^tflite/float32: pixels differ"):
+        publish(generator, tmp_path, "x", tell=told.append, options=Options(limits=Limits(float32=0)))
+    assert told[-1] == "TFLite float32", "before the search for weights that float16 cannot hold"
+
+
+def test_weights_that_are_equal_in_float16_go_back_to_their_own_values(tmp_path: Path) -> None:
+    """0.9998 and the 1.0 of a clip are one number in float16, and one tensor in its file."""
+    latents = keras.Input((Z,))
+    x = keras.ops.clip(0.9998 * layers.Reshape((8, 8, 1))(steep(latents)), -1.0, 1.0)
+    generator = loaded(x, latents, tmp_path)
+    with tflite.Converter(generator, "x", lambda _: None, Limits(float16=1.0)) as converter:
+        half, whole = converter.make("float16"), converter.make("float32")
+    names = list(float16._places(float16._model(half), float16._model(whole)))
+    everything = float16.restored(half, whole, names)
+    assert float16.halved(half)
+    assert not float16.halved(everything)
+    inputs = tuple(np.asarray(values) for values in generator.examples(4))
+    np.testing.assert_array_equal(*(tflite._run_bytes(content, inputs) for content in (everything, whole)))
+
+
+def test_the_search_for_weights_that_float16_cannot_hold_is_bounded(tmp_path: Path) -> None:
+    latents, told, images = keras.Input((Z,)), [], []
+    x = steep(latents, Z)
+    for seed in range(40):
+        x = layers.Dense(Z, kernel_initializer=keras.initializers.OrthogonalInitializer(seed=seed))(x)
+    generator = loaded(layers.Reshape((2, 4, 1))(layers.Activation("tanh")(x)), latents, tmp_path)
+    with tflite.Converter(generator, "x", told.append, Limits(float16=2.5e-3)) as converter:
+        run = converter._images
+        converter._images = lambda content, rows: images.append(len(rows)) or run(content, rows)  # type: ignore[method-assign]
+        converter.make("float16")
+    assert any("steep (Dense) stay in float32" in line for line in told)
+    assert sum(images) <= 2 * parity.EXAMPLES + (float16.CANDIDATES + 6) * float16.SEARCHED
+
+
+def test_what_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genexport.progress.EVERY_S", 0.0)
+    told: list[str] = []
+    assert list(Progress(told.append, "int8").over("abcd")) == list("abcd")
+    assert told == [f"int8: {done} of 4 images, about 1 s to go" for done in (1, 2, 3)]
+
+
+def test_pictures_too_faint_for_eight_bits_have_no_integer_files(tmp_path: Path) -> None:
+    """Their PSNR looks well: 53 dB, since nothing in them differs by more."""
+    latents = keras.Input((Z,))
+    generator = loaded(layers.Rescaling(0.002)(end(start(latents))), latents, tmp_path)
+    folder = publish(generator, tmp_path, "faint", options=Options(onnx=False))
+    found = manifest.read(folder)
+    assert set(found["left_out"]) == {"tflite/int8", "tflite/micro"}
+    assert "of the pictures' own spread, limit 50%" in found["left_out"]["tflite/int8"]
+    assert found["parity"]["tflite/dynamic"]["of_spread"] < 0.2
+    wide = Options(files=("int8",), limits=Limits(int8_spread=10.0))
+    assert manifest.read(publish(generator, tmp_path, "faint", options=wide))["parity"]["tflite/int8"]["psnr_db"] > 50
+
+
+def conditional(folder: Path, groups: int | None = None) -> Generator:
+    """Two classes; with `groups` a GroupNormalization."""
+    latents, labels = keras.Input((Z,)), keras.Input((), dtype="int32")
+    light = layers.Embedding(2, 1, embeddings_initializer=keras.initializers.Constant([[0.0], [0.3333]]))(labels)
+    x = layers.Conv2DTranspose(8, 4, 2, padding="same", kernel_initializer=kernel(), name="grow")(start(latents))
+    x = layers.GroupNormalization(groups)(x) if groups else x
+    x = layers.Add()([layers.Rescaling(0.01)(end(x)), layers.Reshape((1, 1, 1))(light)])
+    return loaded(x, [latents, labels], folder)
+
+
+def test_an_integer_file_says_which_of_its_ops_are_not_in_integers(tmp_path: Path) -> None:
+    with tflite.Converter(conditional(tmp_path, 2), "x", lambda _: None, Limits(), "cpu") as converter:
+        content = converter.make("micro")
+    interpreter = Interpreter(model_content=content)
+    kinds = [op["op_name"] for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
+    tensors = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
+    floats = [
+        op["op_name"]
+        for op in interpreter._get_ops_details()
+        if op["op_name"] not in ("DELEGATE", "QUANTIZE", "DEQUANTIZE")
+        and any(tensors[i] is np.float32 for i in op["outputs"])
+    ]
+    needs = ops.needs(content)
+    assert sum(needs["float32_ops"].values()) == len(floats) > 0
+    assert set(needs["float32_ops"]) == set(floats)
+    assert table.floats_text(needs).startswith(f"{len(floats)} of {len(kinds)} ops compute in float32 (")
+    said = {"tflite": {"micro": needs}}
+    assert table.remarks(said) == [("tflite/micro", table.floats_text(needs))]
+    assert table.floats_text({"ops": 3, "float32_ops": {}}) == ""
+
+
+def test_for_an_npu_the_layers_stay_as_they_are(tmp_path: Path) -> None:
+    generator = conditional(tmp_path)
+    for target, has, has_not in (
+        ("npu", "TRANSPOSE_CONV", "DEPTH_TO_SPACE"),
+        ("cpu", "DEPTH_TO_SPACE", "TRANSPOSE_CONV"),
+    ):
+        with tflite.Converter(generator, "x", lambda _: None, Limits(), target) as converter:
+            for variant in ("int8", "float32"):
+                kinds = {op["op_name"] for op in Interpreter(model_content=converter.make(variant))._get_ops_details()}
+                assert has in kinds
+                assert has_not not in kinds
+
+
+def uneven(folder: Path, ratio: float) -> Generator:
+    """Two dense layers; some outputs of the first are `ratio` times as large, which the second puts right again."""
+    latents = keras.Input((64,))
+    first, second = (layers.Dense(64, kernel_initializer=kernel(0.1, seed)) for seed in (1, 2))
+    model = keras.Model(latents, layers.Reshape((8, 8, 1))(layers.Activation("tanh")(second(first(latents)))))
+    scale = np.where(np.arange(64) % 2, ratio, 1.0).astype(np.float32)
+    (one, bias), (other, end_bias) = first.get_weights(), second.get_weights()
+    first.set_weights([one * scale, bias])
+    second.set_weights([other / scale[:, None], end_bias])
+    model.save(folder / "model.keras")
+    return load(folder / "model.keras")
+
+
+@pytest.mark.parametrize(("ratio", "old"), [(1.0, True), (300.0, False)])
+def test_a_dynamic_file_runs_on_old_runtimes_unless_that_costs_its_quality(
+    ratio: float, old: bool, tmp_path: Path
+) -> None:
+    generator = uneven(tmp_path, ratio)
+    with tflite.Converter(generator, "x", lambda _: None, Limits(dynamic_db=38.0)) as converter:
+        version = ops.needs(converter.make("dynamic"))["runtime"]
+    assert (tuple(map(int, version.split("."))) < (2, 17)) is old
+
+
+def test_an_integer_file_says_up_to_which_truncation_it_holds_and_the_client_heeds_it(tmp_path: Path, command) -> None:
+    latents = keras.Input((Z,))
+    x = layers.Rescaling(0.1)(layers.Dense(64, kernel_initializer=kernel())(latents))
+    generator = loaded(layers.Reshape((8, 8, 1))(x), latents, tmp_path)
+    limits = Limits(int8_db=42.0)
+    file = tmp_path / "int8.tflite"
+    with tflite.Converter(generator, "x", lambda _: None, limits) as converter:
+        file.write_bytes(converter.make("int8"))
+        assert "truncation_at_most" not in metadata.describe(generator, "x", "dynamic")["latents"]
+    most = metadata.read(file)["latents"]["truncation_at_most"]
+
+    def decibels(factor: float) -> float:
+        rows = (np.asarray(generator.examples(16)[0]) * np.float32(factor),)
+        return parity.compare(tflite.run(file, rows), np.asarray(generator.images(*rows))).psnr_db or 99.0
+
+    later = [factor for factor in tflite.TRUNCATIONS if factor > most]
+    assert decibels(most) >= limits.int8_db
+    assert later
+    assert decibels(later[0]) < limits.int8_db
+    for factor, warned in ((most, False), (2.5, True)):
+        arguments = ("--tflite", file, "--n", 1, "--truncation", factor, "--out", tmp_path / f"{factor}.png")
+        done = command("genclient", "sample", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert (f"up to a truncation of {most:g}, not of 2.5" in done.stderr) is warned
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Path]:
+    """Version 1 of a conditional generator, whose class 1 alone is moved by the rounding to float16; wide limits."""
+    folder = tmp_path_factory.mktemp("version")
+    generator, told = conditional(folder), []
+    options = Options(files=("float32", "float16"), limits=Limits(float16=3e-5))
+    published = publish(generator, folder, "two", tell=told.append, options=options)
+    assert any("embedding" in line and "stay in float32" in line for line in told), "a class that fails alone is found"
+    return generator, published
+
+
+def test_every_class_is_among_the_examples(version) -> None:
+    with np.load(version[1] / "reference.npz") as stored:
+        assert np.array_equal(stored["labels"], np.arange(256) % 2)
+        assert len(stored["latents"]) == 256
+
+
+def test_a_file_that_is_wrong_from_the_17th_image_on_is_refused(version) -> None:
+    generator, folder = version
+    inputs, expected = proof.reference(generator, 256)
+    proof.prove(folder, "two", inputs, expected, Limits(float16=1e-2))
+    for first in (16, 255):
+        other = expected.copy()
+        other[first:] = 1 - other[first:]
+        with pytest.raises(ExportError, match=r"^savedmodel: pixels differ"):
+            proof.prove(folder, "two", inputs, other, Limits())
+        with pytest.raises(ExportError, match=r"^tflite/float32: pixels differ"):
+            proof.prove(folder, "two", inputs, other, Limits(savedmodel=2.0))
+
+
+def test_a_file_can_be_refused_by_the_rise_of_frechet_distance_alone(version, tmp_path: Path) -> None:
+    from genexport.frechet import Features
+
+    generator, folder = version
+    inputs, expected = proof.reference(generator, 256)
+    pixels = keras.Input(generator.image_shape)
+    net = keras.Model(pixels, layers.GlobalAveragePooling2D()(pixels))
+    real = np.asarray(net(expected + 0.01))
+    features = Features(net, real.mean(axis=0), np.cov(real, rowvar=False))
+    worse = np.clip(expected + 0.005, 0, 1)  # nearer to the real ones than the file is
+    for rise, refused in ((0.5, True), (1e9, False)):
+        wide = Limits(savedmodel=1, float32=1, float16=1, frechet_rise=rise)
+        comparison = proof.Proof(folder, "two", inputs, worse, wide, features)
+        if refused:
+            with pytest.raises(
+                proof.PastLimit, match=r"^tflite/float32: the Fréchet distance to real .* rises by"
+            ) as found:
+                comparison.file("float32")
+            assert found.value.remedy.startswith("--limit frechet_rise=")
+        else:
+            comparison.file("float32")
+            assert comparison.differences["tflite/float32"].frechet_rise > 0.5  # type: ignore[operator]
+
+
+def test_verify_keeps_to_the_limits_of_the_version(version, tmp_path: Path) -> None:
+    import shutil
+
+    from genexport.verify import verify
+
+    copy = tmp_path / "two" / "1"
+    shutil.copytree(version[1], copy)
+    known = {key: value for key, value in manifest.read(copy).items() if key != "files"}
+    assert known["limits"]["float16"] == 3e-5
+    for limit, holds in ((5e-3, True), (1e-9, False), (1.0, True)):
+        manifest.write(copy, {**known, "limits": {**known["limits"], "float16": limit}})
+        if holds:
+            assert verify(copy)["tflite/float16"].max_error > 1e-9
+        else:
+            with pytest.raises(ExportError, match=r"tflite/float16: pixels differ from Keras by .*, limit 1e-09$"):
+                verify(copy)
+
+
+def test_integers_are_calibrated_on_normal_latents_and_on_every_class(tmp_path: Path) -> None:
+    from ai_edge_litert.tools import flatbuffer_utils
+    from genexport import quantise
+
+    latents, labels = keras.Input((Z,)), keras.Input((), dtype="int32")
+    as_it_is = keras.initializers.Identity()
+    x = layers.Dense(Z, kernel_initializer=as_it_is, use_bias=False, name="latents_again")(latents)
+    levels = keras.initializers.Constant([[-7.0], [0.0], [9.0]])
+    light = layers.Embedding(3, 1, embeddings_initializer=levels, name="level")(labels)
+    x = layers.Reshape((2, 4, 1))(layers.Activation("tanh")(layers.Add()([x, light])))
+    generator = loaded(x, [latents, labels], tmp_path)
+    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(quantise.calibrate(generator))).subgraphs[0]
+    seen = {
+        tensor.name.decode(): (float(tensor.quantization.min[0]), float(tensor.quantization.max[0]))
+        for tensor in graph.tensors
+        if tensor.quantization is not None and tensor.quantization.min is not None
+    }
+    from genexport.latents import latents_of_seeds
+
+    drawn = np.asarray(latents_of_seeds(np.arange(1_000_000, 1_000_200), Z))
+    assert 3 < drawn.max() < 5
+    (again,) = [span for name, span in seen.items() if "latents_again" in name and "MatMul" in name]
+    assert again == pytest.approx((drawn.min(), drawn.max()), abs=1e-5)
+    (level,) = [span for name, span in seen.items() if "level" in name and span[1] == pytest.approx(9)]
+    assert level == pytest.approx((-7, 9))
+
+
+def test_class_names_stand_by_their_labels_from_the_run_to_the_picture(tmp_path: Path, command) -> None:
+    run, names = tmp_path / "run", ["night", "noon", "dusk"]
+    run.mkdir()
+    latents, labels = keras.Input((Z,)), keras.Input((), dtype="int32")
+    levels = keras.initializers.Constant([[-0.8], [0.8], [-0.2]])
+    light = layers.Reshape((1, 1, 1))(layers.Embedding(3, 1, embeddings_initializer=levels)(labels))
+    x = layers.Add()([layers.Rescaling(0.05)(end(start(latents))), light])
+    keras.Model([latents, labels], x).save(run / "generator.keras")
+    (run / "config.json").write_text("{}")
+    described = {"class_names": names, "source": "x", "count": 3, "image_shape": [8, 8, 3], "fingerprint": "x"}
+    (run / "dataset.json").write_text(json.dumps(described))
+    folder = publish(load(run), tmp_path, "sky", run=run, options=Options(files=("dynamic",)))
+    file = folder / "tflite" / "sky-dynamic.tflite"
+    assert metadata.read(file)["class_names"] == manifest.read(folder)["class_names"] == names
+    from PIL import Image
+
+    brightness = {}
+    for name in names:
+        out = tmp_path / f"{name}.png"
+        done = command("genclient", "sample", "--tflite", file, "--label", name, "--n", 1, "--out", out)
+        assert done.returncode == 0, done.stderr
+        with Image.open(out) as picture:
+            brightness[name] = np.asarray(picture.convert("L")).mean()
+    assert brightness["night"] < 40 < brightness["dusk"] < 130 < 200 < brightness["noon"]
