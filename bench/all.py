@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "main": ("pipeline", "client_cost"),
     "client": ("client_cost", "client_decoding", "client_shards"),
     "device": ("device",),
-    "serving": ("serving",),
+    "serving": ("serving", "serving_attack"),
     "training": (
         *("training_speed", "training_quality", "training_growth", "training_devices"),
         *("training_presets", "emoji", "augmentation"),
