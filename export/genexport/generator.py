@@ -107,7 +107,6 @@ def load(source: Path, output_range: str = "auto", snapshot: str = "best", impor
     class_names = _class_names(source) if saved.labels else ()
     class_count = len(class_names) or (_embedded_classes(saved.model) if saved.labels else 0)
     inputs = _inputs(saved.latent_size, class_count if saved.labels else None)
-    same.check_fixed(path, lambda rows: _call(path, saved, rows), inputs)
     built, rebuilt = _rebuild(path, saved, classes, tuple(values[:COMPARED] for values in inputs))
     images = _images(path, built, inputs)
     same.check_alone(path, lambda rows: _call(path, built, rows), inputs)
@@ -170,6 +169,7 @@ def _rebuild(
     notes = []
     was = rebuild.precision(saved.model)
     before = np.asarray(_call(path, saved, inputs), np.float32)
+    same.check_fixed(path, lambda rows: _call(path, saved, rows), inputs)
     built = saved
     if was:
         built = _open(path, keras_file.read_in_float32(path, classes))

@@ -402,3 +402,56 @@ def test_classes_are_counted_by_a_one_hot_encoding_too(tmp_path: Path) -> None:
     assert count(keras.Model([z, label], drawn(layers.Concatenate()([z, by_op])))) == 7
     by_layer = layers.CategoryEncoding(5)(layers.Reshape((1,))(label))
     assert count(keras.Model([z, label], drawn(layers.Concatenate()([z, by_layer])))) == 5
+
+
+DEPENDENT = """
+import keras
+from keras import ops
+
+class Grain(keras.layers.Layer):
+    def call(self, x):
+        return x + keras.random.normal(ops.shape(x))
+
+class Moments(keras.layers.Layer):
+    "Batch normalisation by the moments of the batch, also in inference."
+    def call(self, x):
+        axes = (0, 1, 2)
+        return (x - ops.mean(x, axes, keepdims=True)) / (ops.std(x, axes, keepdims=True) + 1e-3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("Grain", r"two different images: guilty \(Grain\) draws at random"),
+        (
+            "Moments",
+            r"depends on the others in its batch: guilty \(Moments\) gives a row other values when it is alone",
+        ),
+    ],
+)
+def test_a_layer_by_which_latents_alone_do_not_decide_is_named_beside_one_that_is_replaced(
+    kind: str, message: str, tmp_path: Path
+) -> None:
+    from genexport.keras_file import import_classes
+
+    file = tmp_path / "dependent_layers.py"
+    file.write_text(DEPENDENT)
+    layer = import_classes([str(file)])[kind](name="guilty")
+    z = keras.Input((6,))
+    x = layers.UpSampling2D()(layers.Reshape((4, 4, 4))(layers.Dense(64)(z)))
+    x = layers.Conv2D(3, 3, padding="same", activation="tanh")(layer(x))
+    with pytest.raises(ExportError, match=message):
+        load(save(keras.Model(z, x), tmp_path), imports=[str(file)])
+
+
+def test_as_many_rows_as_an_image_has_are_rows_still(tmp_path: Path) -> None:
+    """Keras' Add of (8, 8, 8, 3) and (8, 1, 1, 1) adds along the height."""
+    z, label = keras.Input((6,)), keras.Input((), dtype="int32")
+    levels = keras.initializers.Constant([[-0.5], [0.5]])
+    light = layers.Reshape((1, 1, 1))(layers.Embedding(2, 1, embeddings_initializer=levels)(label))
+    generator = load(save(keras.Model([z, label], layers.Add()([layers.Rescaling(0.1)(drawn(z)), light])), tmp_path))
+    latents, labels = generator.examples(8)
+    made = generator.many((latents, labels))
+    assert (made.mean(axis=(1, 2, 3)) > 0.5).tolist() == [label == 1 for label in [0, 1] * 4]
+    assert np.ptp(made[0].mean(axis=(1, 2))) < 0.2
