@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genexport import interface, keras_file, ranges, rebuild, same
+from genexport import file_kinds, interface, keras_file, ranges, rebuild, same
+from genexport.adapt import Choices, adapt
 from genexport.errors import ExportError
 from genexport.interface import Interface
 from genexport.latents import latents_of_seeds
@@ -31,7 +32,7 @@ class Generator:
     Attributes:
         model: latents float32 (N, Z) and perhaps labels int32 (N,) → images (N, H, W, C), in float32.
         interface: how the model is called.
-        path: the .keras file.
+        path: the file, or the folder of a SavedModel.
         latents_input, labels_input: names of the model's inputs; `labels_input` is None without classes.
         latent_size: Z.
         image_shape: (H, W, C).
@@ -86,32 +87,40 @@ class Generator:
         return latents, tf.range(count, dtype=tf.int32) % max(self.class_count, 1)
 
 
-def load(source: Path, output_range: str = "auto", snapshot: str = "best", imports: Sequence[str] = ()) -> Generator:
-    """Load the generator of a run directory, or any .keras file with latents (and labels) in and images out.
+def load(
+    source: Path,
+    output_range: str = "auto",
+    snapshot: str = "best",
+    imports: Sequence[str] = (),
+    choices: Choices | None = None,
+) -> Generator:
+    """Load the generator of a run directory, or any Keras file or SavedModel with latents (and labels) in, images out.
 
     What would not convert is rebuilt, and compared with the model as it was saved: other floating types become float32,
     layers that Keras builds of ops that devices lack become others with the same values.
 
     Args:
-        source: a run directory (contract 1) or a .keras file.
+        source: a run directory (contract 1), a .keras or HDF5 file of Keras 3 or 2, or the folder of a SavedModel.
         output_range: one of `OUTPUT_RANGES`, or `auto`: judged by the images of 64 seeds.
         snapshot: of a run, `best` by its own metric where it was measured, or the `last`.
         imports: modules, or paths of .py files, with classes that the model needs. Their code is run.
+        choices: what is to be known of a model that takes or gives something else; nothing unless given.
 
     Raises:
-        ExportError: nothing there, not a Keras file, or not a generator; the message says what was found.
+        ExportError: nothing there, no model, or not a generator; the message says what was found.
     """
-    path = _file(source, snapshot)
+    path, choices = _file(source, snapshot), Choices() if choices is None else choices
     classes = keras_file.import_classes(imports)
-    saved = _open(path, keras_file.read(path, classes))
+    model, adapted = adapt(path, keras_file.read(path, classes), choices)
+    saved = _open(path, model)
     class_names = _class_names(source) if saved.labels else ()
     class_count = len(class_names) or (_embedded_classes(saved.model) if saved.labels else 0)
     inputs = _inputs(saved.latent_size, class_count if saved.labels else None)
-    built, rebuilt = _rebuild(path, saved, classes, tuple(values[:COMPARED] for values in inputs))
+    built, rebuilt = _rebuild(path, saved, classes, choices, tuple(values[:COMPARED] for values in inputs))
     images = _images(path, built, inputs)
     same.check_alone(path, lambda rows: _call(path, built, rows), inputs)
-    span, how = ranges.find(path, built.model, images, output_range)
-    notes = [how, *rebuilt]
+    span, how = ranges.find(path, built.model, images, output_range, cut=choices.activation == "clip")
+    notes = [how, *([] if is_run(source) else adapted), *rebuilt]
     if len(built.latents.shape) > 2:
         notes.append(
             f"latents (N, {built.latent_size}) are reshaped to the model's {interface.shape(built.latents.shape)}"
@@ -134,16 +143,18 @@ def load(source: Path, output_range: str = "auto", snapshot: str = "best", impor
     )
 
 
+def is_run(source: Path) -> bool:
+    """Whether a source is a run directory, not a file or a SavedModel."""
+    return source.is_dir() and file_kinds.kind(source) != "saved_model"
+
+
 def _file(source: Path, snapshot: str) -> Path:
     best = source / "best" / "generator.keras"
     if snapshot == "best" and best.exists():
         return best
-    path = source / "generator.keras" if source.is_dir() else source
+    path = source / "generator.keras" if is_run(source) else source
     if not path.exists():
-        wanted = (
-            "no generator.keras in it; has the run written a checkpoint yet?" if source.is_dir() else "no such file"
-        )
-        raise ExportError(f"{source}: {wanted}")
+        raise ExportError(f"{source}: {file_kinds.ADVICE['folder'] if source.is_dir() else 'no such file'}")
     return path
 
 
@@ -163,7 +174,7 @@ def _open(path: Path, model: Any) -> Interface:
 
 
 def _rebuild(
-    path: Path, saved: Interface, classes: dict[str, Any], inputs: tuple[Any, ...]
+    path: Path, saved: Interface, classes: dict[str, Any], choices: Choices, inputs: tuple[Any, ...]
 ) -> tuple[Interface, list[str]]:
     """The same generator in float32 and of layers that convert, and what was done."""
     notes = []
@@ -172,7 +183,7 @@ def _rebuild(
     same.check_fixed(path, lambda rows: _call(path, saved, rows), inputs)
     built = saved
     if was:
-        built = _open(path, keras_file.read_in_float32(path, classes))
+        built = _open(path, adapt(path, keras_file.read_in_float32(path, classes), choices)[0])
         rebuild.check_float32(path, built.model, was)
         after = np.asarray(_call(path, built, inputs), np.float32)
         rebuild.compare(path, f"rebuilt in float32 from {was}", before, after, rebuild.tolerance(was))
@@ -205,6 +216,7 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
     sizes = images.shape
     if len(sizes) != 4 or sizes[3] not in (1, 3, 4):
         first = " (channels first? images have channels last)" if len(sizes) == 4 and sizes[1] in (1, 3, 4) else ""
+        first = " (--image-shape HxWxC folds flat images)" if len(sizes) == 2 else first
         raise ExportError(
             f"{path}: expected one output of images, (N, height, width, 1, 3 or 4 channels); "
             f"found {interface.shape((None, *sizes[1:]))}{first}"
@@ -243,4 +255,14 @@ def _provenance(source: Path, path: Path) -> dict[str, Any]:
         measured = path.with_name("best.json")
         if measured.exists():
             from_run["measured"] = json.loads(measured.read_text(encoding="utf-8"))
-    return {"generator_sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **from_run}
+    return {"generator_sha256": _digest(path), **from_run}
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's files in order."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    total = hashlib.sha256()
+    for file in sorted(each for each in path.rglob("*") if each.is_file()):
+        total.update(file.relative_to(path).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()

@@ -1,4 +1,4 @@
-"""A .keras file becomes a model, in Keras' safe mode, or one line says why it does not.
+"""A file becomes a model, a .keras file in Keras' safe mode, or one line says why it does not.
 
 Classes that are not Keras' own have to be named by their module, whose code is then run. Precisions below float32 can
 be turned into float32 on the way: the types stand in the file's configuration, and Keras casts the weights it reads.
@@ -19,6 +19,7 @@ from typing import Any
 
 import keras
 
+from genexport import file_kinds, frozen, keras2
 from genexport.errors import ExportError
 
 OTHER_FLOATS = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
@@ -65,13 +66,25 @@ def _module(name: str) -> Any:
 
 
 def read(path: Path, classes: dict[str, Any]) -> Any:
-    """The model in a .keras file; `classes` are those of `import_classes`.
+    """The model in a .keras file, of Keras 3 or 2, an HDF5 file, or a SavedModel; `classes` are of `import_classes`.
 
     Raises:
-        ExportError: not a .keras file, damaged, or it needs code that is not in it; the message names the layers.
+        ExportError: something else (the message says what, and what to do), damaged, or it needs code that is not in
+            it; the message names the layers.
     """
-    if not zipfile.is_zipfile(path):
-        raise ExportError(f"{path}: not a .keras file (save the generator with model.save('generator.keras'))")
+    found = file_kinds.kind(path)
+    if found in file_kinds.ADVICE:
+        raise ExportError(f"{path}: {file_kinds.ADVICE[found]}")
+    if found == "saved_model":
+        return frozen.read_saved_model(path)
+    if found == "h5":
+        return keras2.read_hdf5(path, classes)
+    if found == "keras2":
+        return keras2.read_old(path, classes)
+    return _read_keras(path, classes)
+
+
+def _read_keras(path: Path, classes: dict[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             # Keras warns of models that it cannot build; `interface.find` builds those.
@@ -85,14 +98,17 @@ def read(path: Path, classes: dict[str, Any]) -> Any:
 def read_in_float32(path: Path, classes: dict[str, Any]) -> Any:
     """The same model with every floating type in its configuration turned into float32."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
+        copy, given = Path(folder) / "float32.keras", path
+        if file_kinds.kind(path) != "keras":
+            given = Path(folder) / "given.keras"
+            read(path, classes).save(given)
+        with zipfile.ZipFile(given) as old, zipfile.ZipFile(copy, "w") as new:
             for name in old.namelist():
                 content = old.read(name)
                 if name == "config.json":
                     content = json.dumps(_float32(json.loads(content))).encode()
                 new.writestr(name, content)
-        return read(copy, classes)
+        return _read_keras(copy, classes)
 
 
 def configuration(path: Path) -> dict[str, Any]:

@@ -16,7 +16,9 @@ SLACK = 1e-4  # of the range's upper end: what rounding adds to a tanh
 CUT = 0.01  # of the range may be cut from a pixel on average where it was asked for; more, and it is another range
 
 
-def find(path: Path, model: Any, images: np.ndarray[Any, Any], wanted: str) -> tuple[tuple[float, float], str]:
+def find(
+    path: Path, model: Any, images: np.ndarray[Any, Any], wanted: str, cut: bool = False
+) -> tuple[tuple[float, float], str]:
     """The generator's lowest and highest pixel value, and a sentence that says how that is known.
 
     Args:
@@ -24,6 +26,7 @@ def find(path: Path, model: Any, images: np.ndarray[Any, Any], wanted: str) -> t
         model: the Keras model.
         images: what it makes of some seeds, in its own range.
         wanted: one of `OUTPUT_RANGES`, or `auto`.
+        cut: whether whatever lies outside may be cut, however much it is (`--output-activation clip`).
 
     Raises:
         ExportError: the images do not lie in the range.
@@ -32,19 +35,33 @@ def find(path: Path, model: Any, images: np.ndarray[Any, Any], wanted: str) -> t
     if wanted != "auto":
         low, high = OUTPUT_RANGES[wanted]
         outside = _outside(images, (low, high))
-        if np.abs(images - np.clip(images, low, high)).mean() > CUT * (high - low):
-            raise ExportError(f"{path}: {lie}, not within --output-range {wanted}")
-        cut = f"; {outside:.2%} of the values lie outside and are cut" if outside else ""
-        return OUTPUT_RANGES[wanted], f"{lie} by the images of {len(images)} seeds, {wanted} by --output-range{cut}"
+        if not cut and np.abs(images - np.clip(images, low, high)).mean() > CUT * (high - low):
+            raise ExportError(f"{path}: {lie}, not within --output-range {wanted}; {_advice(images)}")
+        lost = f"; {outside:.2%} of the values lie outside and are cut" if outside else ""
+        return OUTPUT_RANGES[wanted], f"{lie} by the images of {len(images)} seeds, {wanted} by --output-range{lost}"
     fits = [name for name, span in OUTPUT_RANGES.items() if not _outside(images, span)]
+    if not fits and cut:
+        # Around zero it is a tanh that is missing; a sigmoid's range has no dark side.
+        name = "-1..1" if images.min() < -0.5 else "0..1" if images.max() < 16 else "0..255"
+        return OUTPUT_RANGES[
+            name
+        ], f"{lie} by the images of {len(images)} seeds, cut to {name}; --output-range takes another"
     if not fits:
-        raise ExportError(
-            f"{path}: {lie}, in none of {', '.join(OUTPUT_RANGES)} (--output-range cuts what lies a little outside)"
-        )
+        raise ExportError(f"{path}: {lie}, in none of {', '.join(OUTPUT_RANGES)}; {_advice(images)}")
     name, ambiguous = _choose(images, fits, _last_activation(model))
     others = " and ".join(other for other in OUTPUT_RANGES if other in fits and other != name)
     doubt = f"; ambiguous, {others} would do too: --output-range settles it" if ambiguous else ""
     return OUTPUT_RANGES[name], f"{lie} by the images of {len(images)} seeds, taken as {name}{doubt}"
+
+
+def _advice(images: np.ndarray[Any, Any]) -> str:
+    """Which option makes pixels of these numbers."""
+    low, high = float(images.min()), float(images.max())
+    if -1.1 <= low and high <= 1.1:
+        return "--output-range -1..1 cuts the little that lies outside"
+    if low < -4 or high > 4:
+        return "if these are logits: --output-activation sigmoid (or tanh)"
+    return "--output-activation tanh if the network was trained with one behind it, clip cuts what lies outside"
 
 
 def _outside(images: np.ndarray[Any, Any], span: tuple[float, float]) -> float:
@@ -68,6 +85,7 @@ def _last_activation(model: Any) -> str:
     layers = getattr(model, "layers", [])
     if not layers:
         return ""
-    if isinstance(layers[-1], keras.Model):
-        return _last_activation(layers[-1])
-    return str(getattr(getattr(layers[-1], "activation", None), "__name__", ""))
+    last = next((layer for layer in reversed(layers) if not isinstance(layer, keras.layers.Reshape)), layers[-1])
+    if isinstance(last, keras.Model):
+        return _last_activation(last)
+    return str(getattr(getattr(last, "activation", None), "__name__", ""))

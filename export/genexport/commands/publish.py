@@ -41,8 +41,24 @@ def parse_files(context: click.Context, option: click.Parameter, text: str | Non
     return names
 
 
+def parse_shape(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, int, int] | None:
+    """`28x28x1` (or `28x28`, grey) → (28, 28, 1).
+
+    Raises:
+        click.BadParameter: no such shape.
+    """
+    if text is None:
+        return None
+    sizes = text.lower().replace("×", "x").replace(",", "x").split("x")
+    sizes = [*sizes, "1"] if len(sizes) == 2 else sizes
+    if len(sizes) != 3 or not all(size.strip().isdecimal() and int(size) for size in sizes):
+        raise click.BadParameter(f"{text!r}: expected HxWxC, such as 28x28x1 or 64x64x3")
+    height, width, channels = map(int, sizes)
+    return height, width, channels
+
+
 @click.command()
-@click.argument("source", metavar="RUN_OR_KERAS_FILE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
 @repository_option
 @click.option("--name", required=True, help="The model's name: a folder of the repository.")
 @click.option("--version", type=click.IntRange(min=1), help="Its number; the next one unless given.")
@@ -66,6 +82,21 @@ def parse_files(context: click.Context, option: click.Parameter, text: str | Non
     show_default=True,
     help="The generator's own lowest and highest pixel; auto judges by 64 images.",
 )
+@click.option(
+    "--output-activation",
+    "activation",
+    type=click.Choice(["sigmoid", "tanh", "clip"]),
+    help="What the model's output still lacks: it ends in logits (sigmoid, tanh), or leaves its range (clip).",
+)
+@click.option("--latents", type=click.IntRange(min=1), metavar="Z", help="Of one input of latents and class: latents.")
+@click.option(
+    "--one-hot",
+    type=click.IntRange(min=2),
+    metavar="CLASSES",
+    help="The model takes the class as one-hot, in an input of its own or behind the latents: add the encoding.",
+)
+@click.option("--image-shape", metavar="HxWxC", callback=parse_shape, help="Of images that come flat: 28x28x1.")
+@click.option("--output", metavar="NAME", help="Of several outputs the one that has the images.")
 @click.option(
     "--import",
     "imports",
@@ -100,15 +131,23 @@ def publish(
     version: int | None,
     snapshot: str,
     output_range: str,
+    activation: str | None,
+    latents: int | None,
+    one_hot: int | None,
+    image_shape: tuple[int, int, int] | None,
+    output: str | None,
     imports: tuple[str, ...],
     limits: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Export the generator of a run, or any Keras generator, check every file of it, and publish it whole.
 
+    A generator from elsewhere is a .keras or .h5 file (of Keras 2 too) or the folder of a SavedModel.
+
     \b
     genexport publish runs/digits --name digits
     genexport publish my_generator.keras --name mine --import my_layers --limit dynamic_db=35
+    genexport publish cgan.keras --name cgan --latents 128 --one-hot 10
     """
     from genexport.repository import check_name
 
@@ -119,17 +158,19 @@ def publish(
     clock = Clock()
     import_tensorflow()
     from genexport import manifest
-    from genexport.generator import load
+    from genexport.adapt import Choices
+    from genexport.generator import is_run, load
     from genexport.options import Options
     from genexport.publish import publish as publish_generator
 
     for module in imports:
         clock.tell(f"--import {module}: its code is run")
-    generator = load(source, output_range, snapshot, imports)
+    choices = Choices(latents, one_hot, image_shape, output, activation)
+    generator = load(source, output_range, snapshot, imports, choices)
     clock.tell(f"{generator.path}: {_about(generator)}")
     for note in generator.notes:
         clock.tell(note)
-    run = source if source.is_dir() else None
+    run = source if is_run(source) else None
     chosen = Options(limits=parsed, **options)
     folder = publish_generator(generator, repository, name, version, clock.tell, run, chosen)
     print_parity(manifest.read(folder), err=True)
