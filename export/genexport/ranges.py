@@ -57,7 +57,7 @@ def find(
 def _advice(images: np.ndarray[Any, Any]) -> str:
     """Which option makes pixels of these numbers."""
     low, high = float(images.min()), float(images.max())
-    if -1.1 <= low and high <= 1.1:
+    if low >= -1.1 and high <= 1.1:
         return "--output-range -1..1 cuts the little that lies outside"
     if low < -4 or high > 4:
         return "if these are logits: --output-activation sigmoid (or tanh)"
