@@ -247,17 +247,21 @@ def test_saved_models_are_published_as_they_are(by: str, tmp_path: Path, command
     assert {file.name for file in (version / "tflite").iterdir()} == {"mine-float32.tflite", "mine-dynamic.tflite"}
 
 
-def test_conditional_gan_of_one_input_is_published_with_labels(tmp_path: Path, command) -> None:
-    model, *_ = cases()["latents and one-hot in one input"]
+def test_every_option_for_generators_by_other_hands_has_its_effect(tmp_path: Path, command) -> None:
+    z = keras.Input((10,))
+    logits = layers.Dense(192, name="logits")(z)
+    model = keras.Model(z, [layers.Dense(3, name="code")(z), logits])
     model.save(tmp_path / "cgan.keras")
-    options = ("--latents", 6, "--one-hot", 4, "--files", "float32")
+    options = ("--latents", 6, "--one-hot", 4, "--output", "logits", "--image-shape", "8x8x3")
     done = command(
-        "genexport", "publish", tmp_path / "cgan.keras", "--repository", tmp_path, "--name", "cgan", *options
-    )
+        "genexport", "publish", tmp_path / "cgan.keras", "--repository", tmp_path, "--name", "cgan", *options,
+        "--output-activation", "sigmoid", "--files", "float32",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     signature = tf.saved_model.load(str(tmp_path / "cgan" / "1")).signatures["serving_default"]
     images = signature(latents=tf.constant(LATENTS), labels=tf.constant(LABELS))["images"]
-    np.testing.assert_allclose(images, (model(np.concatenate([LATENTS, ONE_HOT], 1)) + 1) / 2, atol=1e-6)
+    _, expected = model(np.concatenate([LATENTS, ONE_HOT], 1))
+    np.testing.assert_allclose(images, tf.reshape(tf.sigmoid(expected), (3, 8, 8, 3)), atol=1e-6)
 
 
 def cut(file: Path) -> bytes:
