@@ -46,6 +46,7 @@ from genserve.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 30.0  # for requests in flight after SIGTERM
+WAKE_SECONDS = 1.0  # between two looks whether a signal has come
 FAREWELL_SECONDS = 0.1  # for what tells those who watch the health service
 
 HANDSHAKE_MILLISECONDS = 10_000  # for a client to speak HTTP/2
@@ -90,7 +91,9 @@ def _serve(server: Server, flags: Flags, stop: threading.Event) -> None:
         poller = FilePoller(server.models, flags.model_config_file)
         arguments = (flags.model_config_file_poll_wait_seconds, stop)
         threading.Thread(target=poller.run, args=arguments, name="config-poller", daemon=True).start()
-    stop.wait()
+    # Python runs a signal's handler once the main thread goes on, and that sleeps through one that another thread got.
+    while not stop.wait(WAKE_SECONDS):
+        pass
     server.drain()
 
 

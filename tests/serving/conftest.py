@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -33,7 +34,7 @@ TYPES = ["float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", 
 TYPES += ["uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128", "string"]
 
 
-def wait_until(condition, seconds=30.0):
+def wait_until(condition, seconds=60.0):
     """The first true value of `condition()`; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -54,9 +55,10 @@ class Server:
         port: int | None = None,
         *flags: object,
         credentials: grpc.ChannelCredentials | None = None,
+        program: Sequence[object] = (Path(sys.executable).with_name("genserve"),),
     ) -> None:
         self.name, self.port, self.log = name, port or free_port(), log
-        command = [Path(sys.executable).with_name("genserve"), f"--port={self.port}", "--model_name", name]
+        command = [*program, f"--port={self.port}", "--model_name", name]
         command += ["--model_base_path", base_path] if base_path else []
         command += ["--file_system_poll_wait_seconds", "0.1", *flags]
         with open(log, "ab") as stderr:
@@ -84,8 +86,8 @@ class Server:
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-        wait_until(open_or_dead, 60)
-        grpc.channel_ready_future(self.channel).result(30)
+        wait_until(open_or_dead, 180)
+        grpc.channel_ready_future(self.channel).result(60)
         return self
 
     def request(self, signature="", outputs=(), version=None, label=None, name=None, **inputs):
@@ -238,6 +240,15 @@ def save_counter():
         return temporary.rename(path)
 
     return save
+
+
+@pytest.fixture(scope="session")
+def counters(tmp_path_factory, save_counter):
+    """Base paths of two models: `a` with versions 1 to 3, `b` with 10; the answer of a version is its number."""
+    root = tmp_path_factory.mktemp("models")
+    for name, version in (("a", 1), ("a", 2), ("a", 3), ("b", 10)):
+        save_counter(root / name / str(version), version)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -27,10 +27,20 @@ def test_waits_for_the_first_version_with_its_port_closed(genserve, save_counter
     assert server.stop() == 0
 
 
+# Has signals come to another thread than Python's main one, as they may.
+DEAF = """
+import signal, sys, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+from genserve.cli import main
+main()
+"""
+
+
 def test_sigterm_finishes_the_request_in_flight_and_kill_9_leaves_nothing_behind(genserve, toy_path, until):
     killed = genserve(toy_path).ready()
     killed.stop(signal.SIGKILL)
-    server = genserve(toy_path, port=killed.port).ready()
+    server = genserve(toy_path, port=killed.port, program=(sys.executable, "-c", DEAF)).ready()
     seconds = np.array([1.5])
     request = server.request("busy", seconds=seconds)
     in_flight = server.prediction.Predict.future(request, timeout=60)

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tritonclient.http as triton
+from genserve import config
+from genserve.flags import Flags
+from genserve.loader import Loader
+from genserve.manager import Manager
 from genserve.rest import open_inference
+from genserve.rest.api import Api
+from genserve.rpc import Call
+from model_configs import entry, model_list
 from tensorflow.core.framework import types_pb2
 
 INFER = "/v2/models/toy/infer"
@@ -169,16 +176,17 @@ def test_path_that_leads_nowhere_is_said_to(rest, method, path, status):
     assert rest.ask(method, path, json.dumps(of()).encode()).status == status
 
 
-def test_server_is_not_ready_while_a_model_of_the_config_is_missing(genserve, toy_path, tmp_path, new_rest, until):
-    config = tmp_path / "models.config"
-    entry = 'config { name: "%s" base_path: "%s" model_platform: "tensorflow" } '
-    config.write_text(f"model_config_list {{ {entry % ('toy', toy_path)} }}")
-    rest = new_rest()
-    flags = [f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1"]
-    genserve(None, "toy", None, f"--rest_api_port={rest.port}", *flags).ready()
-    until(rest.listens)
-    assert rest.get("/v2/health/ready").status == 200
-    config.write_text(f"model_config_list {{ {entry % ('toy', toy_path)} {entry % ('late', tmp_path / 'late')} }}")
-    until(lambda: rest.get("/v2/health/ready").status == 503)
-    assert rest.get("/v2/health/ready").body == {"ready": False, "not_ready": ["late"]}
-    assert rest.get("/v2/health/live").body == {"live": True}
+def test_server_is_not_ready_while_a_model_of_the_config_is_missing(toy_path, tmp_path):
+    models = Manager(Loader(Flags(model_base_path="unused")), 0.05)
+    listed = [entry("toy", toy_path), entry("late", tmp_path / "late")]
+
+    def ask(what):
+        reply = Api(models).answer("GET", f"/v2/health/{what}", b"", Call(None, lambda: True, tuple))
+        return reply.status, json.loads(reply.body)
+
+    models.reload(config.from_list(model_list(listed[0])))
+    assert ask("ready") == (200, {"ready": True})
+    models.reload(config.from_list(model_list(*listed)), lambda: False)
+    assert ask("ready") == (503, {"ready": False, "not_ready": ["late"]})
+    assert ask("live") == (200, {"live": True})
+    models.reload([])
