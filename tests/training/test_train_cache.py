@@ -86,6 +86,13 @@ def test_another_frame_or_other_images_are_decoded_anew(entries: Path) -> None:
     assert len(visible(entries)) == 6
 
 
+def test_one_image_in_colour_is_seen_wherever_it_stands(entries: Path) -> None:
+    for place in range(4):
+        images = np.full((3, 8, 8, 3), 9, np.uint8)
+        images[place : place + 1, 1, 1, 0] = 200
+        assert read(counted(images, str(place))[0]).grey_in_colour == (place == 3)
+
+
 def test_a_changed_a_new_and_a_removed_file_are_noticed(entries: Path, photos: Path) -> None:
     def seen() -> list[int]:
         return sources.read(str(photos), FRAME).images[:, 0, 0, 0].tolist()

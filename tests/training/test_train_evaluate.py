@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gentrain import cli, sources
+from gentrain import cli, holdout, sources
 from gentrain.dataset import Frame
+from gentrain.metrics import subject
 from PIL import Image
 
 METRICS = ["frechet", "kernel", "precision", "recall", "density", "coverage"]
@@ -75,6 +76,14 @@ def test_the_best_snapshot_is_measured_if_one_was_kept(run: Path, evaluate: Eval
     assert (found["snapshot"], found["kimg"], found["features"]["name"]) == ("best", 3.5, "random")
     assert evaluate(run, *options, "--snapshot", "last", "--out", run / "last.json")[0] == 0
     assert json.loads((run / "last.json").read_text())["snapshot"] == "last"
+
+
+def test_copies_are_told_by_the_images_that_the_run_held_out(run: Path) -> None:
+    digits, config = sources.read("digits", Frame(32)), json.loads((run / "config.json").read_text())
+    assert subject.find(run).unseen(digits) is None
+    config["settings"]["held_out"] = 9
+    (run / "config.json").write_text(json.dumps(config))
+    np.testing.assert_array_equal(subject.find(run).unseen(digits), holdout.split(digits, 9)[1])
 
 
 def test_other_images_than_the_runs_are_refused(run: Path, evaluate: Evaluate, tmp_path: Path) -> None:

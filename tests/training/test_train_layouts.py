@@ -136,6 +136,8 @@ def test_what_a_table_does_not_say_is_told(tmp_path: Path) -> None:
     data = sources.read(str(tmp_path), FRAME)
     assert told(data) == {"": [0, 1, 2]}
     assert "metadata.csv has the columns text: --labels takes one" in data.notes[0]
+    table.write_text(csv("file_name,label", "a.png,owl", "b.png,cat", "c.png,dog"))
+    assert sources.read(str(tmp_path), FRAME).class_names == ("cat", "dog", "owl")
     table.write_text(csv("file_name,label", "a.png,cat", "a.png,dog"))
     with pytest.raises(TrainError, match=r"a.png has two labels: cat and dog"):
         sources.read(str(tmp_path), FRAME)
@@ -180,6 +182,7 @@ def test_patterns_that_find_no_class_are_wrong_use_and_names_that_do_not_fit_are
         "names of files look like 2 classes (cat, dog): --labels from-name takes these"
         in sources.read(str(tmp_path), FRAME).notes
     )
+    assert not sources.read(str(blobs(tmp_path / "of one image each", ["a1.png", "b1.png"])), FRAME).notes
 
 
 def test_what_was_understood_is_one_line_that_a_human_can_check(tmp_path: Path, command) -> None:

@@ -1,4 +1,4 @@
-"""Metrics on sets with known answers, on real digits that are damaged more and more, and the feature nets."""
+"""Generators and images judged: real digits that are damaged more and more, and the feature nets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from gentrain import holdout, sources
 from gentrain.dataset import Dataset, Frame
 from gentrain.errors import TrainError
 from gentrain.latents import latents_of_seeds
-from gentrain.metrics import METRICS, classifier, compare, feature_files, frechet, kernel, nearest, prdc
+from gentrain.metrics import classifier, feature_files
 from gentrain.metrics.features import features_for, features_of
 from gentrain.metrics.generate import generate
 from gentrain.metrics.judge import Judge
 from gentrain.metrics.random_net import RandomNet
-from gentrain.settings import Settings
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter
 
@@ -50,87 +49,6 @@ def bars() -> Dataset:
     for image, label, place in zip(images, labels, rng.integers(0, 8, 240), strict=True):
         (image if label else image.transpose(1, 0, 2))[place] += 190
     return Dataset("bars", images, labels, ("upright", "level"))
-
-
-def with_moments(mean: np.ndarray, covariance: np.ndarray, rows: int, seed: int) -> np.ndarray:
-    """Rows whose mean and covariance are exactly these."""
-    drawn = np.random.default_rng(seed).normal(size=(rows, len(mean)))
-    drawn -= drawn.mean(axis=0)
-    white = drawn @ np.linalg.inv(np.linalg.cholesky(np.cov(drawn, rowvar=False))).T
-    return white @ np.linalg.cholesky(covariance).T + mean
-
-
-def test_frechet_distance_of_known_gaussians() -> None:
-    first = with_moments(np.zeros(3), np.diag([1.0, 4.0, 9.0]), 50, seed=1)
-    second = with_moments(np.array([1.0, 2.0, 0.0]), np.diag([4.0, 4.0, 1.0]), 80, seed=2)
-    assert frechet.distance(first, second) == pytest.approx(5 + (2 - 1) ** 2 + 0 + (3 - 1) ** 2, rel=1e-9)
-
-
-def test_frechet_distance_where_the_covariances_do_not_commute() -> None:
-    a, b = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[5.0, -2.0], [-2.0, 1.0]])
-    first, second = (with_moments(np.zeros(2), c, 40, seed) for seed, c in enumerate((a, b)))
-    trace_of_root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))  # of any 2×2 matrix
-    assert frechet.distance(first, second) == pytest.approx(np.trace(a + b) - 2 * trace_of_root, rel=1e-9)
-
-
-def test_frechet_distance_holds_with_fewer_rows_than_features() -> None:
-    few = np.random.default_rng(0).normal(size=(5, 40))
-    assert frechet.distance(few, few) == pytest.approx(0, abs=1e-6)
-    assert frechet.distance(few, few + 3.0) == pytest.approx(40 * 9, rel=1e-6)
-    assert frechet.distance(few, np.zeros((2, 40))) > 0
-
-
-def test_kernel_distance_is_the_mean_over_pairs_without_a_row_and_itself() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(1300, 4)), rng.normal(0.5, 1, size=(1100, 4))
-
-    def kernels(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return (x @ y.T / 4 + 1) ** 3
-
-    off = ~np.eye(1300, dtype=bool)
-    expected = kernels(a, a)[off].mean() + kernels(b, b)[off[:1100, :1100]].mean() - 2 * kernels(a, b).mean()
-    assert kernel.distance(a, b) == pytest.approx(expected, rel=1e-9)
-
-
-def test_kernel_distance_of_equal_distributions_is_nothing_on_average() -> None:
-    rng = np.random.default_rng(0)
-    found = [kernel.distance(rng.normal(size=(30, 3)), rng.normal(size=(20, 3))) for _ in range(400)]
-    assert abs(np.mean(found)) < 3 * np.std(found) / 20
-    assert min(found) < 0 < max(found)
-
-
-def test_precision_recall_density_coverage_of_points_on_a_line() -> None:
-    """With k = 1 every real radius is 1; the generated ones' are 9.5, .5, .5 and .5."""
-    real = np.array([[0.0], [1.0], [2.0], [3.0]])
-    generated = np.array([[0.5], [10.0], [10.5], [11.0]])
-    assert prdc.measure(real, generated, k=1) == {"precision": 0.25, "recall": 1.0, "density": 0.5, "coverage": 0.5}
-
-
-def test_precision_is_kept_and_recall_lost_by_a_generator_of_one_kind() -> None:
-    rng = np.random.default_rng(0)
-    real = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(50, 1, (200, 2))])
-    found = prdc.measure(real, rng.normal(0, 1, (400, 2)))
-    assert found["precision"] > 0.95
-    assert found["recall"] == pytest.approx(0.5, abs=0.03)
-    assert found["coverage"] == pytest.approx(0.5, abs=0.03)
-
-
-def test_equal_sets_are_at_no_distance_and_wholly_covered() -> None:
-    rows = np.random.default_rng(0).normal(size=(700, 6)).astype(np.float32)
-    found = compare(rows, rows)
-    assert found["frechet"] == pytest.approx(0, abs=1e-6)
-    assert [found[name] for name in ("precision", "recall", "density", "coverage")] == [1.0, 1.0, 1.0, 1.0]
-    assert found.keys() <= METRICS.keys()
-
-
-def test_duplicates_are_near_each_other() -> None:
-    """Every point ten times: the fifth neighbour is at distance 0, or at what rounding makes of it."""
-    points = (1000 + np.random.default_rng(0).normal(size=(60, 16))).astype(np.float32)
-    found = prdc.measure(points.repeat(10, axis=0), points.repeat(10, axis=0)[::-1])
-    assert (found["precision"], found["recall"], found["coverage"]) == (1.0, 1.0, 1.0)
-    collapsed = prdc.measure(points.repeat(10, axis=0), points[:1].repeat(600, axis=0))
-    assert collapsed["precision"] == 1.0
-    assert collapsed["recall"] == collapsed["coverage"] == pytest.approx(1 / 60)
 
 
 def blurred(images: np.ndarray, strength: float) -> np.ndarray:
@@ -185,27 +103,51 @@ def test_floor_is_what_unseen_real_images_score(digits: Dataset, judges: dict[st
     assert judge.floor["density"] == pytest.approx(1, abs=0.05)
 
 
+class Reader:
+    """A feature net that reads the number which an image shows."""
+
+    name, hash, accuracy, note = "reader", "", None, ""
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return images[:, 0, 0, :].astype(np.float32).repeat(2, axis=1)
+
+    def classes(self, features: np.ndarray) -> None: ...
+
+    def model(self) -> None: ...
+
+
+NUMBERS = np.arange(240, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(8, axis=1).repeat(8, axis=2)
+TWICE = np.tile(NUMBERS, (2, 1, 1, 1))
+COPIES = np.tile(np.arange(240), 2)
+
+
 @pytest.mark.parametrize("samples", [40, 10**6])
-def test_no_image_of_the_reference_is_among_those_that_are_scored(bars: Dataset, samples: int) -> None:
+@pytest.mark.parametrize("copies", [False, True])
+def test_no_image_of_the_reference_is_among_those_that_are_scored(copies: bool, samples: int) -> None:
     """By identity: every image shows its own number, and the feature net reads it."""
-    numbers = np.arange(240, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(8, axis=1).repeat(8, axis=2)
-
-    class Reader:
-        name, hash, accuracy, note = "reader", "", None, ""
-
-        def __call__(self, images: np.ndarray) -> np.ndarray:
-            return images[:, 0, 0, :].astype(np.float32).repeat(2, axis=1)
-
-        def classes(self, features: np.ndarray) -> None: ...
-
-        def model(self) -> None: ...
-
-    judge = Judge(Dataset("numbered", numbers), Reader(), samples)
+    data = Dataset("twice", TWICE, first_alike=COPIES) if copies else Dataset("numbered", NUMBERS)
+    judge = Judge(data, Reader(), samples)
     reference = [int(number) for number in judge.reference[:, 0]]
     held_out = list(judge.held_out)
     assert len(held_out) == len(set(held_out)) == judge.samples == min(samples, 120)
     assert len(reference) == len(set(reference)) == min(2 * judge.samples, 240 - judge.samples)
     assert not set(reference) & set(held_out)
+
+
+def test_of_copies_one_is_held_out_and_none_of_it_is_trained_on() -> None:
+    data = Dataset("twice", TWICE, np.arange(480, dtype=np.int32) % 2, ("a", "b"), first_alike=COPIES)
+    trained, unseen = holdout.split(data, 30)
+    assert len(unseen) == 30
+    assert len(trained) == 480 - 60
+    assert not set(COPIES[trained]) & set(COPIES[unseen])
+    learned, kept = classifier._split(data)
+    assert not set(COPIES[learned]) & set(COPIES[kept])
+
+
+def test_labels_are_asked_for_as_often_as_the_data_has_them() -> None:
+    labels = (np.arange(240) % 10 == 0).astype(np.int32)
+    judge = Judge(Dataset("numbered", NUMBERS, labels, ("often", "seldom")), Reader())
+    assert judge.labels.mean() == pytest.approx(0.1, abs=0.07)
 
 
 def test_noise_and_blots_do_not_look_real(judges: dict[str, Judge]) -> None:
@@ -225,57 +167,6 @@ def test_noise_and_blots_do_not_look_real(judges: dict[str, Judge]) -> None:
         assert found["precision"] < 0.05, name
         assert found["density"] < 0.05, name
     assert judge.score(real)["precision"] == judge.floor["precision"] > 0.85
-
-
-def drawing(images: np.ndarray) -> keras.Model:
-    """A generator that shows one of these images, drawn at random by its latents."""
-    flat = (images.reshape(len(images), -1) / 127.5 - 1).astype(np.float32)
-    latents = keras.Input((len(images),), name="latents")
-    x = keras.layers.Lambda(lambda z: tf.one_hot(tf.argmax(z, axis=1), len(images)))(latents)
-    x = keras.layers.Dense(flat.shape[1], use_bias=False, kernel_initializer=lambda *_, **__: tf.constant(flat))(x)
-    return keras.Model(latents, keras.layers.Reshape(images.shape[1:])(x))
-
-
-def test_copies_of_training_images_score_worse_than_unseen_real_ones(digits: Dataset) -> None:
-    """A quarter of the images is kept apart for the second generator; some of the others are held out of training."""
-    order = np.random.default_rng(0).permutation(5000)
-    known = dataclasses.replace(digits, images=digits.images[order[:1500]], labels=None, known_fingerprint=None)
-    trained, unseen = holdout.split(known, 75)
-    judge = Judge(known, "random", 300, unseen=unseen)
-    copies = judge.score_generator(drawing(known.images[trained][:500]))
-    honest = judge.score_generator(drawing(digits.images[order[1500:2000]]))
-    assert copies["memorised"] > 0.9 > nearest.MEMORISER
-    assert honest["memorised"] < 0.05
-    held_out = judge.score_generator(drawing(known.images[unseen]))
-    assert held_out["memorised"] < 0.05, "what was not trained on is no copy"
-
-
-def test_images_that_are_there_twice_do_not_break_the_search(digits: Dataset) -> None:
-    twice = Dataset("twice", digits.images[:300].repeat(2, axis=0))
-    net = RandomNet(twice)
-    unseen = nearest.search(digits.images[300:500], twice, net)
-    copies = nearest.search(digits.images[:200], twice, net)
-    for space in ("features", "pixels"):
-        assert unseen[space].ratio == pytest.approx(1, abs=0.2)
-        assert copies[space].ratio < 0.1
-    assert nearest.memorised(unseen) < 0.05
-    assert nearest.memorised(copies) > 0.95
-    black = Dataset("black", np.zeros((40, 8, 8, 1), np.uint8))
-    assert nearest.search(black.images, black, RandomNet(black))["pixels"].ratio == 1.0
-
-
-def test_held_out_images_leave_every_class_to_train_on() -> None:
-    labels = np.array([0] * 300 + [1] * 15 + [2] * 100, np.int32)
-    data = Dataset("few", np.zeros((415, 1, 1, 1), np.uint8), labels, ("a", "b", "c"))
-    measured = Settings(kimg_per_evaluation=1.0)
-    assert holdout.count(415, measured) == 21
-    assert holdout.count(100_000, measured) == 250
-    assert holdout.count(150, measured) == holdout.count(415, Settings()) == 0
-    assert holdout.count(415, dataclasses.replace(measured, held_out=7)) == 7
-    trained, unseen = holdout.split(data, 21)
-    assert sorted([*trained, *unseen]) == list(range(415))
-    assert len(unseen) == 21
-    assert 1 not in labels[unseen]
 
 
 def test_classifier_of_digits_reads_digits(judges: dict[str, Judge]) -> None:
@@ -398,6 +289,9 @@ def test_a_run_keeps_its_yardstick_for_who_has_no_gentrain(kind: str, judges: di
     written = (tmp_path / "features.keras").stat().st_mtime_ns
     feature_files.keep(judge, tmp_path)
     assert (tmp_path / "features.keras").stat().st_mtime_ns == written
+    other = judges["random" if kind == "classifier" else "classifier"]
+    feature_files.keep(other, tmp_path)
+    assert str(np.load(tmp_path / "features.npz")["hash"]) == other.features.hash
 
 
 def test_inception_takes_the_users_file_and_no_other(bars: Dataset, tmp_path: Path) -> None:
@@ -461,20 +355,6 @@ def test_generator_that_gives_no_numbers_is_refused() -> None:
     broken = keras.Model(latents, keras.layers.Rescaling(np.nan)(keras.layers.Reshape((2, 2, 1))(latents)))
     with pytest.raises(TrainError, match="no numbers"):
         generate(broken, 3)
-
-
-def test_memorised_images_are_recognised(digits: Dataset) -> None:
-    rng = np.random.default_rng(0)
-    order = rng.permutation(5000)
-    known = Dataset("digits", digits.images[order[:4000]])
-    net = RandomNet(known)
-    copies = np.clip(known.images[:60].astype(int) + rng.integers(-3, 4, (60, 28, 28, 1)), 0, 255).astype(np.uint8)
-    for space, found in nearest.search(copies, known, net).items():
-        assert found.ratio < 0.3, space
-        assert list(found.rows[:, 0]) == list(range(60)), space
-        assert all(len(set(rows)) == 3 for rows in found.rows)
-    for space, found in nearest.search(digits.images[order[4000:]], known, net).items():
-        assert found.ratio == pytest.approx(1, abs=0.15), space
 
 
 def test_features_are_read_in_the_order_asked_for(bars: Dataset) -> None:

@@ -209,6 +209,38 @@ def test_augmentation_changes_the_asked_part_and_can_be_derived_twice() -> None:
     assert np.abs(outer.gradient(length, images).numpy()).max() > 0
 
 
+def changed_by(kind: int, images: np.ndarray, drawn: list[list[float]]) -> np.ndarray:
+    """Images (N, H, W, C) with the colours, the shift or the hole (0, 1, 2) of these draws (N, k) alone."""
+    nothing = [np.full((len(images), size), 0.5) for size in (3, 2, 2)]
+    draws = [drawn if number == kind else none for number, none in enumerate(nothing)]
+    chosen = [np.full((len(images), 1), 0.0 if number == kind else 0.9) for number in range(3)]
+    steps = iter([step for pair in zip(chosen, draws, strict=True) for step in pair])
+    changed = augment(tf.constant(images, tf.float32), tf.constant(0.5), lambda _: tf.constant(next(steps), tf.float32))
+    return np.asarray(changed)
+
+
+def test_augmentation_is_that_of_its_paper() -> None:
+    """Brightness ±0.5, saturation × 0 to 2, contrast × 0.5 to 1.5; moved by an eighth; a hole of half the side."""
+    images = np.random.default_rng(0).integers(-8, 9, (2, 16, 16, 3)) / 8
+    for brightness, saturation, contrast in ((0.9, 0.5, 0.5), (0.5, 0.1, 0.5), (0.5, 0.5, 0.9), (0.2, 0.8, 0.3)):
+        x = images + brightness - 0.5
+        x = (x - x.mean(axis=3, keepdims=True)) * 2 * saturation + x.mean(axis=3, keepdims=True)
+        mean = x.mean(axis=(1, 2, 3), keepdims=True)
+        expected = (x - mean) * (contrast + 0.5) + mean
+        found = changed_by(0, images, [[brightness, saturation, contrast]] * 2)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+    draws = [[(i + 0.5) / 5, (j + 0.5) / 5] for i in range(5) for j in range(5)]
+    moved = changed_by(1, images[:1].repeat(25, axis=0), draws)
+    framed = np.pad(images[0], ((2, 2), (2, 2), (0, 0)))
+    expected = {framed[i : i + 16, j : j + 16].astype(np.float32).tobytes() for i in range(5) for j in range(5)}
+    assert {image.tobytes() for image in moved} == expected
+
+    expected = images.copy()
+    expected[0, 4:12, 4:12] = expected[1, :4, 12:] = 0
+    np.testing.assert_allclose(changed_by(2, images, [[0.5, 0.5], [0.0, 0.999]]), expected, atol=1e-6)
+
+
 def test_augmentation_follows_its_ramp_or_the_discriminators_lead() -> None:
     ramp = tiny_gan(augment=0.6, augment_target=0.0, augment_ramp=0.5)
     for progress, expected in ((0.25, 0.3), (0.5, 0.6), (1.0, 0.6)):

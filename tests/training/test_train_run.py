@@ -192,6 +192,7 @@ def test_the_content_of_the_data_decides_and_not_their_name(tmp_path: Path, comm
     fresh = command("gentrain", "fit", "--data", images, "--run", run, *length, "--fresh")
     assert fresh.returncode == 0, fresh.stderr
     assert json.loads((run / "dataset.json").read_text())["count"] == 9
+    assert read_log(run)[-1]["kimg"] == 0.128, "nothing of the old run is gone on with"
 
 
 def test_minutes_end_a_run_by_the_clock(tmp_path: Path, command) -> None:

@@ -46,7 +46,7 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_goes_on(tmp_path: Path, com
 
     done = command("gentrain", "fit", "--run", run, "--kimg", "1.024")
     assert done.returncode == 0, done.stderr
-    assert checkpoints(run)[-1] == "000000001024"
+    assert checkpoints(run) == ["000000000512", "000000001024"]
 
 
 def test_a_place_that_cannot_be_written_to_is_told_in_one_line(command) -> None:
@@ -84,6 +84,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory, command) -> Path:
 def test_the_best_snapshot_is_kept_and_exported(measured: Path, tmp_path: Path, command) -> None:
     log = [json.loads(line) for line in (measured / "log.jsonl").read_text().splitlines()]
     assert all({"frechet", "kernel", "precision", "recall", "density", "coverage"} <= line.keys() for line in log)
+    assert checkpoints(measured) == ["000000001536", "000000002048"], "the last two"
     best = json.loads((measured / "best" / "best.json").read_text())
     assert best["frechet"] == min(line["frechet"] for line in log)
     assert best["kimg"] == min(log, key=lambda line: line["frechet"])["kimg"]
@@ -124,6 +125,17 @@ def test_a_discriminator_that_wins_is_told_once_and_logged_each_time() -> None:
     assert ["warning" in line for line in logs] == [False] * (SATURATED_TICKS - 1) + [True] * 3
     assert len(told) == 1
     assert "raise gamma" in told[0]
+
+
+def test_a_discriminator_ahead_early_on_or_now_and_then_is_no_news() -> None:
+    told: list[str] = []
+    watch = watched(told.append)
+    for number in range(3 * SATURATED_TICKS):
+        watch.on_epoch_end(number, {"d_accuracy": 0.9 if number % SATURATED_TICKS == 1 else 1.0})
+    watch.model.images_seen.assign(0)
+    for number in range(SATURATED_TICKS):
+        watch.on_epoch_end(number, {"d_accuracy": 1.0})
+    assert told == []
 
 
 def test_lost_coverage_is_told() -> None:

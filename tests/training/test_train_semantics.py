@@ -10,15 +10,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain import checkpoints
+from gentrain import checkpoints, holdout
 from gentrain.augment import augment
 from gentrain.callbacks.evaluator import Evaluator
-from gentrain.callbacks.keeper import keep_networks
+from gentrain.callbacks.keeper import _draw, keep_networks
 from gentrain.callbacks.meter import Meter
 from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset
 from gentrain.devices import Devices
 from gentrain.gan import GAN, Draws
+from gentrain.latents import latents_of_seeds
 from gentrain.metrics import METRICS
 from gentrain.settings import CHOICES, Settings
 from gentrain.stream import batches
@@ -121,6 +122,55 @@ def test_the_critic_sees_real_and_fake_images_augmented_alike() -> None:
     assert np.abs(logits - gan.discriminator(both)).max() > 1e-3
 
 
+def test_the_generator_minimises_its_loss_on_fakes_normalised_by_their_batch_and_augmented_like_real_images() -> None:
+    gan = gan_of(augment=1.0)
+    gan.augmented.assign(1.0)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, SIDE, SIDE, 3), np.uint8)
+    latents, draws = tf.random.stateless_normal((8, 6), (0, 0)), Draws(0, gan.images_seen, 8, 1)
+    made, real = gan.generator(latents, training=True), tf.constant(pixels / 127.5 - 1, tf.float32)
+    fake, real = (gan.discriminator(augment(images, tf.constant(1.0), draws.uniform)) for images in (made, real))
+    expected = float(tf.reduce_mean(tf.nn.softplus(real - fake)))
+    gan._generator_step(tf.constant(pixels), tf.zeros(8, tf.int32), latents, Draws(0, gan.images_seen, 8, 1))
+    assert float(gan.means["g_loss"].result()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_each_network_has_images_labels_and_latents_of_its_own() -> None:
+    gan, given = gan_of(classes=3), {}
+    gan._discriminator_step = lambda *arguments: given.update(discriminator=arguments[:3])
+    gan._generator_step = lambda *arguments: given.update(generator=arguments[:3])
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, SIDE, SIDE, 3), np.uint8)
+    labels = np.random.default_rng(1).integers(0, 3, (2, 8), np.int32)
+    gan.train_step((tf.constant(images), tf.constant(labels)))
+    for part, network in enumerate(("discriminator", "generator")):
+        np.testing.assert_array_equal(given[network][0], images[part])
+        np.testing.assert_array_equal(given[network][1], labels[part])
+    assert not np.isin(given["generator"][2], given["discriminator"][2]).any()
+    draws = Draws(0, gan.images_seen, 8, 1)
+    assert not np.isin(draws.uniform(2), draws.uniform(2)).any(), "nor are any two draws of a step alike"
+
+
+def test_dropout_is_another_at_each_step_and_the_same_when_a_step_is_repeated() -> None:
+    """It is all that changes what the critic says of the same images by the same weights."""
+    gan = gan_of(networks="dcgan28", dropout=0.5, augment=0.0)
+    batch = (tf.zeros((2, 8, SIDE, SIDE, 3), tf.uint8) + 200, tf.zeros((2, 8), tf.int32))
+    start, said = [np.asarray(variable) for variable in gan.state], []
+    for seen in (0, 8, 0):
+        for variable, value in zip(gan.state, start, strict=True):
+            variable.assign(value)
+        gan.images_seen.assign(seen)
+        gan.means["real_logit"].reset_state()
+        gan.train_step(batch)
+        said.append(float(gan.means["real_logit"].result()))
+    assert said[0] == said[2] != said[1]
+
+
+def test_samples_of_a_conditional_generator_are_a_row_of_each_class_and_a_column_of_each_seed() -> None:
+    gan = gan_of(classes=3)
+    latents = latents_of_seeds([*range(8)] * 3, 6)
+    expected = gan.averaged([latents, tf.constant([0] * 8 + [1] * 8 + [2] * 8)], training=False)
+    np.testing.assert_allclose(_draw(gan), expected, atol=1e-6)
+
+
 COLOURS = Dataset("colours", np.random.default_rng(0).integers(0, 256, (40, SIDE, SIDE, 3), np.uint8))
 
 
@@ -178,6 +228,25 @@ def test_the_best_snapshot_is_the_one_that_its_metric_calls_better(evaluator: Ev
     lower = metric in ("frechet", "kernel")
     assert METRICS[metric].better == ("lower" if lower else "higher")
     assert [evaluator._is_better(value) for value in (0.4, 0.5, 0.6)] == [lower, False, not lower]
+    (evaluator.best / "best.json").unlink()
+    assert [evaluator._is_better(value) for value in (np.nan, np.inf, 0.5)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("before", "expected"), [(0, [1000, 2000, 2500]), (1500, [2000, 2500])])
+def test_a_run_is_measured_each_time_so_many_images_are_over_and_at_its_end(
+    tmp_path: Path, before: int, expected: list[int]
+) -> None:
+    gan, at = gan_of(kimg=2.5), []
+    meter = Meter(Progress(before, 1.0), lambda *_: None)
+    evaluator = Evaluator(tmp_path, meter, COLOURS, 1.0, "frechet", lambda line: None, held_out=6)
+    evaluator.measure = lambda: at.append(int(gan.images_seen)) or {"frechet": np.nan, "memorised": 0.0}
+    for callback in (meter, evaluator):
+        callback.set_model(gan)
+    for seen in range(before + 500, 2501, 500):
+        gan.images_seen.assign(seen)
+        evaluator.on_epoch_end(0, {})
+    assert at == expected
+    np.testing.assert_array_equal(evaluator.unseen, holdout.split(COLOURS, 6)[1])
 
 
 def test_a_generator_that_copies_is_never_the_best(tmp_path: Path) -> None:
