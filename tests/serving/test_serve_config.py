@@ -172,8 +172,9 @@ def test_new_config_replaces_the_old_one_whole_and_unloaded_models_stay_listed(c
         ask(models, "a")
     assert failure.value.message == "Servable not found for request: Latest(a)"
     assert [int(status.state) for status in models["a"].statuses().values()] == [END]
-    configure(models, entry("a", counters / "a"), entry("b", counters / "b"))
+    configure(models, entry("b", counters / "b"), entry("a", counters / "a"))
     assert (ask(models, "a"), ask(models, "b")) == (3, 10)
+    assert [each.name for each in models.configs] == ["b", "a"]
 
 
 def test_labels_of_a_reload_take_the_place_of_those_before(counters, until):

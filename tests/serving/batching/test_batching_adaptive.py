@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from batches import EXHAUSTED, FULL, IN_QUEUE, INVALID, UNAVAILABLE, rows, same, words
 from genserve.batching import Parameters, adaptive
+from genserve.batching.task import Task
 from genserve.errors import ServeError
 from genserve.timing import Timing
 
@@ -68,6 +69,39 @@ def test_requests_of_other_kinds_get_batches_of_their_own(ask, held, behind):
     same(futures[5], [3])
     same(futures[6], [3, 4], [7, 8])
     assert sorted(held.sizes) == [1, 1, 1, 1, 2, 2]
+
+
+def test_whoever_has_waited_longest_comes_first_and_no_batch_is_larger_than_the_limit(ask, held, behind, monkeypatch):
+    monkeypatch.setattr(adaptive, "MAX_ROWS", 4)
+    asked = ask()
+    others = [
+        lambda: asked("serving_default", x=rows(1, 2, 3)),
+        lambda: asked("loose", x=np.ones((2, 2), np.float32)),
+        lambda: asked("serving_default", x=rows(4, 5)),
+        lambda: asked("serving_default", x=rows(6)),
+    ]
+    for future in behind(asked, lambda: asked("serving_default", x=rows(9)), others):
+        future.result(30)
+    assert held.sizes == [1, 4, 2, 2]
+
+
+def test_what_became_too_late_while_it_waited_is_left_out_of_the_batch(ask, held, until, monkeypatch):
+    monkeypatch.setattr(Task, "wait", lambda task, until=None: task._woken.acquire())  # a thread that is slow to notice
+    asked = ask()
+    held.gate.clear()
+    running = asked("serving_default", x=rows(1))
+    until(lambda: held.runs)
+    waiting = asked("serving_default", x=rows(2))
+    until(lambda: asked.runner.waiting == 1)
+    late = asked("serving_default", deadline=time.monotonic() + 0.01, x=rows(3, 4))
+    until(lambda: asked.runner.waiting == 2)
+    time.sleep(0.02)
+    held.gate.set()
+    same(running, rows(2))
+    same(waiting, rows(4))
+    with pytest.raises(ServeError, match="timeout exceeded while waiting in batching queue"):
+        late.result(30)
+    assert held.sizes == [1, 1]
 
 
 def test_bad_request_fails_alone_and_the_others_of_its_batch_are_answered(ask, held, behind):

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from batches import EXHAUSTED, FULL, IN_QUEUE, INVALID, PRECONDITION, UNAVAILABLE, Asked, busy, rows, same, words
 from genserve import batching
-from genserve.batching import Parameters
+from genserve.batching import Parameters, Threads
+from genserve.batching.scheduler import Queue
+from genserve.batching.task import Task
 from genserve.errors import ServeError
 from genserve.monitoring import Monitoring
+from genserve.timing import Timing
 
 
 def test_full_batch_does_not_wait_for_the_timeout_and_the_timeout_sends_what_there_is(ask, held):
@@ -155,6 +158,40 @@ def test_bad_request_fails_alone_in_a_scheduled_batch_too(ask, held):
     same(futures[2], [3])
     with pytest.raises(ServeError, match="could not correctly convert string: two"):
         futures[1].result(30)
+
+
+def test_requests_that_run_again_by_themselves_get_their_outputs_in_the_order_asked_for(ask, held, monkeypatch):
+    def fail(feeds, *_):
+        if len(next(iter(feeds.values()))) > 1:
+            raise ServeError(INVALID, "too many")
+        return run(feeds, *_)
+
+    run = held.run
+    monkeypatch.setattr(held, "run", fail)
+    asked = ask(Parameters(max_batch_size=2, batch_timeout_micros=60_000_000))
+    five, two = np.array([5], np.int32), np.array([2], np.int32)
+    for future in [asked("pair", outputs=["sum", "difference"], a=five, b=two) for _ in range(2)]:
+        same(future, [7], [3])
+
+
+def test_timeout_counts_from_the_first_request_of_a_batch():
+    settings = Parameters(max_batch_size=8, batch_timeout_micros=60_000_000)
+    threads = Threads(settings)
+    queue = Queue(settings, threads, lambda batch: None)
+    with threads.changed:
+        queue.put([Task({}, 1, None)])
+        time.sleep(0.05)
+        before = queue.seconds_left()
+        queue.put([Task({}, 1, None)])
+        assert queue.seconds_left() <= before
+    threads.close()
+
+
+def test_seconds_in_the_queue_and_in_the_model_are_told_apart():
+    task, timing = Task({}, 1, None), Timing()
+    task.enqueued, task.started, task.compute = 1.0, 3.5, 0.25
+    task.note(timing)
+    assert (timing.queue, timing.compute) == (2.5, 0.25)
 
 
 def test_large_request_is_split_over_batches_and_put_together_again(ask, held):
