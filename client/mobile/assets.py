@@ -36,7 +36,10 @@ def assets(version: Path) -> dict[str, bytes]:
     try:
         about = {key: manifest[key] for key in ("name", "latent_size", "image_shape")}
         about["class_names"] = _class_names(manifest)
-        model = (version / "tflite" / f"{about['name']}-dynamic.tflite").read_bytes()
+        file = version / "tflite" / f"{about['name']}-dynamic.tflite"
+        if not file.exists():
+            raise AssetError(_without(file, manifest))
+        model = file.read_bytes()
     except KeyError as error:
         raise AssetError(f"{version / 'manifest.json'}: found no {error}, expected what genexport publishes") from None
     except OSError as error:
@@ -55,6 +58,13 @@ def _manifest(version: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise AssetError(f"{file}: found no object, expected what genexport publishes")
     return manifest
+
+
+def _without(file: Path, manifest: dict[str, Any]) -> str:
+    """Why the version has no such file, and how to get one."""
+    left_out = manifest.get("left_out")
+    reason = left_out.get("tflite/dynamic") if isinstance(left_out, dict) else None
+    return f"{file}: not there: " + (f"left out: {reason}" if reason else "publish with --files dynamic")
 
 
 def _class_names(manifest: dict[str, Any]) -> list[str]:

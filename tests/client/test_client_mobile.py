@@ -93,6 +93,9 @@ def test_a_generator_with_classes_brings_their_names(tmp_path):
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["generator.json", "generator.tflite"]
 
 
+ABOUT = '{"name": "x", "latent_size": 1, "image_shape": [1, 1, 1]'
+
+
 @pytest.mark.parametrize(
     ("manifest", "reason"),
     [
@@ -100,7 +103,8 @@ def test_a_generator_with_classes_brings_their_names(tmp_path):
         ("{", "damaged"),
         ("[]", "found no object"),
         ('{"name": "x"}', "found no 'latent_size'"),
-        ('{"name": "x", "latent_size": 1, "image_shape": [1, 1, 1]}', "x-dynamic.tflite: No such file or directory"),
+        (ABOUT + "}", "x-dynamic.tflite: not there: publish with --files dynamic"),
+        (ABOUT + ', "left_out": {"tflite/dynamic": "no op for X"}}', "not there: left out: no op for X"),
     ],
 )
 def test_what_is_no_version_is_named(tmp_path, manifest, reason):

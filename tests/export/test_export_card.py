@@ -106,6 +106,14 @@ def test_quality_stands_beside_its_floor_or_says_that_it_has_none(known: dict, t
     assert facts.quality(tmp_path, "best", {**measured, "kimg": 80.0})["metrics"]["frechet"] == {"value": 1.5}
 
 
+def test_a_best_snapshot_is_told_with_its_own_time_and_the_last_with_the_runs(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"preset": "quick", "settings": {"seed": 3}}')
+    lines = [json.dumps({"kimg": kimg, "seconds": 60 * kimg}) for kimg in (10, 20, 30)]
+    (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"kimg": 4']))
+    assert facts.training(tmp_path, 20) == {"preset": "quick", "kimg": 20, "seconds": 1200, "seed": 3}
+    assert facts.training(tmp_path, None)["seconds"] == 1800
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"settings": 3, "metrics": [], "class_counts": 1}', "\x00\xff"])
 def test_a_damaged_run_tells_less_and_stops_nothing(content: str, known: dict, tmp_path: Path) -> None:
     for name in ("config.json", "dataset.json", "metrics.json", "log.jsonl"):

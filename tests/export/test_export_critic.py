@@ -65,7 +65,9 @@ def conditional_run(folder: Path) -> Path:
     return folder
 
 
-def test_it_is_published_with_the_generators_number_and_is_whole(repository: Path, version: Path) -> None:
+def test_it_is_published_with_the_generators_number_and_is_whole(
+    repository: Path, version: Path, tmp_path: Path
+) -> None:
     assert [path.name for path in (repository / "digits-critic").iterdir() if path.name.isdigit()] == ["1"]
     found = manifest.check(version)
     assert (found["kind"], found["name"], found["generator"]) == ("critic", "digits-critic", "digits")
@@ -74,6 +76,16 @@ def test_it_is_published_with_the_generators_number_and_is_whole(repository: Pat
         "outputs": {"scores": {"dtype": "float32", "shape": [None]}},
     }
     assert set(verify(version)) == {"savedmodel", "savedmodel/discriminate", "savedmodel/encoded"}
+    assert found["limit"] <= 0.01
+    copy = tmp_path / "1"
+    shutil.copytree(version, copy)
+    with np.load(copy / "reference.npz") as stored:
+        reference = dict(stored)
+    reference["scores"][-1] += 0.02
+    np.savez(copy / "reference.npz", **reference)
+    manifest.write(copy, {key: value for key, value in found.items() if key != "files"})
+    with pytest.raises(ExportError, match=r"the critic's savedmodel: scores differ from Keras by 0\.02"):
+        verify(copy)
 
 
 def test_scores_follow_the_critics_logits_and_half_of_the_generated_images_score_above_a_half(

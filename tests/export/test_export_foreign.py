@@ -247,6 +247,30 @@ def test_saved_models_are_published_as_they_are(by: str, tmp_path: Path, command
     assert {file.name for file in (version / "tflite").iterdir()} == {"mine-float32.tflite", "mine-dynamic.tflite"}
 
 
+def two_of_each(z, label):
+    """Inputs and outputs whose names stand in another order than they do, and outputs of one shape."""
+    bright = tf.reshape(tf.cast(label, tf.float32), (-1, 1, 1, 1)) * 0.2
+    images = tf.tanh(tf.reshape(tf.tile(z, (1, 32)), (-1, 8, 8, 3))) * 0.4 + bright
+    return {"zoomed": -images, "images": images}
+
+
+@pytest.mark.parametrize("by", ["tensorflow 2", "tensorflow 1"])
+def test_inputs_and_outputs_of_a_saved_model_are_told_apart_by_their_names(by: str, tmp_path: Path) -> None:
+    shapes = {"z": ((None, 6), tf.float32), "a_label": ((None,), tf.int32)}
+    if by == "tensorflow 1":
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            inputs = {name: tf.compat.v1.placeholder(kind, shape, name) for name, (shape, kind) in shapes.items()}
+            tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "two"), inputs, two_of_each(*inputs.values()))
+    else:
+        module, specs = tf.Module(), [tf.TensorSpec(shape, kind, name) for name, (shape, kind) in shapes.items()]
+        module.f = tf.function(lambda z, a_label: two_of_each(z, a_label), input_signature=specs)
+        tf.saved_model.save(module, str(tmp_path / "two"), signatures=module.f)
+    for output in ("images", "zoomed"):
+        generator = load(tmp_path / "two", "-1..1", choices=Choices(output=output))
+        assert generator.conditional
+        same(generator, two_of_each(LATENTS, LABELS)[output])
+
+
 def test_every_option_for_generators_by_other_hands_has_its_effect(tmp_path: Path, command) -> None:
     z = keras.Input((10,))
     logits = layers.Dense(192, name="logits")(z)

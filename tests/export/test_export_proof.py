@@ -10,10 +10,10 @@ import pytest
 import scipy.linalg
 import tensorflow as tf
 from genexport import blame, frechet, keras_names, parity
-from genexport.errors import ExportError
+from genexport.errors import CannotBeMade, ExportError
 from genexport.frechet import Features
 from genexport.generator import Generator, load
-from genexport.parity import Limit, Limits
+from genexport.parity import Difference, Limit, Limits
 from keras import layers
 
 
@@ -28,6 +28,44 @@ def test_every_artifact_has_the_limit_that_was_set_for_it() -> None:
     assert limits.of("tflite/int8") == limits.of("tflite/micro") == Limit(None, 30, 0.2)
     with pytest.raises(KeyError):
         limits.of("tflite/int4")
+
+
+def test_rounding_widens_the_limits_that_were_not_given_up_to_half_a_grey_level() -> None:
+    assert Limits().over(3e-5) == Limits(savedmodel=3e-5, float32=3e-5)
+    assert Limits().over(1e-7) == Limits(savedmodel=1e-5, float32=1e-5)
+    assert Limits().over(0.1).float32 == pytest.approx(0.5 / 255)
+    given = Limits(savedmodel=1e-3, float32=0.0)
+    assert given.over(3e-5) == given
+
+
+@pytest.mark.parametrize(
+    ("what", "difference", "remedy"),
+    [
+        ("savedmodel/png", Difference(0.01234, 0, 40), "--limit savedmodel=0.013"),
+        ("tflite/float32", Difference(2e-5, 0, 90), "--limit float32=2.1e-05"),
+        ("onnx/float32", Difference(1.21e-5, 0, 90), "--limit float32=1.3e-05"),
+        ("tflite/dynamic", Difference(0.1, 0, 37.9), "--limit dynamic_db=37"),
+        ("tflite/micro", Difference(0.1, 0, 22.2), "--limit int8_db=22"),
+        ("tflite/int8", Difference(0.1, 0, 20.5, 0.231), "--limit int8_db=20 --limit frechet_rise=0.24"),
+        ("tflite/float32", Difference(np.inf, np.inf, -np.inf), ""),
+    ],
+)
+def test_the_limit_that_is_named_as_a_remedy_accepts_the_difference(
+    what: str, difference: Difference, remedy: str
+) -> None:
+    assert parity.remedy(what, difference, Limits().of(what)) == remedy
+    wider = dict(part.split("=") for part in remedy.split() if "=" in part)
+    if wider:
+        parity.check(what, difference, Limits(**{name: float(value) for name, value in wider.items()}).of(what))
+
+
+def test_an_error_is_set_against_the_spread_of_the_pictures() -> None:
+    expected = np.where(np.arange(8) % 2, 0.5, 0.6).reshape(2, 2, 2, 1)
+    assert parity.compare(expected + 0.02, expected).of_spread == pytest.approx(0.4)
+    assert parity.compare(expected * 0 + 0.5, expected * 0 + 0.6).of_spread is None
+    parity.check_spread("x", parity.compare(expected + 0.02, expected), 0.41)
+    with pytest.raises(CannotBeMade, match="40% of the pictures' own spread, limit 39%"):
+        parity.check_spread("x", parity.compare(expected + 0.02, expected), 0.39)
 
 
 def test_a_difference_is_measured_and_checked_by_each_limit() -> None:
@@ -143,6 +181,11 @@ def images_like(seed: int, count: int = 500) -> np.ndarray:
     return np.random.default_rng(seed).beta(0.5, 2, size=(count, 4, 4, 1)).astype(np.float32)
 
 
+def moments(features: Features, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    found = np.asarray(features.network(images), np.float64)
+    return found.mean(axis=0), np.cov(found, rowvar=False)
+
+
 def test_the_rise_is_nought_for_the_same_images_and_grows_with_the_damage(run: Path) -> None:
     features = Features.of(run)
     assert features is not None
@@ -151,6 +194,12 @@ def test_the_rise_is_nought_for_the_same_images_and_grows_with_the_damage(run: P
     slight, strong = (features.rise(np.clip(expected + by, 0, 1), expected) for by in (0.01, 0.1))
     assert 0 < slight < strong
     assert features.rise(images_like(2), expected) < 0, "nearer to real images than Keras' own is a fall"
+    other = images_like(3)
+    for images in (expected, other):  # the last half counts, and what was found of other images is not kept
+        damaged = np.where(np.arange(500)[:, None, None, None] < 250, images, 1 - images)
+        real = moments(features, images_like(0))
+        now, before = (frechet.distance(*moments(features, each), *real) for each in (damaged, images))
+        assert features.rise(damaged, images) == pytest.approx(now / before - 1, rel=1e-4)
     difference = parity.compare(np.clip(expected + 0.1, 0, 1), expected, features)
     assert difference.frechet_rise == pytest.approx(strong)
     assert parity.compare(expected, expected).frechet_rise is None

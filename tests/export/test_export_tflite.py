@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from genexport import float16, metadata, tflite
-from genexport.errors import ExportError
+from genexport import float16, metadata, quantise, tflite
+from genexport.errors import CannotBeMade, ExportError
 from genexport.generator import Generator, load
+from genexport.parity import Limits
 from keras import layers
 
 SIZE = 8
@@ -88,6 +89,12 @@ def test_every_variant_has_one_signature_a_static_batch_and_builtin_ops_alone(va
     assert not {"TILE", "BROADCAST_TO", "SELECT"} & set(ops)
 
 
+def write(generator: Generator, folder: Path, *variants: str) -> None:
+    with tflite.Converter(generator, "x", lambda _: None, Limits()) as converter:
+        for variant in variants:
+            (folder / f"{variant}.tflite").write_bytes(converter.make(variant))
+
+
 def io(file: Path) -> dict[str, tuple[type, tuple[float, int]]]:
     generate = Interpreter(str(file)).get_signature_runner("generate")
     details = {**generate.get_input_details(), **generate.get_output_details()}
@@ -99,6 +106,9 @@ def test_bytes_of_the_int8_file_are_pixels_and_its_latents_are_floats(files) -> 
     assert found["latents"] == (np.float32, (0.0, 0))
     assert found["labels"][0] is np.int32
     assert found["images"] == (np.uint8, (pytest.approx(1 / 255, rel=1e-6), 0))
+    quantise.check_pixels(Path("x"), files["int8"].read_bytes(), (1 / 255, 0))
+    with pytest.raises(CannotBeMade, match=r"^x: pixels of the int8 file have scale 0\.0039\d+ and zero point 0"):
+        quantise.check_pixels(Path("x"), files["int8"].read_bytes(), (1 / 256, 0))
     pixels = 255 * tflite.run(files["int8"], (np.ones((1, SIZE), np.float32), np.ones(1, np.int32)))
     np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
 
@@ -128,7 +138,7 @@ def test_bytes_are_pixels_after_a_sigmoid_and_after_no_activation_too(tmp_path: 
             ]
         )
         model.save(tmp_path / "model.keras")
-        (tmp_path / "int8.tflite").write_bytes(tflite.convert(load(tmp_path / "model.keras", "0..1"), "x")["int8"])
+        write(load(tmp_path / "model.keras", "0..1"), tmp_path, "int8")
         assert io(tmp_path / "int8.tflite")["images"] == (np.uint8, (pytest.approx(1 / 255, rel=1e-6), 0))
 
 
@@ -139,10 +149,9 @@ def test_a_one_hot_class_beside_the_latents_survives_integers(tmp_path: Path) ->
     keras.Model([latents, labels], layers.Reshape((4, 4, 3))(x)).save(tmp_path / "model.keras")
     generator = load(tmp_path / "model.keras")
     inputs = tuple(np.asarray(values) for values in generator.examples(32))
-    contents = tflite.convert(generator, "x")
+    write(generator, tmp_path, "int8", "micro")
     for variant in ("int8", "micro"):
         file = tmp_path / f"{variant}.tflite"
-        file.write_bytes(contents[variant])
         error = tflite.run(file, inputs) - np.asarray(generator.images(*inputs))
         assert -10 * np.log10(np.mean(error**2)) > 40
         assert io(file)["latents"][1] == ((0.0, 0) if variant == "int8" else (1 / 32, 0))

@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from genexport import manifest, repository
 from genexport.errors import ExportError, UsageError
 from genexport.generator import load
@@ -84,6 +85,23 @@ def base(published: Path, tmp_path: Path) -> Path:
     for number in (1, 2, 3):
         shutil.copytree(published, tmp_path / "models" / "tiny" / str(number))
     return tmp_path / "models" / "tiny"
+
+
+def test_a_server_of_another_user_can_read_a_version(published: Path) -> None:
+    assert published.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_savedmodel_is_run_with_its_first_row_alone(tmp_path: Path) -> None:
+    """So that images which depend on the others in their batch differ from Keras'."""
+    module = tf.Module()
+    module.rows = tf.function(
+        lambda latents: {"images": latents * 0 + tf.cast(tf.shape(latents)[0], tf.float32)},
+        input_signature=[tf.TensorSpec((None, 1), name="latents")],
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures=module.rows)
+    with ServingSession(tmp_path) as served:
+        made = served.run_all("serving_default", {"latents": np.zeros((130, 1), np.float32)})
+    assert made[:, 0].tolist() == [1] + 63 * [63] + 64 * [64] + 2 * [2]
 
 
 def numbers(base: Path) -> list[str]:
@@ -202,6 +220,7 @@ def test_rollback_republishes_an_old_version_as_the_newest_and_says_so(base: Pat
     old, new = manifest.read(base / "1"), manifest.check(base / "4")
     assert new["files"] == old["files"]
     assert new["copy_of"]["version"] == 1
+    assert new["copy_of"]["created"] == old["created"] < new["created"]
     assert new["copy_of"]["manifest_sha256"] == manifest.sha256(base / "1" / "manifest.json")
     weights = "variables/variables.data-00000-of-00001"
     assert (base / "1" / weights).stat().st_ino != (base / "4" / weights).stat().st_ino, (
