@@ -7,10 +7,10 @@
  * The model runs in a worker, so a page stays responsive. Nothing is drawn here.
  */
 
-import { latentsOfSeed, truncate } from "./latents.js";
+import { classOfSeed, latentsOfSeed, truncate } from "./latents.js";
 
-export { latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, slerp, truncate } from "./latents.js";
-export { encodePng, tile } from "./png.js";
+export { classOfSeed, latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, slerp, truncate } from "./latents.js";
+export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
 
 /**
  * @typedef {{file: string, bytes: number, sha256: string}} ModelFile
@@ -116,12 +116,13 @@ export class Generator {
    * The image of a seed: the same as from every server and device.
    *
    * @param {bigint | number | string} seed a whole number of 64 bits, signed.
-   * @param {{truncation?: number, label?: number}} [options] ψ scales the latents; the class, where there are some.
+   * @param {{truncation?: number, label?: number}} [options] ψ scales the latents; the class, where there
+   *     are some: the seed modulo their number if left out.
    * @returns {Promise<ImageData>}
    * @throws {RangeError} the seed or the label is out of its range.
    * @throws {GeneratorError} the model failed to run.
    */
-  async image(seed, { truncation = 1, label } = {}) {
+  async image(seed, { truncation = 1, label = classOfSeed(seed, this.info.classNames.length) } = {}) {
     return this.run(truncate(latentsOfSeed(seed, this.info.latentSize), truncation), label);
   }
 

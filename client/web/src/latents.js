@@ -47,6 +47,18 @@ export function latentsOfSeed(seed, size) {
 }
 
 /**
+ * The class that goes with a seed where none is asked for: the seed modulo the number of classes, never negative.
+ *
+ * @param {bigint | number | string} seed
+ * @param {number} classes how many; without any the answer is 0.
+ * @returns {number}
+ */
+export function classOfSeed(seed, classes) {
+  const count = BigInt(Math.max(1, classes));
+  return Number(((parseSeed(seed) % count) + count) % count);
+}
+
+/**
  * Ten rounds of Philox over the counter [block, 0, 0, 0].
  *
  * @param {number[]} key two words of 32 bits.

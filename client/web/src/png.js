@@ -29,6 +29,23 @@ export function tile(images, columns) {
 }
 
 /**
+ * Each pixel as a square of pixels.
+ *
+ * @param {ImageData} image
+ * @param {number} scale
+ * @returns {ImageData}
+ */
+export function enlarge(image, scale) {
+  const larger = new ImageData(image.width * scale, image.height * scale);
+  const [from, to] = [new Uint32Array(image.data.buffer), new Uint32Array(larger.data.buffer)];
+  to.forEach((_, i) => {
+    const [x, y] = [i % larger.width, Math.floor(i / larger.width)];
+    to[i] = from[Math.floor(y / scale) * image.width + Math.floor(x / scale)];
+  });
+  return larger;
+}
+
+/**
  * A PNG file.
  *
  * @param {{width: number, height: number, data: Uint8ClampedArray}} image RGBA pixels.
@@ -37,14 +54,51 @@ export function tile(images, columns) {
  * @returns {Promise<Blob>}
  */
 export async function encodePng(image, channels, text) {
-  const { width, height } = image;
-  const header = new Uint8Array([...word(width), ...word(height), 8, COLOUR_TYPE[channels], 0, 0, 0]);
+  const pixels = await deflate(scanlines(image, channels));
+  return file([...opening(image, channels, text), chunk("IDAT", pixels)]);
+}
+
+/**
+ * An animated PNG file (APNG), which repeats for ever; a reader that knows only PNG shows the first image.
+ *
+ * @param {ImageData[]} images of one size.
+ * @param {number} channels 1, 3 or 4.
+ * @param {number} seconds that each is shown.
+ * @param {Record<string, string>} text fields of the file.
+ * @returns {Promise<Blob>}
+ */
+export async function encodeAnimation(images, channels, seconds, text) {
+  const [{ width, height }] = images;
+  const delay = Math.round(1000 * seconds);
+  const parts = [...opening(images[0], channels, text), chunk("acTL", bytes(images.length, 0))];
+  let sequence = 0;
+  for (const [i, image] of images.entries()) {
+    const times = new Uint8Array([delay >>> 8, delay & 0xff, 1000 >>> 8, 1000 & 0xff, 0, 0]);
+    parts.push(chunk("fcTL", bytes(sequence++, width, height, 0, 0), times));
+    const pixels = await deflate(scanlines(image, channels));
+    parts.push(i === 0 ? chunk("IDAT", pixels) : chunk("fdAT", bytes(sequence++), pixels));
+  }
+  return file(parts);
+}
+
+/**
+ * What stands before the pixels.
+ *
+ * @param {{width: number, height: number}} size
+ * @param {number} channels
+ * @param {Record<string, string>} text
+ */
+function opening({ width, height }, channels, text) {
+  const header = chunk("IHDR", bytes(width, height), new Uint8Array([8, COLOUR_TYPE[channels], 0, 0, 0]));
   const fields = Object.entries(text).map(([key, value]) =>
     chunk("iTXt", new TextEncoder().encode(`${key}\0\0\0\0\0${value}`)),
   );
-  const pixels = await deflate(scanlines(image, channels));
-  const parts = [chunk("IHDR", header), ...fields, chunk("IDAT", pixels), chunk("IEND", new Uint8Array())];
-  return new Blob([new Uint8Array(SIGNATURE), ...parts], { type: "image/png" });
+  return [header, ...fields];
+}
+
+/** @param {Uint8Array<ArrayBuffer>[]} chunks all but the signature and the end. */
+function file(chunks) {
+  return new Blob([new Uint8Array(SIGNATURE), ...chunks, chunk("IEND")], { type: "image/png" });
 }
 
 /**
@@ -66,9 +120,9 @@ function scanlines({ width, height, data }, channels) {
   return lines;
 }
 
-/** @param {Uint8Array<ArrayBuffer>} bytes */
-async function deflate(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate"));
+/** @param {Uint8Array<ArrayBuffer>} content */
+async function deflate(content) {
+  const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
@@ -76,22 +130,33 @@ async function deflate(bytes) {
  * A chunk of the file: length, type, content, checksum of type and content.
  *
  * @param {string} type
- * @param {Uint8Array} content
+ * @param {Uint8Array[]} contents
  */
-function chunk(type, content) {
-  const body = new Uint8Array([...new TextEncoder().encode(type), ...content]);
-  return new Uint8Array([...word(content.length), ...body, ...word(crc(body))]);
+function chunk(type, ...contents) {
+  const body = join([new TextEncoder().encode(type), ...contents]);
+  return join([bytes(body.length - 4), body, bytes(crc(body))]);
 }
 
-/** @param {number} value */
-function word(value) {
-  return [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff];
+/** @param {Uint8Array[]} parts */
+function join(parts) {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
-/** @param {Uint8Array} bytes */
-function crc(bytes) {
+/** Words of 32 bits, the high byte first. @param {number[]} words */
+function bytes(...words) {
+  return new Uint8Array(words.flatMap((word) => [word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff]));
+}
+
+/** @param {Uint8Array} content */
+function crc(content) {
   let rest = 0xffffffff;
-  for (const byte of bytes) {
+  for (const byte of content) {
     rest ^= byte;
     for (let bit = 0; bit < 8; bit += 1) rest = rest & 1 ? (rest >>> 1) ^ 0xedb88320 : rest >>> 1;
   }

@@ -84,6 +84,26 @@ def test_nothing_overflows_on_a_phone(browser, site, page):
     assert browser.evaluate(small) == 0
 
 
+def test_on_a_phone_the_picked_image_is_in_view_at_every_slider(browser, site):
+    browser.open(f"{site.url}/plain/", viewport={"width": 320, "height": 640}, isMobile=True, hasTouch=True)
+    for slider in ("truncation", "d1", "d3", "position"):
+        browser.evaluate(f"document.getElementById('{slider}').scrollIntoView({{block: 'center'}})")
+        top, bottom, preview_top, preview_bottom = browser.evaluate(
+            f"""["{slider}", "picked-canvas"].map((id) => document.getElementById(id).getBoundingClientRect())
+              .flatMap((box) => [box.top, box.bottom])"""
+        )
+        assert 0 <= preview_top < preview_bottom <= 640
+        assert preview_bottom <= top or bottom <= preview_top
+
+
+def test_what_was_done_is_said_in_view_of_what_was_clicked(plain):
+    plain.click("#morph-to")
+    plain.wait("#status.seen")
+    assert plain.text("#status") == "The morph ends with seed 0"
+    box = plain.evaluate("document.getElementById('status').getBoundingClientRect().toJSON()")
+    assert 0 < box["top"] < box["bottom"] <= 900
+
+
 def luminance(colour):
     channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)

@@ -93,6 +93,19 @@ def test_classes_have_buttons_that_work(classes, conditional_tflite):
     assert classes.text("#picked-title") == "Seed 0, class dawn"
 
 
+def test_a_seed_has_its_class_wherever_it_stands(browser, site, classes, conditional_tflite):
+    for link, seed in [("seed=0&pick=6", 6), ("seed=6", 6), ("seed=-3&pick=1", -2)]:
+        browser.open(f"{site.url}/classes/#{link}")
+        assert browser.text("#picked-title") == f"Seed {seed}, class dawn"
+        assert_same(browser.pixels("#picked-canvas"), python_images(conditional_tflite, [seed], label=2)[0])
+    for position, seed in [(0, 6), (1, 7)]:
+        browser.enter("#from", "6")
+        browser.enter("#to", "7")
+        browser.slide("#position", position)
+        browser.wait(f'#morph-canvas[data-position="{position}"]')
+        assert_same(browser.pixels("#morph-canvas"), python_images(conditional_tflite, [seed], label=seed % 4)[0])
+
+
 def test_a_generator_without_classes_has_no_class_buttons(plain):
     assert not plain.ask(call="isVisible", args=["#classes"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import ImageSequence
 from web_page import HEIGHT, NEEDS_BROWSER, WIDTH, assert_same, python_images
 
 pytestmark = NEEDS_BROWSER
@@ -16,6 +17,38 @@ def test_a_saved_image_has_its_pixels_and_says_its_seed(plain, tflite):
     assert (np.asarray(picture) == plain.sheet()[3]).all()
     expected = {"seed": "3", "model": "tiny", "version": "10", "truncation": "1"}
     assert {key: str(value) for key, value in picture.text.items()} == expected
+
+
+def test_an_image_enlarges_goes_on_by_keyboard_and_is_saved_larger(plain):
+    plain.press("Tab", "Enter")
+    assert plain.text("#enlarged-title") == "Seed 0"
+    for scale in (4, 8):
+        plain.click(f"#x{scale}")
+        assert (
+            plain.evaluate("document.getElementById('enlarged-canvas').getBoundingClientRect().width") == scale * WIDTH
+        )
+    plain.press("ArrowRight")
+    assert plain.text("#enlarged-title") == "Seed 1"
+    name, picture = plain.download("#save-enlarged")
+    assert name == "tiny-seed0001-x8.png"
+    assert (np.asarray(picture) == plain.sheet()[1].repeat(8, 0).repeat(8, 1)).all()
+    assert picture.text["seed"] == "1"
+    assert plain.text("#enlarged-status") == "Saved tiny-seed0001-x8.png"
+    plain.press("Escape")
+    assert not plain.ask(call="isVisible", args=["#enlarged"])
+    plain.click("#picked .enlarge")
+    assert plain.ask(call="isVisible", args=["#enlarged"])
+
+
+def test_a_saved_morph_goes_there_and_back(plain, tflite):
+    plain.slide("#speed", 1)
+    name, picture = plain.download("#save-morph")
+    assert (name, picture.n_frames, picture.info["loop"]) == ("tiny-morph0-1.png", 48, 0)
+    frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(picture)]
+    assert_same(np.stack([frames[0], frames[24]]), python_images(tflite, [0, 1]))
+    assert all((frames[24 - i] == frames[24 + i]).all() for i in range(24))
+    assert picture.info["duration"] == 62
+    assert picture.text["seeds"] == "0,1"
 
 
 def test_a_saved_sheet_is_its_images_side_by_side(classes):

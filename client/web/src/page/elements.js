@@ -48,13 +48,24 @@ export function download(content, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000); // the browser reads it after this returns
 }
 
+/** How long a message stands in view. */
+const SAID_MILLISECONDS = 5000;
+let said = 0;
+
 /**
- * Say something to all, screen readers included.
+ * Say something to all, screen readers included: it stands in view for a while, wherever the page is scrolled to.
  *
  * @param {string} words
+ * @param {boolean} [seen] false where it can be seen on the page anyway.
  */
-export function say(words) {
-  element("status").textContent = words;
+export function say(words, seen = true) {
+  const status = element("status");
+  // What is outside an open dialog is out of reach, so there the message stands inside.
+  element("enlarged-status").textContent = element("enlarged").open && seen ? words : "";
+  status.textContent = words;
+  status.classList.toggle("seen", seen && words !== "");
+  clearTimeout(said);
+  if (seen) said = window.setTimeout(() => status.classList.remove("seen"), SAID_MILLISECONDS);
 }
 
 /**

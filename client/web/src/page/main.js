@@ -3,10 +3,11 @@
 import { Generator } from "../generator.js";
 import { mountControls } from "./controls.js";
 import { draw, element, say, size } from "./elements.js";
+import { mountEnlarged } from "./enlarged.js";
 import { Morph } from "./morph.js";
 import { mountSaving } from "./saving.js";
 import { Sheet } from "./sheet.js";
-import { fromLink, SHEET, Store, toLink } from "./state.js";
+import { fromLink, pickedSeed, SHEET, Store, toLink } from "./state.js";
 
 /** The address follows the state this much later: browsers limit how often it may change. */
 const LINK_MILLISECONDS = 300;
@@ -36,6 +37,7 @@ function show(generator) {
   mountControls(info, store);
   mountPicked(store, sheet);
   mountSaving(info, store, sheet);
+  mountEnlarged(info, store, sheet);
   new Morph(generator, store);
   followLink(info, store);
   element("previous").addEventListener("click", () => sheet.turn(-1));
@@ -43,14 +45,14 @@ function show(generator) {
   let said = state.seed;
   sheet.addEventListener("rendered", () => {
     element("milliseconds").textContent = `${generator.milliseconds.toFixed(1)} ms`;
-    if (store.state.seed !== said) say(range(store.state.seed));
+    if (store.state.seed !== said) say(range(store.state.seed), false);
     said = store.state.seed;
   });
   sheet.refresh();
   element("loading").hidden = true;
   element("timings").hidden = false;
   element("main").hidden = false;
-  say(problems.join(" · ") || "Ready");
+  say(problems.join(" · ") || "Ready", problems.length > 0);
 }
 
 /** @param {import("../generator.js").Info} info */
@@ -75,7 +77,6 @@ function range(seed) {
  * @param {Sheet} sheet
  */
 function mountPicked(store, sheet) {
-  const seed = () => store.state.seed + BigInt(store.state.pick);
   const showPicked = () => {
     element("picked-title").textContent = sheet.title(store.state.pick);
     element("range").textContent = range(store.state.seed);
@@ -85,8 +86,14 @@ function mountPicked(store, sheet) {
   store.addEventListener("change", showPicked);
   sheet.addEventListener("picked", showPicked);
   showPicked();
-  element("morph-from").addEventListener("click", () => store.update({ from: seed() }));
-  element("morph-to").addEventListener("click", () => store.update({ to: seed() }));
+  element("morph-from").addEventListener("click", () => {
+    store.update({ from: pickedSeed(store.state) });
+    say(`The morph begins with seed ${store.state.from}`);
+  });
+  element("morph-to").addEventListener("click", () => {
+    store.update({ to: pickedSeed(store.state) });
+    say(`The morph ends with seed ${store.state.to}`);
+  });
 }
 
 /**

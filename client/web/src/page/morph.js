@@ -4,9 +4,11 @@
  */
 
 import { latentsOfSeed, slerp, truncate } from "../latents.js";
-import { labelAt, move } from "./state.js";
-import { draw, element, say } from "./elements.js";
+import { labelOf, move } from "./state.js";
+import { draw, download, element, say } from "./elements.js";
+import { encodeAnimation } from "../png.js";
 import { seedField } from "./controls.js";
+import { described } from "./saving.js";
 
 /**
  * @typedef {import("../generator.js").Generator} Generator
@@ -15,6 +17,8 @@ import { seedField } from "./controls.js";
 
 /** From the first image to the second at speed 1. */
 const SECONDS = 3;
+/** Pictures on that way in a saved file. */
+const FRAMES = 24;
 /** Pictures on that way for who wants less motion, and seconds for each. */
 const STILLS = 8;
 const STILL_SECONDS = 1;
@@ -50,6 +54,7 @@ export class Morph {
     });
     element("speed").addEventListener("input", () => this.#showSpeed());
     element("play").addEventListener("click", () => this.play(!this.#playing));
+    element("save-morph").addEventListener("click", () => this.#save());
     showFrom(store.state.from);
     showTo(store.state.to);
     this.#showSpeed();
@@ -59,7 +64,7 @@ export class Morph {
   /** Draw anew if what is shown depends on what has changed. */
   refresh() {
     const { from, to, truncation, amounts } = this.store.state;
-    const shown = [from, to, truncation, this.#label(), ...amounts].join();
+    const shown = [from, to, truncation, this.store.state.label, ...amounts].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#draw();
@@ -70,7 +75,7 @@ export class Morph {
     if (playing === this.#playing) return;
     this.#playing = playing;
     element("play").textContent = playing ? "Pause" : "Play";
-    say(playing ? "Playing" : "Paused");
+    say(playing ? "Playing" : "Paused", false);
     this.#last = performance.now();
     if (playing) requestAnimationFrame((now) => this.#tick(now));
   }
@@ -102,11 +107,6 @@ export class Morph {
     element("speed-value").value = `${this.#speed().toLocaleString("en", { maximumFractionDigits: 2 })}×`;
   }
 
-  /** The class of the picked image. */
-  #label() {
-    return Math.max(0, labelAt(this.store.state, this.generator.info, this.store.state.pick));
-  }
-
   async #draw() {
     this.#dirty = true;
     if (this.#drawing) return;
@@ -128,12 +128,41 @@ export class Morph {
     const position = this.#position();
     element("position").value = String(position);
     element("position-value").value = `${Math.round(100 * position)} %`;
-    const { state } = this.store;
+    draw(element("morph-canvas"), await this.#image(position, this.store.state));
+    element("morph-canvas").dataset.position = String(position);
+  }
+
+  /**
+   * The image at a place on the way, 0 to 1; its class is that of the nearer end.
+   *
+   * @param {number} position
+   * @param {import("./state.js").State} state
+   */
+  #image(position, state) {
     const { info } = this.generator;
     const ends = [state.from, state.to].map((seed) => latentsOfSeed(seed, info.latentSize));
     const [from, to] = ends.map((latents) => truncate(latents, state.truncation));
-    const image = await this.generator.run(move(slerp(from, to, position), state, info), this.#label());
-    draw(element("morph-canvas"), image);
-    element("morph-canvas").dataset.position = String(position);
+    const label = labelOf(position < 0.5 ? state.from : state.to, state, info);
+    return this.generator.run(move(slerp(from, to, position), state, info), label);
+  }
+
+  /** There and back as a file that plays in every browser, at the speed that is set. */
+  async #save() {
+    const { state } = this.store;
+    const { info } = this.generator;
+    const button = element("save-morph");
+    button.disabled = true;
+    try {
+      const there = [];
+      for (let i = 0; i <= FRAMES; i += 1) there.push(await this.#image(i / FRAMES, state));
+      const seconds = SECONDS / this.#speed() / FRAMES;
+      const text = { ...described(state, info), seeds: `${state.from},${state.to}` };
+      const file = await encodeAnimation([...there, ...there.slice(1, -1).reverse()], info.channels, seconds, text);
+      const name = `${info.name}-morph${state.from}-${state.to}.png`;
+      download(file, name);
+      say(`Saved ${name}, an animated PNG`);
+    } finally {
+      button.disabled = false;
+    }
   }
 }

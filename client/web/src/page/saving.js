@@ -1,7 +1,7 @@
 /** Pictures and links to take away: PNG files that say how they were made, and the address of what is shown. */
 
-import { encodePng, tile } from "../png.js";
-import { COLUMNS, EACH, labelAt, SHEET, toLink } from "./state.js";
+import { encodePng, enlarge, tile } from "../png.js";
+import { COLUMNS, EACH, labelOf, pickedSeed, SHEET, toLink } from "./state.js";
 import { download, element, say } from "./elements.js";
 
 /**
@@ -18,37 +18,58 @@ import { download, element, say } from "./elements.js";
 export function mountSaving(info, store, sheet) {
   element("save-image").addEventListener("click", async () => {
     await sheet.settled();
-    const { seed, pick } = store.state;
-    const image = sheet.images[pick];
-    if (!image) return;
-    const label = labelAt(store.state, info, pick);
-    const name = `${info.name}-seed${String(seed + BigInt(pick)).padStart(4, "0")}.png`;
-    await save(image, name, { seed: String(seed + BigInt(pick)), ...text(label) });
+    await saveImage(info, store, sheet, 1);
   });
   element("save-sheet").addEventListener("click", async () => {
     await sheet.settled();
     const { seed, label } = store.state;
     const images = sheet.images.filter((image) => image !== undefined);
     const seeds = `${seed}-${seed + BigInt(SHEET - 1)}`;
-    await save(tile(images, COLUMNS), `${info.name}-seeds${seeds}.png`, { seeds, ...text(label) });
+    const text = { seeds, ...described(store.state, info, label) };
+    await save(tile(images, COLUMNS), info, `${info.name}-seeds${seeds}.png`, text);
   });
   element("copy-link").addEventListener("click", () => copyLink(toLink(store.state, info)));
 
-  /** @type {(image: ImageData, name: string, fields: Record<string, string>) => Promise<void>} */
-  async function save(image, name, fields) {
-    download(await encodePng(image, info.channels, fields), name);
-    say(`Saved ${name}`);
-  }
+}
 
-  /** The text fields that genclient writes as well. @type {(label: number) => Record<string, string>} */
-  function text(label) {
-    const { truncation, amounts } = store.state;
-    /** @type {Record<string, string>} */
-    const fields = { model: info.name, version: String(info.version), truncation: String(truncation) };
-    if (info.classNames.length) fields.label = label === EACH ? "each" : String(label);
-    if (amounts.some((amount) => amount !== 0)) fields.directions = amounts.join();
-    return fields;
-  }
+/**
+ * Save the image that is picked.
+ *
+ * @param {Info} info
+ * @param {Store} store
+ * @param {Sheet} sheet
+ * @param {number} scale each pixel becomes this many in each direction.
+ */
+export async function saveImage(info, store, sheet, scale) {
+  const { state } = store;
+  const image = sheet.images[state.pick];
+  if (!image) return;
+  const seed = pickedSeed(state);
+  const name = `${info.name}-seed${String(seed).padStart(4, "0")}${scale > 1 ? `-x${scale}` : ""}.png`;
+  const text = { seed: String(seed), ...described(state, info, labelOf(seed, state, info)) };
+  await save(enlarge(image, scale), info, name, text);
+}
+
+/** @type {(image: ImageData, info: Info, name: string, text: Record<string, string>) => Promise<void>} */
+async function save(image, info, name, text) {
+  download(await encodePng(image, info.channels, text), name);
+  say(`Saved ${name}`);
+}
+
+/**
+ * How pictures were made, as the text fields that genclient writes as well.
+ *
+ * @param {import("./state.js").State} state
+ * @param {Info} info
+ * @param {number} [label]
+ * @returns {Record<string, string>}
+ */
+export function described({ truncation, amounts, label: asked }, info, label = asked) {
+  /** @type {Record<string, string>} */
+  const fields = { model: info.name, version: String(info.version), truncation: String(truncation) };
+  if (info.classNames.length) fields.label = label === EACH ? "each" : String(label);
+  if (amounts.some((amount) => amount !== 0)) fields.directions = amounts.join();
+  return fields;
 }
 
 /** @param {string} link the part after #: the address itself follows a little later. */

@@ -3,7 +3,7 @@
  * the newest state, so none waits for the others and the model never works on what nobody will see.
  */
 
-import { COLUMNS, labelAt, latentsAt, SHEET, sheetOf } from "./state.js";
+import { COLUMNS, labelOf, latentsAt, SHEET, sheetOf } from "./state.js";
 import { draw, element, make } from "./elements.js";
 
 /**
@@ -43,7 +43,8 @@ export class Sheet extends EventTarget {
       this.#root.append(make("div", { role: "row" }, ...this.#cells.slice(row, row + COLUMNS)));
     }
     this.#cells.forEach((cell, place) => {
-      cell.addEventListener("click", () => this.#pick(place));
+      cell.addEventListener("click", () => this.pick(place));
+      cell.addEventListener("dblclick", () => this.dispatchEvent(new Event("opened")));
     });
     this.#root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#onKey(event));
     store.addEventListener("change", () => this.refresh());
@@ -76,8 +77,9 @@ export class Sheet extends EventTarget {
   /** @param {number} place */
   title(place) {
     const { classNames } = this.generator.info;
-    const name = classNames[labelAt(this.store.state, this.generator.info, place)];
-    return `Seed ${this.store.state.seed + BigInt(place)}${name === undefined ? "" : `, class ${name}`}`;
+    const seed = this.store.state.seed + BigInt(place);
+    const name = classNames[labelOf(seed, this.store.state, this.generator.info)];
+    return `Seed ${seed}${name === undefined ? "" : `, class ${name}`}`;
   }
 
   async #work() {
@@ -107,8 +109,8 @@ export class Sheet extends EventTarget {
     const { state } = this.store;
     const { info } = this.generator;
     const version = this.#version;
-    const latents = latentsAt(state.seed + BigInt(place), state, info);
-    const image = await this.generator.run(latents, Math.max(0, labelAt(state, info, place)));
+    const seed = state.seed + BigInt(place);
+    const image = await this.generator.run(latentsAt(seed, state, info), labelOf(seed, state, info));
     this.#made[place] = version;
     this.#next = (place + 1) % SHEET;
     this.images[place] = image;
@@ -117,7 +119,7 @@ export class Sheet extends EventTarget {
   }
 
   /** @param {number} place */
-  #pick(place) {
+  pick(place) {
     this.store.update({ pick: place });
     this.#cells[place].focus();
     this.dispatchEvent(new Event("picked"));
@@ -138,7 +140,8 @@ export class Sheet extends EventTarget {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { pick } = this.store.state;
     if (event.key === "PageUp" || event.key === "PageDown") this.turn(event.key === "PageUp" ? -1 : 1);
-    else if (event.key in MOVES) this.#pick(moved(pick, MOVES[event.key]));
+    else if (event.key in MOVES) this.pick(moved(pick, MOVES[event.key]));
+    else if (event.key === "Enter") this.dispatchEvent(new Event("opened"));
     else return;
     event.preventDefault();
   }

@@ -1,6 +1,6 @@
 /** What the page shows, as one value; its link form; and the latents that it asks for. It touches no element. */
 
-import { latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, truncate } from "../latents.js";
+import { classOfSeed, latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, truncate } from "../latents.js";
 
 /** Images on a sheet, and in a row of it. */
 export const SHEET = 16;
@@ -16,13 +16,13 @@ const MOST_TRUNCATION = 1.5;
  * @property {bigint} seed of the first image.
  * @property {number} pick the image on the sheet that is picked, from 0.
  * @property {number} truncation
- * @property {number} label the class of every image; EACH gives each image another.
+ * @property {number} label the class of every image; EACH gives each seed its own.
  * @property {number[]} amounts along each direction.
  * @property {bigint} from the morph's first seed.
  * @property {bigint} to its last.
  */
 
-/** The label that stands for: image i has class i, and over again. */
+/** The label that stands for: seed s has class s modulo their number, wherever it is shown. */
 export const EACH = -1;
 
 /** The state, and whoever wants to know when it changes. */
@@ -53,14 +53,23 @@ export function sheetOf(seed) {
 }
 
 /**
- * The class of the image at a place of the sheet.
+ * The class of a seed's image.
  *
+ * @param {bigint} seed
  * @param {State} state
  * @param {Info} info
- * @param {number} place
  */
-export function labelAt({ label }, { classNames }, place) {
-  return label === EACH ? place % Math.max(1, classNames.length) : label;
+export function labelOf(seed, { label }, { classNames }) {
+  return label === EACH ? classOfSeed(seed, classNames.length) : label;
+}
+
+/**
+ * The seed of the image that is picked.
+ *
+ * @param {State} state
+ */
+export function pickedSeed({ seed, pick }) {
+  return seed + BigInt(pick);
 }
 
 /**
