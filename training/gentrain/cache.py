@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy as np
 from gentrain import checked
 from gentrain.dataset import Contents, Dataset, Frame, Pixels, Rows, Show, Skipped, Source
 from gentrain.errors import TrainError
+from gentrain.files import flush, own_folder, sweep
 from gentrain.locks import lock as lock_file
 
 # Part of every key: raise it when images decode to other pixels than before.
@@ -63,16 +64,15 @@ def decoded(source: Source, frame: Frame, show: Show) -> Dataset:
     with lock:
         if dataset := _load(entry, source):
             return dataset
-        with _telling_where(folder):
-            _tidy(folder, entry)
-            temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{entry.name}-", dir=folder))
-        try:
+        with contextlib.ExitStack() as stack:
+            with _telling_where(folder):
+                _tidy(folder, entry)
+                temporary = stack.enter_context(own_folder(folder)) / entry.name
+                temporary.mkdir()
             _decode_into(temporary, source, frame, show)
             with _telling_where(folder):
-                shutil.rmtree(entry, ignore_errors=True)
-                os.replace(temporary, entry)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+                flush(temporary)
+                _place(temporary, entry)
     dataset = _load(entry, source)
     if dataset is None:
         raise TrainError(f"{entry}: decoded images are gone again; GENLINE_CACHE names another folder for them")
@@ -114,24 +114,35 @@ def _load(entry: Path, source: Source) -> Dataset | None:
 
 def _decode_into(entry: Path, source: Source, frame: Frame, show: Show) -> None:
     """Write all three files of an entry."""
-    with _telling_where(entry.parent):
-        file = (entry / "images.npy").open("wb")
+    with _telling_where(entry.parent.parent):
+        file = (entry / "images.npy").open("wb", buffering=0)
     with file:
         writer = _Writer(file)
         told = source.decode(frame, writer.append, show)
         contents = checked.contents(told, frame, source.name)
-        with _telling_where(entry.parent):
+        with _telling_where(entry.parent.parent):
             writer.finish()
-    with _telling_where(entry.parent):
+    with _telling_where(entry.parent.parent):
         grey = not (writer.coloured or frame.channels) and writer.shape[-1:] == (3,)
         _write_rest(entry, source, contents, writer.first_alike, grey)
+
+
+def _place(temporary: Path, entry: Path) -> None:
+    shutil.rmtree(entry, ignore_errors=True)
+    try:
+        os.replace(temporary, entry)
+    except OSError:
+        if not entry.is_dir():  # else there are no locks here, and another was quicker
+            raise
 
 
 def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Rows | None, grey: bool) -> None:
     arrays = {"labels": contents.labels, "first_alike": first_alike}
     for name, array in arrays.items():
         if array is not None:
-            np.save(entry / f"{name}.npy", array)
+            content = io.BytesIO()  # NumPy does not notice that a disk refuses the end of a file
+            np.save(content, array)
+            (entry / f"{name}.npy").write_bytes(content.getvalue())
     images = np.load(entry / "images.npy", mmap_mode="r")
     if contents.labels is not None and len(contents.labels) != len(images):
         raise ValueError(f"{source.name}: {len(contents.labels)} labels for {len(images)} images")
@@ -145,8 +156,9 @@ def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Ro
 class _Writer:
     """A .npy file that grows: its header is written again when the number of images is known."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+    def __init__(self, file: io.FileIO) -> None:
+        self.file = file  # without a buffer, which would try again what has failed, and go on after it
+        self.failed = False
         self.shape: tuple[int, ...] = ()
         self.count = 0
         self.coloured = False
@@ -154,11 +166,17 @@ class _Writer:
 
     def append(self, images: Pixels) -> None:
         """Write uint8 (n, H, W, C)."""
-        with _telling_where(Path(self.file.name).parent.parent):
+        if self.failed:
+            raise TrainError(f"{self.file.name}: nothing is written after a write that failed")
+        self.failed = True
+        with _telling_where(Path(str(self.file.name)).parents[2]):
             if not self.count:
                 self.shape = images.shape[1:]
                 self._header()
-            self.file.write(np.ascontiguousarray(images).data)
+            rest = memoryview(np.ascontiguousarray(images).data).cast("B")
+            while rest:
+                rest = rest[self.file.write(rest) :]
+        self.failed = False
         self.count += len(images)
         self.coloured = self.coloured or bool((images != images[..., :1]).any())
         self._contents += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)]
@@ -174,8 +192,6 @@ class _Writer:
         """The header with the final count; NumPy leaves room in it for the first axis to grow."""
         self.file.seek(0)
         self._header()
-        self.file.flush()
-        os.fsync(self.file.fileno())
 
     def _header(self) -> None:
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
@@ -200,17 +216,13 @@ def _lock(entry: Path, wait: bool, note: Callable[[str], None] = lambda line: No
 
 
 def _tidy(folder: Path, ours: Path) -> None:
-    """Remove what killed processes left, and the entries that were not used for longest; the lock of `ours` is held."""
+    """Remove what killed processes left, and the entries that were not used for longest, but not `ours`."""
     folders = [path for path in folder.iterdir() if path.is_dir()]
-    for left in folders:
-        if left.name.startswith(f".tmp-{ours.name}"):
-            shutil.rmtree(left, ignore_errors=True)
-        elif left.name.startswith(".tmp-"):
-            _remove(left, left.with_name(left.name.split("-")[1]))
+    sweep(path for path in folders if path.name.startswith(".tmp-"))
     entries = sorted((path for path in folders if not path.name.startswith(".")), key=_last_used, reverse=True)
     for old in entries[MOST_ENTRIES - 1 :]:
         if old != ours:
-            _remove(old, old)
+            _remove(old)
 
 
 def _last_used(entry: Path) -> float:
@@ -220,12 +232,12 @@ def _last_used(entry: Path) -> float:
         return 0.0
 
 
-def _remove(folder: Path, entry: Path) -> None:
-    """Remove a folder that belongs to `entry`, unless another process is writing that entry."""
+def _remove(entry: Path) -> None:
+    """Remove an entry, unless another process is writing it."""
     with contextlib.suppress(OSError):
         lock = _lock(entry, wait=False)
         with lock:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(entry, ignore_errors=True)
             if not entry.exists():
                 entry.with_name(f".lock-{entry.name}").unlink()
 

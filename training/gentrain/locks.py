@@ -6,8 +6,11 @@ Some file systems cannot lock (a few network and FUSE mounts). There work goes o
 from __future__ import annotations
 
 import errno
+import functools
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 CANNOT = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
@@ -61,3 +64,32 @@ else:
         if fcntl is None:
             raise OSError(errno.ENOSYS, "Python has no fcntl here")
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def hold(folder: Path) -> tuple[int | None, bool | None]:
+    """Lock a folder until the descriptor is closed.
+
+    Returns:
+        The descriptor, and whether it is held: False where another process holds it, None where folders cannot be
+        locked.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    if os.name == "nt" or fcntl is None:
+        return None, None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return descriptor, False if isinstance(error, BlockingIOError) else None
+    return descriptor, True
+
+
+@functools.cache
+def kernel() -> str:
+    """What all containers of a running machine have in common, and no other machine: eight hexadecimal digits."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except (OSError, ValueError):
+        return os.urandom(4).hex()  # unknown: equal to nobody's

@@ -15,7 +15,7 @@ from gentrain.callbacks import Note, Show
 from gentrain.checkpoints import Progress
 from gentrain.dataset import Dataset
 from gentrain.errors import TrainError
-from gentrain.files import write_json
+from gentrain.files import sweep, write_json
 from gentrain.locks import lock as lock_file
 from gentrain.plan import ARTIFACTS, LOCK, Plan, describe
 from gentrain.settings import Settings
@@ -168,8 +168,7 @@ def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) ->
 
 def _prepare(plan: Plan, dataset: Dataset) -> None:
     """Clear what a kill left half-written, and what is to be started over; write down what is trained."""
-    for left in plan.run.glob("**/.tmp-*"):
-        _remove(left)
+    sweep(plan.run.glob("**/.tmp-*"))
     if not plan.continues:
         for name in ARTIFACTS:
             _remove(plan.run / name)

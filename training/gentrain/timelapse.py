@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,16 +50,18 @@ def write(run: Path, path: Path) -> int:
     frames = _frames(_chosen(sheets_of(run)))
     if len(frames) < 2:
         return 0
+    content = io.BytesIO()  # of a GIF, Pillow does not notice that a disk took a part only
+    frames[0].save(
+        content,
+        FORMATS[path.suffix.lower()],
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations(len(frames)),
+        loop=0,
+        **({"quality": 75, "method": 4} if path.suffix.lower() == ".webp" else {"optimize": True}),
+    )
     with replacing(path) as temporary:
-        frames[0].save(
-            temporary,
-            FORMATS[path.suffix.lower()],
-            save_all=True,
-            append_images=frames[1:],
-            duration=durations(len(frames)),
-            loop=0,
-            **({"quality": 75, "method": 4} if path.suffix.lower() == ".webp" else {"optimize": True}),
-        )
+        temporary.write_bytes(content.getvalue())
     return len(frames)
 
 
