@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +74,18 @@ def _class_names(manifest: dict[str, Any]) -> list[str]:
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write files, each to a temporary name first.
+    """Write files, whole or not at all, whoever else writes there.
 
     Raises:
         AssetError: the folder cannot be made or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            beside = folder / f".{name}.{os.getpid()}.tmp"
-            try:
-                beside.write_bytes(content)
-                beside.replace(folder / name)
-            finally:
-                beside.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as own:
+            for name, content in files.items():
+                (Path(own) / name).write_bytes(content)
+            for name in files:
+                (Path(own) / name).replace(folder / name)
     except OSError as error:
         raise AssetError(f"cannot write {folder}: {error.strerror}") from None
 

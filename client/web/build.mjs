@@ -7,7 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,8 @@ const HERE = path.dirname(fileURLToPath(import.meta.url));
 const USAGE = "usage: client/web/build.sh MODEL OUT [--file dynamic|float32|float16]";
 /** Ours ← LiteRT.js's: with relaxed SIMD, and for browsers without it. */
 const RUNTIMES = { litert: "litert_wasm_internal", "litert-compat": "litert_wasm_compat_internal" };
+
+const ABANDONED_MS = 24 * 3600 * 1000;
 
 class BuildError extends Error {
   constructor(message, exitCode = 1) {
@@ -31,10 +33,12 @@ async function main() {
   const folder = await versionFolder(model);
   const { manifest, file, content } = await readVersion(folder, kind);
   await checkReplaceable(out);
-  const staging = path.join(path.dirname(out), `.${path.basename(out)}.building`);
+  const hidden = path.join(path.dirname(out), `.${path.basename(out)}.building-`);
+  await mkdir(path.dirname(out), { recursive: true });
+  await sweep(hidden);
+  const staging = await mkdtemp(hidden); // nobody else's, in whichever container they build
   try {
-    await rm(staging, { recursive: true, force: true }); // of a build that was killed
-    await mkdir(staging, { recursive: true });
+    await chmod(staging, 0o755);
     await writePage(staging, manifest.name);
     const runtimeBytes = await writeRuntime(path.join(staging, "litert"));
     const info = describe(manifest, Number(path.basename(folder)), file, content, runtimeBytes);
@@ -170,13 +174,41 @@ async function checkReplaceable(out) {
   }
 }
 
+/** Remove what builds that were killed have left: what is a day old. */
+async function sweep(hidden) {
+  const folder = path.dirname(hidden);
+  for (const name of await readdir(folder)) {
+    const left = path.join(folder, name);
+    if (!left.startsWith(hidden)) continue;
+    const { mtimeMs } = await stat(left).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > ABANDONED_MS) await rm(left, { recursive: true, force: true });
+  }
+}
+
+/** Put a folder in the place of another; of two who do it at once each has been there whole. */
 async function swap(staging, out) {
-  const old = `${staging}-old`;
-  await rm(old, { recursive: true, force: true });
-  const there = await stat(out).catch(() => null);
-  if (there) await rename(out, old);
-  await rename(staging, out);
-  await rm(old, { recursive: true, force: true });
+  const old = await mkdtemp(`${staging}-old-`);
+  try {
+    for (;;) {
+      try {
+        await rename(out, path.join(old, "out")).catch(unless("ENOENT"));
+        return await rename(staging, out);
+      } catch (error) {
+        await rename(path.join(old, "out"), out).catch(() => {}); // nothing is lost where the new one cannot be put
+        unless("ENOTEMPTY", "EEXIST")(error); // another was quicker: once more
+        await rm(path.join(old, "out"), { recursive: true, force: true });
+      }
+    }
+  } finally {
+    await rm(old, { recursive: true, force: true });
+  }
+}
+
+/** Throws an error again, unless it has one of these codes. */
+function unless(...codes) {
+  return (error) => {
+    if (!codes.includes(error.code)) throw error;
+  };
 }
 
 main().catch((error) => {

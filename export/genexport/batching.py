@@ -5,8 +5,10 @@ Source: BatchingParameters of tensorflow_serving/servables/tensorflow/session_bu
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from genexport import repository
+from genexport.errors import ExportError
 
 # The same as allowed_batch_sizes in serving/deploy/batching_parameters.txt.
 BATCH_SIZES = (1, 4, 16, 64)
@@ -35,13 +37,15 @@ def write(base: Path) -> Path:
     """Write `batching_parameters.txt` beside a model's versions, whole or not at all.
 
     Raises:
-        OSError: it cannot be written.
+        ExportError: it cannot be written.
     """
-    target, temporary = base / FILE, base / f".{FILE}.{os.getpid()}"
-    sizes = "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
-    try:
-        temporary.write_text(TEXT.format(file=FILE, sizes=sizes, largest=BATCH_SIZES[-1]), encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    target, sizes = base / FILE, "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
+    with repository.staging(base) as folder:
+        try:
+            text = TEXT.format(file=FILE, sizes=sizes, largest=BATCH_SIZES[-1])
+            (folder / FILE).write_text(text, encoding="utf-8")
+            repository.flush(folder)
+            (folder / FILE).replace(target)
+        except OSError as error:
+            raise ExportError(f"{target}: cannot be written: {error.strerror}") from error
     return target

@@ -63,10 +63,7 @@ def publish(
             with _building(critic_base, generator) as critic_folder:
                 tell("critic: " + ", ".join(critic_build.signatures(judge)))
                 critic_build.build(judge, name, options, critic_folder)
-                # One number for both: the next that both have free. The generator goes first, and alone if it must.
-                at_least = max(repository.versions(critic_base), default=0) + 1
-                first = repository.publish(folder, base, version, at_least)
-                published = [first, repository.publish(critic_folder, critic_base, version, int(first.name))]
+                published = repository.publish_pair(folder, base, critic_folder, critic_base, version)
     tell("published " + ", ".join(map(str, published)))
     _follow_up(bases, published, options, tell)
     return published[0]
@@ -75,10 +72,7 @@ def publish(
 def _follow_up(bases: list[Path], published: list[Path], options: Options, tell: Tell) -> None:
     """What comes once the versions are out: batching parameters, and old versions that go."""
     if options.batching:
-        try:
-            tell(f"wrote {batching.write(bases[0])}")
-        except OSError as error:
-            raise ExportError(f"{bases[0] / batching.FILE}: cannot be written: {error.strerror}") from error
+        tell(f"wrote {batching.write(bases[0])}")
     if options.keep is not None:
         for base, folder in zip(bases, published, strict=True):
             for removed in repository.remove_old(base, options.keep, folder):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from genexport.errors import ExportError, UsageError
 
 STAGING = ".staging-"
 LOCK = ".lock"
+ABANDONED_SECONDS = 86400
 
 
 def versions(base: Path) -> list[int]:
@@ -53,7 +57,7 @@ def staging(base: Path) -> Iterator[Path]:
     """
     with _locked(base):
         try:
-            folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=base))
+            folder = Path(tempfile.mkdtemp(prefix=f"{STAGING}{_kernel()}-", dir=base))
         except OSError as error:
             raise ExportError(f"{base}: cannot be written: {error.strerror}") from error
         try:
@@ -75,7 +79,7 @@ def publish(folder: Path, base: Path, version: int | None = None, at_least: int 
         ExportError: the wanted version is there already.
     """
     folder.chmod(0o755)  # mkdtemp makes it private, and a server runs as somebody else
-    _flush(folder)
+    flush(folder)
     while True:
         number = version if version is not None else max(max(versions(base), default=0) + 1, at_least)
         target = base / str(number)
@@ -89,8 +93,20 @@ def publish(folder: Path, base: Path, version: int | None = None, at_least: int 
             if version is not None:
                 check_free(base, number)
             continue  # somebody else took the number: take the next
-        _flush_folder(base)
+        flush_one(base)
         return target
+
+
+def publish_pair(folder: Path, base: Path, critic: Path, critic_base: Path, version: int | None = None) -> list[Path]:
+    """Publish a generator and its critic under one number: the wanted one, or the next that both have free.
+
+    The generator goes first, and alone if it must. Who has its number has the critic's: all who publish take both so.
+
+    Raises:
+        ExportError: as `publish`.
+    """
+    first = publish(folder, base, version, at_least=max(versions(critic_base), default=0) + 1)
+    return [first, publish(critic, critic_base, int(first.name))]
 
 
 def remove_old(base: Path, keep: int, published: Path) -> list[Path]:
@@ -132,23 +148,53 @@ def _locked(base: Path) -> Iterator[None]:
     except OSError as error:
         raise ExportError(f"{base}: cannot be written: {error.strerror}") from error
     with lock:
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if (alone := _take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)) is not False:
             for left in base.glob(STAGING + "*"):
-                shutil.rmtree(left, ignore_errors=True)
-        fcntl.flock(lock, fcntl.LOCK_SH)
+                if _is_left(left, bool(alone)):
+                    shutil.rmtree(left, ignore_errors=True)
+        _take(lock, fcntl.LOCK_SH)
         yield
 
 
-def _flush(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+def _take(lock: IO[str], how: int) -> bool | None:
+    """Whether a lock is held now; None where a file system has none, and work goes on without."""
+    try:
+        fcntl.flock(lock, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _is_left(folder: Path, alone: bool) -> bool:
+    """Whether nobody builds there: nobody here, or for a day nobody on another machine, whose locks may not show."""
+    try:
+        age = time.time() - folder.stat().st_mtime
+    except OSError:
+        return False
+    return age > ABANDONED_SECONDS or (alone and folder.name.startswith(f"{STAGING}{_kernel()}-"))
+
+
+@functools.cache
+def _kernel() -> str:
+    """What all containers of a running machine have in common, and no other machine: eight hexadecimal digits."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except (OSError, ValueError):
+        return os.urandom(4).hex()  # unknown: equal to nobody's
+
+
+def flush(folder: Path) -> None:
+    """Wait until all that is in a folder is on the disk."""
+    for path in (*folder.rglob("*"), folder):
+        if path.is_dir() or path.is_file():
+            flush_one(path)
+
+
+def flush_one(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

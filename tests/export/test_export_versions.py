@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import disks
 import keras
 import numpy as np
 import pytest
@@ -49,6 +52,21 @@ while True:
         manifest.write(folder, described)
         print("written", flush=True)
         print(repository.publish(folder, base), flush=True)
+"""
+
+
+# The end of `genexport publish` for a generator with its critic, twenty times.
+PAIRS = """
+import sys
+from pathlib import Path
+from genexport import repository
+
+root, who = Path(sys.argv[1]), sys.argv[2]
+for round in range(20):
+    with repository.staging(root / "g") as folder, repository.staging(root / "g-critic") as critic:
+        for each in (folder, critic):
+            (each / "from").write_text(f"{who} {round}")
+        repository.publish_pair(folder, root / "g", critic, root / "g-critic")
 """
 
 
@@ -176,6 +194,25 @@ def test_two_who_publish_at_once_get_different_numbers(published: Path, tmp_path
     assert repository.versions(base) == list(range(1, 41))
     for number in range(1, 41):
         manifest.check(base / str(number))
+
+
+def test_two_containers_that_publish_at_once_give_generator_and_critic_one_number(tmp_path: Path) -> None:
+    (tmp_path / "g-critic" / "3").mkdir(parents=True)
+    commands = [disks.in_container([sys.executable, "-c", PAIRS, tmp_path, who]) for who in "ab"]
+    assert [process.wait(60) for process in [subprocess.Popen(command) for command in commands]] == [0, 0]
+    assert repository.versions(tmp_path / "g") == list(range(4, 44))
+    for number in range(4, 44):
+        pair = [(tmp_path / name / str(number) / "from").read_text() for name in ("g", "g-critic")]
+        assert pair[0] == pair[1], number
+
+
+def test_what_is_being_built_on_another_machine_is_left_alone_for_a_day(tmp_path: Path) -> None:
+    theirs, old = tmp_path / ".staging-00000000-young", tmp_path / ".staging-00000000-old"
+    for folder in (theirs, old):
+        folder.mkdir()
+    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    with repository.staging(tmp_path) as folder:
+        assert set(tmp_path.glob(".staging-*")) == {theirs, folder}
 
 
 def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Path, tmp_path: Path, command) -> None:

@@ -7,6 +7,7 @@ a digest of the source's identity and the frame. It appears in one rename, whole
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -158,7 +159,7 @@ class _Writer:
 
     def __init__(self, file: io.FileIO) -> None:
         self.file = file  # without a buffer, which would try again what has failed, and go on after it
-        self.failed = False
+        self.whole = True  # until a write fails
         self.shape: tuple[int, ...] = ()
         self.count = 0
         self.coloured = False
@@ -166,17 +167,15 @@ class _Writer:
 
     def append(self, images: Pixels) -> None:
         """Write uint8 (n, H, W, C)."""
-        if self.failed:
-            raise TrainError(f"{self.file.name}: nothing is written after a write that failed")
-        self.failed = True
         with _telling_where(Path(str(self.file.name)).parents[2]):
+            self._go_on()
             if not self.count:
                 self.shape = images.shape[1:]
                 self._header()
             rest = memoryview(np.ascontiguousarray(images).data).cast("B")
             while rest:
                 rest = rest[self.file.write(rest) :]
-        self.failed = False
+        self.whole = True
         self.count += len(images)
         self.coloured = self.coloured or bool((images != images[..., :1]).any())
         self._contents += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)]
@@ -190,8 +189,16 @@ class _Writer:
 
     def finish(self) -> None:
         """The header with the final count; NumPy leaves room in it for the first axis to grow."""
+        self._go_on()
         self.file.seek(0)
         self._header()
+        self.whole = True
+
+    def _go_on(self) -> None:
+        """Raises OSError after a write that failed, whoever has made light of it: what follows would leave a hole."""
+        if not self.whole:
+            raise OSError(errno.EIO, "a write failed")
+        self.whole = False
 
     def _header(self) -> None:
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}

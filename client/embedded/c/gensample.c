@@ -326,16 +326,30 @@ static int write_netpbm(FILE *file, const char *name, const uint8_t *pixels, siz
   return fflush(file) || ferror(file);
 }
 
+/* A new file beside a place, under a name that nobody has; with the rights that a new file gets. */
+static FILE *open_beside(char *beside) {
+  const int descriptor = mkstemp(beside);
+  if (descriptor < 0) return NULL;
+  const mode_t mask = umask(0);
+  umask(mask);
+  FILE *file = fchmod(descriptor, 0666 & ~mask) ? NULL : fdopen(descriptor, "wb");
+  if (!file) {
+    unlink(beside);
+    close(descriptor);
+  }
+  return file;
+}
+
 /* Write beside the place and rename, so that nobody reads half a picture; `-` and what is no plain file, directly. */
 static void write_picture(const char *name, const uint8_t *pixels, size_t height, size_t width) {
   struct stat about;
   char beside[PATH_MAX + 1];
   const int direct = !strcmp(name, "-") || (!stat(name, &about) && !S_ISREG(about.st_mode));
-  if (snprintf(beside, sizeof beside, direct ? "%s" : "%s.%ld.tmp", name, (long)getpid()) >= PATH_MAX)
+  if (snprintf(beside, sizeof beside, direct ? "%s" : "%s.XXXXXX", name) >= PATH_MAX)
     stop(FAILED, "cannot write %s: %s", name, strerror(ENAMETOOLONG));
-  FILE *file = strcmp(name, "-") ? fopen(beside, "wb") : out;
+  FILE *file = !strcmp(name, "-") ? out : direct ? fopen(name, "wb") : open_beside(beside);
   if (!file) stop(FAILED, "cannot write %s: %s", name, strerror(errno));
-  int failed = write_netpbm(file, name, pixels, height, width);
+  int failed = write_netpbm(file, name, pixels, height, width) || (!direct && fsync(fileno(file)));
   int reason = errno;
   if (fclose(file) && !failed) failed = 1, reason = errno;
   if (!failed && !direct && rename(beside, name)) failed = 1, reason = errno;

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
+import tempfile
 from pathlib import Path
 
 HEADER = """\
@@ -67,20 +67,18 @@ def sources(name: str, content: bytes) -> dict[str, str]:
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
-    """Write text files, each to a temporary name first.
+    """Write text files, whole or not at all, whoever else writes there.
 
     Raises:
         ModelFileError: the folder cannot be made or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            beside = folder / f".{name}.{os.getpid()}.tmp"
-            try:
-                beside.write_text(text, encoding="utf-8")
-                beside.replace(folder / name)
-            finally:
-                beside.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as own:
+            for name, text in files.items():
+                (Path(own) / name).write_bytes(text.encode())
+            for name in files:
+                (Path(own) / name).replace(folder / name)
     except OSError as error:
         raise ModelFileError(f"cannot write {folder}: {error.strerror}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from web_page import NEEDS_BROWSER, ROOT, write_version
@@ -72,3 +73,12 @@ def test_without_node_the_build_says_so_in_one_line(web, tmp_path):
 
 def test_the_lock_file_names_no_package_registry():
     assert not re.search(r"https?://|resolved", (ROOT / "client/web/package-lock.json").read_text())
+
+
+def test_two_builds_at_once_leave_one_of_them_whole(web, site, tmp_path):
+    out = tmp_path / "site" / "out"
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda _: web(site.models / "plain", out), "ab"))
+    assert [(build.returncode, build.stderr) for build in done] == [(0, "")] * 2
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert {"index.html", "genline.js", "model.json", "litert"} <= {path.name for path in out.iterdir()}
