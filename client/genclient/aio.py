@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -211,10 +211,11 @@ class AsyncClient(Settings):
         signature: str = CRITIC_SIGNATURE,
     ) -> NDArray[np.float32]:
         """As `Client.score`."""
-        answers = self._answers(
-            self._critic(model), None, lambda info: self._scores_call(info, images, label, signature)
-        )
-        return np.concatenate([scores async for scores in answers])
+
+        async def build(info: ModelInfo) -> Call[NDArray[np.float32]]:
+            return self._scores_call(info, images, label, signature)
+
+        return np.concatenate([scores async for scores in self._answers(self._critic(model), None, build)])
 
     async def score_files(
         self,
@@ -225,9 +226,11 @@ class AsyncClient(Settings):
         signature: str = "auto",
     ) -> NDArray[np.float32]:
         """As `Client.score_files`."""
-        info = await self.info(self._critic(model))
-        call = await asyncio.to_thread(self._files_call, info, files, label, signature)
-        return np.concatenate([scores async for scores in self._run(call)])
+
+        def build(info: ModelInfo) -> Awaitable[Call[NDArray[np.float32]]]:
+            return asyncio.to_thread(self._files_call, info, files, label, signature)
+
+        return np.concatenate([scores async for scores in self._answers(self._critic(model), None, build)])
 
     async def _stream(
         self,
@@ -238,25 +241,25 @@ class AsyncClient(Settings):
         latents: NDArray[np.float32] | None,
         version: int | None = None,
     ) -> AsyncIterator[Batch]:
-        def build(info: ModelInfo) -> Call[Batch]:
+        async def build(info: ModelInfo) -> Call[Batch]:
             return self._images_call(info, numbered, truncation, label, signature, latents, version)
 
         async for batch in self._answers(self.model, version, build):
             yield batch
 
     async def _answers(
-        self, model: str, version: int | None, build: Callable[[ModelInfo], Call[T]]
+        self, model: str, version: int | None, build: Callable[[ModelInfo], Awaitable[Call[T]]]
     ) -> AsyncIterator[T]:
         """As `Client._answers`."""
         known = await self.info(model, version)
         try:
-            call = build(known)
+            call = await build(known)
         except ClientError:
             if not self._is_old(known):
                 raise
             self._forget(version, known)
             known = await self.info(model, version)
-            call = build(known)
+            call = await build(known)
         try:
             async for result in self._run(call):
                 yield result
@@ -266,7 +269,7 @@ class AsyncClient(Settings):
             self._forget(version, known)
             if (fresh := await self.info(model, version)) == known:
                 raise
-            call = build(fresh)
+            call = await build(fresh)
             async for result in self._run(call):
                 yield result
         finally:

@@ -4,7 +4,6 @@ import contextlib
 import importlib.metadata
 import io
 import os
-import pty
 import re
 import resource
 import signal
@@ -386,42 +385,3 @@ def test_a_reader_that_leaves_is_no_error(started, serve):
         process.stdout.close()
         assert process.wait(60) == 128 + signal.SIGPIPE
         assert process.stderr.read() == b""
-
-
-def test_a_stdout_that_takes_nothing_is_named(serve, tmp_path):
-    with open("/dev/full", "wb") as full:
-        for arguments in (("sample", "--out", "-"), ("sample",), ("status",)):
-            done = run_with_stdout(full, *arguments, "--target", serve().target, cwd=tmp_path)
-            assert done.returncode == 1
-            assert done.stderr == b"genclient: cannot write to standard output: No space left on device\n"
-
-
-def test_a_closed_stdout_is_named(serve, tmp_path):
-    done = run_with_stdout(None, "sample", "--out", "-", "--target", serve().target, preexec_fn=lambda: os.close(1))
-    assert (done.returncode, done.stderr.decode().count("\n")) == (2, 1)
-    assert done.stderr.startswith(b"genclient: --out -: found a terminal or nothing on stdout")
-
-
-def run_with_stdout(stdout, *arguments, **settings):
-    """Run the command with this stdout and give the finished process."""
-    command = [sys.executable, "-c", "from genclient.cli import main; main()", *map(str, arguments)]
-    settings = {"check": False, "stderr": subprocess.PIPE, "timeout": 60, **settings}
-    return subprocess.run(command, stdout=stdout, **settings)
-
-
-def test_a_terminal_gets_no_picture_but_does_get_progress(serve, tmp_path):
-    ours, terminal = pty.openpty()
-    try:
-        done = run_with_stdout(terminal, "sample", "--out", "-", "--target", serve().target)
-        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
-        done = run_with_stdout(
-            subprocess.PIPE, "sample", "--n", 70, "--target", serve().target, stderr=terminal, cwd=tmp_path
-        )
-        assert (done.returncode, done.stdout) == (0, b"out.png\n")
-        shown = os.read(ours, 1000).decode()
-    finally:
-        os.close(ours)
-        os.close(terminal)
-    assert "64 of 70 images" in shown
-    assert shown.startswith("\r\x1b[K0 of 70 images")
-    assert shown.endswith("\r\x1b[K")

@@ -3,8 +3,6 @@
 import io
 import json
 import os
-import pty
-import re
 import struct
 import tarfile
 
@@ -14,7 +12,6 @@ import tensorflow as tf
 from genclient import ClientError, sheets
 from genclient.outputs import crc32c, png
 from genclient.outputs.template import parse_template
-from genclient.show import protocol, render
 from PIL import Image
 
 
@@ -322,54 +319,6 @@ def test_a_version_can_be_asked_for(genclient, serve, fails, tools):
     served = serve(version=2)
     sampled(genclient, served, "--n", 1, "--model-version", 2)
     assert served.prediction.requests[0].model_spec.version.value == 2
-
-
-def test_show_draws_half_blocks_in_the_images_colours(genclient, serve, tmp_path, tools):
-    lines = sampled(genclient, serve(), "--n", 1, "--show")
-    assert lines[0] == "out.png"
-    assert len(lines) == 1 + 4 * 3  # six rows of pixels, two a line, four times as large
-    r, g, b = pixels(tmp_path / "out.png")[0, 0]
-    assert lines[1].startswith(f"\x1b[38;2;{r};{g};{b};48;2;{r};{g};{b}m▀▀▀▀")
-    done = genclient("sample", "--target", serve().target, "--n", 1, "--show", "--out", "-")
-    assert Image.open(io.BytesIO(done.stdout)).size == (4 * 64, 6 * 64)
-    assert "▀" in done.stderr.decode()
-
-
-def test_pictures_are_drawn_no_wider_than_the_terminal():
-    image = np.random.default_rng(0).integers(0, 256, (50, 300, 4), np.uint8)
-    lines = render(image, 80).splitlines()
-    assert {line.count("▀") for line in lines} == {80}
-    assert len(lines) == 7  # 13 rows of pixels
-
-
-def test_a_terminal_gets_a_picture_only_if_it_surely_takes_it():
-    assert protocol({"TERM": "xterm-kitty"}) == "kitty"
-    assert protocol({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}) == "iterm"
-    assert protocol({"TERM": "tmux-256color", "TERM_PROGRAM": "iTerm.app"}) == "blocks"
-    assert protocol({"TERM": "screen", "KITTY_WINDOW_ID": "1"}) == "blocks"
-    image = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)
-    drawn = render(image, 80, {"TERM": "xterm-kitty"})
-    parts = drawn.removesuffix("\n").split("\x1b\\")[:-1]
-    assert parts[0].startswith("\x1b_Ga=T,f=100,m=1;")
-    assert [part[part.index("m=") + 2] for part in parts] == ["1"] * (len(parts) - 1) + ["0"]
-    assert all(len(part.split(";")[1]) <= 4096 for part in parts)
-    assert render(image, 80, {"TERM": "vt", "TERM_PROGRAM": "iTerm.app"}).startswith("\x1b]1337;File=inline=1;size=")
-
-
-def test_progress_and_paths_share_a_terminal(genclient, serve):
-    ours, terminal = pty.openpty()
-    try:
-        done = genclient(
-            "sample", "--target", serve().target, "--n", 70, "--out", "p/", stdout=terminal, stderr=terminal
-        )
-        assert done.returncode == 0
-        shown = os.read(ours, 100_000).decode()
-    finally:
-        os.close(ours)
-        os.close(terminal)
-    assert re.search(r"\r\x1b\[K64 of 70 images   [\d,.]+/s   \d+ s left", shown)
-    assert shown.endswith("\r\x1b[Kp/: 70 images\r\n"), "one line, and not one for each file"
-    assert "seed0000.png" not in shown
 
 
 def test_a_file_on_this_machine_makes_shards_and_takes_latents(genclient, conditional_tflite, tools, tmp_path):

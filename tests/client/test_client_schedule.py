@@ -4,7 +4,8 @@ import random
 
 import grpc
 import pytest
-from genclient import RpcError
+from genclient import ClientError, RpcError
+from genclient.retry import Throttle, pause
 from genclient.schedule import Limits, Plan, Schedule
 
 MOST_STEPS = 5_000
@@ -94,3 +95,108 @@ def test_what_no_cutting_helps_ends_the_call():
             lambda part: refusal("INVALID_ARGUMENT", "Task size 1 is larger than maximum input batch size 1"),
             random.Random(0),
         )
+
+
+def test_the_first_request_goes_alone_and_the_next_have_the_size_that_its_reply_allows():
+    for row_bytes, rows in ((100, 32), (10_000_000, 3)):
+        schedule = Schedule(plan(200, batch_bytes=3200), Limits())
+        first = schedule.start(0.0)
+        assert (len(first), schedule.start(0.0)) == (16, None)
+        schedule.arrived(first, "images", 16 * row_bytes)
+        assert [len(schedule.start(0.0)) for _ in range(4)] == [rows] * 4
+        assert schedule.start(0.0) is None
+
+
+def test_results_that_wait_for_an_earlier_one_are_bounded():
+    schedule = Schedule(plan(100, batch_size=1, concurrency=2), Limits())
+    schedule.arrived(schedule.start(0.0), "first", 100)
+    assert list(schedule.ready()) == ["first"]
+    held, others = schedule.start(0.0), []
+    while (part := schedule.start(0.0)) is not None:
+        others.append(part.start)
+        schedule.arrived(part, part.start, 100)
+    assert (held.start, others, list(schedule.ready())) == (1, [2, 3, 4], [])
+    schedule.arrived(held, held.start, 100)
+    assert list(schedule.ready()) == [1, 2, 3, 4]
+
+
+def test_a_server_with_too_many_requests_gets_half_as_many():
+    schedule = Schedule(plan(100, batch_size=1), Limits())
+    schedule.arrived(schedule.start(0.0), "first", 100)
+    running = [schedule.start(0.0) for _ in range(4)]
+    schedule.failed(running.pop(), refusal("RESOURCE_EXHAUSTED"), 0.0)
+    schedule.arrived(running.pop(), "second", 100)
+    assert schedule.start(1.0) is None
+    schedule.arrived(running.pop(), "third", 100)
+    assert schedule.start(1.0).attempts == 2
+    assert schedule.start(1.0) is None
+
+
+def test_no_part_outlives_its_call():
+    schedule = Schedule(plan(1, timeout_seconds=60, end=5.0), Limits())
+    assert schedule.start(0.0).deadline == 5.0
+    with pytest.raises(ClientError, match="the time for the whole call is over"):
+        schedule.start(5.0)
+
+
+def test_pauses_double_up_to_two_seconds_and_half_of_each_is_random():
+    for failures in range(1, 2000, 3):
+        longest = min(2.0, 0.1 * 2 ** min(failures - 1, 10))
+        pauses = [pause(failures) for _ in range(20)]
+        assert all(longest / 2 <= seconds <= longest for seconds in pauses)
+        assert len(set(pauses)) > 1
+
+
+def is_spared(throttle):
+    """Whether requests to a server are held back once another one has failed."""
+    throttle.failed(100.0)
+    return throttle.free_at() > 100.0
+
+
+@pytest.mark.parametrize(
+    ("failures", "successes", "spared"),
+    [(0, 0, False), (3, 0, False), (4, 0, True), (8, 38, True), (8, 45, False), (50, 65, False), (4, 2000, False)],
+)
+def test_a_failure_takes_a_token_of_ten_a_success_gives_a_tenth_and_a_server_is_spared_at_half(
+    failures, successes, spared
+):
+    throttle = Throttle()
+    for _ in range(failures):
+        throttle.failed(100.0)
+    for _ in range(successes):
+        throttle.succeeded()
+    assert is_spared(throttle) is spared
+
+
+def test_no_success_fills_the_bucket_over_its_brim():
+    throttle = Throttle()
+    for _ in range(2000):
+        throttle.succeeded()
+    assert [is_spared(throttle) for _ in range(6)] == [False] * 4 + [True] * 2
+
+
+def test_calls_to_a_server_in_trouble_send_one_request_again_at_a_time():
+    throttle = Throttle()
+    for _ in range(8):
+        throttle.failed(0.0)
+    one, other, fresh = (Schedule(plan(1), Limits(), throttle) for _ in range(3))
+    for call in (one, other):
+        call.failed(call.start(0.0), refusal("UNAVAILABLE", "gone"), 0.0)
+    sent = one.start(10.0)
+    assert sent.attempts == 2
+    assert (other.start(10.0), other.pause(10.0)) == (None, 2.0)
+    assert fresh.start(10.0).attempts == 1, "what never failed is not held back"
+    assert other.start(11.9) is None
+    one.arrived(sent, "images", 100)
+    assert other.start(11.9).attempts == 2, "the server has answered"
+
+
+def test_a_request_under_way_holds_the_others_back_for_two_seconds_at_most():
+    throttle = Throttle()
+    for _ in range(8):
+        throttle.failed(0.0)
+    one, other = (Schedule(plan(1), Limits(), throttle) for _ in range(2))
+    for call in (one, other):
+        call.failed(call.start(0.0), refusal("UNAVAILABLE", "gone"), 0.0)
+    assert (one.start(10.0).attempts, other.start(11.9)) == (2, None)
+    assert other.start(12.0).attempts == 2

@@ -141,15 +141,22 @@ def test_floats_that_are_no_pixels_are_not_scored(serve, tools, low_high):
         client.score(images.reshape(2, *tools.IMAGE_SHAPE))
 
 
-def test_the_examples_of_the_documentation_run(serve, tools, tmp_path, monkeypatch):
+def test_the_examples_of_the_documentation_give_what_they_say(serve, tools, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     target = serve(signatures=tools.signature_table()).target
     critics = serve(**critic(tools)).target
     examples = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert len(examples) >= 5
+    made = []
     for example in examples:
         program = example.replace("critic-box:8500", critics)
-        exec(program.replace("gpu-box:8500", target).replace("localhost:8500", target), {"__name__": "example"})
+        made.append({"__name__": "example"})
+        exec(program.replace("gpu-box:8500", target).replace("localhost:8500", target), made[-1])
+    results = {name: [names[name] for names in made if name in names] for names in made for name in names}
+    assert near(results["images"][0], expected(tools, range(16)))
+    assert near(results["some"][0], tools.pixels(tools.render(tools.draw([3, 1, 4]) * 0.7)))
+    brightness = expected(tools, range(1000, 1500)).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(results["brightness"][0], brightness, atol=1)
+    np.testing.assert_array_equal(results["scores"][0], np.zeros(8))
 
 
 def test_neither_pillow_nor_tensorflow_is_loaded_for_pixels(serve):
