@@ -79,6 +79,8 @@ def test_elsewhere_the_proxy_is_asked_and_named_without_its_password(proxy):
         (["a.example"], {"http_proxy": "socks5://p:1"}, None),
         (["a.example"], {"http_proxy": "http://p:1", "no_proxy": "b.example, .EXAMPLE"}, None),
         (["a.example"], {"http_proxy": "http://p:1", "no_grpc_proxy": "b", "no_proxy": "example"}, "http_proxy"),
+        (["A.Example"], {"http_proxy": "http://p:1", "no_proxy": "a.EXAMPLE"}, None),
+        (["a.example"], {"http_proxy": "http://p:1", "no_proxy": "b.example, "}, "http_proxy"),
         (["10.0.0.7"], {"http_proxy": "http://p:1", "no_proxy": "10.0.0.0/8"}, None),
         (["10.0.0.7", "a.example"], {"http_proxy": "http://p:1", "no_proxy": "10.0.0.0/8"}, "http_proxy"),
     ],
