@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from genserve import config
+from genserve import config, config_service
 from genserve.errors import ServeError
 from genserve.flags import FlagError, Flags
 from genserve.loader import Loader, session_config
@@ -267,6 +267,18 @@ def test_reload_takes_only_lists_of_models_and_answers_ok():
     request.config.model_config_list.SetInParent()
     answer = reload(models, request)
     assert (answer.HasField("status"), answer.status.error_code) == (True, 0)
+
+
+def test_one_model_is_set_in_its_place_and_others_only_as_long_as_there_is_room(monkeypatch):
+    before = config.from_list(model_list(entry("a", "/m/a"), entry("b", "/m/b")))
+    (changed,) = model_list(entry("a", "/m/c")).config
+    after = config_service.set_one(before, changed)
+    assert [(each.name, str(each.base_path)) for each in after] == [("a", "/m/c"), ("b", "/m/b")]
+    monkeypatch.setattr(config, "MAX_MODELS", 2)
+    assert len(config_service.set_one(before, changed)) == 2
+    changed.name = "c"
+    message = "2 models are in the config: expected at most 2"
+    assert refusal(config_service.set_one, before, changed) == (INVALID, message)
 
 
 def test_polled_file_that_is_broken_changes_nothing_and_is_logged_once(counters, tmp_path, caplog):

@@ -95,7 +95,7 @@ def test_unknown_flag_says_whether_tensorflow_serving_has_it(name, line):
     ("settings", "line"),
     [
         ({"port": 0}, "--port=0: at least one of --port and --grpc_socket_path must be set"),
-        ({"port": 70000}, "--port=70000: expected 0 to 65535"),
+        ({"port": 65536}, "--port=65536: expected 0 to 65535"),
         ({"rest_api_port": 8500}, "--rest_api_port=8500: must be different from --port"),
         ({"grpc_max_threads": 0}, "--grpc_max_threads=0: expected 1 to 10000"),
         ({"max_num_load_retries": -1}, "--max_num_load_retries=-1: expected 0 to 2147483647"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 import sys
-from pathlib import Path
+import threading
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from genserve.errors import ServeError
+from genserve.flags import Flags
+from genserve.server import serve
 
 
 def test_waits_for_the_first_version_with_its_port_closed(genserve, save_counter, until, tmp_path):
@@ -63,25 +65,29 @@ def test_sigint_while_nothing_is_served_ends_the_wait(genserve, tmp_path, until)
     assert server.stop(signal.SIGINT) == 0
 
 
-def test_poll_of_zero_looks_once(tmp_path):
-    command = [Path(sys.executable).with_name("genserve"), "--model_base_path", tmp_path]
-    result = subprocess.run(
-        [*command, "--file_system_poll_wait_seconds=0"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith(f"genserve: nothing to serve under {tmp_path}")
-
-
-def test_broken_first_version_ends_the_server_with_its_error_once_tries_are_used_up(tmp_path):
-    (tmp_path / "1").mkdir()
-    command = [Path(sys.executable).with_name("genserve"), "--model_name=toy", "--model_base_path", tmp_path]
-    command += ["--max_num_load_retries=1", "--load_retry_interval_micros=50000"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == (
-        "genserve: 1 model(s) did not become available: {{{name: toy version: 1} due to error: NOT_FOUND: "
-        f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {tmp_path}/1}}, }}"
-    )
+@pytest.mark.parametrize(
+    ("folders", "flags", "message"),
+    [
+        (
+            [],
+            {"file_system_poll_wait_seconds": 0},
+            "nothing to serve under {path}, and --file_system_poll_wait_seconds=0 looks only once",
+        ),
+        (
+            ["1"],
+            {"max_num_load_retries": 1, "load_retry_interval_micros": 50_000},
+            "1 model(s) did not become available: {{{{{{name: toy version: 1}} due to error: NOT_FOUND: "
+            "Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}/1}}, }}",
+        ),
+    ],
+    ids=["looks only once", "tries are used up"],
+)
+def test_server_that_will_never_have_a_version_ends_with_the_reason(tmp_path, folders, flags, message):
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    with pytest.raises(ServeError) as failure:
+        serve(Flags(model_name="toy", model_base_path=str(tmp_path), **flags), threading.Event())
+    assert failure.value.message == message.format(path=tmp_path)
 
 
 def test_second_server_on_a_unix_socket_takes_it_over_unless_told_to_keep_it(genserve, toy_path, tmp_path, until):

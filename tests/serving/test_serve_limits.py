@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import re
 import socket
@@ -12,9 +13,13 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from genserve import predict
 from genserve.errors import ServeError
+from genserve.model import Model
+from genserve.rest.api import Api
+from genserve.rpc import Call
 from genserve.servable import Servable
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2, predict_pb2
 
 MUTATIONS = 10_000
 RELOADS = 60
@@ -87,8 +92,27 @@ def test_deadline_that_passes_before_the_model_is_free_spares_it(toy_path):
     assert servable.run(feeds, fetches, deadline=time.monotonic() + 60)
     with pytest.raises(ServeError) as failure:
         servable.run(feeds, fetches, deadline=time.monotonic())
-    servable.close()
     assert failure.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    request = predict_pb2.PredictRequest()
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(X))
+    with pytest.raises(ServeError) as failure:
+        predict.run(servable, request, deadline=time.monotonic())
+    assert failure.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    servable.close()
+
+
+def test_deadline_that_has_passed_spares_the_model_over_rest_too(toy_path):
+    model = Model("toy", toy_path, Servable.load)
+    model.poll()
+    infer = {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
+    api = Api({"toy": model})
+    for path, body in (("/v1/models/toy:predict", {"inputs": X.tolist()}), ("/v2/models/toy/infer", infer)):
+        late, soon = (Call(deadline, lambda: True, tuple) for deadline in (time.monotonic(), None))
+        assert api.answer("POST", path, json.dumps(body).encode(), late).status == 504
+        assert api.answer("POST", path, json.dumps(body).encode(), soon).status == 200
+        assert late.timing.compute == 0 < soon.timing.compute
+    model.retire()
+    model.poll()
 
 
 def test_request_whose_deadline_passes_while_it_waits_for_a_thread_is_never_run(server, until):

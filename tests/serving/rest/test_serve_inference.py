@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from genserve.classify import classify
+from genserve.classify import fill as classify_fill
 from genserve.errors import ServeError
+from genserve.examples import fill_spec
 from genserve.model import Model
+from genserve.regress import fill as regress_fill
 from genserve.regress import regress
 from genserve.servable import Servable
 from genserve.warmup import warm_up
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, inference_pb2, model_pb2, prediction_log_pb2, regression_pb2
 
 INVALID, FAILED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
@@ -167,6 +172,36 @@ def test_method_name_is_checked_only_where_asked(examples_path):
         with pytest.raises(ServeError) as failure:
             answer(models, request, check_method=True)
         assert failure.value.message == expected
+
+
+def described(**outputs):
+    """A signature with these outputs, each of the tensor of its name."""
+    signature = meta_graph_pb2.SignatureDef()
+    for alias in outputs:
+        signature.outputs[alias].name = alias
+    return signature
+
+
+def test_column_of_numbers_is_a_regression():
+    result, values = regression_pb2.RegressionResult(), {"outputs": np.array([[1.5], [2.5]], np.float32)}
+    regress_fill(result, described(**values), 2, values)
+    assert [each.value for each in result.regressions] == [1.5, 2.5]
+
+
+def test_classes_may_come_without_scores_but_not_with_others_than_theirs():
+    result = classification_pb2.ClassificationResult()
+    classes, scores = np.array([[b"low", b"high"]], object), np.zeros((1, 3), np.float32)
+    classify_fill(result, described(classes=0), 1, {"classes": classes})
+    assert [(each.label, each.score) for each in result.classifications[0].classes] == [("low", 0.0), ("high", 0.0)]
+    with pytest.raises(ServeError) as failure:
+        classify_fill(result, described(classes=0, scores=0), 1, {"classes": classes, "scores": scores})
+    assert failure.value.message == "Tensors class and score should match in dim_size(1). Got 2 vs. 3"
+
+
+def test_answer_names_the_signature_that_was_asked_for_by_no_name(loaded):
+    spec = model_pb2.ModelSpec()
+    fill_spec(spec, loaded, model_pb2.ModelSpec(name="examples"), "serving_default")
+    assert (spec.name, spec.signature_name, spec.version.value) == ("examples", "serving_default", 1)
 
 
 HEADS = [("head_classify", "classify", "nobody"), ("head_regress", "regress", "nobody")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -14,6 +15,7 @@ from genserve.metrics import MAX_SERIES, Counter, Gauge, Histogram, page
 from genserve.monitoring import Monitoring
 from genserve.monitoring_config import PROMETHEUS_PATH, prometheus_path
 from genserve.telemetry import model_name
+from genserve.timing import Timing
 from tensorflow_serving.apis import get_model_status_pb2, inference_pb2, predict_pb2
 
 PREDICT = "/v1/models/toy:predict"
@@ -158,7 +160,39 @@ def test_load_and_warm_up_that_fail_are_counted(tmp_path):
     assert f':tensorflow:serving:model_warmup_latency_count{{model_path="{tmp_path}",status="NOT_FOUND"}} 1' in lines
 
 
+def test_seconds_are_counted_in_the_unit_of_each_name_and_latencies_only_of_what_went_well(tmp_path, monkeypatch):
+    monitoring = Monitoring({}, "threads")
+    timing = Timing(queue=0.5, compute=0.25, serialise=0.125)
+    for code in (grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND):
+        monitoring.request("toy", "predict", "REST", code, 1.0, timing)
+    monitoring._ran(0.25)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "perf_counter", iter([1.0, 3.0]).__next__)
+        with monitoring.loading(tmp_path):
+            pass
+    lines = monitoring.page().decode().splitlines()
+    request, serving = 'model_name="toy",API="predict",entrypoint="REST"', ":tensorflow:serving"
+    for line in [
+        f'{serving}:request_count{{model_name="toy",status="NOT_FOUND"}} 1',
+        f"{serving}:request_latency_sum{{{request}}} 1000000",
+        f"{serving}:request_latency_count{{{request}}} 1",
+        f'{serving}:runtime_latency_sum{{model_name="toy",API="Predict",runtime="TF1"}} 750000',
+        f'{serving}:batching_session:queuing_latency_sum{{thread_pool_name="threads"}} 500000',
+        f"genserve_request_queue_seconds_sum{{{request}}} 0.5",
+        f"genserve_request_compute_seconds_sum{{{request}}} 0.25",
+        f"genserve_request_serialise_seconds_sum{{{request}}} 0.125",
+        ":tensorflow:core:graph_run_time_usecs{} 250000",
+        ":tensorflow:core:graph_run_time_usecs_histogram_sum{} 250000",
+        f':tensorflow:cc:saved_model:load_latency{{model_path="{tmp_path}"}} 2000000',
+    ]:
+        assert line in lines
+
+
 def test_client_cannot_make_series_without_end():
+    histogram = Histogram("times", "Times.", ("model_name",), [1.0])
+    for index in range(MAX_SERIES + 50):
+        histogram.add(1.0, f"model-{index}")
+    assert histogram.series()[-1] == 'times_count{model_name="(others)"} 50'
     counter = Counter("requests", "Requests.", ("model_name",))
     for index in range(MAX_SERIES + 50):
         counter.add(1, f"model-{index}")

@@ -84,6 +84,19 @@ def test_bytes_that_are_no_text_travel_as_base64(rest):
     }
     (output,) = rest.post("/v2/models/examples/infer", blob).body["outputs"]
     assert (output["data"], output["parameters"]) == (["/wA="], {"content_type": "base64"})
+    del blob["inputs"][0]["parameters"]
+    blob["inputs"][0]["data"] = ["a"]  # text, but the output's name ends in _bytes
+    (output,) = rest.post("/v2/models/examples/infer", blob).body["outputs"]
+    assert (output["data"], output["parameters"]) == (["YQ=="], {"content_type": "base64"})
+
+
+def test_binary_tensors_lie_in_the_order_of_the_inputs_and_all_outputs_may_be_asked_for_as_binary(client):
+    five, two = np.array([5], np.int32), np.array([2], np.int32)
+    inputs = [tritons("b", two, "INT32", True), tritons("a", five, "INT32", True)]
+    result = client.infer("toy", inputs, parameters={"signature_name": "pair"})
+    assert (result.as_numpy("sum").tolist(), result.as_numpy("difference").tolist()) == ([7], [3])
+    for output in result.get_response()["outputs"]:  # Triton's client asks for them so where it names none
+        assert output["parameters"] == {"binary_data_size": 4}
 
 
 def test_input_with_a_default_may_be_left_out_and_lists_may_be_nested(rest):
