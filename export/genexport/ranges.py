@@ -12,7 +12,7 @@ from genexport.errors import ExportError
 
 OUTPUT_RANGES: dict[str, tuple[float, float]] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
 
-SLACK = 1e-4  # of the range's upper end: what rounding adds to a tanh
+SLACK = 1e-4  # what rounding adds to a tanh, and its share of 255 above; below zero nobody's 0..255 goes
 CUT = 0.01  # of the range may be cut from a pixel on average where it was asked for; more, and it is another range
 
 
@@ -66,8 +66,7 @@ def _advice(images: np.ndarray[Any, Any]) -> str:
 
 def _outside(images: np.ndarray[Any, Any], span: tuple[float, float]) -> float:
     """The share of values outside a range."""
-    slack = SLACK * span[1]
-    return float(np.mean((images < span[0] - slack) | (images > span[1] + slack)))
+    return float(np.mean((images < span[0] - SLACK) | (images > span[1] + SLACK * span[1])))
 
 
 def _choose(images: np.ndarray[Any, Any], fits: list[str], activation: str) -> tuple[str, bool]:

@@ -92,6 +92,9 @@ def test_a_range_that_could_be_another_is_said_to_be_ambiguous(tmp_path: Path) -
     generator = load(save(rescaled(0.5, 0.2), tmp_path))
     assert generator.output_range == (0.0, 1.0)
     assert "ambiguous, -1..1 and 0..255 would do too: --output-range settles it" in generator.notes[0]
+    dark = load(save(rescaled(0.35, -0.01), tmp_path))
+    assert dark.output_range == (-1.0, 1.0), "below zero is only -1..1"
+    assert "ambiguous" not in dark.notes[0]
 
 
 def test_a_last_activation_settles_the_range_of_images_that_are_all_bright(tmp_path: Path) -> None:
