@@ -76,7 +76,6 @@ def test_it_is_published_with_the_generators_number_and_is_whole(
         "outputs": {"scores": {"dtype": "float32", "shape": [None]}},
     }
     assert set(verify(version)) == {"savedmodel", "savedmodel/discriminate", "savedmodel/encoded"}
-    assert found["limit"] <= 0.01
     copy = tmp_path / "1"
     shutil.copytree(version, copy)
     with np.load(copy / "reference.npz") as stored:
@@ -155,7 +154,11 @@ def test_a_conditional_critic_takes_labels_and_both_get_a_number_that_both_have_
     run, root = conditional_run(tmp_path), tmp_path / "models"
     (root / "pair" / "2").mkdir(parents=True)
     (root / "pair-critic" / "6").mkdir(parents=True)
-    folder = publish(load(run), root, "pair", run=run, options=Options(onnx=False))
+    options = Options(files=("float32",))
+    with pytest.raises(ExportError, match="pair-critic/6: this version is there already"):
+        publish(load(run), root, "pair", 6, run=run, options=options)
+    assert not (root / "pair" / "6").exists()
+    folder = publish(load(run), root, "pair", run=run, options=options)
     assert folder == root / "pair" / "7"
     with ServingSession(root / "pair-critic" / "7") as judge:
         images = np.random.default_rng(0).random((2, 12, 8, 3)).astype(np.float32)
@@ -163,6 +166,7 @@ def test_a_conditional_critic_takes_labels_and_both_get_a_number_that_both_have_
         one, other = (judge.run("discriminate", {"images": images, "labels": rows}) for rows in labels)
         assert (np.sign(one - other) != 0).all(), "the label counts"
     assert verify(root / "pair-critic" / "7")
+    assert manifest.read(root / "pair-critic" / "7")["limit"] <= 0.01
     model = critic.load(load(run), run)
     assert model is not None
     generated = np.asarray(model.scores(tf.constant(model.examples(256)["images"]), model.examples(256)["labels"]))

@@ -30,7 +30,7 @@ def file(repository: Path) -> Path:
 def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a version of a conditional generator, two above which is the generator."""
     folder = tmp_path_factory.mktemp("conditional")
-    return publish(load(conditional_generator(folder)), folder, "mine", options=Options(onnx=True))
+    return publish(load(conditional_generator(folder)), folder, "mine", options=Options(files=("float32", "onnx")))
 
 
 def conditional_generator(folder: Path) -> Path:

@@ -156,7 +156,7 @@ def test_verify_passes_and_finds_a_flipped_byte_and_a_missing_file(version: Path
     intact = command("genexport", "verify", version)
     assert intact.returncode == 0, intact.stderr
     assert f"{version}: intact" in intact.stdout
-    assert {"tflite/int8", "onnx/float32", "savedmodel/png"} <= {line.split()[0] for line in intact.stdout.splitlines()}
+    assert manifest.read(version)["parity"].keys() <= {line.split()[0] for line in intact.stdout.splitlines()}
     copy = tmp_path / "digits" / "1"
     shutil.copytree(version, copy)
     weights = copy / "variables" / "variables.data-00000-of-00001"
@@ -223,6 +223,9 @@ def test_directions_are_of_unit_length_at_right_angles_and_strongest_first(versi
     assert abs(change(axes[0]) / strengths[0] - 1) < 0.15, "the strength is what a pixel changes by, on other seeds too"
     with Image.open(version / "directions.png") as opened:
         assert opened.size == (7 * 60 + 4, 8 * 78 + 4)
+        shown = np.asarray(opened.convert("L"))[22:78:2, 4:60:2] / 255
+    farthest = np.asarray(model(latents_of(np.array([0]), 32) - 3 * axes[:1].astype(np.float32)))[0, ..., 0]
+    np.testing.assert_allclose(shown, (farthest + 1) / 2, atol=0.02, err_msg="seed 0, three steps back")
 
 
 def test_a_full_disk_publishes_nothing_and_says_so_in_one_line(run_directory: Path, tmp_path: Path, command) -> None:

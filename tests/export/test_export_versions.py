@@ -216,7 +216,7 @@ def test_what_is_being_built_on_another_machine_is_left_alone_for_a_day(tmp_path
 
 
 def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Path, tmp_path: Path, command) -> None:
-    arguments = ["genexport", "publish", tiny, "--repository", tmp_path, "--name", "tiny", "--no-onnx"]
+    arguments = ["genexport", "publish", tiny, "--repository", tmp_path, "--name", "tiny", "--files", "float32"]
     (tmp_path / "tiny" / "41").mkdir(parents=True)
     refused = command(*arguments, "--version", 41)
     assert refused.returncode == 1
@@ -231,7 +231,7 @@ def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Pat
 def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(tiny: Path, tmp_path: Path) -> None:
     base = tmp_path / "tiny"
     arguments = [Path(sys.executable).with_name("genexport"), "publish", tiny, "--repository", tmp_path]
-    arguments += ["--name", "tiny", "--no-onnx"]
+    arguments += ["--name", "tiny", "--files", "float32,int8,micro"]
     for stage in ["saved_model.pb", "tflite/tiny-int8.tflite"]:
         process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
         while not list(base.glob(f".staging-*/{stage}")):
@@ -305,7 +305,7 @@ def test_list_shows_every_model_its_versions_and_which_is_the_newest(base: Path,
 
 
 def test_keep_removes_old_versions_but_never_the_newest_nor_the_published_one(tiny: Path, base: Path) -> None:
-    generator, lean = load(tiny), Options(onnx=False, keep=2)
+    generator, lean = load(tiny), Options(files=("float32",), keep=2)
     assert publish(generator, base.parent, "tiny", options=lean) == base / "4"
     assert numbers(base) == ["3", "4"]
     repository.remove_old(base, 1, base / "3")
