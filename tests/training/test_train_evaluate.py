@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gentrain import cli, holdout, sources
+from gentrain import holdout, sources
 from gentrain.dataset import Frame
 from gentrain.metrics import subject
 from PIL import Image
@@ -22,16 +22,9 @@ Evaluate = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Evaluate:
+def evaluate(gentrain: Callable[..., tuple[int, str, str]]) -> Evaluate:
     """`evaluate(…)` runs the command in this process, where TensorFlow is loaded: exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gentrain", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
+    return lambda *arguments: gentrain("evaluate", *arguments)
 
 
 @pytest.fixture

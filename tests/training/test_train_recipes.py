@@ -54,7 +54,7 @@ def test_any_pair_of_preset_and_loss_trains(preset: str) -> None:
         assert sum(moved) > len(moved) / 2, loss
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["rpgan", "wgan-gp"])
 def test_a_conditional_normalised_augmented_step_in_bfloat16_is_that_of_float32(loss: str) -> None:
     """The same images, mirrored and augmented alike, with the same labels, so the same losses but for rounding."""
     found = {}

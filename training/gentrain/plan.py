@@ -134,6 +134,8 @@ def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path 
         if init_from.is_dir():
             lent = json.loads((init_from / "config.json").read_text(encoding="utf-8"))
             settings = settings if preset else _settings_of(init_from, lent)
+            if data not in (None, lent.get("data")):  # what fits the other images
+                settings = dataclasses.replace(settings, held_out=-1)
     data = data or lent.get("data")
     if data is None:
         raise UsageError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
