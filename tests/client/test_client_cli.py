@@ -106,6 +106,9 @@ def test_an_archive_holds_images_seeds_and_labels(genclient, serve, tmp_path, to
             "images": ("uint8", (70, *tools.IMAGE_SHAPE)),
             "seeds": ("int64", (70,)),
             "labels": ("int32", (70,)),
+            "truncation": ("float64", ()),
+            "model": ("str192", ()),
+            "version": ("int64", ()),
         }
         assert arrays["labels"].tolist() == [1] * 70
         assert arrays["seeds"].tolist() == list(range(70))

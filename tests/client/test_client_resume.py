@@ -182,8 +182,10 @@ def test_a_newer_version_does_not_mix_with_an_older_one(genclient, fails, serve,
     code, line = fails(*options)
     assert code == 2
     assert line.startswith("p/manifest.json: found images of version 3, expected 4, which the server has now; choose")
+    served.prediction.version = 3  # which is still there for who asks for it
     assert genclient(*options, "--model-version", 3).returncode == 0
     assert served.prediction.requests[-1].model_spec.version.value == 3
+    served.prediction.version = 4
     assert genclient(*options, "--overwrite").returncode == 0
     with Image.open(tmp_path / "p/seed0000.png") as picture:
         assert picture.text["version"] == "4"
