@@ -113,7 +113,7 @@ class Schedule(Generic[T]):
         """Seconds until `start` may have a part again; None: not before a reply."""
         if not self._waiting or len(self._under_way) >= self._concurrency():
             return None
-        left = min(map(self._due, self._waiting)) - now
+        left = min((self._due(part) for part in self._waiting if self._has_room(part)), default=now) - now
         return left if left > 0 else None
 
     def trouble(self, now: float) -> tuple[RpcError, float] | None:
@@ -168,13 +168,18 @@ class Schedule(Generic[T]):
             raise _over()
         if len(self._under_way) >= self._concurrency():
             return None
-        # Finished parts that wait for an earlier one take memory; that one itself may always start.
-        most = 2 * self._concurrency()
-        crowded = len(self._under_way) + len(self._done) >= most
-        due = [part for part in self._waiting if self._due(part) <= now and not (crowded and part.start != self._given)]
+        due = [part for part in self._waiting if self._due(part) <= now and self._has_room(part)]
         if due:
             return min(due)
-        return self._another() if len(self._under_way) + len(self._done) + len(self._waiting) < most else None
+        return self._another() if len(self._under_way) + len(self._done) + len(self._waiting) < self._most() else None
+
+    def _has_room(self, part: Part) -> bool:
+        """Whether a part may start as to memory: finished ones wait for an earlier one; that one itself always may."""
+        return part.start == self._given or len(self._under_way) + len(self._done) < self._most()
+
+    def _most(self) -> int:
+        """Parts that are held at a time."""
+        return 2 * self._concurrency()
 
     def _due(self, part: Part) -> float:
         """When a part that waits may be sent."""

@@ -39,6 +39,8 @@ def run(schedule, answer, draw):
                 schedule.arrived(part, range(part.start, part.stop), 100 * len(part))
             else:
                 schedule.failed(part, error, now)
+        else:
+            assert schedule.pause(now) is not None, f"nothing is under way and nothing follows; {len(rows)} rows so far"
         for result in schedule.ready():
             rows += result
         if schedule.finished:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import disks
 import keras
 import numpy as np
 import pytest
@@ -47,6 +48,15 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_goes_on(tmp_path: Path, com
     done = command("gentrain", "fit", "--run", run, "--kimg", "1.024")
     assert done.returncode == 0, done.stderr
     assert checkpoints(run) == ["000000000512", "000000001024"]
+
+
+def test_a_disk_without_room_for_the_first_events_is_one_line(tmp_path: Path) -> None:
+    run = tmp_path / "disk" / "run"
+    command = [Path(sys.executable).with_name("gentrain"), "fit", "--run", run, *RUN, "--kimg", "0.512"]
+    done = subprocess.run(disks.on_small_disk(run.parent, 8, command), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == f"gentrain: {run}/events: cannot be written: No space left on device"
 
 
 def test_a_place_that_cannot_be_written_to_is_told_in_one_line(command) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gentrain.errors import TrainError
-from gentrain.files import replacing
+from gentrain.files import replacing, telling
 
 if TYPE_CHECKING:
     from gentrain.gan import GAN
@@ -58,14 +58,10 @@ def save(run: Path, gan: GAN, progress: Progress) -> Path:
     """
     place = run / "checkpoints" / f"{progress.images_seen:012d}"
     if not place.exists():
-        import tensorflow as tf
-
         with replacing(place) as folder:
             folder.mkdir()
-            try:
+            with telling(place):
                 _trackable(gan).write(str(folder / "state"))
-            except tf.errors.OpError as error:
-                raise TrainError(f"{place}: cannot be written: {error.message}") from error
             (folder / "progress.json").write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
     for old in sorted(place.parent.glob("[0-9]*"))[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)

@@ -47,6 +47,21 @@ def replacing(path: Path) -> Iterator[Path]:
         raise TrainError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Errors that TensorFlow or the system has with writing `path` as TrainError, in one line."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except tf.errors.OpError as error:
+        first = (error.message.splitlines() or [""])[0]
+        reason = re.sub(r"\{\{.*?\}\}|\[Op:\w*\]", "", first).split(";")[-1].strip()
+        raise TrainError(f"{path}: cannot be written: {reason}") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:

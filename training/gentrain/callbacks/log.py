@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from gentrain.callbacks.meter import Meter
-from gentrain.errors import TrainError
-from gentrain.files import replacing
+from gentrain.files import replacing, telling
 
 
 class Log(keras.callbacks.Callback):
@@ -22,7 +21,9 @@ class Log(keras.callbacks.Callback):
     def __init__(self, run: Path, meter: Meter) -> None:
         super().__init__()
         self.path, self.meter = run / "log.jsonl", meter
-        self.events = tf.summary.create_file_writer(str(run / "events"))
+        self.events_path = run / "events"
+        with telling(self.events_path):
+            self.events = tf.summary.create_file_writer(str(self.events_path))
         _drop_lines_after(self.path, meter.before.images_seen)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -35,24 +36,21 @@ class Log(keras.callbacks.Callback):
             **({"gamma": float(self.model.gamma())} if self.model.penalised else {}),
             **{name: value if isinstance(value, str) else float(value) for name, value in (logs or {}).items()},
         }
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise TrainError(f"{self.path}: cannot be written: {error.strerror}") from error
-        with self.events.as_default(step=now.images_seen):
+        with telling(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        with telling(self.events_path), self.events.as_default(step=now.images_seen):
             for name, value in line.items():
                 if isinstance(value, str):
                     tf.summary.text(name, value)
                 else:
                     tf.summary.scalar(name, value)
-        self.events.flush()
+            self.events.flush()
 
     def picture(self, name: str, pixels: np.ndarray[Any, np.dtype[np.uint8]], images_seen: int) -> None:
         """Show uint8 (H, W, C) in TensorBoard."""
-        with self.events.as_default(step=images_seen):
+        with telling(self.events_path), self.events.as_default(step=images_seen):
             tf.summary.image(name, pixels[None])
-        self.events.flush()
+            self.events.flush()
 
 
 def _drop_lines_after(path: Path, images_seen: int) -> None:
