@@ -5,6 +5,7 @@ The critic of its run becomes a version of NAME-critic in the same way, under th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,4 +89,7 @@ def _building(base: Path, generator: Generator) -> Iterator[Path]:
         except OSError as error:
             raise ExportError(f"{base}: cannot be written: {error.strerror or error}") from error
         except tf.errors.OpError as error:
+            if str(folder) in error.message:  # TensorFlow could not write there
+                reason = re.sub(r"\{\{.*?\}\}|\[Op:\w*\]", "", error.message.splitlines()[0]).split(";")[-1].strip()
+                raise ExportError(f"{base}: cannot be written: {reason}") from error
             raise ExportError(f"{generator.path}: {' '.join(error.message.split())[:400]}") from error

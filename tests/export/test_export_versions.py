@@ -242,6 +242,18 @@ def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(
         assert len(list(base.glob(".staging-*"))) == 1, "what the kill before left is gone"
 
 
+def test_a_disk_that_is_full_under_tensorflow_is_one_line_and_no_version(tiny: Path, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("genexport")
+    command = [program, "publish", tiny, "--repository", tmp_path / "disk", "--name", "tiny", "--no-onnx"]
+    done = subprocess.run(disks.on_small_disk(tmp_path / "disk", 12, command), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        done.stderr.splitlines()[-1] == f"genexport: {tmp_path}/disk/tiny: cannot be written: No space left on device"
+    )
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in base.iterdir()] == [".lock"]
+
+
 def test_past_a_limit_nothing_is_published_and_the_layer_is_named(tiny: Path, tmp_path: Path) -> None:
     strict = Options(onnx=False, limits=Limits(float16=1e-9))
     with pytest.raises(ExportError, match=r"tflite/float16: .* limit 1e-09; most is lost in \w+ \(\w+\)"):
