@@ -122,18 +122,6 @@ def test_results_that_wait_for_an_earlier_one_are_bounded():
     assert list(schedule.ready()) == [1, 2, 3, 4]
 
 
-def test_a_server_with_too_many_requests_gets_half_as_many():
-    schedule = Schedule(plan(100, batch_size=1), Limits())
-    schedule.arrived(schedule.start(0.0), "first", 100)
-    running = [schedule.start(0.0) for _ in range(4)]
-    schedule.failed(running.pop(), refusal("RESOURCE_EXHAUSTED"), 0.0)
-    schedule.arrived(running.pop(), "second", 100)
-    assert schedule.start(1.0) is None
-    schedule.arrived(running.pop(), "third", 100)
-    assert schedule.start(1.0).attempts == 2
-    assert schedule.start(1.0) is None
-
-
 def test_no_part_outlives_its_call():
     schedule = Schedule(plan(1, timeout_seconds=60, end=5.0), Limits())
     assert schedule.start(0.0).deadline == 5.0

@@ -47,7 +47,7 @@ def test_a_saved_morph_goes_there_and_back(plain, tflite):
     frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(picture)]
     assert_same(np.stack([frames[0], frames[24]]), python_images(tflite, [0, 1]))
     assert all((frames[24 - i] == frames[24 + i]).all() for i in range(24))
-    assert picture.info["duration"] == 62
+    assert picture.info["duration"] in (62, 63)  # 62.5 ms, rounded by Pillow either way
     assert picture.text["seeds"] == "0,1"
 
 
