@@ -251,7 +251,7 @@ def test_a_disk_that_is_full_under_tensorflow_is_one_line_and_no_version(tiny: P
         done.stderr.splitlines()[-1] == f"genexport: {tmp_path}/disk/tiny: cannot be written: No space left on device"
     )
     assert "Traceback" not in done.stderr
-    assert [path.name for path in base.iterdir()] == [".lock"]
+    assert [path.name for path in (tmp_path / "disk" / "tiny").iterdir()] == [".lock"]
 
 
 def test_past_a_limit_nothing_is_published_and_the_layer_is_named(tiny: Path, tmp_path: Path) -> None:
