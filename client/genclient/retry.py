@@ -117,9 +117,9 @@ class Attempts:
             pause(self._count) / 2 if self._retry is None else max(pause(self._count), self._throttle.free_at() - now)
         )
         spent = self._retry is None and self._count >= _QUESTIONS
-        if spent or now + wait >= self.trying_until():
+        if spent or now + FIRST_PAUSE >= self.trying_until():
             raise with_attempts(self._failure, self._count, now - self._began)
-        return wait
+        return min(wait, self.trying_until() - now)
 
     def succeeded(self) -> None:
         """It was answered."""

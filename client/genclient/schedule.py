@@ -17,6 +17,9 @@ from genclient.retry import FIRST_PAUSE, Throttle, is_lost, more_telling, pause,
 
 T = TypeVar("T")
 
+_RISE = 0.1
+"""Requests in flight that a reply brings back after a server had too many: one more for ten replies."""
+
 _ATTEMPTS_ALONE = 6  # to a server that has too many requests, though it has no other of this call
 
 
@@ -38,6 +41,7 @@ class Part:
     deadline: float = field(compare=False, default=float("inf"))
     not_before: float = field(compare=False, default=0.0)
     attempts: int = field(compare=False, default=0)
+    halvings: int = field(compare=False, default=0)
     failure: RpcError | None = field(compare=False, default=None)
 
     def __len__(self) -> int:
@@ -86,7 +90,8 @@ class Schedule(Generic[T]):
         self._given = 0  # rows up to here were handed on
         self._waiting: list[Part] = []
         self._under_way: dict[int, Part] = {}  # by first row
-        self._at_once = plan.concurrency
+        self._at_once = float(plan.concurrency)
+        self._halvings = 0  # of it
         self._done: dict[int, tuple[int, T]] = {}  # by first row: the row after the last, and the result
 
     @property
@@ -104,6 +109,7 @@ class Schedule(Generic[T]):
             part.began = now
             part.deadline = min(now + self._plan.timeout_seconds, self._plan.end)
         part.attempts += 1
+        part.halvings = self._halvings
         self._under_way[part.start] = part
         if part.failure is not None:
             self._throttle.sent_again(now)
@@ -127,6 +133,7 @@ class Schedule(Generic[T]):
         """Take the result of a part, and the bytes that it took, the request or the reply, whichever is larger."""
         self._under_way.pop(part.start, None)
         self._throttle.succeeded()
+        self._at_once = min(self._plan.concurrency, self._at_once + _RISE)
         self._limits.row_bytes = travelled / len(part)
         self._done[part.start] = part.stop, result
 
@@ -208,7 +215,7 @@ class Schedule(Generic[T]):
 
     def _concurrency(self) -> int:
         # The first reply says which version answers, and so the rest waits for it.
-        return self._at_once if self._given or self._done else 1
+        return int(self._at_once) if self._given or self._done else 1
 
     def _until(self, part: Part) -> float:
         """When a part is given up."""
@@ -219,7 +226,9 @@ class Schedule(Generic[T]):
             return False
         if is_crowded(error):
             # Of our own requests, one that has just been answered counts a moment longer.
-            self._at_once = max(1, self._at_once // 2)
+            if part.halvings == self._halvings:  # what was sent before the last halving tells nothing new
+                self._at_once = max(1.0, self._at_once / 2)
+                self._halvings += 1
             return len(self._under_way) > 0 or part.attempts < _ATTEMPTS_ALONE
         return is_lost(error)
 

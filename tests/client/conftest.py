@@ -117,6 +117,7 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
     answer: object = None  # called instead of the generator: (request, context) → PredictResponse
     name: str = "digits"
     requests: list = field(default_factory=list)
+    described: list = field(default_factory=list)  # requests for the metadata
     asked: threading.Event = field(default_factory=threading.Event)
 
     def Predict(self, request, context):
@@ -142,6 +143,7 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
     def GetModelMetadata(self, request, context):
+        self.described.append(request)
         self._find(request, context)
         table = get_model_metadata_pb2.SignatureDefMap()
         for name, sides in self.signatures.items():

@@ -90,6 +90,45 @@ def test_parts_that_are_lost_refused_and_cut_at_random_come_out_once_and_in_orde
     assert run(schedule, answer, draw) == list(range(rows))
 
 
+CROWDED = refusal("RESOURCE_EXHAUSTED", "Concurrent RPC limit exceeded!")
+
+
+def begun(schedule, now):
+    """Every part that the schedule would have sent at a time."""
+    return list(iter(lambda: schedule.start(now), None))
+
+
+def answered(schedule, parts):
+    """Have parts answered and their results taken."""
+    for part in parts:
+        schedule.arrived(part, part.start, 100)
+    list(schedule.ready())
+
+
+def in_flight(schedule, now):
+    """How many requests are in flight at a time; they are answered then."""
+    parts = begun(schedule, now)
+    answered(schedule, parts)
+    return len(parts)
+
+
+def test_a_server_with_too_many_requests_has_half_as_many_in_flight_and_slowly_more_again():
+    schedule = Schedule(plan(1000, batch_size=1, concurrency=8), Limits())
+    answered(schedule, begun(schedule, 0.0))
+    parts = begun(schedule, 0.0)
+    assert len(parts) == 8
+    for part in parts[3:]:  # the refusals of one moment halve once
+        schedule.failed(part, CROWDED, 0.0)
+    assert begun(schedule, 0.0) == [], "three are in flight, and those that were refused wait for their pause"
+    answered(schedule, parts[:3])
+    parts = begun(schedule, 1.0)
+    assert [(part.start, part.attempts) for part in parts] == [(start, 2) for start in (4, 5, 6, 7)]
+    schedule.failed(parts[3], CROWDED, 1.0)
+    answered(schedule, parts[:3])
+    assert [in_flight(schedule, 2.0 + step) for step in range(8)] == [2, 2, 2, 3, 3, 3, 3, 4]
+    assert max(in_flight(schedule, 20.0) for _ in range(30)) == 8
+
+
 def test_what_no_cutting_helps_ends_the_call():
     with pytest.raises(RpcError, match="larger than maximum"):
         run(
