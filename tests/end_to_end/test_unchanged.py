@@ -209,9 +209,34 @@ VERSION_FILES = {
     },
     "digits-critic": set[str](),
 }
-MANIFEST = {"class_count",         "class_names",         "created",         "files",         "image_shape",         "kind",         "latent_size",         "limits",         "name",         "output_range_of_the_generator",         "parity",         "provenance",         "signatures",         "warmup_batch_sizes",,}
+MANIFEST = {
+    "class_count",
+    "class_names",
+    "created",
+    "files",
+    "image_shape",
+    "kind",
+    "latent_size",
+    "limits",
+    "name",
+    "output_range_of_the_generator",
+    "parity",
+    "provenance",
+    "signatures",
+    "warmup_batch_sizes",
+}
 MANIFESTS = {
-    "digits": MANIFEST | {"data", "directions", "left_out", "notes", "quality", "target", "tflite", "training",},
+    "digits": MANIFEST
+    | {
+        "data",
+        "directions",
+        "left_out",
+        "notes",
+        "quality",
+        "target",
+        "tflite",
+        "training",
+    },
     "digits-critic": MANIFEST | {"generator", "limit", "scores"},
 }
 
