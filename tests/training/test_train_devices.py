@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-RUN = ["--data", "digits", "--preset", "quick", "--kimg", "1.024", "--set", "precision=float32"]
-RUN += ["--set", "generator_width=8", "--set", "kimg_per_tick=0.512"]
+RUN = ["--data", "digits", "--resolution", "8", "--preset", "quick", "--kimg", "1.024", "--precision", "float32"]
+RUN += ["--set", "generator_width=8", "--set", "discriminator_width=8", "--set", "kimg_per_tick=0.512"]
 
 TWO_CPUS = """
 import sys, tensorflow as tf

@@ -18,6 +18,7 @@ from gentrain.networks import NETWORKS, build_discriminator, build_generator
 from gentrain.presets import PRESETS
 from gentrain.settings import Settings
 from gentrain.stream import batches
+from PIL import Image
 
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size": 6}
 
@@ -283,17 +284,21 @@ def test_labels_reach_both_networks() -> None:
     assert np.abs(critic([images, other]) - critic([images, labels])).max() > 0
 
 
-def test_a_conditional_run_draws_its_classes_in_rows_and_says_so_to_the_exporter(tmp_path: Path, command) -> None:
+def test_a_conditional_run_draws_its_classes_in_rows_and_says_so_to_the_exporter(
+    tmp_path: Path, command, gentrain
+) -> None:
     run = tmp_path / "run"
-    done = command(
-        "gentrain", "fit", "--data", "digits", "--run", run, "--preset", "quick", "--kimg", 2, "--conditional"
-    )
-    assert done.returncode == 0, done.stderr
+    small = ["--resolution", 8, "--set", "generator_width=8", "--set", "discriminator_width=8"]
+    code, _, err = gentrain("fit", "--data", "digits", "--run", run, *small, "--kimg", 0.512, "--conditional")
+    assert code == 0, err
+    with Image.open(run / "samples" / "000000kimg.png") as sheet:
+        assert sheet.height / sheet.width == pytest.approx(10 / 8, abs=0.01), "a row a class, a column a seed"
     generator = keras.models.load_model(run / "generator.keras", safe_mode=True)
     assert [tensor.name for tensor in generator.inputs] == ["latents", "labels"]
     critic = keras.models.load_model(run / "discriminator.keras", safe_mode=True)
     assert {layer.dtype_policy.name for layer in (*generator.layers, *critic.layers)} == {"float32"}
-    published = command("genexport", "publish", run, "--repository", tmp_path / "models", "--name", "digits")
+    where = ["--repository", tmp_path / "models", "--name", "digits", "--files", "float32", "--no-critic"]
+    published = command("genexport", "publish", run, *where)
     assert published.returncode == 0, published.stderr
     manifest = json.loads((tmp_path / "models" / "digits" / "1" / "manifest.json").read_text())
     assert manifest["class_names"] == list("0123456789")

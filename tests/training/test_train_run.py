@@ -121,22 +121,23 @@ def test_a_finished_run_is_left_as_it_is_without_loading_tensorflow(run_director
     assert (run_directory / "generator.keras").stat().st_mtime_ns == before
 
 
-def test_killed_run_goes_on_to_the_very_weights_of_an_undisturbed_one(tmp_path: Path, command) -> None:
-    length = ["--kimg", "4.096", "--set", "kimg_per_checkpoint=1.024"]
+def test_killed_run_goes_on_to_the_very_weights_of_an_undisturbed_one(tmp_path: Path, gentrain) -> None:
+    length = ["--kimg", "4.096", "--set", "kimg_per_checkpoint=0.512"]
+    small = [*SMALL_RUN, "--resolution", "12", "--set", "discriminator_width=8"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert command("gentrain", "fit", "--run", whole, *SMALL_RUN, *length).returncode == 0
+    assert gentrain("fit", "--run", whole, *small, *length)[0] == 0
 
-    gentrain = Path(sys.executable).with_name("gentrain")
-    process = subprocess.Popen([gentrain, "fit", "--run", killed, *SMALL_RUN, *length], stderr=subprocess.DEVNULL)
+    program = Path(sys.executable).with_name("gentrain")
+    process = subprocess.Popen([program, "fit", "--run", killed, *small, *length], stderr=subprocess.DEVNULL)
     wait_until(lambda: any((killed / "checkpoints").glob("[0-9]*")), process)
     process.kill()
     process.wait()
     kept = max(int(path.name) for path in (killed / "checkpoints").glob("[0-9]*"))
     assert 0 < kept < 4096, "the kill should come in the middle"
 
-    done = command("gentrain", "fit", "--run", killed, *SMALL_RUN, *length)
-    assert done.returncode == 0, done.stderr
-    assert "going on at" in done.stderr
+    code, _, err = gentrain("fit", "--run", killed, *small, *length)
+    assert code == 0, err
+    assert "going on at" in err
     for name in ("generator.keras", "discriminator.keras"):
         for undisturbed, resumed in zip(weights(whole / name), weights(killed / name), strict=True):
             np.testing.assert_array_equal(undisturbed, resumed)
