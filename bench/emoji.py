@@ -98,8 +98,8 @@ def report(run_directory: Path, side: int, training: Training) -> str:
     how = paragraph(
         f"""{last["kimg"]:.0f} kimg in {last["seconds"] / 60:.1f} minutes; {measured["samples"]} images of the
         {snapshot}, in the features of the {net["name"]} net {net["hash"][:12]}{right}{note}. Floor: real images in
-        the place of generated ones. Distance to the nearest training image, against that of training images to each
-        other: {nearest}; near 0 are copies."""
+        the place of generated ones. Distance to the nearest training image, as a multiple of what unseen real images
+        have: {nearest}; 1 and more is what new images give, near 0 are copies."""
     )
     return f"""## Training: emoji, {side}×{side}
 

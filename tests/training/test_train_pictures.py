@@ -123,12 +123,15 @@ def test_without_pillow_heif_photographs_are_counted_with_what_to_install(tmp_pa
     assert "skipped" not in done.stdout
 
 
-def test_a_huge_jpeg_is_decoded_at_a_part_of_its_size(tmp_path: Path) -> None:
+def test_a_huge_jpeg_is_decoded_at_a_part_of_its_size_and_pillows_limit_stays(tmp_path: Path) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    assert limit is not None
     huge = Image.new("L", (12000, 9000), 200)
     huge.save(tmp_path / "huge.jpg")
     Image.new("L", (1600, 1500), 100).save(tmp_path / "less.png")
     data = sources.read(str(tmp_path), Frame(16, max_megapixels=3))
     assert data.images[:, 0, 0, 0].tolist() == [200, 100]
+    assert limit == Image.MAX_IMAGE_PIXELS
     data = sources.read(str(tmp_path), Frame(16, max_megapixels=2))
     ((file, reason),) = ((s.file, s.reason) for s in data.skipped)
     assert (file, reason) == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -24,9 +25,6 @@ KNOWN_BY_CONTENT = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG20
 
 # Reading EPS runs Ghostscript on the file; of the others Pillow knows little more than the name.
 NOT_READ = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
-
-# Pillow's own limit lies before a JPEG is decoded at a part of its size; that of `Frame` comes after.
-Image.MAX_IMAGE_PIXELS = None
 
 # Large JPEG files are decoded at a half, a quarter or an eighth, never below this many times the side that is wanted.
 REDUCING_GAP = 3
@@ -68,15 +66,45 @@ def suffixes() -> frozenset[str]:
     return frozenset(ending.lower() for ending, name in Image.registered_extensions().items() if name in formats)
 
 
+class _AnySize:
+    """Inside, Pillow opens files of any size, in every thread; its limit is as it was once the last one has left.
+
+    That limit lies before a JPEG is decoded at a part of its size; the one of `Frame` is checked after, see `_load`.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_any_size = _AnySize()
+
+
+def _opened(file: str | IO[bytes], formats: list[str] | tuple[str, ...]) -> Image.Image:
+    with _any_size:
+        return Image.open(file, formats=formats)
+
+
 def sniff(file: str | IO[bytes]) -> bool:
     """Whether a file of any name begins as an image does; raises nearly anything where it does not."""
-    with Image.open(file, formats=[name for name in KNOWN_BY_CONTENT if name in _formats()]):
+    with _opened(file, [name for name in KNOWN_BY_CONTENT if name in _formats()]):
         return True
 
 
 def is_ours(file: str | IO[bytes]) -> bool:
     """Whether genline wrote it, a sheet or a report's picture; raises nearly anything on broken files."""
-    with Image.open(file, formats=COMMON_FORMATS) as image:
+    with _opened(file, COMMON_FORMATS) as image:
         return bool(_ours(image))
 
 
@@ -86,7 +114,7 @@ def _ours(image: Image.Image) -> str:
 
 
 def _open(file: str | IO[bytes]) -> Image.Image:
-    image = Image.open(file, formats=_formats())
+    image = _opened(file, _formats())
     if what := _ours(image):
         raise Unfit(f"{what}, written by genline")
     return image
