@@ -51,9 +51,9 @@ def draw(run_directory: Path, side: int, docs: Path) -> None:
     from gentrain import quiet
 
     quiet.import_tensorflow()
+    from gentrain.commands.subject import find
+    from gentrain.images import sheet
     from gentrain.metrics.generate import generate, is_conditional
-    from gentrain.metrics.subject import find
-    from gentrain.sheets import sheet
 
     generator = find(run_directory).generator
     labels = _labels(run_directory) if is_conditional(generator) else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from gentrain import sources
-from gentrain.dataset import Dataset, Frame, Pixels
+from gentrain.data.dataset import Dataset, Frame, Pixels
 from gentrain.errors import TrainError
 
 DATA = {"digits": "digits", "fashion-mnist": "Fashion-MNIST"}

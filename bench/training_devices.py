@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from common import BIN, ENVIRONMENT, KEPT, Cells, log_of, median, number, paragraph, table
 from gentrain import sources
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 
 WORKERS = (1, 2)
 TICKS_BEFORE = 2  # not counted: the step is compiled in the first

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from common import HERE, KEPT, Cells, gentrain, log_of, median, number, paragraph, run, table, tell
-from gentrain.dataset import Pixels
+from gentrain.data.dataset import Pixels
 from gentrain.errors import TrainError
 from gentrain.presets import PRESETS
 from held_out import DATA, Parts, parts_of
@@ -180,7 +180,7 @@ def _medians(scores: list[dict[str, Any]]) -> list[str]:
 
 def save_sheets(subject: Subject, minutes: list[float], folder: Path) -> None:
     """The seeds 0 to 63 of every recipe's first training, a small PNG each."""
-    from gentrain.sheets import save_png, sheet
+    from gentrain.images import save_png, sheet
 
     for length in minutes:
         for recipe in RECIPES:

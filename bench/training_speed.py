@@ -174,7 +174,7 @@ def _mega(forwards: tuple[int, int], passes: tuple[int, int]) -> str:
 def write_digits(path: Path) -> None:
     """The digits as every candidate reads them: `images` uint8 (5000, 28, 28, 1)."""
     from gentrain import sources
-    from gentrain.dataset import Frame
+    from gentrain.data.dataset import Frame
 
     np.savez(path, images=sources.read("digits", Frame(28)).images)
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from genclient import Client, ClientError
 from genexport import pictures
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 from gentrain.sources.pictures import square
 from PIL import Image
 from tensorflow.core.framework import types_pb2

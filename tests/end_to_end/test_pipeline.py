@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from gentrain import sources
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 from PIL import Image
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_grpc

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from genexport import pictures
 from gentrain import sources
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 from gentrain.sources.pictures import square
 from PIL import Image
 

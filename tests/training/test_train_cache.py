@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gentrain import cache, sources
-from gentrain.dataset import Contents, Dataset, Frame, Skipped, Source
+from gentrain import sources
+from gentrain.data import cache
+from gentrain.data.dataset import Contents, Dataset, Frame, Skipped, Source
 from gentrain.errors import TrainError
 from PIL import Image
 
@@ -133,8 +134,8 @@ def test_an_error_while_decoding_leaves_nothing(entries: Path, photos: Path) -> 
 
 SLOW = """
 import sys, numpy as np
-from gentrain import cache
-from gentrain.dataset import Contents, Frame, Source
+from gentrain.data import cache
+from gentrain.data.dataset import Contents, Frame, Source
 def decode(frame, append, show):
     for i in range(3):
         append(np.full((1, 8, 8, 1), i, np.uint8))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gentrain import contact, fonts
-from gentrain.dataset import Dataset
+from gentrain.data import contact_sheet as contact
+from gentrain.data import fonts
+from gentrain.data.dataset import Dataset
 from PIL import ImageFont
 
 

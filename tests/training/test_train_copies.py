@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain import holdout, sources
-from gentrain.dataset import Dataset, Frame
+from gentrain import sources
+from gentrain.data import holdout
+from gentrain.data.dataset import Dataset, Frame
 from gentrain.metrics import nearest
 from gentrain.metrics.judge import Judge
 from gentrain.metrics.random_net import RandomNet

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gentrain import holdout, sources
-from gentrain.dataset import Frame
+from gentrain import sources
+from gentrain.data import holdout
+from gentrain.data.dataset import Frame
 from gentrain.metrics import subject
 from PIL import Image
 

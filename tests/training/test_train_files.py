@@ -10,14 +10,15 @@ from pathlib import Path
 
 import disks
 import pytest
-from gentrain import files, locks
+from gentrain import files
 from gentrain.errors import TrainError
+from gentrain.files import locks
 
 # Decodes three pictures into the cache, three times; a decoder that goes on after an error, as for broken files.
 DECODE = """
 import numpy as np
-from gentrain import cache
-from gentrain.dataset import Contents, Frame, Source
+from gentrain.data import cache
+from gentrain.data.dataset import Contents, Frame, Source
 from gentrain.errors import TrainError
 
 def decode(frame, append, show):

@@ -11,12 +11,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from gentrain import checkpoints, initial
-from gentrain.checkpoints import Progress
 from gentrain.errors import TrainError, UsageError
-from gentrain.gan import GAN
 from gentrain.plan import plan
 from gentrain.settings import Settings
+from gentrain.training import checkpoints, initial
+from gentrain.training.checkpoints import Progress
+from gentrain.training.gan import GAN
 
 Gentrain = Callable[..., tuple[int, str, str]]
 TINY = ["--set", "generator_width=4", "--set", "discriminator_width=4", "--batch", "8", "--precision", "float32"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from gentrain import sources
-from gentrain.dataset import Dataset, Frame
+from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
 from PIL import Image
 

@@ -12,15 +12,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain import holdout, sources
-from gentrain.dataset import Dataset, Frame
+from gentrain import sources
+from gentrain.data import holdout
+from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError
-from gentrain.latents import latents_of_seeds
 from gentrain.metrics import classifier, feature_files
 from gentrain.metrics.features import features_for, features_of
 from gentrain.metrics.generate import generate
 from gentrain.metrics.judge import Judge
 from gentrain.metrics.random_net import RandomNet
+from gentrain.networks.latents import latents_of_seeds
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter
 

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 from gentrain.commands.data import data as data_command
 from gentrain.commands.fit import fit as fit_command
-from gentrain.gan import GAN
 from gentrain.settings import Settings
+from gentrain.training.gan import GAN
 from PIL import Image
 
 Gentrain = Callable[..., tuple[int, str, str]]

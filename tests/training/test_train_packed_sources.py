@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gentrain import sources
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 from gentrain.errors import TrainError
 from gentrain.sources import fashion_mnist
 from PIL import Image

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain import holdout
-from gentrain.callbacks.log import _drop_lines_after
-from gentrain.callbacks.meter import Clock, Meter
-from gentrain.checkpoints import Progress
-from gentrain.dataset import Dataset
-from gentrain.devices import Devices
-from gentrain.gan import GAN
-from gentrain.latents import latents_of_seeds
+from gentrain.data import holdout
+from gentrain.data.dataset import Dataset
+from gentrain.data.stream import batches
+from gentrain.networks.latents import latents_of_seeds
 from gentrain.run import _ticks, _train
 from gentrain.settings import Settings
-from gentrain.stream import batches
+from gentrain.training.callbacks.log import _drop_lines_after
+from gentrain.training.callbacks.meter import Clock, Meter
+from gentrain.training.checkpoints import Progress
+from gentrain.training.devices import Devices
+from gentrain.training.gan import GAN
 
 
 def numbered(count: int) -> np.ndarray:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from gentrain import holdout, sources
-from gentrain.contact import save_contact_sheet
-from gentrain.dataset import Frame
+from gentrain import sources
+from gentrain.data import holdout
+from gentrain.data.contact_sheet import save_contact_sheet
+from gentrain.data.dataset import Frame
 from gentrain.errors import TrainError, UsageError
 from PIL import Image
 

@@ -10,14 +10,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain.augment import augment
-from gentrain.devices import Devices
-from gentrain.gan import GAN, Draws
+from gentrain.data.stream import batches
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.networks import NETWORKS, build_discriminator, build_generator
 from gentrain.presets import PRESETS
 from gentrain.settings import Settings
-from gentrain.stream import batches
+from gentrain.training.augment import augment
+from gentrain.training.devices import Devices
+from gentrain.training.gan import GAN, Draws
 from PIL import Image
 
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size": 6}
@@ -31,7 +31,7 @@ def tiny_gan(side: int = 16, classes: int = 0, **changes: object) -> GAN:
 
 
 def one_step(gan: GAN, side: int = 16) -> dict[str, float]:
-    from gentrain.dataset import Dataset
+    from gentrain.data.dataset import Dataset
 
     images = np.random.default_rng(0).integers(0, 255, (16, side, side, 3), np.uint8)
     data = Dataset("noise", images, (np.arange(16) % max(gan.classes, 1)).astype(np.int32), ("0", "1", "2"))

@@ -13,8 +13,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from gentrain import curves, record, timelapse
-from gentrain.report import write
+from gentrain.report import curves, record, timelapse
+from gentrain.report.write import write
 from keras import layers
 from PIL import Image, ImageStat
 
@@ -273,7 +273,7 @@ def test_time_lapse_needs_two_sheets_and_a_format_that_moves(run: Path, command)
 
 
 def test_lines_in_a_chart_are_named_without_overlap(tmp_path: Path) -> None:
-    from gentrain import figures
+    from gentrain.report import figures
 
     lines = {f"line {i}": ([0.0, 1.0], [1.0, 1.0 + i / 1000]) for i in range(4)}
     svg = ElementTree.fromstring(figures.curves(lines, "x", "y"))

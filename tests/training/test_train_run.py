@@ -12,15 +12,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from gentrain.callbacks.meter import Meter
-from gentrain.callbacks.watch import Guard
-from gentrain.checkpoints import Progress
-from gentrain.dataset import Dataset
-from gentrain.devices import Devices
+from gentrain.data.dataset import Dataset
+from gentrain.data.stream import batches
 from gentrain.errors import TrainError
-from gentrain.gan import GAN
 from gentrain.settings import Settings
-from gentrain.stream import batches
+from gentrain.training.callbacks.meter import Meter
+from gentrain.training.callbacks.watch import Guard
+from gentrain.training.checkpoints import Progress
+from gentrain.training.devices import Devices
+from gentrain.training.gan import GAN
 from PIL import Image
 
 SMALL_RUN = [
@@ -82,8 +82,8 @@ def test_generator_is_a_functional_model_of_stock_layers(run_directory: Path) ->
 
 def test_kept_generator_is_the_average_and_not_the_last_step(run_directory: Path) -> None:
     """The sheet of the last samples is the kept generator's: seeds 0 to 63 of contract 3, through generator.keras."""
-    from gentrain.latents import latents_of_seeds
-    from gentrain.sheets import sheet, to_pixels
+    from gentrain.images import sheet, to_pixels
+    from gentrain.networks.latents import latents_of_seeds
 
     generator = keras.models.load_model(run_directory / "generator.keras")
     last = sorted((run_directory / "samples").glob("*kimg.png"))[-1]

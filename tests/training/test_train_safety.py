@@ -16,11 +16,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain import memory
-from gentrain.callbacks.watch import SATURATED_TICKS, Watch
 from gentrain.errors import TrainError
-from gentrain.gan import GAN
 from gentrain.settings import Settings
+from gentrain.training import memory
+from gentrain.training.callbacks.watch import SATURATED_TICKS, Watch
+from gentrain.training.gan import GAN
 
 RUN = ["--data", "digits", "--resolution", 8, "--preset", "quick", "--set", "generator_width=8"]
 RUN += ["--set", "discriminator_width=8", "--set", "kimg_per_tick=0.512", "--set", "kimg_per_checkpoint=0.512"]
@@ -163,7 +163,7 @@ LOCKING = """
 import sys
 from pathlib import Path
 from gentrain import run, sources
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 print(*sources.read("digits", Frame(32)).notes, sep="\\n")
 with run._locked(Path(sys.argv[1]), print):
     assert (Path(sys.argv[1]) / ".lock").exists()

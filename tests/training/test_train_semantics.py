@@ -10,19 +10,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain import checkpoints, holdout
-from gentrain.augment import augment
-from gentrain.callbacks.evaluator import Evaluator
-from gentrain.callbacks.keeper import _draw, keep_networks
-from gentrain.callbacks.meter import Meter
-from gentrain.checkpoints import Progress
-from gentrain.dataset import Dataset
-from gentrain.devices import Devices
-from gentrain.gan import GAN, Draws
-from gentrain.latents import latents_of_seeds
+from gentrain.data import holdout
+from gentrain.data.dataset import Dataset
+from gentrain.data.stream import batches
 from gentrain.metrics import METRICS
+from gentrain.networks.latents import latents_of_seeds
 from gentrain.settings import CHOICES, Settings
-from gentrain.stream import batches
+from gentrain.training import checkpoints
+from gentrain.training.augment import augment
+from gentrain.training.callbacks.evaluator import Evaluator
+from gentrain.training.callbacks.keeper import _draw, keep_networks
+from gentrain.training.callbacks.meter import Meter
+from gentrain.training.checkpoints import Progress
+from gentrain.training.devices import Devices
+from gentrain.training.gan import GAN, Draws
 
 SIDE = 8
 

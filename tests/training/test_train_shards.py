@@ -15,7 +15,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from gentrain import sources
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 from gentrain.errors import TrainError
 from PIL import Image
 

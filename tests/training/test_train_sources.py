@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gentrain import sources
-from gentrain.dataset import Frame
+from gentrain.data.dataset import Frame
 from gentrain.errors import TrainError, UsageError
 from PIL import Image, PngImagePlugin
 

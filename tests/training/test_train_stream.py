@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain import stream
-from gentrain.dataset import Dataset
+from gentrain.data import stream
+from gentrain.data.dataset import Dataset
 
 LABELS = np.arange(50, dtype=np.int32) % 7
 
@@ -95,8 +95,8 @@ def test_a_file_cut_short_stops_the_stream_with_its_name(images: np.memmap) -> N
 
 TWO_DEVICES = """
 import sys, numpy as np, tensorflow as tf
-from gentrain import stream
-from gentrain.dataset import Dataset
+from gentrain.data import stream
+from gentrain.data.dataset import Dataset
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

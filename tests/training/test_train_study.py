@@ -17,11 +17,11 @@ import pytest
 import tensorflow as tf
 from gentrain import sources
 from gentrain.cli import cli
-from gentrain.dataset import Dataset, Frame
+from gentrain.commands.study import classifier, results, split, synthetic
+from gentrain.commands.study.options import ALL, ARMS, Options, parse_sizes
+from gentrain.commands.study.run import Study
+from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError
-from gentrain.study import classifier, results, split, synthetic
-from gentrain.study.options import ALL, ARMS, Options, parse_sizes
-from gentrain.study.run import Study
 from keras import layers
 from PIL import Image, ImageStat
 

@@ -16,13 +16,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gentrain import checkpoints, initial, sources
-from gentrain.checkpoints import Progress
-from gentrain.dataset import Dataset, Frame
+from gentrain import sources
+from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
 from gentrain.presets import DEFAULT_PRESET, PRESETS
 from gentrain.settings import MAY_CHANGE, Settings
 from gentrain.sources.folder import RUN_FILES
+from gentrain.training import checkpoints, initial
+from gentrain.training.checkpoints import Progress
 
 ARTIFACTS = (
     "config.json",

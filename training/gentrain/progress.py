@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from gentrain.checkpoints import Progress
-    from gentrain.dataset import Dataset
+    from gentrain.data.dataset import Dataset
     from gentrain.plan import Plan
+    from gentrain.training.checkpoints import Progress
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -61,7 +61,7 @@ class ProgressLine:
             self.bar.render_finish()
 
     def show(self, now: Progress, images_total: int, values: dict[str, float]) -> None:
-        """Called every few steps; see `gentrain.callbacks.Show`."""
+        """Called every few steps; see `gentrain.training.callbacks.Show`."""
         rate = values["images_per_second"]
         left = (images_total - now.images_seen) / max(rate, 1e-9)
         self.text = f"{rate:.0f} images/s · D {values['d_loss']:.3f} · G {values['g_loss']:.3f}"

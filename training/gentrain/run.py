@@ -10,22 +10,24 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentrain import checkpoints, holdout, initial, memory, quiet
-from gentrain.callbacks import Note, Show
-from gentrain.checkpoints import Progress
-from gentrain.dataset import Dataset
+from gentrain import quiet
+from gentrain.data import holdout
+from gentrain.data.dataset import Dataset
+from gentrain.data.stream import batches
 from gentrain.errors import TrainError
 from gentrain.files import sweep, write_json
-from gentrain.locks import lock as lock_file
+from gentrain.files.locks import lock as lock_file
 from gentrain.plan import ARTIFACTS, LOCK, Plan, describe
 from gentrain.settings import Settings
-from gentrain.stream import batches
+from gentrain.training import checkpoints, initial, memory
+from gentrain.training.callbacks import Note, Show
+from gentrain.training.checkpoints import Progress
 
 if TYPE_CHECKING:
-    from gentrain.callbacks.keeper import Keeper
-    from gentrain.callbacks.meter import Meter
-    from gentrain.devices import Devices
-    from gentrain.gan import GAN
+    from gentrain.training.callbacks.keeper import Keeper
+    from gentrain.training.callbacks.meter import Meter
+    from gentrain.training.devices import Devices
+    from gentrain.training.gan import GAN
 
 # Steps in one call of the compiled graph: the losses are shown and a stop is heeded this often.
 STEPS_PER_EXECUTION = 8
@@ -58,9 +60,9 @@ def fit(
     """
     _check_images(plan, dataset)
     quiet.import_tensorflow()
-    from gentrain.callbacks.meter import Meter
-    from gentrain.callbacks.stop import PoliteStop
-    from gentrain.devices import Devices, best_precision
+    from gentrain.training.callbacks.meter import Meter
+    from gentrain.training.callbacks.stop import PoliteStop
+    from gentrain.training.devices import Devices, best_precision
 
     devices = devices or Devices("auto")
     _, side, _, channels = dataset.images.shape
@@ -104,7 +106,7 @@ def _gan(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> GAN:
 
     What a run starts from is kept as its first checkpoint, since the other run may go on.
     """
-    from gentrain.gan import GAN
+    from gentrain.training.gan import GAN
 
     s = plan.settings
     _, side, _, channels = dataset.images.shape
@@ -125,11 +127,11 @@ def _callbacks(
     plan: Plan, dataset: Dataset, devices: Devices, meter: Meter, note: Note
 ) -> tuple[Keeper | None, list[Any]]:
     """All but the polite stop, in the order in which they need each other; and the one that keeps, where one does."""
-    from gentrain.callbacks.evaluator import Evaluator
-    from gentrain.callbacks.keeper import Keeper
-    from gentrain.callbacks.log import Log
-    from gentrain.callbacks.meter import Clock
-    from gentrain.callbacks.watch import Guard, Watch
+    from gentrain.training.callbacks.evaluator import Evaluator
+    from gentrain.training.callbacks.keeper import Keeper
+    from gentrain.training.callbacks.log import Log
+    from gentrain.training.callbacks.meter import Clock
+    from gentrain.training.callbacks.watch import Guard, Watch
 
     s, run = plan.settings, plan.run
     periodic: list[Any] = [meter, Guard(run)]
@@ -146,7 +148,7 @@ def _callbacks(
 
 def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) -> None:
     """Tick by tick to the end of the run, or until a callback stops it."""
-    from gentrain.loop import Loop
+    from gentrain.training.loop import Loop
 
     s = gan.settings
     chosen = holdout.split(dataset, s.held_out)[0] if s.held_out else None

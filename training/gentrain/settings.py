@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gentrain.dataset import MAX_MEGAPIXELS, Frame
+from gentrain.data.dataset import MAX_MEGAPIXELS, Frame
 from gentrain.errors import UsageError
 
 

@@ -45,9 +45,9 @@ def augment_study(
     gentrain augment-study --data photos/ --out studies/photos --n 50,all --seeds 5 --flip
     """
     from gentrain.commands import reading
+    from gentrain.commands.study.options import Options, parse_sizes
+    from gentrain.commands.study.run import Study
     from gentrain.settings import parse_change
-    from gentrain.study.options import Options, parse_sizes
-    from gentrain.study.run import Study
 
     training: dict[str, Any] = {"--kimg": kimg, "--preset": preset, "--set": sets or None}
     training = {name: value for name, value in training.items() if value is not None}

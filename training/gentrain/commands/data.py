@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gentrain.dataset import MAX_MEGAPIXELS
+from gentrain.data.dataset import MAX_MEGAPIXELS
 from gentrain.progress import summary
 
 # More skipped files than this are counted, not listed; dataset.json of a run has them all.
@@ -44,8 +44,8 @@ def data(source: str, sheet: Path | None, **options: Any) -> None:
     gentrain data emoji:node_modules/emoji-datasource-google --resolution 64 --background "#202020"
     """
     from gentrain.commands import reading
-    from gentrain.contact import save_contact_sheet
-    from gentrain.dataset import Frame
+    from gentrain.data.contact_sheet import save_contact_sheet
+    from gentrain.data.dataset import Frame
 
     dataset = reading.read(source, Frame(**options))
     if hasattr(sys.stdout, "reconfigure"):
@@ -64,7 +64,8 @@ def data(source: str, sheet: Path | None, **options: Any) -> None:
 
 def _place(source: str) -> Path:
     """Here, unless this folder is data itself: then where decoded images are kept."""
-    from gentrain import cache, plan
+    from gentrain import plan
+    from gentrain.data import cache
 
     return cache.root() / "sheets" if plan.folder_of(source) in (Path.cwd(), *Path.cwd().parents) else Path()
 

@@ -57,8 +57,8 @@ def evaluate(
     gentrain evaluate runs/digits
     gentrain evaluate generator.keras --data photos/ --out metrics.json
     """
+    from gentrain.commands import subject as subjects
     from gentrain.commands.reading import read
-    from gentrain.metrics import subject as subjects
 
     if (features == "inception") != (weights is not None):
         raise click.UsageError("--features inception and --weights FILE go together")

@@ -83,8 +83,8 @@ def fit(
     from gentrain import plan as plans
     from gentrain import run as training
     from gentrain.commands import reading
-    from gentrain.devices import in_cluster
     from gentrain.settings import parse_change
+    from gentrain.training.devices import in_cluster
 
     if sum(length is not None for length in (options["kimg"], epochs, options["minutes"])) > 1:
         raise click.UsageError("--kimg, --epochs and --minutes all set the length; give one of them")
@@ -125,6 +125,6 @@ def _devices(strategy: str) -> Any:
     from gentrain import quiet
 
     quiet.import_tensorflow()
-    from gentrain.devices import Devices
+    from gentrain.training.devices import Devices
 
     return Devices(strategy)

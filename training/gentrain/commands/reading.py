@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gentrain.dataset import Dataset, Frame
+from gentrain.data.dataset import Dataset, Frame
 from gentrain.progress import SECONDS_BETWEEN_LINES, tell
 
 # A bar that would be gone again at once is not drawn.
@@ -39,7 +39,7 @@ class Decoding:
             self.bar.render_finish()
 
     def show(self, done: int, total: int | None) -> None:
-        """See `gentrain.dataset.Show`."""
+        """See `gentrain.data.dataset.Show`."""
         now = time.monotonic()
         if self.terminal and total:
             if self.bar is not None or now - self.start > SECONDS_WITHOUT_BAR:

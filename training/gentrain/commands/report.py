@@ -22,8 +22,8 @@ def report(run: Path, out: Path | None, timelapse: Path | None) -> None:
     gentrain report runs/digits
     gentrain report runs/digits --out digits.html --timelapse digits.gif
     """
-    from gentrain import report as pages
     from gentrain.commands import reading
+    from gentrain.report import write as pages
 
     out = out or run / "report.html"
     pages.write(run, out, timelapse or run / "timelapse.webp", reading.read)

@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from gentrain import cache
+from gentrain.data import cache
 from gentrain.errors import TrainError
 from gentrain.files import replacing
 from gentrain.metrics.features import BATCH, Features, Images, hash_of
 
 if TYPE_CHECKING:
-    from gentrain.dataset import Dataset
+    from gentrain.data.dataset import Dataset
 
 VERSION = 2
 """Goes up when anything below changes what is learned: the cache tells nets apart by it."""

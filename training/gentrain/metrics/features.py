@@ -15,7 +15,7 @@ import numpy as np
 from gentrain import quiet
 
 if TYPE_CHECKING:
-    from gentrain.dataset import Dataset
+    from gentrain.data.dataset import Dataset
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Features = np.ndarray[Any, np.dtype[np.float32]]

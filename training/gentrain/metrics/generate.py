@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from gentrain.errors import TrainError
-from gentrain.latents import latents_of_seeds
+from gentrain.images import to_pixels
 from gentrain.metrics.features import Images, Show
-from gentrain.sheets import to_pixels
+from gentrain.networks.latents import latents_of_seeds
 
 BATCH = 256
 

@@ -17,7 +17,7 @@ from gentrain.metrics.features import FeatureNet, Features, Images, Show, featur
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gentrain.dataset import Dataset
+    from gentrain.data.dataset import Dataset
 
 SAMPLES = 5000
 REFERENCE = 2
@@ -59,7 +59,7 @@ class Judge:
             samples: images to generate; no more than half of the real ones are taken.
             seed: of the split of the real images and of the labels drawn for a conditional generator.
             show: told about images that went through the feature net.
-            unseen: rows of `dataset` that were held out of the training, see `gentrain.holdout`.
+            unseen: rows of `dataset` that were held out of the training, see `gentrain.data.holdout`.
 
         Raises:
             TrainError: fewer than 20 real images, or no such features.

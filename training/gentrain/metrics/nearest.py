@@ -17,12 +17,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gentrain.files import marked, replacing
+from gentrain.images import sheet
 from gentrain.metrics.distances import squared_distances
 from gentrain.metrics.features import FeatureNet, Images, Show
-from gentrain.sheets import sheet
 
 if TYPE_CHECKING:
-    from gentrain.dataset import Dataset
+    from gentrain.data.dataset import Dataset
 
 COLUMNS = 16
 NEAREST = 3

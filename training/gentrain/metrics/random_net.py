@@ -16,7 +16,7 @@ from keras import layers
 from gentrain.metrics.features import Features, Images, features_of, hash_of
 
 if TYPE_CHECKING:
-    from gentrain.dataset import Dataset
+    from gentrain.data.dataset import Dataset
 
 SEED = 20_170_626
 SCALES = (16, 32, 40, 40)

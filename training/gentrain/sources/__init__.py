@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gentrain import cache
-from gentrain.dataset import Dataset, Frame, Show, Source
+from gentrain.data import cache
+from gentrain.data.dataset import Dataset, Frame, Show, Source
 from gentrain.errors import TrainError, UsageError
 from gentrain.sources import celeba, digits, emoji, fashion_mnist, folder, idx, npz, parquet, tarred, tfrecord, zipped
 from gentrain.sources.pictures import shown

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from gentrain.dataset import Append, Frame, Pixels, Show
+from gentrain.data.dataset import Append, Frame, Pixels, Show
 from gentrain.sources.pictures import to_square
 
 # Rows in a piece: at most 128 × 128 × 4 bytes each where the arrays are of a size that is used.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from gentrain.dataset import Source
+from gentrain.data.dataset import Source
 from gentrain.sources import folder, zipped
 from gentrain.sources.pictures import shown
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gentrain.dataset import Labels
+from gentrain.data.dataset import Labels
 from gentrain.errors import TrainError
 from gentrain.sources.pictures import shown
 

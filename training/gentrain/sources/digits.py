@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from gentrain.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.sources import arrays
 
 

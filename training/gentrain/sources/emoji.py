@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from gentrain.dataset import Append, Contents, Frame, Show, Skipped, Source
+from gentrain.data.dataset import Append, Contents, Frame, Show, Skipped, Source
 from gentrain.errors import TrainError
 from gentrain.sources import encoded
 from gentrain.sources.encoded import Item

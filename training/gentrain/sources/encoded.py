@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from gentrain.dataset import Append, Frame, Labels, Pixels, Show, Skipped
+from gentrain.data.dataset import Append, Frame, Labels, Pixels, Show, Skipped
 from gentrain.errors import TrainError
 from gentrain.sources.pictures import deep_extremes, header, reason, square
 from gentrain.sources.values import Extremes, Ranges

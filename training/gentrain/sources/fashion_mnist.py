@@ -6,7 +6,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from gentrain.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import arrays, idx
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from gentrain.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import tables
 from gentrain.sources.pictures import Unfit, shown, suffixes

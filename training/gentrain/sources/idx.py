@@ -14,7 +14,7 @@ from typing import IO, NamedTuple, cast
 
 import numpy as np
 
-from gentrain.dataset import Append, Contents, Frame, Labels, Pixels, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Labels, Pixels, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import arrays
 from gentrain.sources.classes import classes_of_numbers

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gentrain.dataset import NAME_AND_NUMBER, Frame, Labels, Skipped
+from gentrain.data.dataset import NAME_AND_NUMBER, Frame, Labels, Skipped
 from gentrain.sources import splits
 from gentrain.sources.classes import classes_of_folders, classes_of_numbers
 from gentrain.sources.pictures import shown

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from gentrain.dataset import Append, Contents, Frame, Labels, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Labels, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import arrays, splits
 from gentrain.sources.classes import classes_of_numbers

@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from gentrain.dataset import Frame, Pixels
+from gentrain.data.dataset import Frame, Pixels
 from gentrain.files import MARK
 from gentrain.sources.values import DEEP_COLOUR, WHOLE, Extremes, Range, Ranges, extremes
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from gentrain.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import encoded, splits
 from gentrain.sources.classes import LabelsMet

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
-from gentrain.dataset import Append, Contents, Frame, Show, Skipped, by_ending
+from gentrain.data.dataset import Append, Contents, Frame, Show, Skipped, by_ending
 from gentrain.errors import TrainError
 from gentrain.sources import encoded, layout, tables
 from gentrain.sources.encoded import Item

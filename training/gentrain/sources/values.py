@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gentrain.dataset import Frame, Pixels
+from gentrain.data.dataset import Frame, Pixels
 
 # How far rounding may carry a float beyond its range.
 TOLERANCE = 1e-3

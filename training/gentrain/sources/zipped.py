@@ -7,7 +7,7 @@ import os
 import zipfile
 from functools import partial
 
-from gentrain.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources.folder import file_identity
 from gentrain.sources.pictures import Unfit, shown

@@ -1,0 +1,131 @@
+"""What `gentrain evaluate` measures: the generator of a run or a bare .keras file, and the images that go with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gentrain import plan, quiet
+from gentrain.data import holdout
+from gentrain.data.dataset import Frame
+from gentrain.errors import TrainError, UsageError
+from gentrain.training import checkpoints
+
+if TYPE_CHECKING:
+    from gentrain.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A generator's file and its images' source; `run` and `snapshot` (`best` or `last`) where it is a run's."""
+
+    file: Path
+    data: str
+    run: Path | None = None
+    snapshot: str | None = None
+
+    @cached_property
+    def generator(self) -> Any:
+        """The Keras model; raises TrainError for a file that is none."""
+        quiet.import_tensorflow()
+        import keras
+
+        try:
+            return keras.models.load_model(self.file, compile=False)
+        except Exception as error:  # zipfile, h5py, json and Keras each raise their own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise TrainError(f"{self.file}: not a Keras model that can be loaded: {reason[:200]}") from error
+
+    @property
+    def frame(self) -> Frame:
+        """How the images are wanted: as the run had them, or as a bare generator makes them.
+
+        Raises:
+            TrainError: a bare generator does not make square images of 8 to 256 pixels, grey or in colour.
+        """
+        if self.run:
+            return plan.plan(self.run).frame
+        shape = tuple(self.generator.output_shape) if len(self.generator.outputs) == 1 else ()
+        try:
+            _, side, width, channels = shape
+            if side != width:
+                raise ValueError
+            return Frame(side, channels)
+        except (ValueError, TypeError, UsageError):
+            expected = "images (N, side, side, 1 or 3), side a multiple of 4 from 8 to 256"
+            raise TrainError(f"{self.file}: output is {shape}, expected {expected}") from None
+
+    @property
+    def kimg(self) -> float | None:
+        """Thousand images that the generator was trained on, where that is known."""
+        if self.run is None:
+            return None
+        if self.snapshot == "last":
+            return checkpoints.progress_of(checkpoints.latest(self.run)).images_seen / 1000
+        try:
+            return float(json.loads((self.file.parent / "best.json").read_text(encoding="utf-8"))["kimg"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def check(self, dataset: Dataset) -> None:
+        """Raises TrainError if these are not the images that the run was trained on."""
+        if self.run is None:
+            return
+        path = self.run / "dataset.json"
+        try:
+            then = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainError(f"{path}: cannot be read ({error}); expected what gentrain fit wrote") from error
+        if then != dataset.fingerprint:
+            raise TrainError(
+                f"{self.data}: not the images that {self.run} was trained on (fingerprint {dataset.fingerprint[:12]}, "
+                f"expected {then[:12]}); --data names where those are now"
+            )
+
+    def unseen(self, dataset: Dataset) -> Any:
+        """Rows of the data set that the run held out of its training; None where it held out none."""
+        held_out = plan.plan(self.run).settings.held_out if self.run else 0
+        return holdout.split(dataset, held_out)[1] if held_out > 0 else None
+
+    def describe(self) -> dict[str, Any]:
+        """What metrics.json says of it."""
+        return {"generator": self.file.name, "snapshot": self.snapshot, "kimg": self.kimg, "data": self.data}
+
+
+def find(path: Path, data: str | None = None, snapshot: str | None = None) -> Subject:
+    """The generator at `path`, a run directory or a .keras file.
+
+    Args:
+        path: what to measure.
+        data: the source of its images, where they are not where the run found them; a .keras file needs it.
+        snapshot: `best` or `last` of a run; None for the best where one was kept.
+
+    Raises:
+        TrainError: neither a run nor a .keras file is there, or the run has no such snapshot.
+        UsageError: a .keras file without data, or with a snapshot.
+    """
+    if path.is_file():
+        return _bare(path, data, snapshot)
+    if not (path / "config.json").is_file():
+        raise TrainError(
+            f"{path}: no run (it has no config.json) and no .keras file; expected a folder of gentrain fit"
+        )
+    best, last = path / "best" / "generator.keras", path / "generator.keras"
+    chosen = snapshot or ("best" if best.exists() else "last")
+    file = best if chosen == "best" else last
+    if not file.exists():
+        raise TrainError(f"{file}: no such generator: the run has kept no {chosen} snapshot")
+    return Subject(file, data or plan.plan(path).data, path, chosen)
+
+
+def _bare(file: Path, data: str | None, snapshot: str | None) -> Subject:
+    if file.suffix != ".keras":
+        raise TrainError(f"{file}: expected a run directory or a .keras file")
+    if data is None:
+        raise UsageError(f"{file}: a generator without its run needs --data, the images to compare it with")
+    if snapshot is not None:
+        raise UsageError(f"--snapshot {snapshot}: {file} is not a run and has no snapshots")
+    return Subject(file, data)

@@ -1,0 +1,9 @@
+"""From what a source decodes to the batches of a training.
+
+dataset.py         how images are wanted (`Frame`), a source before it is read, a data set after
+checked.py         what holds of every source once it is decoded
+cache.py           decoded images, kept between runs
+holdout.py         which images a run is not trained on
+stream.py          the endless, repeatable stream of batches
+contact_sheet.py   the picture that `gentrain data` draws, with class names in fonts.py's fonts
+"""

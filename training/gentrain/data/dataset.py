@@ -1,0 +1,301 @@
+"""What passes from the sources to the networks: how images are wanted, a source before it is read, a data set after.
+
+Sources decode, `cache` keeps what they decoded, `stream` draws batches; nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from PIL import ImageColor
+
+from gentrain.errors import UsageError
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Labels = np.ndarray[Any, np.dtype[np.int32]]
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+SMALLEST_SIDE, LARGEST_SIDE = 8, 256
+CROPS = ("center", "none", "pad")
+
+# cat.0.jpg, cat_001.png and `cat (3).jpg` are of the class cat.
+NAME_AND_NUMBER = r"^(.*?[^\W\d_])[\W_]*\d+[\W_]*\.[^.]*$"
+
+HEIF_ENDINGS = (".heic", ".heif", ".hif")
+
+# A picture that claims more is taken for a decompression bomb (Pillow's own limit).
+MAX_MEGAPIXELS = 89.5
+
+# With fewer images, in all or of a class, a training learns them by heart; it is said.
+FEW_IMAGES, FEW_OF_A_CLASS = 100, 10
+
+# So many classes or endings are named in one line.
+MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Which images are wanted, and how.
+
+    Attributes:
+        resolution: the longest side in pixels, a multiple of 4 from 8 to 256. Images that are all square and of one
+            size up to it stay as they are, others are resized to it.
+        channels: 1, 3, or 0 for what the images have.
+        crop: `center` takes the largest square in the middle; `pad` takes all of the image, in the middle of a square
+            of the background; `none` takes all of it and gives up its aspect.
+        background: what lies under transparent pixels and around padded images: a name that Pillow knows, or #rrggbb.
+        value_range: `LOW:HIGH`, which numbers become black and white in images of more than 8 bits a channel; empty
+            for what fits all of them.
+        split: of data with splits the one that is taken; `all` for every one.
+        labels: where classes come from: `auto`, `folders`, `from-name`, `from-name:PATTERN`, `none`, or a column of the
+            metadata.
+        max_megapixels: larger images are skipped.
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    resolution: int
+    channels: int = 0
+    crop: str = "center"
+    background: str = "white"
+    value_range: str = ""
+    split: str = "train"
+    labels: str = "auto"
+    max_megapixels: float = MAX_MEGAPIXELS
+
+    def __post_init__(self) -> None:
+        """Refuse what no image can be brought to."""
+        if not SMALLEST_SIDE <= self.resolution <= LARGEST_SIDE or self.resolution % 4:
+            raise UsageError(
+                f"resolution must be a multiple of 4 from {SMALLEST_SIDE} to {LARGEST_SIDE}, got {self.resolution}"
+            )
+        if self.channels not in (0, 1, 3):
+            raise UsageError(f"channels must be 1, 3, or 0 for what the images have, got {self.channels}")
+        if self.crop not in CROPS:
+            raise UsageError(f"crop must be one of {', '.join(CROPS)}, got {self.crop!r}")
+        if not 0 < self.max_megapixels < math.inf:
+            raise UsageError(f"max_megapixels must be above 0, got {self.max_megapixels:g}")
+        # These raise for what cannot be.
+        self.background_rgb, self.low_and_high, self.name_pattern  # noqa: B018
+
+    @cached_property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background as (red, green, blue) from 0 to 255."""
+        try:
+            red, green, blue, *alpha = ImageColor.getrgb(self.background)
+            if alpha:
+                raise ValueError("transparent itself")
+        except ValueError:
+            raise UsageError(f"background must be the name of a colour or #rrggbb, got {self.background!r}") from None
+        return red, green, blue
+
+    @cached_property
+    def low_and_high(self) -> tuple[float, float] | None:
+        """The numbers of `value_range`; None where it is left open."""
+        if not self.value_range:
+            return None
+        try:
+            low, high = map(float, self.value_range.split(":"))
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError("no range")
+        except ValueError:
+            raise UsageError(
+                f"value_range must be LOW:HIGH, two numbers such as 0:4095, got {self.value_range!r}"
+            ) from None
+        return low, high
+
+    @cached_property
+    def name_pattern(self) -> re.Pattern[str] | None:
+        """What finds the class in a file's name, as its only group; None unless `labels` asks for that."""
+        how, _, pattern = self.labels.partition(":")
+        if how != "from-name":
+            return None
+        try:
+            compiled = re.compile(pattern or NAME_AND_NUMBER)
+        except re.error as error:
+            raise UsageError(f"labels: {pattern} is no regular expression: {error}") from None
+        if compiled.groups != 1:
+            raise UsageError(f"labels: {pattern} needs one pair of brackets, around the class, as in ([a-z]+)_")
+        return compiled
+
+    def side(self, sizes: set[tuple[int, int]]) -> int:
+        """The side in pixels for images of these (width, height)s; a multiple of 4, so that networks can halve it."""
+        if len(sizes) == 1:
+            (width, height) = next(iter(sizes))
+            if width == height and SMALLEST_SIDE <= width <= self.resolution and width % 4 == 0:
+                return width
+        return self.resolution
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was passed over, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What a source tells beside the pixels; labels int32 (N,) are indices into `class_names`.
+
+    `classes_from` says where these come from, `left_out` how many files of which ending were no images, and `split`
+    what was taken of data with splits; `value_ranges` what values images of more than 8 bits have, by their kind, and
+    which became black and white: {"16-bit images": {"found": [0, 4080], "taken": [0, 4095]}}.
+    """
+
+    labels: Labels | None = None
+    class_names: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    classes_from: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    split: str = ""
+    value_ranges: Mapping[str, Any] = field(default_factory=dict)
+
+
+Append = Callable[[Pixels], None]
+"""Takes the next images, uint8 (n, side, side, channels); a source calls it as often as it likes, always one shape."""
+
+Show = Callable[[int, int | None], None]
+"""Called now and then with the number of images decoded, and of all there are (None where that is not known yet)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images found but not yet decoded.
+
+    Attributes:
+        name: fit to be printed and stored.
+        identity: differs whenever the decoded images might.
+        decode: gives all images to `Append` in an order that is always the same, and returns what else there is.
+    """
+
+    name: str
+    identity: str
+    decode: Callable[[Frame, Append, Show], Contents]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images uint8 (N, H, W, C), in memory or mapped from the cache, and, where they have classes, labels int32 (N,).
+
+    `labels` are indices into `class_names`. `first_alike` int64 (N,) has for each image the first one of the very same
+    pixels; None where all differ. `grey_in_colour` is whether none has a colour, though nobody asked for three
+    channels. The rest is as in `Contents`.
+    """
+
+    source: str
+    images: Pixels
+    labels: Labels | None = None
+    class_names: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    classes_from: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    split: str = ""
+    value_ranges: Mapping[str, Any] = field(default_factory=dict)
+    first_alike: Rows | None = None
+    grey_in_colour: bool = False
+    known_fingerprint: str | None = field(default=None, repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over shape, pixels, labels and class names: equal fingerprints train alike."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
+        digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode("utf-8", "surrogateescape"))
+        for start in range(0, len(self.images), 4096):
+            digest.update(np.ascontiguousarray(self.images[start : start + 4096]).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+    def class_counts(self) -> dict[str, int]:
+        """Class name → number of images; empty without classes."""
+        if self.labels is None:
+            return {}
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
+
+    @cached_property
+    def distinct(self) -> Rows:
+        """Rows int64 (M,) of the first image of each content: what measures draw from, and what may be held out."""
+        return np.arange(len(self.images)) if self.first_alike is None else np.unique(self.first_alike)
+
+    def alike(self, rows: Rows) -> Rows:
+        """These rows, which must be among `distinct`, and all copies of them."""
+        return rows if self.first_alike is None else np.flatnonzero(np.isin(self.first_alike, rows))
+
+    @property
+    def understood(self) -> str:
+        """One line that a human can check: `classes from folder names: cat (120), dog (80); left out: 40 .heic`."""
+        counts = [f"{name} ({count})" for name, count in self.class_counts().items()]
+        parts = [f"classes from {self.classes_from or 'labels'}: {_some(counts)}" if counts else "no classes"]
+        if self.split:
+            parts.insert(0, f"split {self.split}")
+        for kind, about in self.value_ranges.items():
+            (least, most), (low, high) = about["found"], about["taken"]
+            parts.append(f"{kind} hold {least:g} to {most:g}, taken as {low:g} to {high:g} (--value-range sets it)")
+        if self.left_out:
+            parts.append(f"left out: {by_ending(self.left_out)}")
+        return "; ".join(parts)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes these images hard to learn from, a line each."""
+        found, count = [], len(self.images)
+        if count < FEW_IMAGES:
+            found.append(f"only {count} images: a GAN learns so few by heart, some thousands are a good start")
+        few = [f"{name} ({count})" for name, count in self.class_counts().items() if count < FEW_OF_A_CLASS]
+        if few:
+            found.append(f"classes of fewer than {FEW_OF_A_CLASS} images: {_some(few)}")
+        if copies := count - len(self.distinct):
+            found.append(f"{copies} of {count} images are copies of others, pixel by pixel; measures take each once")
+        if self.grey_in_colour:
+            found.append("all images are grey though stored in colour; --channels 1 makes them so")
+        return tuple(found)
+
+    def describe(self) -> dict[str, Any]:
+        """What dataset.json holds."""
+        return {
+            "source": self.source,
+            "count": len(self.images),
+            "image_shape": list(self.images.shape[1:]),
+            "class_names": list(self.class_names),
+            "class_counts": self.class_counts(),
+            "classes_from": self.classes_from,
+            "split": self.split,
+            "value_ranges": dict(self.value_ranges),
+            "left_out": dict(self.left_out),
+            "grey_in_colour": self.grey_in_colour,
+            "duplicates": len(self.images) - len(self.distinct),
+            "fingerprint": self.fingerprint,
+            "skipped": [{"file": s.file, "reason": s.reason} for s in self.skipped],
+            "notes": list(self.notes),
+        }
+
+
+def by_ending(left_out: Mapping[str, int]) -> str:
+    """Files that are no images, most first: `40 .heic (install pillow-heif), 2 without an ending`."""
+    endings = sorted(left_out, key=lambda ending: (-left_out[ending], ending))
+    return _some([_ending(ending, left_out[ending]) for ending in endings])
+
+
+def _some(texts: list[str]) -> str:
+    more = len(texts) - MOST_NAMED
+    return ", ".join(texts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _ending(ending: str, count: int) -> str:
+    """`40 .heic (install pillow-heif)`."""
+    hint = " (install pillow-heif)" if ending in HEIF_ENDINGS else ""
+    return f"{count} {ending or 'without an ending'}{hint}"

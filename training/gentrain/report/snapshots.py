@@ -1,0 +1,44 @@
+"""Which generator of a run a page speaks of: one throughout, so that samples and scores belong together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gentrain.report.record import Record, input_names
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`best` or `last`, its file, and at how many kimg it was taken, where that is known."""
+
+    name: str
+    file: Path
+    kimg: float | None
+
+    def __str__(self) -> str:
+        at = "" if self.kimg is None else f", at {self.kimg:g} kimg"
+        return f"the {self.name} snapshot{at}"
+
+    def is_not(self, kimg: Any) -> bool:
+        """Whether what was measured at `kimg` is another generator than this."""
+        known = isinstance(kimg, (int, float)) and self.kimg is not None
+        return known and abs(kimg - float(self.kimg or 0)) > 5e-4
+
+
+def shown(found: Record) -> Snapshot:
+    """The one that was measured, else the best if one was kept, else the last."""
+    best = found.run / "best" / "generator.keras"
+    name = found.metrics.get("snapshot")
+    if input_names(best) and name != "last":
+        return Snapshot("best", best, _kimg_of(best.with_name("best.json")))
+    return Snapshot("last", found.run / "generator.keras", found.progress.images_seen / 1000)
+
+
+def _kimg_of(path: Path) -> float | None:
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["kimg"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,11 @@
+"""The training itself, from a batch to a checkpoint.
+
+gan.py           the Keras model: networks, optimisers and one step for both
+augment.py       DiffAugment
+devices.py       precision, and one device or several
+loop.py          `fit` for several devices
+callbacks/       what happens now and then: log, samples, checkpoints, metrics, warnings, stop
+checkpoints.py   all that resuming needs
+initial.py       a run that starts from another run's networks
+memory.py        running out of memory, told in one line
+"""

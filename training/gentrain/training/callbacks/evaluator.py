@@ -1,0 +1,70 @@
+"""Measures the generator now and then, and keeps the best one beside the last: GANs turn bad late."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from gentrain.data import holdout
+from gentrain.data.dataset import Dataset
+from gentrain.files import write_json
+from gentrain.metrics import METRICS, nearest
+from gentrain.training.callbacks import Note
+from gentrain.training.callbacks.keeper import keep_networks
+from gentrain.training.callbacks.meter import Meter
+
+SAMPLES = 2000
+
+
+class Evaluator(keras.callbacks.Callback):
+    """Every so many kimg, and at the end: the metrics in the tick's line, and RUN/best/ where they are better.
+
+    A run shorter than that is not measured. `held_out` images of the data set are not trained on.
+    """
+
+    def __init__(
+        self, run: Path, meter: Meter, dataset: Dataset, kimg: float, best_by: str, note: Note, held_out: int = 0
+    ) -> None:
+        super().__init__()
+        self.unseen = holdout.split(dataset, held_out)[1] if held_out else None
+        self.run, self.best, self.meter, self.dataset, self.note = run, run / "best", meter, dataset, note
+        self.images, self.by = max(1, round(kimg * 1000)), best_by
+        self.measured_at = meter.before.images_seen
+        self.judge: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        assert logs is not None
+        seen = self.meter.progress.images_seen
+        at_end = seen >= max(self.images, int(self.model.images_total.numpy()))
+        if seen // self.images > self.measured_at // self.images or at_end:
+            scores = self.measure()
+            logs.update(scores)
+            self.measured_at = seen
+            if scores["memorised"] > nearest.MEMORISER:
+                self.note(f"warning: {scores['memorised']:.0%} of the images are copies: this is not kept as the best")
+            elif self._is_better(scores[self.by]):
+                keep_networks(self.model, self.best)
+                write_json(self.best / "best.json", {"kimg": seen / 1000, "by": self.by, **scores})
+
+    def measure(self) -> dict[str, float]:
+        """Every metric for the averaged generator; the feature net is made ready at the first call."""
+        if self.judge is None:
+            from gentrain.metrics import feature_files
+            from gentrain.metrics.judge import Judge
+
+            self.note("measuring for the first time: the feature net is made ready …")
+            self.judge = Judge(self.dataset, samples=SAMPLES, unseen=self.unseen)
+            feature_files.keep(self.judge, self.run)
+        return self.judge.score_generator(self.model.averaged)
+
+    def _is_better(self, value: float) -> bool:
+        try:
+            best = json.loads((self.best / "best.json").read_text(encoding="utf-8"))
+            before = float(best[self.by])
+        except (OSError, ValueError, KeyError, TypeError):
+            return math.isfinite(value)
+        return value < before if METRICS[self.by].better == "lower" else value > before

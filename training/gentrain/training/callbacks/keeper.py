@@ -1,0 +1,77 @@
+"""Keeps what a run has learned: checkpoints to go on from, the two networks, and sheets to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from gentrain import images as sheets
+from gentrain.files import replacing
+from gentrain.networks.latents import latents_of_seeds
+from gentrain.training import checkpoints
+from gentrain.training.callbacks.log import Log
+from gentrain.training.callbacks.meter import Meter
+from gentrain.training.gan import GAN, with_condition
+
+COLUMNS = 8
+ROWS = 8
+MOST_CLASSES = 16
+
+
+class Keeper(keras.callbacks.Callback):
+    """Every so many kimg: a checkpoint, the two networks as .keras files, and a sheet of always the same latents."""
+
+    def __init__(self, run: Path, meter: Meter, log: Log, kimg: float) -> None:
+        super().__init__()
+        self.run, self.meter, self.log, self.images = run, meter, log, max(1, round(kimg * 1000))
+        self.kept_at = meter.before.images_seen
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self.kept_at == 0:
+            self.draw_samples(0)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        seen = self.meter.progress.images_seen
+        if seen // self.images > self.kept_at // self.images:
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep the state as it is now, unless it has been kept already."""
+        now = self.meter.progress
+        if now.images_seen == self.kept_at:
+            return
+        # The checkpoint comes last: once it says that a run is finished, the rest is there.
+        keep_networks(self.model, self.run)
+        self.draw_samples(now.images_seen)
+        checkpoints.save(self.run, self.model, now)
+        self.kept_at = now.images_seen
+
+    def draw_samples(self, images_seen: int) -> None:
+        """Write samples/NNNNNNkimg.png: seeds 0 to 63, the images that `genclient sample --n 64` will fetch.
+
+        With classes a row is a class, and a column one seed.
+        """
+        sheet = sheets.sheet(sheets.to_pixels(np.asarray(_draw(self.model))), COLUMNS)
+        sheets.save_png(sheet, self.run / "samples" / f"{images_seen // 1000:06d}kimg.png")
+        self.log.picture("samples", sheet, images_seen)
+
+
+def keep_networks(gan: GAN, folder: Path) -> None:
+    """Write generator.keras, the averaged one, and discriminator.keras, both in float32, each whole or not at all."""
+    gan.critic.set_weights(gan.discriminator.get_weights())
+    for name, network in (("generator", gan.averaged), ("discriminator", gan.critic)):
+        with replacing(folder / f"{name}.keras") as temporary:
+            network.save(temporary)
+
+
+def _draw(gan: GAN) -> Any:
+    size = gan.settings.latent_size
+    if not gan.classes:
+        return gan.averaged(latents_of_seeds(range(ROWS * COLUMNS), size), training=False)
+    rows = min(gan.classes, MOST_CLASSES)
+    latents = latents_of_seeds([*range(COLUMNS)] * rows, size)
+    labels = np.repeat(np.arange(rows, dtype=np.int32), COLUMNS)
+    return gan.averaged(with_condition(gan.averaged, latents, labels), training=False)

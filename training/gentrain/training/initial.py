@@ -1,0 +1,141 @@
+"""A run that starts from the networks of another run, or from a generator.keras, instead of from random weights."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gentrain import quiet
+from gentrain.errors import TrainError, UsageError
+from gentrain.presets import PRESETS
+from gentrain.settings import Settings
+from gentrain.training import checkpoints
+
+if TYPE_CHECKING:
+    from gentrain.training.gan import GAN
+
+# The average does not start anew, so it is as slow from the beginning as it will be.
+NO_RAMPUP = 1e6
+
+
+def check(source: Path, run: Path) -> None:
+    """Raise UsageError unless `source` is another run that has kept something, or a .keras file."""
+    if source.resolve() == run.resolve():
+        raise UsageError(f"--init-from {source}: the run itself; without the option the same command goes on with it")
+    if source.is_file():
+        if source.suffix != ".keras":
+            raise UsageError(f"--init-from {source}: expected a run directory or a .keras file")
+        return
+    if not (source / "config.json").is_file():
+        raise UsageError(f"--init-from {source}: no run (it has no config.json) and no .keras file")
+    if checkpoints.latest(source) is None and not (source / "generator.keras").is_file():
+        raise UsageError(f"--init-from {source}: has no checkpoint and no generator.keras yet")
+
+
+def restore(source: Path, gan: GAN) -> str:
+    """Put the networks of a run, or those of a .keras file and its neighbour, into a compiled GAN.
+
+    From a run: generator, discriminator and average of its newest checkpoint. From FILE.keras: the generator, which is
+    its own average then, and discriminator.keras beside it where that fits. Optimisers and schedules start anew.
+
+    Returns:
+        One line for the user: what was taken from where.
+
+    Raises:
+        TrainError: other networks than the GAN's, or a file that cannot be read.
+    """
+    checkpoint = checkpoints.latest(source) if source.is_dir() else None
+    if checkpoint is not None:
+        _of_checkpoint(checkpoint, gan)
+        return f"starting from {checkpoint}: generator, discriminator and average"
+    file = source / "generator.keras" if source.is_dir() else source
+    _set(gan.averaged, _load(file), file)
+    gan.generator.set_weights(gan.averaged.get_weights())
+    beside = file.with_name("discriminator.keras")
+    if not beside.is_file() or beside == file:
+        return f"starting from {file}: the generator; the discriminator is new"
+    _set(gan.critic, _load(beside), beside)
+    gan.discriminator.set_weights(gan.critic.get_weights())
+    return f"starting from {file}: generator and discriminator"
+
+
+def _of_checkpoint(checkpoint: Path, gan: GAN) -> None:
+    import tensorflow as tf
+
+    kept = tf.train.Checkpoint(generator=gan.generator, discriminator=gan.discriminator, averaged=gan.averaged)
+    try:
+        kept.read(str(checkpoint / "state")).expect_partial().assert_existing_objects_matched()
+    except Exception as error:  # tf.errors.*, AssertionError and ValueError, by what is wrong
+        reason = str(error).strip().splitlines()[0]
+        raise TrainError(f"{checkpoint}: not of networks like these ({reason})") from error
+
+
+def _load(file: Path) -> Any:
+    quiet.import_tensorflow()
+    import keras
+
+    try:
+        return keras.models.load_model(file, compile=False)
+    except Exception as error:  # zipfile, h5py, json and Keras each raise their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TrainError(f"{file}: not a Keras model that can be loaded: {reason[:200]}") from error
+
+
+def _set(network: Any, found: Any, file: Path) -> None:
+    """Give `network` the weights of a model, if it is one like it."""
+    for what, wanted, has in (
+        ("takes", _shapes(network.inputs), _shapes(found.inputs)),
+        ("gives", str([tuple(t.shape) for t in network.outputs]), str([tuple(t.shape) for t in found.outputs])),
+    ):
+        if wanted != has:
+            raise TrainError(f"{file}: {what} {has}, these settings need {wanted}")
+    if [tuple(w.shape) for w in network.weights] != [tuple(w.shape) for w in found.weights]:
+        raise TrainError(
+            f"{file}: {len(found.weights)} weights of other shapes than the {len(network.weights)} of these networks; "
+            "--set networks, generator_width and discriminator_width as they were trained"
+        )
+    network.set_weights(found.get_weights())
+
+
+def _shapes(tensors: Any) -> str:
+    return ", ".join(f"{tensor.name} {tuple(tensor.shape)}" for tensor in tensors)
+
+
+def retry(run: Path) -> str:
+    """The command that starts again after a run whose losses are no longer numbers, at a rate that others bear.
+
+    From the last good checkpoint where there is one, else from the beginning; always in a folder of its own.
+    """
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    settings = Settings(**{"held_out": 0, **config["settings"]})
+    standard = PRESETS.get(config["preset"], Settings)()
+    rate = min(settings.learning_rate / 10, standard.learning_rate)
+    changes = {"learning_rate": rate, "learning_rate_final": min(settings.learning_rate_final, rate)}
+    if checkpoints.latest(run) is not None:
+        return _command(["--init-from", str(run), "--run", str(_beside(run))], changes)
+    _, side, channels = config["image_shape"]
+    standard = standard.resolved(side, channels, settings.precision)
+    changes = {
+        name: value
+        for name, value in (asdict(settings) | changes).items()
+        if value != getattr(standard, name) and name not in ("precision", "held_out")
+    }
+    return _command(["--data", config["data"], "--preset", config["preset"], "--run", str(_beside(run))], changes)
+
+
+def _beside(run: Path) -> Path:
+    """A folder for another try that is not there yet."""
+    number = 2
+    while (place := run.with_name(f"{run.resolve().name}-{number}")).exists():
+        number += 1
+    return place
+
+
+def _command(arguments: list[str], changes: Mapping[str, Any]) -> str:
+    shown = {name: int(value) if isinstance(value, bool) else value for name, value in changes.items()}
+    sets = [part for name, value in shown.items() for part in ("--set", f"{name}={value}")]
+    return shlex.join(["gentrain", "fit", *arguments, *sets])
