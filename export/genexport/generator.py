@@ -116,11 +116,13 @@ def load(
     class_names = _class_names(source) if saved.labels else ()
     class_count = len(class_names) or (_embedded_classes(saved.model) if saved.labels else 0)
     inputs = _inputs(saved.latent_size, class_count if saved.labels else None)
-    built, rebuilt = _rebuild(path, saved, classes, choices, tuple(values[:COMPARED] for values in inputs))
+    built, rebuilt, replaced = _rebuild(path, saved, classes, choices, tuple(values[:COMPARED] for values in inputs))
     images = _images(path, built, inputs)
     same.check_alone(path, lambda rows: _call(path, built, rows), inputs)
     span, how = ranges.find(path, built.model, images, output_range, cut=choices.activation == "clip")
-    notes = [how, *([] if is_run(source) else adapted), *rebuilt]
+    if is_run(source):  # nothing there that its owner did not know
+        adapted, replaced = [], []
+    notes = [how, *adapted, *rebuilt, *replaced]
     if len(built.latents.shape) > 2:
         notes.append(
             f"latents (N, {built.latent_size}) are reshaped to the model's {interface.shape(built.latents.shape)}"
@@ -175,8 +177,8 @@ def _open(path: Path, model: Any) -> Interface:
 
 def _rebuild(
     path: Path, saved: Interface, classes: dict[str, Any], choices: Choices, inputs: tuple[Any, ...]
-) -> tuple[Interface, list[str]]:
-    """The same generator in float32 and of layers that convert, and what was done."""
+) -> tuple[Interface, list[str], list[str]]:
+    """The same generator in float32 and of layers that convert; what became float32, and what was replaced."""
     notes = []
     was = rebuild.precision(saved.model)
     before = np.asarray(_call(path, saved, inputs), np.float32)
@@ -193,8 +195,7 @@ def _rebuild(
     if replaced:
         after = np.asarray(_call(path, built, inputs), np.float32)
         rebuild.compare(path, "with layers replaced by such as convert", before, after, 1e-6)
-        notes.append(f"replaced, so that it converts: {'; '.join(replaced)}")
-    return built, notes
+    return built, notes, [f"replaced, so that it converts: {'; '.join(replaced)}"] if replaced else []
 
 
 def _inputs(latent_size: int, class_count: int | None, count: int = PROBES) -> tuple[Any, ...]:
@@ -237,7 +238,7 @@ def _embedded_classes(model: Any) -> int:
     """How many labels the model's embedding or one-hot encoding knows; 0 where there is none to ask."""
     parts = [*rebuild.layers_of(model), *getattr(model, "operations", [])]
     attributes = ("input_dim", "num_tokens", "num_classes")
-    kinds = ("Embedding", "CategoryEncoding", "OneHot")
+    kinds = ("Embedding", "PlainEmbedding", "CategoryEncoding", "OneHot")
     sizes = [getattr(part, name, None) for part in parts if type(part).__name__ in kinds for name in attributes]
     return min((size for size in sizes if size), default=0)
 

@@ -130,6 +130,23 @@ def test_one_input_of_latents_and_classes_is_said_to_be_drawn_whole(tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize("width", [8, 48, 100, 128])
+def test_nothing_is_said_of_an_input_as_wide_as_latents_usually_are(width: int, tmp_path: Path) -> None:
+    latents = keras.Input((width,))
+    keras.Model(latents, layers.Reshape((4, 4, 3))(layers.Dense(48, activation="tanh")(latents))).save(
+        tmp_path / "model.keras"
+    )
+    assert [note.split(" by ")[0].split(" in ")[0] for note in load(tmp_path / "model.keras").notes] == ["pixels lie"]
+
+
+def test_its_own_one_hot_encoding_is_not_told_as_a_layer_replaced(tmp_path: Path) -> None:
+    model, choices, *_ = cases()["latents and one-hot in one input"]
+    model.save(tmp_path / "model.keras")
+    notes = load(tmp_path / "model.keras", choices=choices).notes
+    assert any("its encoding was added" in note for note in notes)
+    assert not any(note.startswith("replaced") for note in notes)
+
+
 def refused(kind: str) -> tuple[keras.Model, Choices]:
     z, picture = keras.Input((6,), name="z"), keras.Input((8, 8, 3), name="photo")
     a, b = (keras.Input((), dtype="int32", name=name) for name in ("breed", "colour"))

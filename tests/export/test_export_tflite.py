@@ -204,14 +204,16 @@ def test_metadata_is_read_without_tensorflow_and_the_same_generator_gives_the_sa
     script = (
         "import hashlib, sys; from pathlib import Path; from genexport import metadata\n"
         "print(metadata.read(Path(sys.argv[1]))['name'], 'tensorflow' in sys.modules)\n"
-        "from genexport import generator, tflite\n"
-        "for content in tflite.convert(generator.load(Path(sys.argv[2])), 'small').values():\n"
-        "    print(hashlib.sha256(content).hexdigest())\n"
+        "from genexport import generator, parity, tflite\n"
+        "model = generator.load(Path(sys.argv[2]))\n"
+        "with tflite.Converter(model, 'small', print, parity.Limits()) as converter:\n"
+        "    for variant in ('float16', 'int8'):\n"
+        "        print(hashlib.sha256(converter.make(variant)).hexdigest())\n"
     )
     done = subprocess.run([sys.executable, "-c", script, files["float32"], saved], capture_output=True, text=True)
     first, *digests = done.stdout.splitlines()
     assert first == "small False", done.stderr
-    assert digests == [hashlib.sha256(file.read_bytes()).hexdigest() for file in files.values()]
+    assert digests == [hashlib.sha256(files[variant].read_bytes()).hexdigest() for variant in ("float16", "int8")]
 
 
 def test_a_file_without_genlines_metadata_is_told_in_one_line(tmp_path: Path, files) -> None:
@@ -264,7 +266,8 @@ def test_weights_that_float16_cannot_hold_well_enough_stay_in_float32(tmp_path: 
     x = layers.Reshape((16, 16, 1))(layers.Activation("tanh")(harmless(layers.Activation("tanh")(steep(latents)))))
     keras.Model(latents, x).save(tmp_path / "steep.keras")
     generator, told = load(tmp_path / "steep.keras"), []
-    contents = tflite.convert(generator, "steep", told.append)
+    with tflite.Converter(generator, "steep", told.append, Limits()) as converter:
+        contents = {variant: converter.make(variant) for variant in ("float32", "float16")}
     (said,) = [line for line in told if "stay in float32" in line]
     assert "steep (Dense)" in said
     assert "dense (Dense)" not in said.replace("steep (Dense)", "")

@@ -231,7 +231,7 @@ def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Pat
 def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(tiny: Path, tmp_path: Path) -> None:
     base = tmp_path / "tiny"
     arguments = [Path(sys.executable).with_name("genexport"), "publish", tiny, "--repository", tmp_path]
-    arguments += ["--name", "tiny", "--files", "float32,int8,micro"]
+    arguments += ["--name", "tiny", "--files", "int8"]
     for stage in ["saved_model.pb", "tflite/tiny-int8.tflite"]:
         process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
         while not list(base.glob(f".staging-*/{stage}")):
@@ -255,7 +255,7 @@ def test_a_disk_that_is_full_under_tensorflow_is_one_line_and_no_version(tiny: P
 
 
 def test_past_a_limit_nothing_is_published_and_the_layer_is_named(tiny: Path, tmp_path: Path) -> None:
-    strict = Options(onnx=False, limits=Limits(float16=1e-9))
+    strict = Options(files=("float16",), limits=Limits(float16=1e-9))
     with pytest.raises(ExportError, match=r"tflite/float16: .* limit 1e-09; most is lost in \w+ \(\w+\)"):
         publish(load(tiny), tmp_path, "tiny", options=strict)
     assert [path.name for path in (tmp_path / "tiny").iterdir()] == [".lock"]

@@ -149,9 +149,11 @@ def publish(
     genexport publish my_generator.keras --name mine --import my_layers --limit dynamic_db=35
     genexport publish cgan.keras --name cgan --latents 128 --one-hot 10
     """
-    from genexport.repository import check_name
+    from genexport.repository import check_free, check_name
 
     check_name(name)
+    if version is not None:
+        check_free(repository / name, version)
     if options["onnx"] is False and "onnx" in options["files"]:
         raise click.UsageError("--files names onnx, and --no-onnx leaves it out")
     parsed = parse_limits(limits)
