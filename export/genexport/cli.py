@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genexport import interrupts  # first: see there
+from genexport.commands import interrupts  # first: see there
 
 # isort: split
 import sys

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genexport import keras_names, signatures
 from genexport.errors import CannotBeMade, ExportError
-from genexport.generator import Generator
+from genexport.generator import layer_names
+from genexport.generator.load import Generator
 from genexport.progress import Progress
+from genexport.savedmodel import signatures
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 INSTALL = "in genline's checkout: pip install '.[onnx]'"
@@ -116,7 +117,7 @@ def _without_schema(model: Any) -> dict[str, str]:
 
 
 def _lacking(generator: Generator, nodes: dict[str, str]) -> str:
-    layers = {op: keras_names.find(generator.model, node) for op, node in nodes.items()}
+    layers = {op: layer_names.find(generator.model, node) for op, node in nodes.items()}
     said = (f"{op}, of layer {layer}" if layer else op for op, layer in layers.items())
     return f"ONNX has no op for {'; '.join(said)}"
 
@@ -125,7 +126,7 @@ def _reason(generator: Generator, message: str) -> str:
     """What a converter's or a runtime's message says, with the layer where a node is named."""
     text = " ".join(message.split())
     nodes = [node for found in NODE.findall(text) for node in found if node]
-    layers = [layer for node in nodes if (layer := keras_names.find(generator.model, node))]
+    layers = [layer for node in nodes if (layer := layer_names.find(generator.model, node))]
     text = text.rpartition("Status Message: ")[2].rpartition("[ShapeInferenceError] ")[2][:200]
     return f"ONNX Runtime refuses layer {layers[0]}: {text}" if layers else text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from genexport.parity import Limits
+from genexport.compare.parity import Limits
 
 FILES = ("float32", "onnx", "float16", "dynamic", "int8", "micro")
 """What a version can hold beside its SavedModel, in the order in which it is made and compared: cheapest first."""

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from genexport import batching, critic, critic_build, onnx, repository
-from genexport.build import Tell, build
+from genexport import onnx
 from genexport.errors import ExportError
-from genexport.generator import Generator
+from genexport.generator.load import Generator
+from genexport.kinds import discriminator, discriminator_version
+from genexport.kinds.generator_version import Tell, build
 from genexport.options import Options
+from genexport.repository import store
+from genexport.savedmodel import batch_sizes
 
 
 def publish(
@@ -47,24 +50,24 @@ def publish(
             disk is full; nothing is published then.
     """
     options = options or Options()
-    repository.check_name(name)
+    store.check_name(name)
     if options.insists_on("onnx"):
         onnx.require()
-    judge = critic.load(generator, run) if run and options.critic else None
-    base, critic_base = root / name, root / f"{name}{critic.SUFFIX}"
+    judge = discriminator.load(generator, run) if run and options.critic else None
+    base, critic_base = root / name, root / f"{name}{discriminator.SUFFIX}"
     bases = [base, critic_base] if judge else [base]
     if version is not None:
         for each in bases:
-            repository.check_free(each, version)
+            store.check_free(each, version)
     with _building(base, generator) as folder:
         build(generator, name, run, options, folder, tell)
         if judge is None:
-            published = [repository.publish(folder, base, version)]
+            published = [store.publish(folder, base, version)]
         else:
             with _building(critic_base, generator) as critic_folder:
-                tell("critic: " + ", ".join(critic_build.signatures(judge)))
-                critic_build.build(judge, name, options, critic_folder)
-                published = repository.publish_pair(folder, base, critic_folder, critic_base, version)
+                tell("critic: " + ", ".join(discriminator_version.signatures(judge)))
+                discriminator_version.build(judge, name, options, critic_folder)
+                published = store.publish_pair(folder, base, critic_folder, critic_base, version)
     tell("published " + ", ".join(map(str, published)))
     _follow_up(bases, published, options, tell)
     return published[0]
@@ -73,17 +76,17 @@ def publish(
 def _follow_up(bases: list[Path], published: list[Path], options: Options, tell: Tell) -> None:
     """What comes once the versions are out: batching parameters, and old versions that go."""
     if options.batching:
-        tell(f"wrote {batching.write(bases[0])}")
+        tell(f"wrote {batch_sizes.write(bases[0])}")
     if options.keep is not None:
         for base, folder in zip(bases, published, strict=True):
-            for removed in repository.remove_old(base, options.keep, folder):
+            for removed in store.remove_old(base, options.keep, folder):
                 tell(f"removed {removed}")
 
 
 @contextmanager
 def _building(base: Path, generator: Generator) -> Iterator[Path]:
     """A hidden folder to build in; what goes wrong there becomes one line for the user."""
-    with repository.staging(base) as folder:
+    with store.staging(base) as folder:
         try:
             yield folder
         except OSError as error:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from genexport import critic_build, manifest, onnx, parity, proof
-from genexport.build import REFERENCE
+from genexport import onnx
+from genexport.compare import parity
+from genexport.compare.parity import Difference, Limits
 from genexport.errors import ExportError
-from genexport.parity import Difference, Limits
-from genexport.savedmodel import ServingSession
+from genexport.kinds import discriminator_version, proof
+from genexport.kinds.generator_version import REFERENCE
+from genexport.repository import manifest
+from genexport.savedmodel.saved_model import ServingSession
 
 
 def verify(folder: Path, tell: Callable[[str], None] = lambda _: None) -> dict[str, Difference]:
@@ -62,4 +65,4 @@ def _critic(folder: Path, found: dict[str, Any], reference: dict[str, Any]) -> d
         "images": pixels.astype(np.float32) / np.float32(255),
         "image_bytes": np.array([tf.io.encode_png(image).numpy() for image in pixels], object),
     }
-    return critic_build.prove(folder, inputs, expected, found["limit"])
+    return discriminator_version.prove(folder, inputs, expected, found["limit"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genclient import Client, ClientError
-from genexport import pictures
+from genexport.roles import preprocess
 from gentrain.data.dataset import Frame
 from gentrain.sources.pictures import square
 from PIL import Image
@@ -22,8 +22,10 @@ FRAME = Frame(8, 3, background="#200000")
 @pytest.fixture(scope="module")
 def decode():
     """From files to pixels, in the graph that genexport publishes for a run with this frame."""
-    frame = pictures.Frame((8, 8, 3), background=FRAME.background_rgb)
-    return tf.function(lambda files: pictures.decoded(files, frame), input_signature=[tf.TensorSpec([None], tf.string)])
+    frame = preprocess.Frame((8, 8, 3), background=FRAME.background_rgb)
+    return tf.function(
+        lambda files: preprocess.decoded(files, frame), input_signature=[tf.TensorSpec([None], tf.string)]
+    )
 
 
 @pytest.fixture

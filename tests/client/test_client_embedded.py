@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from genclient import DeviceGenerator
 from genclient.sheets import grid
-from genexport import metadata
+from genexport.tflite import metadata
 from PIL import Image
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "client/embedded"

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from genexport import card, facts, manifest, table
+from genexport.describe import model_card, run_facts, tables
+from genexport.repository import manifest
 
 
 @pytest.fixture(scope="module")
@@ -63,29 +64,29 @@ def test_it_tells_data_training_and_files_as_the_run_and_the_manifest_have_them(
     found = manifest.read(version)
     for what in ("savedmodel", "tflite/int8", "tflite/micro", "onnx/float32"):
         row = next(line for line in text.splitlines() if line.startswith(f"| {what} |"))
-        assert table.size_of(what, found) in row
+        assert tables.size_of(what, found) in row
         assert f"{found['parity'][what]['max_error']:.1e}" in row
     assert "shape=[32]" in text
     assert "genclient sample --tflite tflite/digits-dynamic.tflite" in text
 
 
 def test_the_licence_of_the_data_is_what_was_given(known: dict) -> None:
-    assert "| licence | not stated |" in card.text(known)
+    assert "| licence | not stated |" in model_card.text(known)
     for given, head in (
         ("CC-BY-4.0", {"license": "cc-by-4.0"}),
         ('ours: "all | rights" <reserved>', {"license": "other", "license_name": 'ours: "all | rights" <reserved>'}),
     ):
-        text = card.text({**known, "data": {**known["data"], "licence": given}})
+        text = model_card.text({**known, "data": {**known["data"], "licence": given}})
         assert {key: value for key, value in front_matter(text).items() if key.startswith("license")} == head
         assert len(re.findall(r"^## ", text, re.MULTILINE)) == 6
     assert r"ours: " r'"all \| rights" &lt;reserved>' in text
 
 
 def test_quality_stands_beside_its_floor_or_says_that_it_has_none(known: dict, tmp_path: Path) -> None:
-    assert "Not measured." in card.text({**known, "quality": {}})
+    assert "Not measured." in model_card.text({**known, "quality": {}})
     measured = {"kimg": 40.0, "by": "frechet", "frechet": 1.5, "recall": 0.5}
-    quality = facts.quality(tmp_path, "best", measured)
-    text = card.text({**known, "quality": quality})
+    quality = run_facts.quality(tmp_path, "best", measured)
+    text = model_card.text({**known, "quality": quality})
     assert "| frechet | 1.5 | not measured |" in text
     report = {
         "snapshot": "best",
@@ -95,23 +96,23 @@ def test_quality_stands_beside_its_floor_or_says_that_it_has_none(known: dict, t
         "features": {"name": "classifier"},
     }
     (tmp_path / "metrics.json").write_text(json.dumps(report))
-    quality = facts.quality(tmp_path, "best", measured)
-    text = card.text({**known, "quality": quality})
+    quality = run_facts.quality(tmp_path, "best", measured)
+    text = model_card.text({**known, "quality": quality})
     assert "| frechet | 1.25 | 0.25 |" in text
     assert "Features: classifier; 2,500 generated images." in text
     assert "recall" not in quality["metrics"]
-    assert table.quality_text({"quality": quality}) == "frechet 1.25 (floor 0.25)"
-    other = facts.quality(tmp_path, "last", {})
+    assert tables.quality_text({"quality": quality}) == "frechet 1.25 (floor 0.25)"
+    other = run_facts.quality(tmp_path, "last", {})
     assert other == {}, "numbers of another snapshot are not this one's"
-    assert facts.quality(tmp_path, "best", {**measured, "kimg": 80.0})["metrics"]["frechet"] == {"value": 1.5}
+    assert run_facts.quality(tmp_path, "best", {**measured, "kimg": 80.0})["metrics"]["frechet"] == {"value": 1.5}
 
 
 def test_a_best_snapshot_is_told_with_its_own_time_and_the_last_with_the_runs(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"preset": "quick", "settings": {"seed": 3}}')
     lines = [json.dumps({"kimg": kimg, "seconds": 60 * kimg}) for kimg in (10, 20, 30)]
     (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"kimg": 4']))
-    assert facts.training(tmp_path, 20) == {"preset": "quick", "kimg": 20, "seconds": 1200, "seed": 3}
-    assert facts.training(tmp_path, None)["seconds"] == 1800
+    assert run_facts.training(tmp_path, 20) == {"preset": "quick", "kimg": 20, "seconds": 1200, "seed": 3}
+    assert run_facts.training(tmp_path, None)["seconds"] == 1800
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"settings": 3, "metrics": [], "class_counts": 1}', "\x00\xff"])
@@ -119,18 +120,18 @@ def test_a_damaged_run_tells_less_and_stops_nothing(content: str, known: dict, t
     for name in ("config.json", "dataset.json", "metrics.json", "log.jsonl"):
         (tmp_path / name).write_text(content, encoding="latin-1")
     told = {
-        "data": facts.data(tmp_path, ""),
-        "training": facts.training(tmp_path, None),
-        "quality": facts.quality(tmp_path, "best", {}),
+        "data": run_facts.data(tmp_path, ""),
+        "training": run_facts.training(tmp_path, None),
+        "quality": run_facts.quality(tmp_path, "best", {}),
     }
-    assert "## Limits" in card.text({**known, **told})
+    assert "## Limits" in model_card.text({**known, **told})
     assert told["data"]["licence"] == "not stated"
 
 
 def test_class_names_cannot_break_the_page(known: dict) -> None:
     names = ["a|b", "<script>", "new\nline", *map(str, range(30))]
     known |= {"class_count": len(names), "class_names": names, "data": {**known["data"], "class_counts": {"a|b": 2}}}
-    text = card.text(known)
+    text = model_card.text(known)
     assert "a\\|b" in text
     assert "<script>" not in text
     assert "new line" in text

@@ -11,13 +11,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from genexport import critic, manifest, pictures
+from genexport.compare.parity import Limits
 from genexport.errors import ExportError
-from genexport.generator import load
+from genexport.generator.load import load
+from genexport.kinds import discriminator
 from genexport.options import Options
-from genexport.parity import Limits
 from genexport.publish import publish
-from genexport.savedmodel import ServingSession
+from genexport.repository import manifest
+from genexport.roles import preprocess
+from genexport.savedmodel.saved_model import ServingSession
 from genexport.verify import verify
 from keras import layers
 from PIL import Image
@@ -132,8 +134,8 @@ def test_what_is_no_picture_is_an_invalid_argument(served) -> None:
 
 def test_a_run_says_how_its_pictures_were_framed(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"settings": {"crop": "none", "background": "#00ff00"}}))
-    assert pictures.Frame.of((8, 8, 3), tmp_path) == pictures.Frame((8, 8, 3), False, (0, 255, 0))
-    assert pictures.Frame.of((8, 8, 3), tmp_path / "nowhere") == pictures.Frame((8, 8, 3), True, (255, 255, 255))
+    assert preprocess.Frame.of((8, 8, 3), tmp_path) == preprocess.Frame((8, 8, 3), False, (0, 255, 0))
+    assert preprocess.Frame.of((8, 8, 3), tmp_path / "nowhere") == preprocess.Frame((8, 8, 3), True, (255, 255, 255))
 
 
 def test_its_warm_up_has_every_signature_and_batch_size_and_replays(version: Path, served) -> None:
@@ -167,7 +169,7 @@ def test_a_conditional_critic_takes_labels_and_both_get_a_number_that_both_have_
         assert (np.sign(one - other) != 0).all(), "the label counts"
     assert verify(root / "pair-critic" / "7")
     assert manifest.read(root / "pair-critic" / "7")["limit"] <= 0.01
-    model = critic.load(load(run), run)
+    model = discriminator.load(load(run), run)
     assert model is not None
     generated = np.asarray(model.scores(tf.constant(model.examples(256)["images"]), model.examples(256)["labels"]))
     assert abs(np.median(generated) - 0.5) < 0.02
@@ -186,7 +188,7 @@ def test_nothing_is_published_where_the_critic_cannot_be_and_it_can_be_left_out(
     with pytest.raises(ExportError, match=r"tflite/float32: pixels differ"):
         publish(load(run), root, "pair", run=run, options=Options(critic=False, onnx=False, limits=IMPOSSIBLE))
     (run / "discriminator.keras").unlink()
-    assert critic.load(load(run), run) is None, "a run without a critic has none"
+    assert discriminator.load(load(run), run) is None, "a run without a critic has none"
 
 
 def test_without_the_generator_there_is_no_critic(tmp_path: Path) -> None:

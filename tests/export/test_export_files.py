@@ -10,13 +10,18 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from genexport import build, directions, float16, manifest, metadata, onnx, ops, parity, proof, rounding, table, tflite
+from genexport import onnx
+from genexport.compare import parity, rounding
+from genexport.compare.parity import Limits
+from genexport.describe import directions, tables
 from genexport.errors import CannotBeMade, ExportError
-from genexport.generator import Generator, load
+from genexport.generator.load import Generator, load
+from genexport.kinds import generator_version, proof
 from genexport.options import Options
-from genexport.parity import Limits
 from genexport.progress import Progress
 from genexport.publish import publish
+from genexport.repository import manifest
+from genexport.tflite import convert, float16, metadata, ops
 from keras import layers
 
 OWN = """
@@ -90,12 +95,12 @@ def files_alone(
 ) -> tuple[dict[str, str], dict[str, parity.Difference]]:
     """What `publish` does with the files, without the SavedModel and the rest: those left out, and the differences."""
     proven = proof.Proof(folder, "x", *proof.reference(generator, parity.EXAMPLES), options.limits)
-    left_out, _ = build._files(generator, proven, options, tell)
+    left_out, _ = generator_version._files(generator, proven, options, tell)
     return left_out, proven.differences
 
 
 def with_kernels(kind: str, own: Path, folder: Path) -> Generator:
-    from genexport.keras_file import import_classes
+    from genexport.generator.keras_file import import_classes
 
     latents = keras.Input((Z,))
     mixed = import_classes([str(own)])[kind](name="mixed")([start(latents), latents])
@@ -133,7 +138,7 @@ def test_a_generator_that_multiplies_its_own_rounding_is_held_against_that(tmp_p
 
 
 def test_the_rounding_of_a_layer_that_insists_on_float32_is_found_too(own: Path, tmp_path: Path) -> None:
-    from genexport.keras_file import import_classes
+    from genexport.generator.keras_file import import_classes
 
     latents = keras.Input((Z,))
     insists = import_classes([str(own)])["Insists"]()
@@ -166,7 +171,7 @@ def test_what_cannot_be_made_is_left_out_with_its_reason_and_the_rest_is_publish
 
 def test_a_loop_which_would_end_the_converters_process_has_no_integer_form(own: Path, tmp_path: Path) -> None:
     generator = with_kernels("InALoop", own, tmp_path)
-    with tflite.Converter(generator, "x", lambda _: None, Limits()) as converter:
+    with convert.Converter(generator, "x", lambda _: None, Limits()) as converter:
         assert converter.make("float32")
         with pytest.raises(CannotBeMade, match=r"a loop has no integer form: WHILE, of layer mixed \(InALoop\)"):
             converter.make("int8")
@@ -206,14 +211,14 @@ def test_weights_that_are_equal_in_float16_go_back_to_their_own_values(tmp_path:
     latents = keras.Input((Z,))
     x = keras.ops.clip(0.9998 * layers.Reshape((8, 8, 1))(steep(latents)), -1.0, 1.0)
     generator = loaded(x, latents, tmp_path)
-    with tflite.Converter(generator, "x", lambda _: None, Limits(float16=1.0)) as converter:
+    with convert.Converter(generator, "x", lambda _: None, Limits(float16=1.0)) as converter:
         half, whole = converter.make("float16"), converter.make("float32")
     names = list(float16._places(float16._model(half), float16._model(whole)))
     everything = float16.restored(half, whole, names)
     assert float16.halved(half)
     assert not float16.halved(everything)
     inputs = tuple(np.asarray(values) for values in generator.examples(4))
-    np.testing.assert_array_equal(*(tflite._run_bytes(content, inputs) for content in (everything, whole)))
+    np.testing.assert_array_equal(*(convert._run_bytes(content, inputs) for content in (everything, whole)))
 
 
 def test_the_search_for_weights_that_float16_cannot_hold_is_bounded(
@@ -226,7 +231,7 @@ def test_the_search_for_weights_that_float16_cannot_hold_is_bounded(
     for seed in range(8):
         x = layers.Dense(Z, kernel_initializer=keras.initializers.OrthogonalInitializer(seed=seed))(x)
     generator = loaded(layers.Reshape((2, 4, 1))(layers.Activation("tanh")(x)), latents, tmp_path)
-    with tflite.Converter(generator, "x", told.append, Limits(float16=2.5e-3)) as converter:
+    with convert.Converter(generator, "x", told.append, Limits(float16=2.5e-3)) as converter:
         run = converter._images
         converter._images = lambda content, rows: images.append(len(rows)) or run(content, rows)  # type: ignore[method-assign]
         converter.make("float16")
@@ -265,7 +270,7 @@ def conditional(folder: Path, groups: int | None = None) -> Generator:
 
 
 def test_an_integer_file_says_which_of_its_ops_are_not_in_integers(tmp_path: Path) -> None:
-    with tflite.Converter(conditional(tmp_path, 2), "x", lambda _: None, Limits(), "cpu") as converter:
+    with convert.Converter(conditional(tmp_path, 2), "x", lambda _: None, Limits(), "cpu") as converter:
         content = converter.make("micro")
     interpreter = Interpreter(model_content=content)
     kinds = [op["op_name"] for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
@@ -279,14 +284,14 @@ def test_an_integer_file_says_which_of_its_ops_are_not_in_integers(tmp_path: Pat
     needs = ops.needs(content)
     assert sum(needs["float32_ops"].values()) == len(floats) > 0
     assert set(needs["float32_ops"]) == set(floats)
-    assert table.floats_text(needs).startswith(f"{len(floats)} of {len(kinds)} ops compute in float32 (")
+    assert tables.floats_text(needs).startswith(f"{len(floats)} of {len(kinds)} ops compute in float32 (")
     said = {"tflite": {"micro": needs}}
-    assert table.remarks(said) == [("tflite/micro", table.floats_text(needs))]
-    assert table.floats_text({"ops": 3, "float32_ops": {}}) == ""
+    assert tables.remarks(said) == [("tflite/micro", tables.floats_text(needs))]
+    assert tables.floats_text({"ops": 3, "float32_ops": {}}) == ""
 
 
 def test_for_an_npu_the_layers_stay_as_they_are(tmp_path: Path) -> None:
-    with tflite.Converter(conditional(tmp_path), "x", lambda _: None, Limits(), "npu") as converter:
+    with convert.Converter(conditional(tmp_path), "x", lambda _: None, Limits(), "npu") as converter:
         for variant in ("int8", "float32"):
             kinds = {op["op_name"] for op in Interpreter(model_content=converter.make(variant))._get_ops_details()}
             assert "TRANSPOSE_CONV" in kinds
@@ -311,7 +316,7 @@ def test_a_dynamic_file_runs_on_old_runtimes_unless_that_costs_its_quality(
     ratio: float, old: bool, tmp_path: Path
 ) -> None:
     generator = uneven(tmp_path, ratio)
-    with tflite.Converter(generator, "x", lambda _: None, Limits(dynamic_db=38.0)) as converter:
+    with convert.Converter(generator, "x", lambda _: None, Limits(dynamic_db=38.0)) as converter:
         version = ops.needs(converter.make("dynamic"))["runtime"]
     assert (tuple(map(int, version.split("."))) < (2, 17)) is old
 
@@ -322,16 +327,16 @@ def test_an_integer_file_says_up_to_which_truncation_it_holds_and_the_client_hee
     generator = loaded(layers.Reshape((8, 8, 1))(x), latents, tmp_path)
     limits = Limits(int8_db=42.0)
     file = tmp_path / "int8.tflite"
-    with tflite.Converter(generator, "x", lambda _: None, limits) as converter:
+    with convert.Converter(generator, "x", lambda _: None, limits) as converter:
         file.write_bytes(converter.make("int8"))
         assert "truncation_at_most" not in metadata.describe(generator, "x", "dynamic")["latents"]
     most = metadata.read(file)["latents"]["truncation_at_most"]
 
     def decibels(factor: float) -> float:
         rows = (np.asarray(generator.examples(16)[0]) * np.float32(factor),)
-        return parity.compare(tflite.run(file, rows), np.asarray(generator.images(*rows))).psnr_db or 99.0
+        return parity.compare(convert.run(file, rows), np.asarray(generator.images(*rows))).psnr_db or 99.0
 
-    later = [factor for factor in tflite.TRUNCATIONS if factor > most]
+    later = [factor for factor in convert.TRUNCATIONS if factor > most]
     assert decibels(most) >= limits.int8_db
     assert later
     assert decibels(later[0]) < limits.int8_db
@@ -391,7 +396,7 @@ def test_a_file_that_is_wrong_from_the_17th_image_on_is_refused(version) -> None
 
 
 def test_a_file_can_be_refused_by_the_rise_of_frechet_distance_alone(version, tmp_path: Path) -> None:
-    from genexport.frechet import Features
+    from genexport.compare.frechet import Features
 
     generator, folder = version
     inputs, expected = proof.reference(generator, 256)
@@ -434,7 +439,7 @@ def test_verify_keeps_to_the_limits_of_the_version(version, tmp_path: Path) -> N
 
 def test_integers_are_calibrated_on_normal_latents_and_on_every_class(tmp_path: Path) -> None:
     from ai_edge_litert.tools import flatbuffer_utils
-    from genexport import quantise
+    from genexport.tflite import quantize
 
     latents, labels = keras.Input((Z,)), keras.Input((), dtype="int32")
     as_it_is = keras.initializers.Identity()
@@ -443,13 +448,13 @@ def test_integers_are_calibrated_on_normal_latents_and_on_every_class(tmp_path: 
     light = layers.Embedding(3, 1, embeddings_initializer=levels, name="level")(labels)
     x = layers.Reshape((2, 4, 1))(layers.Activation("tanh")(layers.Add()([x, light])))
     generator = loaded(x, [latents, labels], tmp_path)
-    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(quantise.calibrate(generator))).subgraphs[0]
+    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(quantize.calibrate(generator))).subgraphs[0]
     seen = {
         tensor.name.decode(): (float(tensor.quantization.min[0]), float(tensor.quantization.max[0]))
         for tensor in graph.tensors
         if tensor.quantization is not None and tensor.quantization.min is not None
     }
-    from genexport.latents import latents_of_seeds
+    from genexport.roles.latents import latents_of_seeds
 
     drawn = np.asarray(latents_of_seeds(np.arange(1_000_000, 1_000_200), Z))
     assert 3 < drawn.max() < 5

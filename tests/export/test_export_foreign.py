@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from genexport.adapt import Choices
 from genexport.errors import ExportError
-from genexport.generator import Generator, load
+from genexport.generator.adapt import Choices
+from genexport.generator.load import Generator, load
 from keras import layers
 
 LATENTS = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
@@ -296,9 +296,10 @@ def test_every_option_for_generators_by_other_hands_has_its_effect(tmp_path: Pat
     options = ("--latents", 6, "--one-hot", 4, "--output", "logits", "--image-shape", "8x8x3")
     done = command(
         "genexport", "publish", tmp_path / "cgan.keras", "--repository", tmp_path, "--name", "cgan", *options,
-        "--output-activation", "sigmoid", "--files", "float32",
+        "--output-activation", "sigmoid", "--files", "float32", "--licence", "mit",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "license: mit" in (tmp_path / "cgan" / "1" / "MODEL_CARD.md").read_text()
     signature = tf.saved_model.load(str(tmp_path / "cgan" / "1")).signatures["serving_default"]
     images = signature(latents=tf.constant(LATENTS), labels=tf.constant(LABELS))["images"]
     _, expected = model(np.concatenate([LATENTS, ONE_HOT], 1))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genexport.errors import ExportError
-from genexport.generator import Generator, load
+from genexport.generator.load import Generator, load
 from keras import layers
 
 LATENTS = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
@@ -374,7 +374,7 @@ def test_a_layer_that_draws_at_random_is_named_and_one_that_does_so_in_training_
         "    def call(self, x):\n"
         "        return x + keras.random.normal(keras.ops.shape(x))\n"
     )
-    from genexport.keras_file import import_classes
+    from genexport.generator.keras_file import import_classes
 
     noise = import_classes([str(tmp_path / "random_layers.py")])["AlwaysNoise"]
     z = keras.Input((6,))
@@ -433,7 +433,7 @@ class Moments(keras.layers.Layer):
 def test_a_layer_by_which_latents_alone_do_not_decide_is_named_beside_one_that_is_replaced(
     kind: str, message: str, tmp_path: Path
 ) -> None:
-    from genexport.keras_file import import_classes
+    from genexport.generator.keras_file import import_classes
 
     file = tmp_path / "dependent_layers.py"
     file.write_text(DEPENDENT)

@@ -9,11 +9,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from genexport import manifest
 from genexport.errors import ExportError
-from genexport.generator import load
+from genexport.generator.load import load
 from genexport.options import Options
 from genexport.publish import publish
+from genexport.repository import manifest
 from genexport.verify import verify
 from keras import layers
 

@@ -10,9 +10,9 @@ import click
 import keras
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from genexport import manifest
 from genexport.cli import cli
 from genexport.commands.publish import publish as publish_command
+from genexport.repository import manifest
 from keras import layers
 
 OWN = """
@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("options") / "run"
     (folder / "best").mkdir(parents=True)
     (folder / "own_glow.py").write_text(OWN)
-    from genexport.keras_file import import_classes
+    from genexport.generator.keras_file import import_classes
 
     glow = import_classes([str(folder / "own_glow.py")])["Glow"]
     for place, seed in ((folder, 1), (folder / "best", 2)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from genexport import pictures
+from genexport.roles import preprocess
 from gentrain import sources
 from gentrain.data.dataset import Frame
 from gentrain.sources.pictures import square
@@ -83,8 +83,8 @@ def pictures_of_all_kinds() -> dict[str, bytes]:
 )
 def test_the_graph_sees_the_pixels_that_training_saw(side: int, channels: int, crop: str, background: str) -> None:
     frame = Frame(side, channels, crop, background)
-    settings = pictures.Frame((side, side, channels), crop == "center", frame.background_rgb, crop == "pad")
-    decode = tf.function(lambda files: pictures.decoded(files, settings))
+    settings = preprocess.Frame((side, side, channels), crop == "center", frame.background_rgb, crop == "pad")
+    decode = tf.function(lambda files: preprocess.decoded(files, settings))
     table = pictures_of_all_kinds()
     found = np.rint(decode(tf.constant(list(table.values()))).numpy() * 255)
     for kind, content, pixels in zip(table, table.values(), found, strict=True):
@@ -93,17 +93,17 @@ def test_the_graph_sees_the_pixels_that_training_saw(side: int, channels: int, c
 
 
 def test_a_picture_whose_note_on_the_camera_is_damaged_is_taken_as_it_is() -> None:
-    frame, small = pictures.Frame((28, 28, 3)), Image.fromarray(photo(40, 40))
+    frame, small = preprocess.Frame((28, 28, 3)), Image.fromarray(photo(40, 40))
     plain, turned = file(small, "JPEG"), file(small, "JPEG", exif=held(6))
     at = turned.index(b"Exif\0\0") + 6
     damaged = [
         turned[: at + 4] + b"\xff\xff\xff\xff" + turned[at + 8 :],
         turned[: at + 8] + b"\xff\xff" + turned[at + 10 :],
     ]
-    seen = pictures.decoded(tf.constant([plain, turned, damaged[0]]), frame).numpy()
+    seen = preprocess.decoded(tf.constant([plain, turned, damaged[0]]), frame).numpy()
     np.testing.assert_array_equal(seen[2], seen[0])
     assert np.abs(seen[1] - seen[0]).max() > 0.2
-    assert np.isfinite(pictures.decoded(tf.constant(damaged), frame)).all()
+    assert np.isfinite(preprocess.decoded(tf.constant(damaged), frame)).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -117,7 +117,7 @@ def test_pictures_of_12_bits_are_as_bright_as_training_saw_them(tmp_path: Path, 
     settings = {"crop": "center", "background": "white"}
     (tmp_path / "config.json").write_text(json.dumps({"settings": settings}))
     (tmp_path / "dataset.json").write_text(json.dumps(trained.describe()))
-    frame = pictures.Frame.of((16, 16, channels), tmp_path)
+    frame = preprocess.Frame.of((16, 16, channels), tmp_path)
     assert (0, 4095) in frame.deep
-    seen = pictures.decoded(tf.constant([picture]), frame)
+    seen = preprocess.decoded(tf.constant([picture]), frame)
     np.testing.assert_allclose(seen * 255, trained.images, atol=1)

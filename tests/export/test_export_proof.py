@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import scipy.linalg
 import tensorflow as tf
-from genexport import blame, frechet, keras_names, parity
+from genexport.compare import frechet, parity
+from genexport.compare.frechet import Features
+from genexport.compare.parity import Difference, Limit, Limits
 from genexport.errors import CannotBeMade, ExportError
-from genexport.frechet import Features
-from genexport.generator import Generator, load
-from genexport.parity import Difference, Limit, Limits
+from genexport.generator import layer_names
+from genexport.generator.load import Generator, load
+from genexport.kinds import worst_layer
 from keras import layers
 
 
@@ -124,7 +126,7 @@ def spoiled_generator(folder: Path, guilty: int, huge: float) -> Generator:
 @pytest.mark.parametrize(("variant", "guilty"), [("dynamic", 1), ("dynamic", 2), ("int8", 1), ("micro", 2)])
 def test_the_layer_that_loses_most_is_named(variant: str, guilty: int, tmp_path: Path) -> None:
     generator = spoiled_generator(tmp_path, guilty, 100.0)
-    told = blame.worst_layer(generator, variant)
+    told = worst_layer.worst_layer(generator, variant)
     assert told.startswith(f"most is lost in dense_{guilty} (Dense): alone it gives ")
     assert float(told.split()[-2]) < 35
 
@@ -135,18 +137,18 @@ def test_a_node_of_the_graph_leads_to_its_layer_whatever_number_keras_and_tensor
     generator = spoiled_generator(tmp_path, 1, 1.0)
     graph = tf.function(generator.images).get_concrete_function(tf.zeros((1, 40))).graph
     nodes = [op.name for op in graph.get_operations() if op.type == "MatMul"]
-    found = [keras_names.find(generator.model, node) for node in nodes]
+    found = [layer_names.find(generator.model, node) for node in nodes]
     assert found == ["dense (Dense)", "dense_1 (Dense)", "dense_2 (Dense)"]
     fused = f"gan_1/activation_1/Sigmoid;{nodes[1]};gan_1/reshape_1/Reshape"
-    assert keras_names.find(generator.model, fused) == "dense_1 (Dense)", "the one with the kernel"
-    assert keras_names.find(generator.model, "truediv") is None
+    assert layer_names.find(generator.model, fused) == "dense_1 (Dense)", "the one with the kernel"
+    assert layer_names.find(generator.model, "truediv") is None
 
 
 def test_blame_rounds_one_layer_at_a_time_and_puts_its_weights_back(tmp_path: Path) -> None:
     generator = spoiled_generator(tmp_path, 1, 1.0)
     weights = generator.model.get_weights()
-    assert blame.worst_layer(generator, "float16").startswith("most is lost in dense")
-    assert "nothing in it is rounded" in blame.worst_layer(generator, "float32")
+    assert worst_layer.worst_layer(generator, "float16").startswith("most is lost in dense")
+    assert "nothing in it is rounded" in worst_layer.worst_layer(generator, "float32")
     for now, then in zip(generator.model.get_weights(), weights, strict=True):
         assert np.array_equal(now, then)
 

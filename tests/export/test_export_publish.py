@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from genexport import manifest
 from genexport.errors import ExportError
+from genexport.repository import manifest
 from genexport.verify import verify
 from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2

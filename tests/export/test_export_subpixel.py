@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from genexport import blame, phases, subpixel, tflite
-from genexport.generator import Generator, load
+from genexport.generator.load import Generator, load
+from genexport.kinds import worst_layer
+from genexport.tflite import convert, phases, subpixel
 from keras import layers
 
 SIZE = 6
@@ -103,7 +104,7 @@ def test_a_convolution_is_one_on_blocks_of_pixels(size: int) -> None:
         assert phases.Head(layer)(tf.constant(random(2, 5, 8, 4)), lambda _: "itself") == "itself", "odd sides"
 
 
-@pytest.mark.parametrize("variant", tflite.VARIANTS)
+@pytest.mark.parametrize("variant", convert.VARIANTS)
 def test_norms_and_relus_are_folded_in_and_the_images_stay(variant: str, tmp_path: Path) -> None:
     generator = loaded(usual(), tmp_path)
     assert difference(generator, variant) < 1e-5
@@ -240,9 +241,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, dict[str
     model.get_layer("up_2").set_weights([0.01 * kernel_of_last, bias + 0.5])
     model.save(folder / "model.keras")
     generator = load(folder / "model.keras", "0..1")
-    for variant, content in tflite.convert(generator, "x").items():
+    for variant, content in convert.convert(generator, "x").items():
         (folder / f"{variant}.tflite").write_bytes(content)
-    return generator, {variant: folder / f"{variant}.tflite" for variant in tflite.VARIANTS}
+    return generator, {variant: folder / f"{variant}.tflite" for variant in convert.VARIANTS}
 
 
 def test_no_file_has_a_transposed_convolution_and_every_file_gives_the_images_of_keras(files) -> None:
@@ -256,7 +257,7 @@ def test_no_file_has_a_transposed_convolution_and_every_file_gives_the_images_of
         assert "TRANSPOSE_CONV" not in kinds
         assert kinds.count("DEPTH_TO_SPACE") == (3 if variant in ("dynamic", "int8") else 2)
         assert kinds.count("SPACE_TO_DEPTH") == (1 if variant in ("dynamic", "int8") else 0), "the narrow one"
-        error = tflite.run(file, inputs) - expected
+        error = convert.run(file, inputs) - expected
         assert -10 * np.log10(np.mean(error**2)) > limits[variant], variant
 
 
@@ -275,5 +276,5 @@ def test_the_layer_that_loses_most_has_its_own_name(variant: str, tmp_path: Path
     even = model.get_layer("norm_1").get_weights()
     even[0][0] = even[1][0] = 0.0  # and that channel says nothing
     model.get_layer("norm_1").set_weights(even)
-    told = blame.worst_layer(loaded(model, tmp_path), variant)
+    told = worst_layer.worst_layer(loaded(model, tmp_path), variant)
     assert told.startswith("most is lost in up_2 (Conv2DTranspose): alone it gives "), told

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from genexport import float16, metadata, quantise, tflite
+from genexport.compare.parity import Limits
 from genexport.errors import CannotBeMade, ExportError
-from genexport.generator import Generator, load
-from genexport.parity import Limits
+from genexport.generator.load import Generator, load
 from genexport.progress import Progress
+from genexport.tflite import convert, float16, metadata, quantize
 from keras import layers
 
 SIZE = 8
@@ -51,8 +51,8 @@ def generator(saved: Path) -> Generator:
 def files(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("tflite")
     told: list[str] = []
-    contents = tflite.convert(generator, "small", told.append)
-    assert tuple(contents) == tflite.VARIANTS
+    contents = convert.convert(generator, "small", told.append)
+    assert tuple(contents) == convert.VARIANTS
     assert told == ["TFLite float32", "TFLite float16", "TFLite dynamic", "TFLite int8 and micro"]
     for variant, content in contents.items():
         (folder / f"{variant}.tflite").write_bytes(content)
@@ -65,16 +65,16 @@ def files(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> dic
 def test_every_variant_gives_the_images_of_keras(variant: str, decibels: float, files, generator: Generator) -> None:
     inputs = tuple(np.asarray(values) for values in generator.examples(32))
     expected = np.asarray(generator.images(*inputs))
-    made = tflite.run(files[variant], inputs)
+    made = convert.run(files[variant], inputs)
     assert (made.dtype, made.shape) == (np.float32, (32, 16, 16, 3))
     assert -10 * np.log10(np.mean((made - expected) ** 2)) > decibels
     latents = inputs[0][:4]
     for labels in ([0, 1, 1, 0], [1, 0, 0, 0]):
-        bright = tflite.run(files[variant], (latents, np.array(labels, np.int32))).mean(axis=(1, 2, 3)) > 0.5
+        bright = convert.run(files[variant], (latents, np.array(labels, np.int32))).mean(axis=(1, 2, 3)) > 0.5
         assert bright.tolist() == [label == 1 for label in labels], "labels go where they belong"
 
 
-@pytest.mark.parametrize("variant", tflite.VARIANTS)
+@pytest.mark.parametrize("variant", convert.VARIANTS)
 def test_every_variant_has_one_signature_a_static_batch_and_builtin_ops_alone(variant: str, files) -> None:
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(str(files[variant]), experimental_op_resolver_type=plain)
@@ -91,7 +91,7 @@ def test_every_variant_has_one_signature_a_static_batch_and_builtin_ops_alone(va
 
 
 def write(generator: Generator, folder: Path, *variants: str) -> None:
-    with tflite.Converter(generator, "x", lambda _: None, Limits()) as converter:
+    with convert.Converter(generator, "x", lambda _: None, Limits()) as converter:
         for variant in variants:
             (folder / f"{variant}.tflite").write_bytes(converter.make(variant))
 
@@ -107,10 +107,10 @@ def test_bytes_of_the_int8_file_are_pixels_and_its_latents_are_floats(files) -> 
     assert found["latents"] == (np.float32, (0.0, 0))
     assert found["labels"][0] is np.int32
     assert found["images"] == (np.uint8, (pytest.approx(1 / 255, rel=1e-6), 0))
-    quantise.check_pixels(Path("x"), files["int8"].read_bytes(), (1 / 255, 0))
+    quantize.check_pixels(Path("x"), files["int8"].read_bytes(), (1 / 255, 0))
     with pytest.raises(CannotBeMade, match=r"^x: pixels of the int8 file have scale 0\.0039\d+ and zero point 0"):
-        quantise.check_pixels(Path("x"), files["int8"].read_bytes(), (1 / 256, 0))
-    pixels = 255 * tflite.run(files["int8"], (np.ones((1, SIZE), np.float32), np.ones(1, np.int32)))
+        quantize.check_pixels(Path("x"), files["int8"].read_bytes(), (1 / 256, 0))
+    pixels = 255 * convert.run(files["int8"], (np.ones((1, SIZE), np.float32), np.ones(1, np.int32)))
     np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
 
 
@@ -125,7 +125,7 @@ def test_latents_past_the_steps_of_the_micro_file_count_as_its_last_step(files) 
     far = np.full((1, SIZE), 100, np.float32)
     label = np.zeros(1, np.int32)
     last = np.full((1, SIZE), 127 / 32, np.float32)
-    assert np.array_equal(tflite.run(files["micro"], (far, label)), tflite.run(files["micro"], (last, label)))
+    assert np.array_equal(convert.run(files["micro"], (far, label)), convert.run(files["micro"], (last, label)))
 
 
 def test_bytes_are_pixels_after_a_sigmoid_and_after_no_activation_too(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_one_hot_class_beside_the_latents_survives_integers(tmp_path: Path) ->
     write(generator, tmp_path, "int8", "micro")
     for variant in ("int8", "micro"):
         file = tmp_path / f"{variant}.tflite"
-        error = tflite.run(file, inputs) - np.asarray(generator.images(*inputs))
+        error = convert.run(file, inputs) - np.asarray(generator.images(*inputs))
         assert -10 * np.log10(np.mean(error**2)) > 40
         assert io(file)["latents"][1] == ((0.0, 0) if variant == "int8" else (1 / 32, 0))
 
@@ -196,17 +196,18 @@ def test_what_a_file_says_changes_neither_its_graph_nor_its_weights(files, tmp_p
     for mine, theirs in zip(before.get_tensor_details(), after.get_tensor_details(), strict=True):
         assert str(mine) == str(theirs)
     rows = (np.ones((2, SIZE), np.float32), np.array([0, 1], np.int32))
-    assert np.array_equal(tflite.run(files["dynamic"], rows), tflite.run(said_again, rows))
+    assert np.array_equal(convert.run(files["dynamic"], rows), convert.run(said_again, rows))
     assert metadata.read(files["dynamic"])["name"] == "small", "the first entry stays"
 
 
 def test_metadata_is_read_without_tensorflow_and_the_same_generator_gives_the_same_bytes(files, saved: Path) -> None:
     script = (
-        "import hashlib, sys; from pathlib import Path; from genexport import metadata\n"
+        "import hashlib, sys; from pathlib import Path; from genexport.tflite import metadata\n"
         "print(metadata.read(Path(sys.argv[1]))['name'], 'tensorflow' in sys.modules)\n"
-        "from genexport import generator, parity, tflite\n"
-        "model = generator.load(Path(sys.argv[2]))\n"
-        "with tflite.Converter(model, 'small', print, parity.Limits()) as converter:\n"
+        "from genexport.compare import parity; from genexport.generator.load import load\n"
+        "from genexport.tflite import convert\n"
+        "model = load(Path(sys.argv[2]))\n"
+        "with convert.Converter(model, 'small', print, parity.Limits()) as converter:\n"
         "    for variant in ('float16', 'int8'):\n"
         "        print(hashlib.sha256(converter.make(variant)).hexdigest())\n"
     )
@@ -224,9 +225,9 @@ def test_a_file_without_genlines_metadata_is_told_in_one_line(tmp_path: Path, fi
     with pytest.raises(ExportError, match=r"nothing\.tflite: No such file"):
         metadata.read(tmp_path / "nothing.tflite")
     with pytest.raises(ExportError, match=r"text\.tflite: LiteRT cannot run it"):
-        tflite.run(text, (np.zeros((1, SIZE), np.float32),))
+        convert.run(text, (np.zeros((1, SIZE), np.float32),))
     with pytest.raises(ExportError, match=r"float32\.tflite: LiteRT cannot run it"):
-        tflite.run(files["float32"], (np.zeros((1, SIZE), np.float32),))
+        convert.run(files["float32"], (np.zeros((1, SIZE), np.float32),))
 
 
 def test_an_op_that_tflite_lacks_is_named_with_its_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -239,7 +240,7 @@ def test_an_op_that_tflite_lacks_is_named_with_its_layer(tmp_path: Path, capfd: 
     with pytest.raises(
         ExportError, match=r"no TFLite float32 file: .*tf\.Erfinv, of layer erfinv.* \(Erfinv\); build"
     ) as e:
-        tflite.convert(generator, "mine")
+        convert.convert(generator, "mine")
     assert "\n" not in str(e.value)
     assert "callsite" not in capfd.readouterr().err, "the converter's own report is not for users"
 
@@ -266,7 +267,7 @@ def test_weights_that_float16_cannot_hold_well_enough_stay_in_float32(tmp_path: 
     x = layers.Reshape((16, 16, 1))(layers.Activation("tanh")(harmless(layers.Activation("tanh")(steep(latents)))))
     keras.Model(latents, x).save(tmp_path / "steep.keras")
     generator, told = load(tmp_path / "steep.keras"), []
-    with tflite.Converter(generator, "steep", told.append, Limits()) as converter:
+    with convert.Converter(generator, "steep", told.append, Limits()) as converter:
         contents = {variant: converter.make(variant) for variant in ("float32", "float16")}
     (said,) = [line for line in told if "stay in float32" in line]
     assert "steep (Dense)" in said
@@ -274,7 +275,7 @@ def test_weights_that_float16_cannot_hold_well_enough_stay_in_float32(tmp_path: 
     for variant in ("float32", "float16"):
         (tmp_path / f"{variant}.tflite").write_bytes(contents[variant])
     inputs = tuple(np.asarray(values) for values in generator.examples(256))
-    made, exact = (tflite.run(tmp_path / f"{variant}.tflite", inputs) for variant in ("float16", "float32"))
+    made, exact = (convert.run(tmp_path / f"{variant}.tflite", inputs) for variant in ("float16", "float32"))
     assert 1e-5 < np.abs(made - exact).max() <= 5e-3
     assert len(contents["float16"]) < len(contents["float32"]) - 2 * SIZE * 4
     assert float16.halved(contents["float16"]), "the other weights are float16 still"

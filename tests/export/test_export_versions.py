@@ -19,13 +19,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from genexport import manifest, repository
+from genexport.compare.parity import Limits
 from genexport.errors import ExportError, UsageError
-from genexport.generator import load
+from genexport.generator.load import load
 from genexport.options import Options
-from genexport.parity import Limits
 from genexport.publish import publish
-from genexport.savedmodel import ServingSession
+from genexport.repository import manifest, store
+from genexport.savedmodel.saved_model import ServingSession
 from genexport.verify import verify
 from google.protobuf import text_format
 from keras import layers
@@ -37,7 +37,7 @@ KILLS = 50
 PUBLISHER = """
 import shutil, sys
 from pathlib import Path
-from genexport import manifest, repository
+from genexport.repository import manifest, store
 
 source, base = map(Path, sys.argv[1:])
 described = {key: value for key, value in manifest.read(source).items() if key != "files"}
@@ -47,11 +47,11 @@ def copy(old, new):
     print(new, flush=True)
 
 while True:
-    with repository.staging(base) as folder:
+    with store.staging(base) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=copy)
         manifest.write(folder, described)
         print("written", flush=True)
-        print(repository.publish(folder, base), flush=True)
+        print(store.publish(folder, base), flush=True)
 """
 
 
@@ -59,14 +59,14 @@ while True:
 PAIRS = """
 import sys
 from pathlib import Path
-from genexport import repository
+from genexport.repository import store
 
 root, who = Path(sys.argv[1]), sys.argv[2]
 for round in range(20):
-    with repository.staging(root / "g") as folder, repository.staging(root / "g-critic") as critic:
+    with store.staging(root / "g") as folder, store.staging(root / "g-critic") as critic:
         for each in (folder, critic):
             (each / "from").write_text(f"{who} {round}")
-        repository.publish_pair(folder, root / "g", critic, root / "g-critic")
+        store.publish_pair(folder, root / "g", critic, root / "g-critic")
 """
 
 
@@ -145,7 +145,7 @@ class Poller:
         seen: set[int] = set()
         while True:
             last = self.stop.is_set()  # one more look after the end
-            for number in sorted(set(repository.versions(self.base)) - seen):
+            for number in sorted(set(store.versions(self.base)) - seen):
                 seen.add(number)
                 self._load(self.base / str(number), run=self.loaded % 8 == 0)
             if last:
@@ -180,9 +180,9 @@ def test_fifty_kills_at_random_moments_never_show_a_poller_half_a_version(publis
             process.stdout.close()
             halves += len(list(base.glob(".staging-*")))
     assert not poller.broken
-    assert poller.loaded == len(repository.versions(base)) >= 25
+    assert poller.loaded == len(store.versions(base)) >= 25
     assert halves >= 25, "the kills hit publishes on their way"
-    with repository.staging(base) as folder:
+    with store.staging(base) as folder:
         assert list(base.glob(".staging-*")) == [folder], "what the kills left is gone"
 
 
@@ -191,7 +191,7 @@ def test_two_who_publish_at_once_get_different_numbers(published: Path, tmp_path
     loop = PUBLISHER.replace("while True:", "for _ in range(20):")
     both = [subprocess.Popen([sys.executable, "-c", loop, published, base], stdout=subprocess.DEVNULL) for _ in "ab"]
     assert [process.wait(60) for process in both] == [0, 0]
-    assert repository.versions(base) == list(range(1, 41))
+    assert store.versions(base) == list(range(1, 41))
     for number in range(1, 41):
         manifest.check(base / str(number))
 
@@ -200,7 +200,7 @@ def test_two_containers_that_publish_at_once_give_generator_and_critic_one_numbe
     (tmp_path / "g-critic" / "3").mkdir(parents=True)
     commands = [disks.in_container([sys.executable, "-c", PAIRS, tmp_path, who]) for who in "ab"]
     assert [process.wait(60) for process in [subprocess.Popen(command) for command in commands]] == [0, 0]
-    assert repository.versions(tmp_path / "g") == list(range(4, 44))
+    assert store.versions(tmp_path / "g") == list(range(4, 44))
     for number in range(4, 44):
         pair = [(tmp_path / name / str(number) / "from").read_text() for name in ("g", "g-critic")]
         assert pair[0] == pair[1], number
@@ -211,7 +211,7 @@ def test_what_is_being_built_on_another_machine_is_left_alone_for_a_day(tmp_path
     for folder in (theirs, old):
         folder.mkdir()
     os.utime(old, (time.time() - 2 * 86400,) * 2)
-    with repository.staging(tmp_path) as folder:
+    with store.staging(tmp_path) as folder:
         assert set(tmp_path.glob(".staging-*")) == {theirs, folder}
 
 
@@ -238,7 +238,7 @@ def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(
             assert process.poll() is None, f"published before {stage} was seen"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert repository.versions(base) == []
+        assert store.versions(base) == []
         assert len(list(base.glob(".staging-*"))) == 1, "what the kill before left is gone"
 
 
@@ -320,11 +320,11 @@ def test_keep_removes_old_versions_but_never_the_newest_nor_the_published_one(ti
     generator, lean = load(tiny), Options(files=("float32",), keep=2)
     assert publish(generator, base.parent, "tiny", options=lean) == base / "4"
     assert numbers(base) == ["3", "4"]
-    repository.remove_old(base, 1, base / "3")
+    store.remove_old(base, 1, base / "3")
     assert numbers(base) == ["3", "4"], "4 is the newest, 3 was just published"
     with pytest.raises(UsageError, match="--keep 0: expected 1 or more"):
-        repository.remove_old(base, 0, base / "4")
-    repository.remove_old(base, 5, base / "4")
+        store.remove_old(base, 0, base / "4")
+    store.remove_old(base, 5, base / "4")
     assert numbers(base) == ["3", "4"]
     assert not list(base.glob(".staging-*"))
 
@@ -398,7 +398,7 @@ def test_batching_parameters_match_the_warm_up(published: Path, batching_paramet
     sizes = json.loads((published / "manifest.json").read_text())["warmup_batch_sizes"]
     assert list(parameters.allowed_batch_sizes) == sizes == [1, 4, 16, 64]
     assert parameters.max_batch_size.value == 64
-    assert repository.versions(published.parent) == [1]
+    assert store.versions(published.parent) == [1]
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def model_folder(model: str, repository: Path) -> Path:
     """Where the versions of a model are, named as NAME in the repository, or as a folder such as models/digits."""
     if "/" in model:
         return Path(model)
-    from genexport.repository import check_name
+    from genexport.repository.store import check_name
 
     check_name(model, "NAME")
     return repository / model
@@ -55,7 +55,7 @@ def model_folder(model: str, repository: Path) -> Path:
 
 def newest(folder: Path) -> Path:
     """`folder` itself, or the newest version in it."""
-    from genexport.repository import versions
+    from genexport.repository.store import versions
 
     found = versions(folder)
     return folder / str(found[-1]) if found else folder
@@ -65,10 +65,10 @@ def print_parity(
     manifest: Mapping[str, Any], parity: Mapping[str, Mapping[str, Any]] | None = None, err: bool = False
 ) -> None:
     """The table of a version's artifacts beside Keras: what was measured at first, unless `parity` is given."""
-    from genexport import table
+    from genexport.describe import tables
 
-    header = ["the critic's scores" if manifest.get("kind") == "critic" else table.PARITY_HEADER[0]]
-    rows = [[*header, *table.PARITY_HEADER[1:]], *table.parity_rows(manifest, parity)]
+    header = ["the critic's scores" if manifest.get("kind") == "critic" else tables.PARITY_HEADER[0]]
+    rows = [[*header, *tables.PARITY_HEADER[1:]], *tables.parity_rows(manifest, parity)]
     if not any(row[4] for row in rows[1:]):  # no feature net at hand
         rows = [row[:4] + row[5:] for row in rows]
-    click.echo("\n".join(table.aligned(rows)), err=err)
+    click.echo("\n".join(tables.aligned(rows)), err=err)

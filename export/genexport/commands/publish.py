@@ -11,8 +11,8 @@ import click
 from genexport.commands.common import Clock, import_tensorflow, print_parity, repository_option
 
 if TYPE_CHECKING:
-    from genexport.generator import Generator
-    from genexport.parity import Limits
+    from genexport.compare.parity import Limits
+    from genexport.generator.load import Generator
 
 LIMITS_HELP = (
     "What a file may differ from Keras by, instead of the default. Largest error of a pixel in [0, 1]: "
@@ -149,7 +149,7 @@ def publish(
     genexport publish my_generator.keras --name mine --import my_layers --limit dynamic_db=35
     genexport publish cgan.keras --name cgan --latents 128 --one-hot 10
     """
-    from genexport.repository import check_free, check_name
+    from genexport.repository.store import check_free, check_name
 
     check_name(name)
     if version is not None:
@@ -159,11 +159,11 @@ def publish(
     parsed = parse_limits(limits)
     clock = Clock()
     import_tensorflow()
-    from genexport import manifest
-    from genexport.adapt import Choices
-    from genexport.generator import is_run, load
+    from genexport.generator.adapt import Choices
+    from genexport.generator.load import is_run, load
     from genexport.options import Options
     from genexport.publish import publish as publish_generator
+    from genexport.repository import manifest
 
     for module in imports:
         clock.tell(f"--import {module}: its code is run")
@@ -186,7 +186,7 @@ def parse_limits(texts: tuple[str, ...]) -> Limits:
     Raises:
         click.BadParameter: no such limit, or a value that is not a number of 0 or more.
     """
-    from genexport.parity import Limits
+    from genexport.compare.parity import Limits
 
     names = [field.name for field in dataclasses.fields(Limits)]
     values = {}

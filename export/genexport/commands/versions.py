@@ -27,8 +27,8 @@ def list_(name: str | None, repository: Path) -> None:
 
     Oldest first; the newest of each model, which servers take, is marked with *.
     """
-    from genexport.repository import models, versions
-    from genexport.table import aligned
+    from genexport.describe.tables import aligned
+    from genexport.repository.store import models, versions
 
     if name is None and not repository.is_dir():
         raise ExportError(f"{repository}: no such folder; expected a repository, as genexport publish makes")
@@ -40,15 +40,16 @@ def list_(name: str | None, repository: Path) -> None:
 
 
 def _row(base: Path, number: int, is_newest: bool) -> tuple[str, ...]:
-    from genexport import manifest, table
+    from genexport.describe import tables
+    from genexport.repository import manifest
 
     shown = f"{number} *" if is_newest else str(number)
     try:
         found = manifest.read(base / str(number))
         copied = f" (copy of {found['copy_of']['version']})" if "copy_of" in found else ""
-        quality = "a critic" if found.get("kind") == "critic" else table.quality_text(found) or "not measured"
-        size = table.bytes_text(table.total_bytes(found))
-        return base.name, shown, found["created"] + copied, size, table.shape_text(found), quality
+        quality = "a critic" if found.get("kind") == "critic" else tables.quality_text(found) or "not measured"
+        size = tables.bytes_text(tables.total_bytes(found))
+        return base.name, shown, found["created"] + copied, size, tables.shape_text(found), quality
     except (ExportError, KeyError, TypeError, ValueError):
         return (
             base.name,
@@ -67,22 +68,23 @@ def show(version: Path) -> None:
 
     VERSION is a folder such as models/digits/1, or models/digits for the newest one in it.
     """
-    from genexport import manifest, table
+    from genexport.describe import tables
+    from genexport.repository import manifest
 
     folder = newest(version)
     found = manifest.read(folder)
     from_ = "judged by a critic" if found.get("kind") == "critic" else f"from {found['latent_size']} latents"
-    click.echo(f"{folder}: {table.shape_text(found)} {from_}, {found['created']}")
+    click.echo(f"{folder}: {tables.shape_text(found)} {from_}, {found['created']}")
     if "copy_of" in found:
         click.echo(f"copy of     version {found['copy_of']['version']}, {found['copy_of']['created']}")
-    if quality := table.quality_text(found):
+    if quality := tables.quality_text(found):
         click.echo(f"quality     {quality}")
     if found["class_count"]:
         click.echo(f"classes     {', '.join(found['class_names']) or found['class_count']}")
     for name, signature in found["signatures"].items():
-        click.echo(f"{name:16}{table.inputs_outputs(signature)}")
+        click.echo(f"{name:16}{tables.inputs_outputs(signature)}")
     print_parity(found)
-    for what, text in table.remarks(found):
+    for what, text in tables.remarks(found):
         click.echo(f"{what}: {text}")
     runtimes = {variant: needs["runtime"] for variant, needs in found.get("tflite", {}).items()}
     if runtimes:
@@ -101,7 +103,7 @@ def verify(version: Path) -> None:
     VERSION is a folder such as models/digits/1, or models/digits for the newest one in it. Every SHA-256 is checked,
     and the images that each of its files gives.
     """
-    from genexport import manifest
+    from genexport.repository import manifest
 
     folder = newest(version)
     manifest.check(folder)  # before TensorFlow is imported, which takes longer
@@ -127,8 +129,8 @@ def rollback(name: str, version: int, repository: Path) -> None:
     genexport rollback digits 1
     genexport rollback models/digits 1
     """
-    from genexport.repository import versions
-    from genexport.rollback import rollback as roll_back
+    from genexport.repository.rollback import rollback as roll_back
+    from genexport.repository.store import versions
 
     base = model_folder(name, repository)
     folder = roll_back(base, version)

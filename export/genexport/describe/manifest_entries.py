@@ -1,0 +1,56 @@
+"""What the manifest says of a version beside its files: shapes, signatures, differences, data, training, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+from genexport.compare.parity import Difference
+from genexport.describe import model_card, run_facts
+from genexport.generator.load import Generator
+from genexport.options import Options
+from genexport.repository import manifest
+from genexport.savedmodel import batch_sizes, saved_model
+
+
+def described(
+    generator: Generator,
+    name: str,
+    kind: str,
+    folder: Path,
+    differences: Mapping[str, Difference],
+    options: Options,
+) -> dict[str, Any]:
+    """What the manifests of generators and critics have in common; `folder` holds the SavedModel."""
+    packages = ("genline", "tensorflow", "keras", "ai-edge-litert")
+    return {
+        "name": name,
+        "kind": kind,
+        "created": manifest.now(),
+        "latent_size": generator.latent_size,
+        "image_shape": list(generator.image_shape),
+        "output_range_of_the_generator": list(generator.output_range),
+        "class_count": generator.class_count,
+        "class_names": list(generator.class_names),
+        "signatures": saved_model.describe(folder),
+        "warmup_batch_sizes": list(batch_sizes.BATCH_SIZES),
+        "limits": asdict(options.limits.over(0.0)),
+        "parity": {what: difference.as_json() for what, difference in differences.items()},
+        "provenance": {**generator.provenance, "versions": {package: version_of(package) for package in packages}},
+    }
+
+
+def told(generator: Generator, run: Path | None, licence: str) -> dict[str, Any]:
+    """What the run directory tells; of a file alone there is only the licence."""
+    if run is None:
+        return {"data": {"licence": licence.strip() or model_card.NOT_STATED}, "training": {}, "quality": {}}
+    measured = generator.provenance.get("measured", {})
+    snapshot = generator.provenance.get("snapshot", "last")
+    return {
+        "data": run_facts.data(run, licence),
+        "training": run_facts.training(run, measured.get("kimg")),
+        "quality": run_facts.quality(run, snapshot, measured),
+    }

@@ -1,0 +1,199 @@
+"""MODEL_CARD.md: what a version is, in words, made of its manifest alone.
+
+The front matter is that of the Hugging Face hub (huggingface.co/docs/hub/model-cards), the sections follow Mitchell et
+al., "Model Cards for Model Reporting", 2019, arXiv 1810.03993.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from genexport.describe import tables
+
+FILE = "MODEL_CARD.md"
+
+# Identifiers that the hub knows for what data are published under; any other text becomes `other` with a name.
+LICENCES = """
+    apache-2.0 mit afl-3.0 bsd bsd-2-clause bsd-3-clause cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0
+    cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0
+    cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 odc-by odbl pddl gpl-2.0
+    gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 ofl-1.1 unlicense wtfpl
+"""
+
+NOT_STATED = "not stated"
+
+
+def text(manifest: Mapping[str, Any]) -> str:
+    """The card of a generator's version.
+
+    Args:
+        manifest: with `files`, those beside the card.
+    """
+    parts = [
+        _front_matter(manifest),
+        f"# {_plain(manifest['name'])}",
+        _summary(manifest),
+        "![the same latents through every file](contact_sheet.png)",
+        "## Data",
+        _data(manifest),
+        "## Training",
+        _training(manifest),
+        "## Quality",
+        _quality(manifest),
+        "## Files",
+        _files(manifest),
+        "## How to call it",
+        _calling(manifest),
+        "## Limits",
+        _limits(manifest),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(manifest: Mapping[str, Any]) -> str:
+    licence = manifest["data"]["licence"]
+    known = licence.lower() in LICENCES.split()
+    lines = ["# That of the data, as stated at the export."]
+    lines += ["license: " + (licence.lower() if known else "unknown" if licence == NOT_STATED else "other")]
+    if not known and licence != NOT_STATED:
+        lines.append(f"license_name: {json.dumps(' '.join(licence.split()))}")
+    tags = ["gan", "image-generation", "tensorflow", "keras"]
+    tags += ["tflite", "litert"] if any(name.startswith("tflite/") for name in manifest["files"]) else []
+    tags += ["onnx"] if any(name.startswith("onnx/") for name in manifest["files"]) else []
+    tags += ["class-conditional"] if manifest["class_count"] else []
+    lines += ["library_name: keras", "pipeline_tag: unconditional-image-generation", "tags:"]
+    return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---"])
+
+
+def _summary(manifest: Mapping[str, Any]) -> str:
+    count = manifest["class_count"]
+    classes = f", {count} classes ({_names(manifest['class_names'])})" if manifest["class_names"] else ""
+    classes = classes or (f", {count} classes" if count else "")
+    return (
+        f"A GAN generator of {tables.shape_text(manifest)} images (width×height×channels) from "
+        f"{manifest['latent_size']} latents{classes}. Exported {manifest['created']}."
+    )
+
+
+def _data(manifest: Mapping[str, Any]) -> str:
+    data = manifest["data"]
+    counts = data.get("class_counts") or {}
+    rows = {
+        "source": data.get("source", NOT_STATED),
+        "images": f"{data['count']:,}" if "count" in data else NOT_STATED,
+        "passed over": data.get("skipped"),
+        "classes": ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:50]),
+        "fingerprint": data.get("fingerprint"),
+        "licence": data["licence"],
+    }
+    return _facts(rows)
+
+
+def _training(manifest: Mapping[str, Any]) -> str:
+    training = manifest["training"]
+    if not training:
+        return "Not known: it was published from a Keras file alone."
+    seconds = training.get("seconds")
+    versions = training.get("versions") or {}
+    rows = {
+        "preset": training.get("preset"),
+        "images shown": f"{training['kimg']:g} kimg (thousands)" if "kimg" in training else None,
+        "time": None if seconds is None else f"{seconds / 60:.1f} minutes",
+        **{name: training.get(name) for name in ("networks", "loss", "augment", "batch", "precision", "seed")},
+        "snapshot": manifest["provenance"].get("snapshot"),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "git commit": training.get("git_commit"),
+    }
+    return _facts(rows)
+
+
+def _quality(manifest: Mapping[str, Any]) -> str:
+    quality = manifest["quality"]
+    if not quality:
+        return "Not measured. `gentrain evaluate RUN` before the export brings the numbers here."
+    rows = [
+        [name, f"{score['value']:.4g}", f"{score['floor']:.4g}" if "floor" in score else "not measured"]
+        for name, score in quality["metrics"].items()
+    ]
+    about = ["The floor is what real images score in the place of the generated ones, so it is the best that can be."]
+    net = quality.get("features", {}).get("name")
+    about += (
+        [f"Features: {_plain(net)}; {quality['samples']:,} generated images."] if net and "samples" in quality else []
+    )
+    if not any("floor" in score for score in quality["metrics"].values()):
+        about = ["Measured while it trained. `gentrain evaluate RUN` measures the floors: what real images score."]
+    return "\n\n".join([_markdown(("metric", "value", "floor"), rows), " ".join(about)])
+
+
+def _files(manifest: Mapping[str, Any]) -> str:
+    rows = [row for row in tables.parity_rows(manifest) if row[-1]]
+    about = (
+        "Each file made the images of 256 fixed latents and was compared with Keras, pixels from 0 to 1, before it was "
+        "published. SHA-256 of everything: `manifest.json`; `genexport verify` repeats the checks."
+    )
+    header = ["file", *tables.PARITY_HEADER[1:]]
+    if not any(row[4] for row in rows):  # no feature net at hand
+        header, *rows = [[*row[:4], row[5]] for row in (header, *rows)]
+    needs = manifest.get("tflite", {})
+    rows = [[*row, needs.get(row[0].removeprefix("tflite/"), {}).get("runtime", "")] for row in rows]
+    notes = [f"- `{name}`: {_plain(text)}." for name, text in tables.remarks(manifest)]
+    return "\n\n".join([about, _markdown([*header, "TFLite from"], rows), *(["\n".join(notes)] if notes else [])])
+
+
+def _calling(manifest: Mapping[str, Any]) -> str:
+    name = manifest["name"]
+    label = " --label 0" if manifest["class_count"] else ""
+    labels = " and `labels` int32 (N,)" if manifest["class_count"] else ""
+    small = next((file for file in manifest["files"] if file.endswith(("-dynamic.tflite", "-float32.tflite"))), "")
+    device = f"\ngenclient sample --tflite {small} --seeds 0-15{label} --out sheet.png     # no server" if small else ""
+    return f"""\
+One seed is one image, in every file and on every device: the latents of a seed are
+`tf.raw_ops.StatelessRandomNormalV2(shape=[{manifest["latent_size"]}], key=[seed], counter=[0, 0], alg=1)`.
+
+```sh
+genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow Serving
+genclient sample --model {name} --seeds 0-15{label} --out sheet.png{device}
+```
+
+From Python: `tf.saved_model.load(folder).signatures["serving_default"](latents=…)`, `latents` float32
+(N, {manifest["latent_size"]}){labels}; images come as float32 (N, H, W, C) from 0 to 1."""
+
+
+def _limits(manifest: Mapping[str, Any]) -> str:
+    lines = [
+        "It can show only what its training images show, with their gaps and their biases, and nothing larger than "
+        f"{tables.shape_text(manifest)}.",
+        "Latents far from N(0, 1) give images that nobody has looked at.",
+        "It may repeat training images in part: look at `nearest.png` of the run before you publish it.",
+    ]
+    if not manifest["quality"]:
+        lines.append("Its quality has not been measured.")
+    licence = manifest["data"]["licence"]
+    told = "was not stated at the export" if licence == NOT_STATED else f"is {_plain(licence)}, as stated at the export"
+    lines.append(
+        f"The licence of the data {told}; whether it binds images made by the model, the law of your place says."
+    )
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(_plain(name) for name in names[:20])
+    return shown + (", …" if len(names) > 20 else "")
+
+
+def _facts(rows: Mapping[str, Any]) -> str:
+    known = [[name, str(value)] for name, value in rows.items() if value not in (None, "")]
+    return _markdown(("", ""), known)
+
+
+def _markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = list(header)
+    lines = [header, ["---"] * len(header), *([_plain(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _plain(value: Any) -> str:
+    """On one line, with nothing that Markdown would take for its own."""
+    return " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

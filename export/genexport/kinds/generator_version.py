@@ -1,0 +1,132 @@
+"""What a generator's version holds: every file written into a folder, run, compared with Keras, and in the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genexport import onnx
+from genexport.compare import frechet, parity, rounding
+from genexport.describe import directions, image_grid, manifest_entries, model_card, tables
+from genexport.errors import CannotBeMade, ExportError
+from genexport.generator.load import Generator
+from genexport.kinds import proof, worst_layer
+from genexport.options import Options
+from genexport.repository import manifest
+from genexport.savedmodel import saved_model, signatures, warmup
+from genexport.tflite import convert, ops
+
+REFERENCE = "reference.npz"
+
+Tell = Callable[[str], None]
+
+
+def build(generator: Generator, name: str, run: Path | None, options: Options, folder: Path, tell: Tell) -> None:
+    """Everything of a version, run and compared, with its manifest last.
+
+    Each artifact is compared as soon as it is there, the quickest first, so that what fails fails early.
+    """
+    features = frechet.Features.of(run)
+    count = frechet.EXAMPLES if features else parity.EXAMPLES
+    inputs, expected = proof.reference(generator, count)
+    kept = {key: values[: parity.EXAMPLES] for key, values in inputs.items()}
+    np.savez_compressed(folder / REFERENCE, **kept, images=expected[: proof.SHEET_COLUMNS])
+    options = _with_rounding(options, generator, inputs, expected)
+
+    endpoints = signatures.signatures(generator)
+    tell("SavedModel: " + ", ".join(endpoints))
+    saved_model.write(endpoints, folder)
+    warmup.write(endpoints, lambda rows: signatures.examples(generator, rows), name, folder)
+    blamed = partial(worst_layer.worst_layer, generator, tell=tell)
+    proven = proof.Proof(folder, name, inputs, expected, options.limits, features, blamed, tell)
+    _kept_to(options, proven.savedmodel)
+    by = " and by the Fréchet distance" if features else ""
+    tell(f"{len(options.wanted())} files, each compared with Keras on {count} latents{by}")
+    left_out, needs = _files(generator, proven, options, tell)
+
+    tell("directions of the latent space")
+    found, without = directions.write(generator, folder)
+    if without:
+        left_out["directions"] = without
+        tell(f"no directions: {without}")
+    image_grid.write({"Keras": expected[: proof.SHEET_COLUMNS], **proven.rows}, folder / image_grid.CONTACT_SHEET)
+    described = {
+        **manifest_entries.described(generator, name, "generator", folder, proven.differences, options),
+        **manifest_entries.told(generator, run, options.licence),
+        "notes": list(generator.notes),
+        "left_out": left_out,
+        "tflite": needs,
+        "target": options.target,
+        "directions": found,
+    }
+    text = model_card.text({**described, "files": manifest.digests(folder)})
+    (folder / model_card.FILE).write_text(text, encoding="utf-8")
+    manifest.write(folder, described)
+
+
+def _with_rounding(options: Options, generator: Generator, inputs: Any, expected: Any) -> Options:
+    """With limits for what is computed in float32 that the generator's own rounding does not break."""
+    arguments = tuple(inputs[key] for key in ("latents", "labels") if key in inputs)
+    return replace(options, limits=options.limits.over(rounding.TIMES * rounding.noise(generator, arguments, expected)))
+
+
+def _files(
+    generator: Generator, proven: proof.Proof, options: Options, tell: Tell
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Write and compare the files; gives those that cannot be made, with the reason, and what the TFLite files need."""
+    left_out: dict[str, str] = {}
+    needs_of: dict[str, Any] = {}
+    with convert.Converter(generator, proven.name, tell, options.limits, options.target) as converter:
+        for kind in options.wanted():
+            what, file = proof.artifact(kind), proof.file_of(proven.folder, proven.name, kind)
+            try:
+                content = _content(kind, generator, proven.name, converter, tell)
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(content)
+                _kept_to(options, partial(proven.file, kind))
+            except CannotBeMade as error:
+                file.unlink(missing_ok=True)
+                if options.insists_on(kind):
+                    raise ExportError(f"{error}; {_without(options, kind)}") from error
+                label = "ONNX" if kind == "onnx" else f"TFLite {kind}"
+                left_out[what] = str(error)
+                for prefix in (f"{generator.path}: ", f"no {label} file: ", f"{what}: ", f"{file.name}: "):
+                    left_out[what] = left_out[what].removeprefix(prefix)
+                tell(f"no {label} file: {left_out[what]}")
+                continue
+            if kind != "onnx":
+                needs_of[kind] = ops.needs(content)
+                if kind in convert.INTEGERS and (floats := tables.floats_text(needs_of[kind])):
+                    tell(f"TFLite {kind}: {floats}")
+    for folder in ("tflite", "onnx"):
+        if (place := proven.folder / folder).is_dir() and not any(place.iterdir()):
+            place.rmdir()
+    return left_out, needs_of
+
+
+def _content(kind: str, generator: Generator, name: str, converter: convert.Converter, tell: Tell) -> bytes:
+    if kind != "onnx":
+        tell(f"TFLite {kind}")
+        return converter.make(kind)
+    if missing := onnx.missing():
+        raise CannotBeMade(f"{missing} is not installed ({onnx.INSTALL})")
+    tell("ONNX: float32")
+    return onnx.convert(generator, name)
+
+
+def _kept_to(options: Options, check: Callable[[], None]) -> None:
+    """Do a check, and tell which options help where a limit is broken."""
+    try:
+        check()
+    except proof.PastLimit as error:
+        raise ExportError(f"{error}; {error.remedy} accepts it" if error.remedy else str(error)) from error
+
+
+def _without(options: Options, kind: str) -> str:
+    rest = ",".join(file for file in options.wanted() if file != kind)
+    return "--no-onnx leaves it out" if kind == "onnx" and not options.files else f"--files {rest} leaves it out"

@@ -1,0 +1,98 @@
+"""Write a generator as SavedModel and run it as TensorFlow Serving would: the v1 loader and a session.
+
+`keras.export.ExportArchive` tracks the variables that endpoints use. A Keras 3 model held by a plain tf.Module loads in
+TensorFlow 2 and fails in TensorFlow Serving's session, so nothing but a v1 session counts as a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from genexport.savedmodel.signatures import Signature
+
+ROWS = 64
+"""Rows of a run: a batch size that a server may use, and little memory."""
+
+
+def write(endpoints: Mapping[str, Signature], folder: Path) -> None:
+    """Write functions of a Keras model as the signatures of a SavedModel."""
+    # No `archive.track(model)`: it is for lookup tables, and it stores every variable a second time.
+    archive = keras.export.ExportArchive()
+    for name, (function, specs) in endpoints.items():
+        archive.add_endpoint(name, function, specs)
+    archive.write_out(str(folder), verbose=False)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Signature → its inputs and outputs with dtypes and shapes, as the SavedModel has them, for the manifest."""
+    stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    return {
+        name: {"inputs": _specs(signature.inputs), "outputs": _specs(signature.outputs)}
+        for name, signature in sorted(stored.meta_graphs[0].signature_def.items(), key=_first_the_default)
+        if not name.startswith("__")
+    }
+
+
+class ServingSession:
+    """A SavedModel in a fresh v1 session: `with ServingSession(folder) as model: model.run(…)`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        tf.get_logger().setLevel("ERROR")  # the loader announces its deprecation, which TensorFlow Serving ignores too
+
+    def __enter__(self) -> ServingSession:
+        self.session = tf.compat.v1.Session(graph=tf.Graph())
+        with self.session.graph.as_default():
+            meta_graph = tf.compat.v1.saved_model.loader.load(self.session, ["serve"], str(self.folder))
+        self.signatures = {name: d for name, d in meta_graph.signature_def.items() if not name.startswith("__")}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+
+    def run_all(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+        """The one output of a signature for inputs of many rows, of which it takes those that it knows.
+
+        The first row goes alone, so that an image which depends on the others in its batch differs from Keras'.
+        """
+        wanted = {name: inputs[name] for name in self.signatures[signature].inputs}
+        rows = len(next(iter(wanted.values())))
+        ends = [1, *range(ROWS, rows, ROWS), rows]
+        batches = [
+            {name: values[start:end] for name, values in wanted.items()}
+            for start, end in zip([0, *ends], ends, strict=False)
+            if start < end
+        ]
+        return np.concatenate([self.run(signature, batch) for batch in batches])
+
+    def run(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+        """The one output of a signature.
+
+        Raises:
+            tf.errors.OpError: whatever the graph raises.
+        """
+        definition = self.signatures[signature]
+        (output,) = definition.outputs.values()
+        feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
+        return np.asarray(self.session.run(output.name, feeds))
+
+
+def _specs(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": tf.as_dtype(tensor.dtype).name,
+            "shape": [None if size.size < 0 else size.size for size in tensor.tensor_shape.dim],
+        }
+        for name, tensor in sorted(tensors.items())
+    }
+
+
+def _first_the_default(signature: tuple[str, Any]) -> tuple[bool, str]:
+    return signature[0] != "serving_default", signature[0]

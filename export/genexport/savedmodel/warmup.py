@@ -1,0 +1,47 @@
+"""Requests that a server replays before it offers a version, so that no user waits for the first run of a batch size.
+
+Source: TensorFlow Serving, g3doc/saved_model_warmup.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from genexport.savedmodel.batch_sizes import BATCH_SIZES
+from genexport.savedmodel.signatures import Signature
+
+PLACE = "assets.extra/tf_serving_warmup_requests"
+
+
+def write(
+    endpoints: Mapping[str, Signature], examples: Callable[[int], Mapping[str, Any]], name: str, folder: Path
+) -> None:
+    """Write one PredictionLog for every signature and batch size, as TFRecord, into a version's `folder`.
+
+    Args:
+        endpoints: the signatures of the SavedModel.
+        examples: rows → a value for every input name that any of them has, a tensor or a TensorProto to be sent.
+        name: the model's.
+        folder: the version's.
+    """
+    file = folder / PLACE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for rows in BATCH_SIZES:
+            values = examples(rows)
+            for signature, (_, specs) in endpoints.items():
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name = name
+                request.model_spec.signature_name = signature
+                for spec in specs:
+                    value = values[spec.name]
+                    proto = value if isinstance(value, tensor_pb2.TensorProto) else tf.make_tensor_proto(value)
+                    request.inputs[spec.name].CopyFrom(proto)
+                log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+                writer.write(log.SerializeToString())

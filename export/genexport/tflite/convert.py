@@ -1,0 +1,290 @@
+"""Write a generator as TFLite and run it as a device would, with LiteRT.
+
+The batch is a static one: a dynamic batch takes transposed convolutions away from XNNPACK, and browsers refuse it. Only
+builtin ops are allowed, since what is missing would otherwise become a Flex op and fail on the device alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from genexport import quiet
+from genexport.compare import parity
+from genexport.compare.parity import Limits
+from genexport.errors import CannotBeMade, ExportError
+from genexport.generator import layer_names
+from genexport.generator.load import Generator
+from genexport.progress import Progress
+from genexport.savedmodel import saved_model, signatures
+from genexport.tflite import float16, metadata, ops, quantize, subpixel
+
+VARIANTS: tuple[str, ...] = ("float32", "float16", "dynamic", "int8", "micro")
+"""float16: weights of half the size. dynamic: weights in int8. int8: activations too, float32 latents in and uint8
+pixels out. micro: the same with int8 in and out, as microcontrollers want it."""
+
+INTEGERS = {"int8": (tf.float32, tf.uint8, 0), "micro": (tf.int8, tf.int8, -128)}
+"""Variant → the types of latents and images, and which integer is black."""
+
+TRUNCATIONS = (1.25, 1.5, 2.0)
+"""Factors on the latents past 1 that integer files are tried with."""
+
+FEW = 16
+HEADROOM_DB = 1.0  # what 16 images may flatter
+
+
+def convert(
+    generator: Generator,
+    name: str,
+    tell: Callable[[str], None] = lambda _: None,
+    limits: Limits | None = None,
+    target: str = "cpu",
+) -> dict[str, bytes]:
+    """Variant → the bytes of its TFLite file, with one signature, `generate`, and `metadata.describe` in it.
+
+    The same generator gives the same bytes. Arguments and errors are those of `Converter`.
+    """
+    with Converter(generator, name, tell, limits or Limits(), target) as converter:
+        files = {}
+        for variant in VARIANTS:
+            if variant != "micro":
+                tell("TFLite int8 and micro" if variant == "int8" else f"TFLite {variant}")
+            files[variant] = converter.make(variant)
+        return files
+
+
+class Converter:
+    """Makes the TFLite files of a generator, one at a time; what two of them have in common is made once.
+
+    `with Converter(…) as converter: converter.make("int8")`.
+    """
+
+    def __init__(
+        self, generator: Generator, name: str, tell: Callable[[str], None], limits: Limits, target: str = "cpu"
+    ) -> None:
+        """Prepare.
+
+        Args:
+            generator: from `genexport.generator.load`.
+            name: the model's, for the metadata.
+            tell: called with what is being done where it takes long, and with what was found.
+            limits: what the files may differ by: where one could be past it, a better one is tried.
+            target: one of `options.TARGETS`.
+        """
+        self.generator, self.name, self.tell, self.limits, self.target = generator, name, tell, limits, target
+        self._made: dict[str, bytes] = {}
+        self._saved: dict[tuple[str, ...], Path] = {}
+        self._calibrated: dict[tuple[str, ...], bytes] = {}
+
+    def __enter__(self) -> Converter:
+        self._folder = tempfile.TemporaryDirectory()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def make(self, variant: str) -> bytes:
+        """The file of a variant.
+
+        Raises:
+            CannotBeMade: the generator needs ops that TFLite has not, or that have no such form; the message names them
+                and the layers they come from.
+        """
+        content = self._make(variant)
+        self._try(variant, content)
+        described = metadata.describe(self.generator, self.name, variant)
+        if variant in INTEGERS:
+            described["latents"]["truncation_at_most"] = self._truncation(content)
+        return metadata.add(content, described)
+
+    def _try(self, variant: str, content: bytes) -> None:
+        """Run it once: what LiteRT refuses is told by its layer."""
+        try:
+            _run_bytes(content, tuple(values[:1] for values in self._inputs))
+        except CannotBeMade as error:
+            op, layer = ops.guilty(content, str(error), self.generator.model)
+            if not op:
+                raise
+            of_layer = f"of layer {layer}, " if layer else ""
+            raise CannotBeMade(f"LiteRT has no {variant} form of {op}, {of_layer}as it is used there") from error
+
+    def _make(self, variant: str) -> bytes:
+        if variant not in self._made:
+            making = {"float16": self._float16, "dynamic": self._dynamic}.get(variant, partial(self._plain, variant))
+            self._made[variant] = making()
+        return self._made[variant]
+
+    def _plain(self, variant: str) -> bytes:
+        return self._in_integers(variant) if variant in INTEGERS else self._from_floats(variant)
+
+    def _float16(self) -> bytes:
+        """Where it would be past the limit, the weights to blame are in float32."""
+        whole = self._make("float32")
+        progress = Progress(self.tell, "TFLite float16: looking for weights that have to stay in float32")
+
+        def errors(content: bytes, rows: Any) -> Any:
+            made, expected = self._images(content, rows)
+            return np.abs(made - expected).max(axis=(1, 2, 3))
+
+        half = self._from_floats("float16")
+        content, kept = float16.within(half, whole, errors, parity.EXAMPLES, self.limits.float16, progress)
+        if kept:
+            layers = dict.fromkeys(layer_names.find(self.generator.model, name) or name for name in kept)
+            said = f"weights of {', '.join(layers)} stay in float32, else pixels would be off by more"
+            self.tell(f"TFLite float16: {said}")
+        return content
+
+    def _dynamic(self) -> bytes:
+        """One scale for the weights of a dense layer, which any runtime knows; one a channel where that is too few."""
+        content = self._from_floats("dynamic", one_scale=True)
+        made, expected = self._images(content, np.arange(FEW))
+        if (parity.compare(made, expected).psnr_db or np.inf) >= self.limits.dynamic_db + HEADROOM_DB:
+            return content
+        return self._from_floats("dynamic")
+
+    def _images(self, content: bytes, rows: Any) -> tuple[Any, Any]:
+        """A file's images of some of the seeds 0 to 255, and Keras'."""
+        return _run_bytes(content, tuple(values[rows] for values in self._inputs)), self._expected[rows]
+
+    @cached_property
+    def _inputs(self) -> tuple[Any, ...]:
+        return tuple(np.asarray(values) for values in self.generator.examples(parity.EXAMPLES))
+
+    @cached_property
+    def _expected(self) -> Any:
+        return self.generator.many(self._inputs)
+
+    def _truncation(self, content: bytes) -> float:
+        """Up to which factor on the latents an integer file keeps its limit; it was calibrated with 1."""
+        inputs, reached = tuple(values[:FEW] for values in self._inputs), 1.0
+        for factor in TRUNCATIONS:
+            rows = (inputs[0] * np.float32(factor), *inputs[1:])
+            difference = parity.compare(_run_bytes(content, rows), self.generator.many(rows))
+            if not (difference.psnr_db or np.inf) >= self.limits.int8_db:
+                break
+            reached = factor
+        return reached
+
+    def _faster(self, variant: str) -> AbstractContextManager[list[str]]:
+        return subpixel.faster(self.generator, variant) if self.target == "cpu" else nullcontext([])
+
+    def _from_floats(self, variant: str, one_scale: bool = False) -> bytes:
+        """Variants whose activations are float32."""
+        with self._faster(variant) as rewritten:
+            place = self._saved.get(tuple(rewritten))
+            if place is None:
+                place = Path(self._folder.name) / str(len(self._saved))
+                saved_model.write({"generate": signatures.on_device(self.generator)}, place)
+                self._saved[tuple(rewritten)] = place
+        converter = _converter(place, variant)
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = one_scale
+        return _convert(self.generator, variant, converter.convert)
+
+    def _in_integers(self, variant: str) -> bytes:
+        """Variants whose activations are int8."""
+        inputs, outputs, zero = INTEGERS[variant]
+        if loop := ops.loop(self._make("float32"), self.generator.model):
+            raise CannotBeMade(f"a loop has no integer form: {loop}")  # TensorFlow's calibrator ends the process there
+        with self._faster(variant) as rewritten:
+            calibrated = self._calibrated.get(tuple(rewritten))
+            if calibrated is None:
+                calibrated = _convert(self.generator, variant, partial(quantize.calibrate, self.generator))
+                self._calibrated[tuple(rewritten)] = calibrated
+        content = _convert(self.generator, variant, partial(quantize.quantise, calibrated, inputs, outputs))
+        quantize.check_pixels(self.generator.path, content, (1 / 255, zero))
+        return content
+
+
+def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Images of (latents,) or (latents, labels), one row after the other; float32 (N, H, W, C) in [0, 1].
+
+    Integers are scaled on the way in and out, as the file says.
+
+    Raises:
+        CannotBeMade: LiteRT refuses the file.
+    """
+    progress = progress or Progress.none()
+    try:
+        generate = _interpreter(file).get_signature_runner("generate")
+        wanted = generate.get_input_details()
+        names = ("latents", "labels")[: len(inputs)]
+        given = {name: _quantised(values, wanted[name]) for name, values in zip(names, inputs, strict=True)}
+        images = [
+            generate(**{name: values[i : i + 1] for name, values in given.items()})["images"]
+            for i in progress.over(range(len(given["latents"])))
+        ]
+        scale, zero = generate.get_output_details()["images"]["quantization"]
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise CannotBeMade(f"{file.name}: LiteRT cannot run it: {' '.join(str(error).split())}") from error
+    made = np.concatenate(images)
+    return made if made.dtype == np.float32 else (np.float32(scale) * (made.astype(np.float32) - zero))
+
+
+def _run_bytes(content: bytes, inputs: tuple[Any, ...]) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "generator.tflite"
+        file.write_bytes(content)
+        return run(file, inputs)
+
+
+def _converter(folder: Path, variant: str) -> Any:
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["generate"])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if variant != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    return converter
+
+
+def _convert(generator: Generator, variant: str, work: Callable[[], bytes]) -> bytes:
+    failure = None
+    with quiet.stderr():
+        try:
+            return work()
+        except ExportError:
+            raise
+        except Exception as error:  # the converter's own error class is private
+            failure = error
+    raise CannotBeMade(f"{generator.path}: no TFLite {variant} file: {_reason(generator, failure)}") from failure
+
+
+def _quantised(values: Any, wanted: dict[str, Any]) -> np.ndarray[Any, Any]:
+    values = np.asarray(values)
+    if wanted["dtype"] not in (np.int8, np.uint8) or np.issubdtype(values.dtype, np.integer):
+        return values.astype(wanted["dtype"])
+    scale, zero = wanted["quantization"]
+    limits = np.iinfo(wanted["dtype"])
+    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(wanted["dtype"])
+
+
+def _interpreter(file: Path) -> Any:
+    with quiet.stderr():
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(model_path=str(file), num_threads=1)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _reason(generator: Generator, error: Exception) -> str:
+    """The ops that TFLite lacks and the layers they come from; else the first line of what the converter says."""
+    lacking = {}
+    for one in getattr(error, "errors", []):
+        node = next((call.name for call in one.location.call if call.name), "")
+        if one.operator.name:
+            lacking[one.operator.name] = layer_names.find(generator.model, node)
+    if lacking:
+        ops = "; ".join(f"{op}, of layer {layer}" if layer else op for op, layer in lacking.items())
+        return (
+            f"TFLite has no builtin op for {ops}; build it from layers such as Conv2D, Dense, BatchNormalization, ReLU"
+        )
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
