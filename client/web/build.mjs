@@ -1,7 +1,7 @@
 /**
  * From a version of the model repository to a static folder: the page, its worker, LiteRT's runtime, one TFLite file.
  *
- *     node build.mjs models/digits OUT [--file dynamic|float32|float16]
+ *     node build.mjs models/digits OUT [--file dynamic|float32|float16|int8]
  *
  * MODEL is a model's folder, whose newest version is taken, or a version's. OUT is replaced as a whole, or not at all.
  */
@@ -13,11 +13,15 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { readMetadata } from "./src/metadata.js";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const USAGE = "usage: client/web/build.sh MODEL OUT [--file dynamic|float32|float16]";
+const USAGE = "usage: client/web/build.sh MODEL OUT [--file dynamic|float32|float16|int8]";
 /** Ours ← LiteRT.js's: with relaxed SIMD, and for browsers without it. */
 const RUNTIMES = { litert: "litert_wasm_internal", "litert-compat": "litert_wasm_compat_internal" };
+
+/** Kinds of TFLite files that browsers run; the first unless another is asked for. */
+const KINDS = ["dynamic", "float32", "float16", "int8"];
 
 const ABANDONED_MS = 24 * 3600 * 1000;
 
@@ -54,12 +58,12 @@ async function main() {
 function readArguments() {
   try {
     const { values, positionals } = parseArgs({
-      options: { file: { type: "string", default: "dynamic" } },
+      options: { file: { type: "string", default: KINDS[0] } },
       allowPositionals: true,
     });
     if (positionals.length !== 2) throw new Error(USAGE);
-    if (!["dynamic", "float32", "float16"].includes(values.file)) {
-      throw new Error(`--file: found ${values.file}, expected dynamic, float32 or float16`);
+    if (!KINDS.includes(values.file)) {
+      throw new Error(`--file: found ${values.file}, expected ${KINDS.join(", ")}`);
     }
     return { model: path.resolve(positionals[0]), out: path.resolve(positionals[1]), kind: values.file };
   } catch (error) {
@@ -100,11 +104,22 @@ async function readManifest(place) {
     const reason = error instanceof SyntaxError ? "it is not JSON" : "no such file";
     throw new BuildError(`${place}: ${reason}, expected the manifest of a version that genexport published`);
   }
+  checkKind(manifest, place);
   const { name, latent_size: latents, image_shape: shape } = manifest ?? {};
   if (!/^[\w.-]+$/.test(name ?? "") || !Number.isInteger(latents) || shape?.length !== 3) {
     throw new BuildError(`${place}: expected name, latent_size and image_shape of a version that genexport published`);
   }
   return manifest;
+}
+
+/** A detector takes images, other models take other things: the page is for those that take latents and labels. */
+function checkKind(manifest, place) {
+  const inputs = Object.keys(manifest?.signatures?.serving_default?.inputs ?? { latents: null });
+  const others = inputs.filter((name) => !["latents", "labels"].includes(name));
+  if (others.length || !inputs.includes("latents")) {
+    const found = `takes ${inputs.join(" and ") || "nothing"}`;
+    throw new BuildError(`${place}: this model ${found}, expected a generator, which takes latents and perhaps labels`);
+  }
 }
 
 /** What the page has to know: src/generator.js has the type. */
@@ -114,14 +129,18 @@ function describe(manifest, version, file, content, runtimeBytes) {
   const numbered = Number.isInteger(version);
   // With the version in its name, a cache never gives the file of another.
   const name = path.basename(file).replace(/(\w+\.tflite)$/, numbered ? `${version}-$1` : "$1");
+  const { licence } = manifest.data ?? {};
+  const stated = typeof licence === "string" && licence !== "not stated" ? { licence } : {};
+  const kind = /(\w+)\.tflite$/.exec(file)[1];
   return {
     name: manifest.name,
     version: numbered ? version : 0,
-    model: { file: name, bytes: content.length, sha256: sha256(content) },
+    model: { file: name, bytes: content.length, sha256: sha256(content), kind, ...stated },
     runtimeBytes,
     latentSize,
     ...{ width, height, channels },
     classNames: Array.from({ length: classes }, (_, i) => String(names[i] ?? i)),
+    truncationAtMost: readMetadata(content)?.latents?.truncation_at_most,
     directions: (manifest.directions ?? []).filter(({ latents }) => latents?.length === latentSize),
   };
 }

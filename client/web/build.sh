@@ -9,7 +9,7 @@ fail() {
   exit "${2:-1}"
 }
 
-[ $# -ge 2 ] || fail 'usage: client/web/build.sh MODEL OUT [--file dynamic|float32|float16]' 2
+[ $# -ge 2 ] || fail 'usage: client/web/build.sh MODEL OUT [--file dynamic|float32|float16|int8]' 2
 command -v node >/dev/null || fail 'node not found, expected node 20 or newer (on Debian: apt-get install nodejs npm)'
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' ||
   fail "found node $(node --version), expected node 20 or newer"

@@ -70,6 +70,9 @@ class Page:
         self.ask(call="fill", args=[selector, text])
         self.press("Enter")
 
+    def choose(self, selector, value):
+        self.ask(call="selectOption", args=[selector, str(value)])
+
     def slide(self, selector, value):
         self.ask(call="fill", args=[selector, str(value)])
 
@@ -85,7 +88,7 @@ class Page:
         return self._pixels(f"[document.querySelector({json.dumps(selector)})]")[0]
 
     def sheet(self):
-        """The pixels of the 16 samples, uint8 (16, H, W, 3)."""
+        """The pixels of the samples, uint8 (N, H, W, 3)."""
         return self._pixels("[...document.querySelectorAll('#sheet canvas')]")
 
     def _pixels(self, canvases):
@@ -101,8 +104,8 @@ class Page:
         return rgba[..., :3]
 
 
-def write_version(folder, tflite, *, name="tiny", kind="dynamic", classes=(), directions=None):
-    """A version of the model repository as far as the page needs it: contract 2."""
+def write_version(folder, tflite, *, name="tiny", kind="dynamic", classes=(), directions=None, **more):
+    """A version of the model repository as far as the page needs it: contract 2; `more` is for its manifest."""
     content = tflite if isinstance(tflite, bytes) else Path(tflite).read_bytes()
     file = folder / "tflite" / f"{name}-{kind}.tflite"
     file.parent.mkdir(parents=True)
@@ -115,6 +118,7 @@ def write_version(folder, tflite, *, name="tiny", kind="dynamic", classes=(), di
         "class_count": len(classes),
         "class_names": list(classes),
         "files": {f"tflite/{file.name}": digest},
+        **more,
     }
     if directions is not None:
         manifest["directions"] = [{"strength": 1.0, "latents": direction.tolist()} for direction in directions]

@@ -13,7 +13,14 @@ export { classOfSeed, latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed
 export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
 
 /**
- * @typedef {{file: string, bytes: number, sha256: string}} ModelFile
+ * @typedef {"auto" | "wasm" | "webgpu"} Accelerator
+ *
+ * @typedef {object} ModelFile
+ * @property {string} file its name.
+ * @property {number} bytes
+ * @property {string} sha256
+ * @property {string} kind float32, float16, dynamic or int8.
+ * @property {string} [licence] of the data that the generator was trained on, where it was stated.
  *
  * @typedef {object} Info
  * @property {string} name
@@ -25,6 +32,7 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @property {number} height
  * @property {number} channels 1, 3 or 4.
  * @property {string[]} classNames one a class; empty where the generator is not conditional.
+ * @property {number} [truncationAtMost] the greatest truncation that the file's integers hold images of.
  * @property {{strength: number, latents: number[]}[]} directions the strongest first; of unit length.
  *
  * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void}} Asked
@@ -32,6 +40,7 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @typedef {(share: number) => void} OnProgress told the share of the bytes that have arrived, from 0 to 1.
  */
 
+const ACCELERATORS = ["auto", "wasm", "webgpu"];
 /** How many timings the median is taken over. */
 const TIMINGS = 65;
 
@@ -60,6 +69,8 @@ export class Generator {
   constructor(info, worker) {
     /** @type {Info} what the generator is and takes. */
     this.info = info;
+    /** @type {"wasm" | "webgpu"} what the last image was made with. */
+    this.accelerator = "wasm";
     this.#worker = worker;
     worker.onmessage = ({ data }) => this.#take(data);
     worker.onerror = (event) => {
@@ -73,11 +84,17 @@ export class Generator {
    * Load the generator in a folder that `make web` built.
    *
    * @param {string | URL} [folder] relative to the document; of the document's own origin, as workers must be.
-   * @param {{onProgress?: OnProgress}} [options]
+   * @param {{onProgress?: OnProgress, accelerator?: string}} [options] `accelerator`: "wasm" for the processor, "webgpu"
+   *     for the graphics card; "auto" takes the card where the processor is slow and the card faster. Whatever is asked
+   *     for, a card that is missing, fails or makes other images leaves the processor to it.
    * @returns {Promise<Generator>}
    * @throws {GeneratorError} a file is missing or damaged, or this browser cannot run it.
+   * @throws {RangeError} there is no such accelerator.
    */
-  static async load(folder = "./", { onProgress } = {}) {
+  static async load(folder = "./", { onProgress, accelerator = "auto" } = {}) {
+    if (!ACCELERATORS.includes(accelerator)) {
+      throw new RangeError(`accelerator: found “${accelerator}”, expected ${ACCELERATORS.join(", ")}`);
+    }
     const base = new URL(folder, document.baseURI);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     if (base.origin !== location.origin) {
@@ -88,7 +105,7 @@ export class Generator {
     const info = await fetchInfo(new URL("model.json", base));
     const generator = new Generator(info, new Worker(new URL("genline-worker.js", base)));
     try {
-      await generator.#start(base.href, onProgress);
+      await generator.#start(base.href, accelerator, onProgress);
     } catch (error) {
       generator.close();
       throw error;
@@ -98,13 +115,14 @@ export class Generator {
 
   /**
    * @param {string} folder
+   * @param {string} accelerator
    * @param {OnProgress} [onProgress]
    */
-  async #start(folder, onProgress) {
+  async #start(folder, accelerator, onProgress) {
     const expected = this.info.model.bytes + this.info.runtimeBytes;
     let arrived = 0;
     const onBytes = (/** @type {number} */ bytes) => onProgress?.(Math.min(1, (arrived += bytes) / expected));
-    const found = await this.#ask({ load: { folder, model: this.info.model } }, onBytes);
+    const found = await this.#ask({ load: { folder, accelerator, model: this.info.model } }, onBytes);
     const described = this.info.classNames.length > 0;
     if (found.latentSize !== this.info.latentSize || found.conditional !== described) {
       throw new GeneratorError(`${this.info.model.file} does not fit model.json: found ${JSON.stringify(found)}`);
@@ -142,7 +160,9 @@ export class Generator {
     if (!Number.isInteger(label) || label < 0 || label >= classes) {
       throw new RangeError(`label: found ${label}, expected 0 to ${classes - 1}`);
     }
-    const { pixels, milliseconds } = await this.#ask({ job: { latents, label } });
+    const { pixels, milliseconds, accelerator } = await this.#ask({ job: { latents, label } });
+    if (accelerator !== this.accelerator) this.#milliseconds = [];
+    this.accelerator = accelerator;
     this.#milliseconds = [...this.#milliseconds, milliseconds].slice(-TIMINGS);
     return new ImageData(pixels, width, height);
   }

@@ -3,17 +3,21 @@
  * talks to it. Built into `genline-worker.js`, a classic script, since LiteRT.js loads its own by importScripts.
  */
 
-import { Environment, loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
+import { loadAndCompile, loadLiteRt, supportsFeature } from "@litertjs/core";
 import { fetchBytes, gunzip, hexDigest } from "./fetching.js";
+import { describe, generate } from "./model.js";
+import { onCard } from "./webgpu.js";
 
 /**
  * @typedef {import("./generator.js").ModelFile} ModelFile
- * @typedef {{latents: Float32Array, label: number}} Job
- * @typedef {import("@litertjs/core").SignatureRunner} SignatureRunner
+ * @typedef {import("./model.js").Job} Job
+ * @typedef {import("./model.js").SignatureRunner} SignatureRunner
  */
 
-/** @type {{signature: SignatureRunner, channels: number, conditional: boolean} | undefined} */
+/** @type {{signature: SignatureRunner, channels: number} | undefined} on the processor. */
 let generator;
+/** @type {import("./webgpu.js").Card | undefined} the same on the graphics card, where that is to be used. */
+let card;
 /** @type {string[]} the last words of the runtime, which say more than its exceptions */
 const complaints = [];
 
@@ -29,10 +33,10 @@ self.onmessage = async ({ data: { id, load, job } }) => {
 /**
  * Fetch and compile.
  *
- * @param {{folder: string, model: ModelFile}} what
+ * @param {{folder: string, model: ModelFile, accelerator: string}} what
  * @param {(bytes: number) => void} onBytes told how many bytes have just arrived.
  */
-async function start({ folder, model }, onBytes) {
+async function start({ folder, model, accelerator }, onBytes) {
   if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly");
   const name = (await supportsFeature("relaxedSimd")) ? "litert" : "litert-compat";
   const [wasm, bytes] = await Promise.all([
@@ -40,15 +44,14 @@ async function start({ folder, model }, onBytes) {
     fetchBytes(new URL(model.file, folder), onBytes),
   ]);
   await check(bytes, model);
-  // LiteRT.js would wake the graphics card, and warn where there is none; the generator runs on the processor.
-  Environment.create = async () => new Environment({ webGpuDevice: null });
   // LiteRT.js would look for its wasm file beside this script and under the name that it was built with.
   const printErr = (/** @type {string} */ line) => complaints.push(line);
   Object.assign(self, { Module: { wasmBinary: wasm, printErr } });
   await loadLiteRt(new URL(`litert/${name}.js`, folder).href);
   const signature = await compile(bytes, model.file);
-  const found = describe(signature, model.file);
-  generator = { signature, ...found };
+  const found = shapeOf(signature, model.file);
+  generator = { signature, channels: found.channels };
+  card = await onCard(bytes, signature, found.latentSize, accelerator);
   return found;
 }
 
@@ -79,38 +82,47 @@ async function compile(bytes, file) {
 }
 
 /**
- * What the file takes and gives.
- *
  * @param {SignatureRunner} signature
  * @param {string} file
  */
-function describe(signature, file) {
-  const inputs = Object.fromEntries(signature.getInputDetails().map((tensor) => [tensor.name, tensor]));
-  const images = signature.getOutputDetails().find((tensor) => tensor.name === "images");
-  const [, height, width, channels] = images?.shape ?? [];
-  if (inputs.latents?.dtype !== "float32" || images?.dtype !== "float32" || ![1, 3, 4].includes(channels)) {
-    throw new Error(`${file}: expected latents float32 (1, Z) → images float32 (1, H, W, C)`);
+function shapeOf(signature, file) {
+  try {
+    return describe(signature);
+  } catch (error) {
+    throw new Error(`${file} is not a generator of images: ${error instanceof Error ? error.message : error}`);
   }
-  return { latentSize: inputs.latents.shape[1], height, width, channels, conditional: "labels" in inputs };
 }
 
 /**
- * One image.
+ * One image: RGBA, how long the model ran, and on what.
  *
  * @param {Job} job
- * @returns {Promise<{pixels: Uint8ClampedArray<ArrayBuffer>, milliseconds: number}>} RGBA, and how long the model ran.
+ * @returns {Promise<{pixels: Uint8ClampedArray<ArrayBuffer>, milliseconds: number, accelerator: "wasm" | "webgpu"}>}
  */
-async function run({ latents, label }) {
+async function run(job) {
   if (!generator) throw new Error("the generator is not loaded");
-  const started = performance.now();
-  /** @type {Record<string, Tensor>} */
-  const inputs = { latents: new Tensor(latents, [1, latents.length]) };
-  if (generator.conditional) inputs.labels = new Tensor(new Int32Array([label]), [1]);
-  const outputs = await generator.signature.run(inputs);
-  const values = outputs.images.toTypedArray(); // a copy: the tensor may go
-  for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();
+  let started = performance.now();
+  let values = await byCard(job);
+  const accelerator = values ? "webgpu" : "wasm";
+  if (!values) {
+    started = performance.now();
+    values = await generate(generator.signature, job);
+  }
   const milliseconds = performance.now() - started;
-  return { pixels: rgba(values, generator.channels), milliseconds };
+  return { pixels: rgba(values, generator.channels), milliseconds, accelerator };
+}
+
+/**
+ * An image by the graphics card; undefined where there is none, or no longer: drivers crash and laptops unplug them.
+ *
+ * @param {Job} job
+ */
+async function byCard(job) {
+  if (!card) return undefined;
+  const { signature, environment } = card;
+  const values = await generate(signature, job, environment).catch(() => undefined);
+  if (!values || card.lost) card = undefined;
+  return card && values;
 }
 
 /**

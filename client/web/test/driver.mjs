@@ -2,6 +2,8 @@
  * A headless Chromium that obeys lines of JSON: what tests/client/web drives the page with. Each line on
  * stdin is one command, each line on stdout its answer: {"result": …} or {"error": "…"}.
  *
+ *     node driver.mjs CHROMIUM [FLAG …]         flags of Chromium beside the usual ones
+ *
  *     {"open": "http://…", "options": {…}}      a fresh page, with playwright's options of a browser context
  *     {"call": "keyboard.press", "args": […]}   any method of playwright's page
  *     {"download": "#save-image"}               what a click there saves: its name, and its content in base64
@@ -14,11 +16,11 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const ARGUMENTS = [
-  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  ...["--no-sandbox", "--disable-quic", "--no-first-run"],
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", // nothing else is to be reached
 ];
-const browser = await chromium.launch({ executablePath: process.argv[2], args: ARGUMENTS });
+const browser = await chromium.launch({ executablePath: process.argv[2], args: [...ARGUMENTS, ...process.argv.slice(3)] });
 
 let page;
 let requests = [];

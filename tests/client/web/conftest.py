@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import threading
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -41,14 +42,18 @@ def directions():
 
 
 @pytest.fixture(scope="session")
-def site(web, tmp_path_factory, tflite, conditional_tflite, directions):
-    """Built pages in a folder that a plain static server serves: plain/, classes/ and garbage/, at `site.url`."""
+def site(web, tmp_path_factory, tflite, conditional_tflite, other_tflite, directions):
+    """Built pages in a folder that a plain static server serves, at `site.url`: plain/, classes/, many/ with
+    1,000 classes, garbage/, and other/, which takes no latents.
+    """
     models, root = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("site")
     write_version(models / "plain" / "9", b"an older version")
-    write_version(models / "plain" / "10", tflite, directions=directions)
+    write_version(models / "plain" / "10", tflite, directions=directions, data={"licence": "CC0-1.0"})
+    write_version(models / "many" / "1", conditional_tflite, classes=[f"bird {i}" for i in range(1000)])
+    write_version(models / "other" / "1", other_tflite)
     write_version(models / "classes" / "1", conditional_tflite, classes=CLASSES)
     write_version(models / "garbage" / "1", bytes(range(256)) * 40)
-    for name in ("plain", "classes", "garbage"):
+    for name in ("plain", "classes", "many", "garbage", "other"):
         done = web(models / name, root / "under" / "a path" / name)
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"{root / 'under' / 'a path' / name}\n"
@@ -67,10 +72,10 @@ def site(web, tmp_path_factory, tflite, conditional_tflite, directions):
     server.server_close()
 
 
-@pytest.fixture(scope="session")
-def browser(web):
+@contextmanager
+def chromium(web, *flags):
     process = subprocess.Popen(
-        ["node", "test/driver.mjs", CHROMIUM],
+        ["node", "test/driver.mjs", CHROMIUM, *flags],
         cwd=web.folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -79,6 +84,19 @@ def browser(web):
     yield Page(process)
     process.stdin.close()
     process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def browser(web):
+    with chromium(web, "--disable-gpu") as page:
+        yield page
+
+
+@pytest.fixture
+def gpu_browser(web):
+    """A browser with WebGPU, on a graphics card that SwiftShader emulates."""
+    with chromium(web, "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") as page:
+        yield page
 
 
 @pytest.fixture

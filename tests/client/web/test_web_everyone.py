@@ -13,10 +13,10 @@ pytestmark = NEEDS_BROWSER
 
 def test_the_keyboard_alone_reaches_everything_in_order(plain):
     reached = []
-    for _ in range(25):
+    for _ in range(26):
         plain.press("Tab")
         reached.append(plain.evaluate("document.activeElement.id || document.activeElement.getAttribute('role')"))
-    expected = ["gridcell", "previous", "next", "save-sheet", "seed", "random", "truncation"]
+    expected = ["count", "gridcell", "previous", "next", "save-sheet", "seed", "random", "truncation"]
     expected += ["save-image", "copy-link", "morph-from", "morph-to", "reset", "d1", "d2", "d3"]
     expected += ["from", "to", "position", "speed", "play"]
     assert [name for name in reached if name][: len(expected)] == expected
@@ -32,7 +32,7 @@ def test_what_has_the_focus_is_outlined(plain):
 
 
 def test_arrow_keys_move_on_the_sheet_and_pages_turn_it(plain, tflite):
-    plain.press("Tab", "ArrowRight", "ArrowDown")
+    plain.press("Tab", "Tab", "ArrowRight", "ArrowDown")
     assert plain.text("#picked-title") == "Seed 5"
     plain.press("ArrowUp", "ArrowUp", "ArrowLeft", "ArrowLeft")
     assert plain.text("#picked-title") == "Seed 0"
@@ -58,7 +58,7 @@ def test_the_keyboard_alone_works_the_controls(classes, conditional_tflite):
 
 def test_every_control_has_a_name(classes):
     nameless = classes.evaluate(
-        """[...document.querySelectorAll("button, input, canvas, [role=gridcell]")].filter((element) => {
+        """[...document.querySelectorAll("button, input, select, canvas, [role=gridcell]")].filter((element) => {
           const labelled = element.getAttribute("aria-labelledby");
           const name = element.getAttribute("aria-label") ?? document.getElementById(labelled)?.innerText
             ?? element.labels?.[0]?.innerText ?? element.firstElementChild?.getAttribute("aria-label")
@@ -69,7 +69,7 @@ def test_every_control_has_a_name(classes):
     assert nameless == []
 
 
-@pytest.mark.parametrize("page", ["plain", "classes"])
+@pytest.mark.parametrize("page", ["plain", "many"])
 def test_nothing_overflows_on_a_phone(browser, site, page):
     link = f"{site.url}/{page}/#seed=-9223372036854775808&from=-9223372036854775808&d1=-4"
     browser.open(link, viewport={"width": 360, "height": 740}, isMobile=True, hasTouch=True)
@@ -79,7 +79,7 @@ def test_nothing_overflows_on_a_phone(browser, site, page):
         "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 361).map((e) => e.id)"
     )
     assert browser.evaluate(beyond) == []
-    small = """[...document.querySelectorAll("button, input[type=text], #class-buttons label")]
+    small = """[...document.querySelectorAll("button, select, [type=text], [type=search], #class-buttons label")]
       .map((e) => e.getBoundingClientRect()).filter((box) => box.width && box.height < 44).length"""
     assert browser.evaluate(small) == 0
 
@@ -94,6 +94,66 @@ def test_on_a_phone_the_picked_image_is_in_view_at_every_slider(browser, site):
         )
         assert 0 <= preview_top < preview_bottom <= 640
         assert preview_bottom <= top or bottom <= preview_top
+
+
+def test_on_a_phone_the_words_of_the_preview_stay_on_one_line(browser, site):
+    for page in ("plain/#seed=-9223372036854775808", "many/#seed=999"):
+        browser.open(f"{site.url}/{page}", viewport={"width": 320, "height": 640}, isMobile=True, hasTouch=True)
+        heights = "[...document.querySelectorAll('#picked h3, #picked .buttons button')].map((e) => e.offsetHeight)"
+        assert browser.evaluate(heights) == [24, 44, 44, 44, 44]
+        beyond = "[...document.querySelectorAll('#picked button')].some((e) => e.scrollWidth > e.clientWidth)"
+        assert not browser.evaluate(beyond)
+
+
+@pytest.mark.parametrize("page", ["plain", "classes"])
+def test_few_directions_leave_no_column_half_empty(browser, site, page):
+    browser.open(f"{site.url}/{page}/")
+    last = "directions" if page == "plain" else "picked"
+    left, right, morph, main = browser.evaluate(
+        f"""["samples", "{last}", "morph", "main"].map((id) =>
+          document.getElementById(id).getBoundingClientRect().toJSON())"""
+    )
+    assert abs(left["bottom"] - right["bottom"]) < 1
+    assert (morph["left"], morph["right"]) == (main["left"], main["right"])
+
+
+def test_many_classes_are_searched(browser, site):
+    browser.open(f"{site.url}/many/#class=500")
+    shown = (
+        "[...document.querySelectorAll('#class-buttons label')].filter((e) => e.offsetHeight).map((e) => e.innerText)"
+    )
+    box, chip = browser.evaluate(
+        """[document.getElementById("class-buttons"), document.querySelector("#class-buttons label:has(:checked)")]
+          .map((e) => e.getBoundingClientRect().toJSON())"""
+    )
+    assert box["top"] <= chip["top"] < chip["bottom"] <= box["bottom"]  # the class of the link is in view
+    assert len(browser.evaluate(shown)) == 1001
+    browser.ask(call="fill", args=["#class-search", "BIRD 77"])
+    assert browser.evaluate(shown) == ["Each", "bird 77", *(f"bird 77{i}" for i in range(10))]
+    assert browser.text("#status") == "11 of 1000 classes"
+    browser.ask(call="focus", args=["#class-search"])
+    browser.press("Enter")
+    assert browser.text("#picked-title") == "Seed 0, class bird 77"
+    browser.press("Tab", "ArrowRight")  # from the class that is chosen to the next one that is shown
+    assert browser.text("#picked-title") == "Seed 0, class bird 770"
+    browser.enter("#class-search", "cat")
+    assert browser.evaluate(shown) == ["Each"]
+    assert browser.text("#class-none") == "No class has that in its name."
+    assert browser.text("#picked-title") == "Seed 0, class bird 770"
+    browser.ask(call="fill", args=["#class-search", ""])
+    assert len(browser.evaluate(shown)) == 1001
+
+
+def test_few_classes_have_no_search(classes):
+    assert not classes.ask(call="isVisible", args=["#class-search"])
+
+
+def test_the_card_says_kind_size_and_licence_of_the_file(browser, site, plain, tflite):
+    kilobytes = round(tflite.stat().st_size / 1000)
+    file = f"tiny-10-dynamic.tflite · 8-bit weights · {kilobytes} kB"
+    assert plain.text("#file") == f"{file} · licence of the data: CC0-1.0"
+    browser.open(f"{site.url}/classes/")
+    assert "licence" not in browser.text("#file")  # it was not stated
 
 
 def test_what_was_done_is_said_in_view_of_what_was_clicked(plain):

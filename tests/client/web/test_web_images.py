@@ -8,7 +8,8 @@ import subprocess
 import numpy as np
 import pytest
 from genclient.seeds import latents
-from web_page import CLASSES, NEEDS_BROWSER, Z, assert_differ, assert_same, python_image, python_images
+from genexport import metadata
+from web_page import CLASSES, NEEDS_BROWSER, Z, assert_differ, assert_same, python_image, python_images, write_version
 
 pytestmark = NEEDS_BROWSER
 
@@ -80,6 +81,59 @@ def test_sliders_move_along_the_directions_and_reset(plain, tflite, directions):
     plain.click("#reset")
     plain.wait_for_images()
     assert_same(plain.sheet(), python_images(tflite, range(16)))
+
+
+def test_the_ends_of_the_sliders_show_what_the_picked_image_becomes_there(plain, tflite, directions):
+    plain.slide("#d1", 1)
+    plain.click("#sheet [role=row]:nth-child(1) [role=gridcell]:nth-child(3)")
+    z = latents(np.array([2]), Z)[0]
+    ends = {"d1-most": z + 4 * directions[0], "d2-least": z + directions[0] - 4 * directions[1]}
+    for end, moved in ends.items():
+        others = "0,0,0" if end.startswith("d1") else "1,0,0"
+        plain.wait(f'#{end}[data-made="2,1,-1,{others}"]')
+        assert_same(plain.pixels(f"#{end}"), python_image(tflite, moved))
+    plain.click("#d2-least")
+    assert plain.ask(call="inputValue", args=["#d2"]) == "-4"
+
+
+@pytest.mark.parametrize("count", [4, 36, 64])
+def test_a_sheet_has_as_many_images_as_are_chosen(plain, tflite, count):
+    plain.choose("#count", count)
+    plain.wait_for_images()
+    assert_same(plain.sheet(), python_images(tflite, range(count)))
+    plain.ask(call="focus", args=["#count"])
+    plain.press("Tab", "End")
+    assert plain.text("#picked-title") == f"Seed {count - 1}"
+    plain.press("ArrowUp")
+    assert plain.text("#picked-title") == f"Seed {count - 1 - count**0.5:g}"
+    plain.click("#next")
+    plain.wait_for_images()
+    assert plain.text("#range") == f"Seeds {count} to {2 * count - 1}"
+
+
+def test_a_larger_sheet_keeps_what_is_picked(plain, tflite):
+    plain.enter("#seed", str(2**63 - 3))
+    plain.choose("#count", 64)
+    plain.wait_for_images()
+    assert plain.text("#range") == f"Seeds {2**63 - 64} to {2**63 - 1}"
+    assert plain.text("#picked-title") == f"Seed {2**63 - 3}"
+    plain.choose("#count", 4)
+    plain.wait_for_images()
+    assert plain.text("#picked-title") == f"Seed {2**63 - 61}"  # it has gone: the last that is left
+    assert_same(plain.sheet(), python_images(tflite, range(2**63 - 64, 2**63 - 60)))
+
+
+def test_truncation_goes_as_far_as_the_integers_of_the_file(web, site, browser, tmp_path, tflite):
+    described = {"latents": {"truncation_at_most": 0.8}}
+    version = write_version(tmp_path / "1", metadata.add(tflite.read_bytes(), described), kind="int8")
+    done = web(version, site.folder / "integers", "--file", "int8")
+    assert done.returncode == 0, done.stderr
+    browser.open(f"{site.url}/integers/#truncation=1")
+    assert browser.text("#status") == "truncation in the link: found “1”, expected 0 to 0.8"
+    assert_same(browser.sheet(), python_images(tflite, range(16), truncation=0.8))
+    browser.ask(call="focus", args=["#truncation"])
+    browser.press("End")
+    assert browser.text("#truncation-value") == "0.80"
 
 
 def test_classes_have_buttons_that_work(classes, conditional_tflite):

@@ -20,7 +20,7 @@ def test_a_saved_image_has_its_pixels_and_says_its_seed(plain, tflite):
 
 
 def test_an_image_enlarges_goes_on_by_keyboard_and_is_saved_larger(plain):
-    plain.press("Tab", "Enter")
+    plain.press("Tab", "Tab", "Enter")
     assert plain.text("#enlarged-title") == "Seed 0"
     for scale in (4, 8):
         plain.click(f"#x{scale}")
@@ -75,8 +75,17 @@ def test_the_address_reproduces_what_is_shown(browser, site, classes):
     assert browser.text("#picked-title") == "Seed -5, class day"
 
 
+def test_a_sheet_of_another_size_is_in_the_address_and_saved_whole(browser, site, plain):
+    plain.choose("#count", 36)
+    plain.ask(call="waitForURL", args=["**/#*n=36*"])
+    link = plain.evaluate("location.href")
+    browser.open(link)
+    name, picture = browser.download("#save-sheet")
+    assert (name, picture.size) == ("tiny-seeds0-35.png", (6 * WIDTH, 6 * HEIGHT))
+
+
 def test_a_link_that_cannot_be_meant_is_said_and_shows_the_default(browser, site, tflite):
-    browser.open(f"{site.url}/plain/#seed=many&truncation=9&d1=x")
+    browser.open(f"{site.url}/plain/#seed=many&truncation=9&d1=x&n=17")
     assert_same(browser.sheet(), python_images(tflite, range(16)))
-    for part in ("seed in the link", "truncation in the link", "d1 in the link"):
+    for part in ("seed in the link", "truncation in the link", "d1 in the link", "n in the link"):
         assert part in browser.text("#status")

@@ -51,6 +51,30 @@ def test_a_file_that_is_no_model_gives_a_visible_message(browser, site):
     assert "tiny-1-dynamic.tflite is not a generator that this browser can run" in message
 
 
+def test_a_file_that_takes_something_else_gives_a_visible_message(browser, site):
+    message = browser.open_broken(f"{site.url}/other/")
+    assert "tiny-1-dynamic.tflite is not a generator of images: it does x float32 (1, 3) → y float32 (1, 3)" in message
+    assert "this page shows latents float32 (1, Z)" in message
+    assert not browser.ask(call="isVisible", args=["#main"])
+
+
+def test_by_webgpu_the_page_shows_the_same_images(gpu_browser, site, tflite):
+    gpu_browser.open(f"{site.url}/plain/?accelerator=webgpu#seed=5")
+    assert gpu_browser.text("#accelerator") == "an image, by WebGPU"
+    assert_same(gpu_browser.sheet(), python_images(tflite, range(5, 21)))
+    gpu_browser.open(f"{site.url}/plain/")  # nothing asked for: the processor is quick
+    assert gpu_browser.text("#accelerator") == "an image"
+
+
+def test_without_webgpu_the_processor_does_it(browser, site, tflite):
+    browser.open(f"{site.url}/plain/?accelerator=webgpu")
+    assert browser.text("#accelerator") == "an image"
+    assert_same(browser.sheet(), python_images(tflite, range(16)))
+    assert "accelerator: found “npu”, expected auto, wasm, webgpu" in browser.open_broken(
+        f"{site.url}/plain/?accelerator=npu"
+    )
+
+
 def test_the_runtime_for_browsers_without_relaxed_simd_gives_the_same_pixels(browser, site, tflite):
     folder = shutil.copytree(site.folder / "plain", site.folder / "compatible")
     for suffix in (".js", ".wasm.gz"):

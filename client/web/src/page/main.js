@@ -3,16 +3,25 @@
 import { Generator } from "../generator.js";
 import { mountControls } from "./controls.js";
 import { draw, element, say, size } from "./elements.js";
+import { mountEnds } from "./ends.js";
 import { mountEnlarged } from "./enlarged.js";
 import { Morph } from "./morph.js";
 import { mountSaving } from "./saving.js";
 import { Sheet } from "./sheet.js";
-import { fromLink, pickedSeed, SHEET, Store, toLink } from "./state.js";
+import { fromLink, pickedSeed, Store, toLink } from "./state.js";
 
 /** The address follows the state this much later: browsers limit how often it may change. */
 const LINK_MILLISECONDS = 300;
 /** Images up to this size are shown with their pixels, larger ones smoothly. */
 const SMALL_PIXELS = 96;
+
+/** What the kinds of files hold. @type {Record<string, string>} */
+const KINDS = {
+  float32: "32-bit weights",
+  float16: "16-bit weights",
+  dynamic: "8-bit weights",
+  int8: "8-bit weights and activations",
+};
 
 async function start() {
   if (location.protocol === "file:") {
@@ -22,7 +31,9 @@ async function start() {
   if (missing.length) throw new Error(`this browser has no ${missing.join(" and no ")}`);
   element("loading").hidden = false;
   const started = performance.now();
-  const generator = await Generator.load("./", { onProgress: (share) => (element("progress").value = share) });
+  const accelerator = new URLSearchParams(location.search).get("accelerator") ?? "auto";
+  const onProgress = (/** @type {number} */ share) => (element("progress").value = share);
+  const generator = await Generator.load("./", { onProgress, accelerator });
   element("load-time").textContent = `${((performance.now() - started) / 1000).toFixed(2)} s`;
   show(generator);
 }
@@ -38,6 +49,7 @@ function show(generator) {
   mountPicked(store, sheet);
   mountSaving(info, store, sheet);
   mountEnlarged(info, store, sheet);
+  mountEnds(generator, store, sheet);
   new Morph(generator, store);
   followLink(info, store);
   element("previous").addEventListener("click", () => sheet.turn(-1));
@@ -45,7 +57,8 @@ function show(generator) {
   let said = state.seed;
   sheet.addEventListener("rendered", () => {
     element("milliseconds").textContent = `${generator.milliseconds.toFixed(1)} ms`;
-    if (store.state.seed !== said) say(range(store.state.seed), false);
+    element("accelerator").textContent = generator.accelerator === "webgpu" ? "an image, by WebGPU" : "an image";
+    if (store.state.seed !== said) say(range(store.state), false);
     said = store.state.seed;
   });
   sheet.refresh();
@@ -61,13 +74,15 @@ function describe(info) {
   if (info.classNames.length) facts.push(`${info.classNames.length} classes`);
   if (info.version) facts.push(`version ${info.version}`);
   element("about").textContent = facts.join(" · ");
-  element("model-size").textContent = size(info.model.bytes);
+  const { file, kind, licence } = info.model;
+  const known = [file, KINDS[kind], size(info.model.bytes), licence && `licence of the data: ${licence}`];
+  element("file").textContent = known.filter(Boolean).join(" · ");
   document.body.classList.toggle("small-images", Math.max(info.width, info.height) <= SMALL_PIXELS);
 }
 
-/** @param {bigint} seed of the first image. */
-function range(seed) {
-  return `Seeds ${seed} to ${seed + BigInt(SHEET - 1)}`;
+/** @param {import("./state.js").State} state */
+function range({ seed, count }) {
+  return `Seeds ${seed} to ${seed + BigInt(count - 1)}`;
 }
 
 /**
@@ -79,7 +94,7 @@ function range(seed) {
 function mountPicked(store, sheet) {
   const showPicked = () => {
     element("picked-title").textContent = sheet.title(store.state.pick);
-    element("range").textContent = range(store.state.seed);
+    element("range").textContent = range(store.state);
     const image = sheet.images[store.state.pick];
     if (image) draw(element("picked-canvas"), image);
   };

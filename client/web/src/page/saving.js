@@ -1,7 +1,7 @@
 /** Pictures and links to take away: PNG files that say how they were made, and the address of what is shown. */
 
 import { encodePng, enlarge, tile } from "../png.js";
-import { COLUMNS, EACH, labelOf, pickedSeed, SHEET, toLink } from "./state.js";
+import { columnsOf, EACH, labelOf, pickedSeed, toLink } from "./state.js";
 import { download, element, say } from "./elements.js";
 
 /**
@@ -22,14 +22,13 @@ export function mountSaving(info, store, sheet) {
   });
   element("save-sheet").addEventListener("click", async () => {
     await sheet.settled();
-    const { seed, label } = store.state;
+    const { seed, count, label } = store.state;
     const images = sheet.images.filter((image) => image !== undefined);
-    const seeds = `${seed}-${seed + BigInt(SHEET - 1)}`;
+    const seeds = `${seed}-${seed + BigInt(count - 1)}`;
     const text = { seeds, ...described(store.state, info, label) };
-    await save(tile(images, COLUMNS), info, `${info.name}-seeds${seeds}.png`, text);
+    await save(tile(images, columnsOf(count)), info, `${info.name}-seeds${seeds}.png`, text);
   });
   element("copy-link").addEventListener("click", () => copyLink(toLink(store.state, info)));
-
 }
 
 /**

@@ -1,9 +1,9 @@
 /**
- * The sheet of samples: 16 images, one of them picked. While something moves, images are made anew in turn, each with
+ * The sheet of samples, one of them picked. While something moves, images are made anew in turn, each with
  * the newest state, so none waits for the others and the model never works on what nobody will see.
  */
 
-import { COLUMNS, labelOf, latentsAt, SHEET, sheetOf } from "./state.js";
+import { columnsOf, labelOf, latentsAt, sheetOf } from "./state.js";
 import { draw, element, make } from "./elements.js";
 
 /**
@@ -11,17 +11,14 @@ import { draw, element, make } from "./elements.js";
  * @typedef {import("./state.js").Store} Store
  */
 
-/** Keys that move on the sheet, and how far. @type {Record<string, number>} */
-const MOVES = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -COLUMNS, ArrowDown: COLUMNS, Home: -SHEET, End: SHEET };
-
 export class Sheet extends EventTarget {
   /** @type {(ImageData | undefined)[]} the images as they are now, by place. */
-  images = Array(SHEET).fill(undefined);
+  images = [];
   #root = element("sheet");
   /** @type {any[]} */
-  #cells;
+  #cells = [];
   /** @type {number[]} the version of the state that each image was made with. */
-  #made = Array(SHEET).fill(0);
+  #made = [];
   #version = 0;
   #shown = "";
   #working = false;
@@ -35,30 +32,40 @@ export class Sheet extends EventTarget {
     super();
     this.generator = generator;
     this.store = store;
-    const { width, height } = generator.info;
-    this.#cells = Array.from({ length: SHEET }, () =>
-      make("div", { role: "gridcell" }, make("canvas", { width, height, role: "img" })),
-    );
-    for (let row = 0; row < SHEET; row += COLUMNS) {
-      this.#root.append(make("div", { role: "row" }, ...this.#cells.slice(row, row + COLUMNS)));
-    }
-    this.#cells.forEach((cell, place) => {
-      cell.addEventListener("click", () => this.pick(place));
-      cell.addEventListener("dblclick", () => this.dispatchEvent(new Event("opened")));
-    });
     this.#root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#onKey(event));
     store.addEventListener("change", () => this.refresh());
   }
 
+  /** @param {number} count */
+  #lay(count) {
+    const { width, height } = this.generator.info;
+    const columns = columnsOf(count);
+    this.images = Array(count).fill(undefined);
+    this.#made = Array(count).fill(0);
+    this.#next = 0;
+    this.#cells = Array.from({ length: count }, (_, place) => {
+      const cell = make("div", { role: "gridcell" }, make("canvas", { width, height, role: "img" }));
+      cell.addEventListener("click", () => this.pick(place));
+      cell.addEventListener("dblclick", () => this.dispatchEvent(new Event("opened")));
+      return cell;
+    });
+    const rows = Array.from({ length: count / columns }, (_, row) =>
+      make("div", { role: "row" }, ...this.#cells.slice(row * columns, (row + 1) * columns)),
+    );
+    this.#root.replaceChildren(...rows);
+    this.#root.dataset.columns = String(columns);
+  }
+
   /** Show the state: what depends on it is made anew. */
   refresh() {
-    const { seed, pick, truncation, label, amounts } = this.store.state;
+    const { seed, count, pick, truncation, label, amounts } = this.store.state;
+    if (count !== this.#cells.length) this.#lay(count);
     this.#cells.forEach((cell, place) => {
       cell.tabIndex = place === pick ? 0 : -1;
       cell.setAttribute("aria-selected", String(place === pick));
       cell.firstChild.setAttribute("aria-label", this.title(place));
     });
-    const shown = [seed, truncation, label, ...amounts].join();
+    const shown = [seed, count, truncation, label, ...amounts].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#version += 1;
@@ -97,8 +104,8 @@ export class Sheet extends EventTarget {
 
   /** The next place in turn whose image is not of the newest state; -1 if there is none. */
   #stale() {
-    for (let i = 0; i < SHEET; i += 1) {
-      const place = (this.#next + i) % SHEET;
+    for (let i = 0; i < this.#cells.length; i += 1) {
+      const place = (this.#next + i) % this.#cells.length;
       if (this.#made[place] !== this.#version) return place;
     }
     return -1;
@@ -111,8 +118,9 @@ export class Sheet extends EventTarget {
     const version = this.#version;
     const seed = state.seed + BigInt(place);
     const image = await this.generator.run(latentsAt(seed, state, info), labelOf(seed, state, info));
+    if (place >= this.#cells.length) return; // fewer are shown by now
     this.#made[place] = version;
-    this.#next = (place + 1) % SHEET;
+    this.#next = place + 1;
     this.images[place] = image;
     draw(this.#cells[place].firstChild, image);
     if (place === this.store.state.pick) this.dispatchEvent(new Event("picked"));
@@ -131,16 +139,17 @@ export class Sheet extends EventTarget {
    * @param {number} direction
    */
   turn(direction) {
-    const { seed, pick } = this.store.state;
-    this.store.update({ seed: sheetOf(seed + BigInt(direction * SHEET)).seed, pick });
+    const { seed, count } = this.store.state;
+    this.store.update({ seed: sheetOf(seed + BigInt(direction * count), count).seed });
   }
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { pick } = this.store.state;
+    const { pick, count } = this.store.state;
+    const to = moved(event.key, pick, count);
     if (event.key === "PageUp" || event.key === "PageDown") this.turn(event.key === "PageUp" ? -1 : 1);
-    else if (event.key in MOVES) this.pick(moved(pick, MOVES[event.key]));
+    else if (to !== undefined) this.pick(to);
     else if (event.key === "Enter") this.dispatchEvent(new Event("opened"));
     else return;
     event.preventDefault();
@@ -148,13 +157,18 @@ export class Sheet extends EventTarget {
 }
 
 /**
- * A step on the sheet; up and down stay in their column.
+ * Where a key leads on the sheet; up and down stay in their column. Undefined for other keys.
  *
+ * @param {string} key
  * @param {number} place
- * @param {number} step
+ * @param {number} count
  */
-function moved(place, step) {
-  const to = place + step;
-  if (Math.abs(step) === COLUMNS) return to < 0 || to >= SHEET ? place : to;
-  return Math.min(SHEET - 1, Math.max(0, to));
+function moved(key, place, count) {
+  const columns = columnsOf(count);
+  /** @type {Record<string, number>} */
+  const ways = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: count - 1 };
+  /** @type {Record<string, number>} */
+  const steps = { ArrowUp: place - columns, ArrowDown: place + columns };
+  if (key in steps) return steps[key] < 0 || steps[key] >= count ? place : steps[key];
+  return key in ways ? Math.min(count - 1, Math.max(0, ways[key])) : undefined;
 }

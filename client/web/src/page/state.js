@@ -2,18 +2,28 @@
 
 import { classOfSeed, latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, truncate } from "../latents.js";
 
-/** Images on a sheet, and in a row of it. */
-export const SHEET = 16;
-export const COLUMNS = 4;
+/** How many images a sheet may have: as many rows as columns. */
+export const COUNTS = [4, 16, 36, 64];
+const USUAL_COUNT = 16;
 /** How far a slider goes along a direction: a latent is rarely beyond 4 standard deviations. */
 export const REACH = 4;
 const MOST_TRUNCATION = 1.5;
+
+/**
+ * How far the truncation goes: no further than the file's integers hold the generator's images.
+ *
+ * @param {Info} info
+ */
+export function mostTruncation({ truncationAtMost }) {
+  return Math.min(MOST_TRUNCATION, truncationAtMost ?? MOST_TRUNCATION);
+}
 
 /**
  * @typedef {import("../generator.js").Info} Info
  *
  * @typedef {object} State
  * @property {bigint} seed of the first image.
+ * @property {number} count images on a sheet, one of COUNTS.
  * @property {number} pick the image on the sheet that is picked, from 0.
  * @property {number} truncation
  * @property {number} label the class of every image; EACH gives each seed its own.
@@ -44,12 +54,34 @@ export class Store extends EventTarget {
  * The place of a seed: it is the first of its sheet, save at the end of the seeds, where no sheet could follow.
  *
  * @param {bigint} seed
+ * @param {number} count images on the sheet.
  * @returns {{seed: bigint, pick: number}}
  */
-export function sheetOf(seed) {
-  const last = MOST_SEED - BigInt(SHEET - 1);
+export function sheetOf(seed, count) {
+  const last = MOST_SEED - BigInt(count - 1);
   const first = seed < LEAST_SEED ? LEAST_SEED : seed > last ? last : seed;
   return { seed: first, pick: seed > last ? Number((seed > MOST_SEED ? MOST_SEED : seed) - last) : 0 };
+}
+
+/**
+ * A sheet of another size: it begins with the same seed, and the same image is picked if it is still there.
+ *
+ * @param {State} state
+ * @param {number} count
+ * @returns {{count: number, seed: bigint, pick: number}}
+ */
+export function resized(state, count) {
+  const { seed } = sheetOf(state.seed, count);
+  return { count, seed, pick: Math.min(count - 1, Number(pickedSeed(state) - seed)) };
+}
+
+/**
+ * Images in a row of a sheet.
+ *
+ * @param {number} count
+ */
+export function columnsOf(count) {
+  return Math.sqrt(count);
 }
 
 /**
@@ -106,6 +138,7 @@ export function move(latents, { amounts }, { directions }) {
 export function toLink(state, info) {
   const fields = new URLSearchParams({ seed: String(state.seed), truncation: String(state.truncation) });
   if (info.classNames.length) fields.set("class", state.label === EACH ? "each" : String(state.label));
+  if (state.count !== USUAL_COUNT) fields.set("n", String(state.count));
   if (state.pick) fields.set("pick", String(state.pick));
   state.amounts.forEach((amount, k) => amount && fields.set(`d${k + 1}`, String(amount)));
   fields.set("from", String(state.from));
@@ -141,13 +174,17 @@ export function fromLink(link, info) {
     problems.push(`${name} in the link: found “${text}”, expected ${least} to ${most}`);
     return absent;
   };
-  const place = sheetOf(seed("seed", 0n));
+  const asked = fields.get("n") ?? String(USUAL_COUNT);
+  const count = COUNTS.find((one) => String(one) === asked) ?? USUAL_COUNT;
+  if (String(count) !== asked) problems.push(`n in the link: found “${asked}”, expected one of ${COUNTS.join(", ")}`);
+  const place = sheetOf(seed("seed", 0n), count);
   const classes = info.classNames.length;
   const each = !classes || fields.get("class") === "each" || !fields.has("class");
   const state = {
     seed: place.seed,
-    pick: fields.has("pick") ? Math.round(number("pick", 0, SHEET - 1, 0)) : place.pick,
-    truncation: number("truncation", 0, MOST_TRUNCATION, 1),
+    count,
+    pick: fields.has("pick") ? Math.round(number("pick", 0, count - 1, 0)) : place.pick,
+    truncation: number("truncation", 0, mostTruncation(info), Math.min(1, mostTruncation(info))),
     label: each ? EACH : Math.round(number("class", 0, classes - 1, 0)),
     amounts: info.directions.map((_, k) => number(`d${k + 1}`, -REACH, REACH, 0)),
     from: seed("from", place.seed),

@@ -1,0 +1,53 @@
+/** The sliders along the directions. */
+
+import { element, make } from "./elements.js";
+import { REACH } from "./state.js";
+
+/** Up to so many directions leave room beside the samples; then the morph goes beneath both columns. */
+const FEW = 4;
+
+/**
+ * @typedef {import("../generator.js").Info} Info
+ * @typedef {import("./state.js").Store} Store
+ */
+
+/**
+ * @param {Info} info
+ * @param {Store} store
+ * @returns {(amounts: number[]) => void} shows where the sliders stand.
+ */
+export function mountDirections({ directions }, store) {
+  const few = directions.length ? "few-directions" : "no-directions";
+  element("main").classList.toggle(few, directions.length <= FEW);
+  if (!directions.length) return () => {};
+  element("directions").hidden = false;
+  const sliders = directions.map((_, k) => {
+    const id = `d${k + 1}`;
+    const move = (/** @type {number} */ amount) => store.update({ amounts: store.state.amounts.with(k, amount) });
+    const slider = make("input", { id, type: "range", min: -REACH, max: REACH, step: 0.1 });
+    slider.addEventListener("input", () => move(Number(slider.value)));
+    const value = make("output", { htmlFor: id });
+    const heading = make("div", { className: "heading" }, make("label", { htmlFor: id }, `Direction ${k + 1}`), value);
+    const [least, most] = [-REACH, REACH].map((amount) => {
+      const words = `Direction ${k + 1} at ${signed(amount)}`;
+      const end = make("canvas", { id: `${id}-${amount < 0 ? "least" : "most"}`, role: "img", hidden: true, title: words });
+      end.setAttribute("aria-label", words);
+      end.addEventListener("click", () => move(amount)); // as the slider's keys Home and End do
+      return end;
+    });
+    const track = make("div", { className: "track" }, least, slider, most);
+    element("sliders").append(make("div", { className: "field" }, heading, track));
+    return { slider, value };
+  });
+  element("reset").addEventListener("click", () => store.update({ amounts: directions.map(() => 0) }));
+  return (amounts) =>
+    sliders.forEach(({ slider, value }, k) => {
+      slider.value = String(amounts[k]);
+      value.value = signed(amounts[k]);
+    });
+}
+
+/** @param {number} amount */
+function signed(amount) {
+  return amount.toFixed(1).replace("-", "\u2212");
+}
