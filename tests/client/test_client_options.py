@@ -349,7 +349,9 @@ def see_interpolate_threads(genclient, tflite, tmp_path, **_):
 
 def see_rest(genclient, authority, identity, tmp_path, **_):
     """REST is asked over TLS where gRPC would be, under the same name and with the same trust."""
-    authority.issue_cert("models.example").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    authority.issue_cert("models.example", "localhost").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "server.pem")
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem")
     with http.server.HTTPServer(("127.0.0.1", 0), Models) as server:
@@ -358,6 +360,9 @@ def see_rest(genclient, authority, identity, tmp_path, **_):
         rest = ("models", "--rest", f"127.0.0.1:{server.server_port}", "--ca-file", identity / "ca.pem")
         assert genclient(*rest, "--server-name", "models.example").stdout == b"digits  7 AVAILABLE\n"
         assert b"gives no list of models" in genclient(*rest).stderr  # the certificate has another name
+        trusted = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(identity / "ca.pem")}
+        done = genclient("models", "--rest", f"localhost:{server.server_port}", "--tls", env=trusted)
+        assert done.stdout == b"digits  7 AVAILABLE\n", done.stderr
         server.shutdown()
 
 
