@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from common import paragraph, table
-from genclient import channel, codec, guard, pixels, wire
+from genclient.images import pixels
+from genclient.rpc import channel, codec, guard, wire
 from numpy.typing import NDArray
 from PIL import Image
 from tensorflow.core.framework import tensor_pb2

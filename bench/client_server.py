@@ -13,8 +13,8 @@ from typing import Any
 
 import grpc
 import numpy as np
-from genclient import codec, wire
-from genclient.seeds import latents
+from genclient.latents.seeds import latents
+from genclient.rpc import codec, wire
 
 Z = 32
 FLOAT, UINT8, INT64 = 1, 4, 9  # numbers of tensorflow/core/framework/types.proto

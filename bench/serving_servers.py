@@ -26,7 +26,7 @@ from typing import Any
 import grpc
 import numpy as np
 from common import BIN, ENVIRONMENT, HERE, KEPT, run, tell
-from genclient import codec, wire
+from genclient.rpc import codec, wire
 
 FOLDER = KEPT / "serving"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"

@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import numpy as np
 from common import BIN, ENVIRONMENT, HERE, Cells, number, paragraph, table, tell
-from genclient import wire
+from genclient.rpc import wire
 from serving_load import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, Grpc, frame
 from serving_servers import (
     PREDICT,

@@ -10,13 +10,13 @@ TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
     from typing import Any
 
-    from genclient.aio import AsyncClient
-    from genclient.calls import Batch
-    from genclient.client import Client
-    from genclient.contact import Sheet
-    from genclient.device import DeviceGenerator
+    from genclient.client.aio import AsyncClient
+    from genclient.client.call import Batch
+    from genclient.client.client import Client
+    from genclient.device.generator import DeviceGenerator
     from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
-    from genclient.status import VersionStatus
+    from genclient.images.sheet import Sheet
+    from genclient.rpc.status import VersionStatus
 
 __all__ = [
     "AsyncClient",
@@ -32,16 +32,16 @@ __all__ = [
 ]
 
 _LATER = {
-    "AsyncClient": "genclient.aio",
-    "Batch": "genclient.calls",
-    "Client": "genclient.client",
+    "AsyncClient": "genclient.client.aio",
+    "Batch": "genclient.client.call",
+    "Client": "genclient.client.client",
     "ClientError": "genclient.errors",
-    "DeviceGenerator": "genclient.device",
+    "DeviceGenerator": "genclient.device.generator",
     "RpcError": "genclient.errors",
     "UsageError": "genclient.errors",
     "VersionGoneError": "genclient.errors",
-    "Sheet": "genclient.contact",
-    "VersionStatus": "genclient.status",
+    "Sheet": "genclient.images.sheet",
+    "VersionStatus": "genclient.rpc.status",
 }
 
 

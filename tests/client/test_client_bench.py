@@ -13,8 +13,8 @@ import grpc
 import numpy as np
 import pytest
 from genclient import Client, UsageError
-from genclient.load import Load, Wanted
-from genclient.ranges import parse_levels
+from genclient.bench.levels import parse_levels
+from genclient.bench.load import Load, Wanted
 from PIL import Image
 
 QUICK = ("--duration", 0.3, "--warm-up", 0.05)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import trustme
 from genclient import Client, ClientError, RpcError, UsageError
-from genclient.channel import Connection
-from genclient.security import Security
-from genclient.target import parse_target
+from genclient.rpc.channel import Connection
+from genclient.rpc.security import Security
+from genclient.rpc.target import parse_target
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-import genclient
 import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
-from genclient import ClientError, codec, wire
+from genclient import ClientError
+from genclient.rpc import codec, wire
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
@@ -259,7 +259,7 @@ def test_a_huge_shape_costs_no_memory(fields, shape):
 
 
 def test_the_descriptor_is_what_protoc_makes_of_the_proto(tmp_path):
-    folder = Path(genclient.__file__).parent
+    folder = Path(wire.__file__).parent
     made = tmp_path / "wire.binpb"
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", f"--descriptor_set_out={made}", "wire.proto"]
     subprocess.run(command, check=True, timeout=60)
@@ -269,6 +269,7 @@ def test_the_descriptor_is_what_protoc_makes_of_the_proto(tmp_path):
 def test_the_messages_live_beside_tensorflow_servings_whichever_comes_first():
     assert wire.PredictRequest.DESCRIPTOR.file.pool is not predict_pb2.PredictRequest.DESCRIPTOR.file.pool
     program = (
-        "import genclient.wire as w, tensorflow_serving.apis.predict_pb2 as p; p.PredictRequest(), w.PredictRequest()"
+        "import genclient.rpc.wire as w, tensorflow_serving.apis.predict_pb2 as p\n"
+        "p.PredictRequest(), w.PredictRequest()"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genclient import DeviceGenerator
-from genclient.sheets import grid
+from genclient.images.grid import grid
 from genexport.tflite import metadata
 from PIL import Image
 

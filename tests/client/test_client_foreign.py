@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from genclient import Client, ClientError, UsageError
-from genclient.channel import METADATA
+from genclient.rpc.channel import METADATA
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 

@@ -10,16 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 import pytest
-from genclient import Client, ClientError, RpcError, wire
-from genclient.calls import Call, Images
-from genclient.channel import METADATA, PREDICT, STATUS, Connection
+from genclient import Client, ClientError, RpcError
+from genclient.client.call import Call, Images
+from genclient.client.schedule import Limits, Part, Plan, Schedule
 from genclient.errors import MAX_MESSAGE
-from genclient.generator import ModelInfo, SignatureSpec, TensorSpec, model_info
-from genclient.reading import read_generator
-from genclient.rows import counted_seeds, of_generator
-from genclient.schedule import Limits, Part, Plan, Schedule
-from genclient.status import version_statuses
-from genclient.target import parse_target
+from genclient.model.binding import read_generator
+from genclient.model.inputs import counted_seeds, of_generator
+from genclient.model.signature import ModelInfo, SignatureSpec, TensorSpec, model_info
+from genclient.rpc import wire
+from genclient.rpc.channel import METADATA, PREDICT, STATUS, Connection
+from genclient.rpc.status import version_statuses
+from genclient.rpc.target import parse_target
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 CONNECTION = Connection(parse_target("localhost:8500"), 10)

@@ -7,9 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 from genclient import ClientError, UsageError
-from genclient.animation import open_film
-from genclient.seeds import latents
-from genclient.walks import Walks, slerp
+from genclient.latents.interpolation import Walks, slerp
+from genclient.latents.seeds import latents
+from genclient.outputs.animation import open_film
 from PIL import Image, ImageSequence
 
 Z = 5

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genclient import DeviceGenerator
-from genclient.seeds import latents
-from genclient.sheets import grid
+from genclient.images.grid import grid
+from genclient.latents.seeds import latents
 from gentrain.networks import build_generator
 from gentrain.presets import PRESETS
 from PIL import Image

@@ -16,8 +16,8 @@ import grpc
 import numpy as np
 import pytest
 from genclient import AsyncClient, Client, ClientError, RpcError, UsageError, VersionGoneError
-from genclient.proxy import proxy_for
-from genclient.target import parse_target
+from genclient.rpc.proxy import proxy_for
+from genclient.rpc.target import parse_target
 from library_servers import critic, expected, near, refusing, rows_of, run_async
 
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")

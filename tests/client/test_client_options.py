@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 import trustme
 from genclient.cli import COMMANDS, cli, main
+from genclient.cli.resolve import settable
 from genclient.commands.config import shared
-from genclient.resolve import settable
 from library_servers import closed_port, rows_of
 from PIL import Image
 from tensorflow.core.framework import types_pb2

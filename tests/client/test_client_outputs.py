@@ -9,7 +9,8 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from genclient import ClientError, sheets
+from genclient import ClientError
+from genclient.images import grid
 from genclient.outputs import crc32c, png
 from genclient.outputs.template import parse_template
 from PIL import Image
@@ -76,7 +77,7 @@ def test_a_sheet_is_enlarged_with_thin_gaps_and_says_which_image_is_which(gencli
 
 def test_places_that_are_left_over_and_gaps_are_white_or_transparent():
     for channels in (1, 3, 4):
-        sheet = sheets.laid_out(np.full((3, 200, 200, channels), 90, np.uint8))
+        sheet = grid.laid_out(np.full((3, 200, 200, channels), 90, np.uint8))
         assert sheet.shape == (402, 402, channels)
         assert (sheet[200:202, :, :3] == 255).all()
         assert (sheet[202:, 202:, :3] == 255).all()

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 from genclient import Client, ClientError, UsageError
-from genclient.client import BATCH_ROWS
+from genclient.client.base import BATCH_ROWS
 from PIL import Image
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2

@@ -5,8 +5,8 @@ import random
 import grpc
 import pytest
 from genclient import ClientError, RpcError
-from genclient.retry import Throttle, pause
-from genclient.schedule import Limits, Plan, Schedule
+from genclient.client.retry import Throttle, pause
+from genclient.client.schedule import Limits, Plan, Schedule
 
 MOST_STEPS = 5_000
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genclient import UsageError
-from genclient.seeds import MAX_IMAGES, format_seeds, latents, parse_seeds, seed_array, seed_range
+from genclient.latents.seeds import MAX_IMAGES, format_seeds, latents, parse_seeds, seed_array, seed_range
 
 SEEDS = [0, 1, 2, 41, 2**31, 2**32 + 5, 2**63 - 1, -1, -12345, -(2**63)]
 

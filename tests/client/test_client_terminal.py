@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
-from genclient.show import protocol, render
+from genclient.images.terminal import protocol, render
 from PIL import Image
 
 

@@ -12,8 +12,8 @@ import time
 import disks
 import numpy as np
 import pytest
-from genclient import locks
-from genclient.files import save_bytes
+from genclient.files import locks
+from genclient.files.whole import save_bytes
 from genclient.outputs.order import Order
 from genclient.outputs.place import open_output
 from PIL import Image

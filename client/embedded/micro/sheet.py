@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from controller import Controller
 from genclient import ClientError
-from genclient.seeds import format_seeds, latents, parse_seeds
-from genclient.sheets import grid, png, save_bytes
+from genclient.files.whole import save_bytes
+from genclient.images.grid import grid, png
+from genclient.latents import format_seeds, latents, parse_seeds
 from model_to_c import ModelFileError, read
 from numpy.typing import NDArray
 

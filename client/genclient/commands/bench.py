@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.console import Console, emit
-from genclient.errors import UsageError, printable
-from genclient.options import (
+from genclient.bench.levels import parse_levels
+from genclient.cli.console import Console, emit
+from genclient.cli.options import (
     Server,
     classes_option,
     command,
@@ -22,11 +22,11 @@ from genclient.options import (
     tensor_options,
     version_label_option,
 )
-from genclient.ranges import parse_levels
+from genclient.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from genclient.calls import Batch
-    from genclient.load import Load
+    from genclient.bench.load import Load
+    from genclient.client.call import Batch
 
 FORMATS = {".csv": "csv", ".json": "json", ".svg": "svg", ".png": "png"}
 
@@ -73,7 +73,7 @@ def bench(
     is asked for twice: every failure counts. `waiting` is the part of the time in which no reply was there to be read,
     `decoding` the part in which replies were made into pixels. The exit code is 1 if no request was answered.
     """
-    from genclient.load import Load, Wanted
+    from genclient.bench.load import Load, Wanted
 
     levels = parse_levels(concurrency)
     wanted["label"] = label_index(wanted["label"], wanted.pop("classes"))
@@ -151,7 +151,7 @@ def _write(
     writers: list[tuple[Path, str]], said: dict[str, Any], measured: list[dict[str, Any]], console: Console
 ) -> None:
     """The files, and what goes to stdout beside the table."""
-    from genclient.files import save_bytes
+    from genclient.files.whole import save_bytes
 
     data = {**said, "levels": measured}
     best = max((level["images_per_second"] for level in measured), default=0.0)
@@ -167,10 +167,10 @@ def _content(kind: str, data: dict[str, Any]) -> bytes:
         return (json.dumps(data, indent=2, allow_nan=False) + "\n").encode()
     if kind == "csv":
         return _csv(data["levels"]).encode()
-    from genclient import plot
+    from genclient.bench import chart
 
-    shapes = plot.draw(data["levels"], _heading(data).replace("×", "x"))
-    return plot.svg(shapes) if kind == "svg" else plot.png(shapes)
+    shapes = chart.draw(data["levels"], _heading(data).replace("×", "x"))
+    return chart.svg(shapes) if kind == "svg" else chart.png(shapes)
 
 
 def _csv(levels: list[dict[str, Any]]) -> str:

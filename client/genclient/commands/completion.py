@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from genclient.console import emit
+from genclient.cli.console import emit
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_GENCLIENT_COMPLETE"

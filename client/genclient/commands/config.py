@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from genclient.console import Console, emit
+from genclient.cli.console import Console, emit
+from genclient.cli.options import command, output_options, request_options, server_options
+from genclient.cli.resolve import PREFIX, Command, config_file, config_path, origin, settable
 from genclient.errors import UsageError, printable
-from genclient.options import command, output_options, request_options, server_options
-from genclient.resolve import PREFIX, Command, config_file, config_path, origin, settable
 
 SECRET = ("token", "header")
 HIDDEN = "(hidden)"

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.console import Console, Meter
-from genclient.errors import RpcError, printable
-from genclient.options import (
+from genclient.cli.console import Console, Meter
+from genclient.cli.options import (
     Server,
     classes_option,
     command,
@@ -20,11 +19,12 @@ from genclient.options import (
     server_options,
     version_label_option,
 )
+from genclient.errors import RpcError, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from genclient.client import Client
+    from genclient.client.client import Client
 
 AT_A_TIME = 64
 """Pictures in memory."""
@@ -62,7 +62,7 @@ def detect(
     training saw. A picture that cannot be read is reported, and the exit code is 1 then.
     """
     options["label"] = label_index(options["label"], options["classes"])
-    from genclient import pictures
+    from genclient.images import pictures
 
     paths = list(pictures.find(images))
     with server.client() as client, console.meter(len(paths), "pictures") as meter:
@@ -81,7 +81,7 @@ def detect(
 
 def _scored(client: Client, paths: list[Path], options: dict[str, Any], meter: Meter) -> Iterator[dict[str, Any]]:
     """A row for each picture, in the order in which they are found: with its score, or with what is wrong with it."""
-    from genclient import pictures
+    from genclient.images import pictures
 
     wanted = {"model": options["critic"], "label": options["label"], "signature": options["critic_signature"]}
     done = 0

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.classes import Classes, parse_classes
-from genclient.console import Console
-from genclient.describe import description, facts
-from genclient.errors import ClientError, printable
-from genclient.local import load_device
-from genclient.options import (
+from genclient.cli.console import Console
+from genclient.cli.options import (
     Server,
     classes_option,
     command,
@@ -22,9 +18,12 @@ from genclient.options import (
     tflite_option,
     version_label_option,
 )
+from genclient.errors import ClientError, printable
+from genclient.model.classes import Classes, parse_classes
+from genclient.model.describe import description, facts
 
 if TYPE_CHECKING:
-    from genclient.client import Client
+    from genclient.client.client import Client
 
 PROBES = 3
 
@@ -50,6 +49,8 @@ def info(
     known = None if classes is None else parse_classes(classes)
     if tflite is not None:
         refuse_server(context)
+        from genclient.device.sandbox import load_device
+
         device = load_device(tflite)
         known = known or Classes(device.class_names, device.class_count)
         model, generator, notes = device.info(), device.generator(), list(device.notes)

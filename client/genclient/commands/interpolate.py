@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.console import Console, emit
+from genclient.cli.console import Console, emit
+from genclient.cli.options import Server, command, output_options
+from genclient.cli.resolve import is_default, nearest
+from genclient.cli.source import Source, generator_options, open_source
 from genclient.errors import UsageError
-from genclient.options import Server, command, output_options
-from genclient.resolve import is_default, nearest
-from genclient.source import Source, generator_options, open_source
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genclient.walks import Slides, Walks
+    from genclient.latents.interpolation import Slides, Walks
 
 DEFAULT_KEYS = 5
 
@@ -87,7 +87,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     genclient interpolate --labels all --seed 3 --out classes.gif
     genclient interpolate --direction 2 --from -3 --to 3 --seeds 7 --directions models/digits/1
     """
-    from genclient.animation import open_film
+    from genclient.outputs.animation import open_film
 
     options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
     _check(context, options)
@@ -135,7 +135,7 @@ def _frames(
     """Frames (H, W, C), each of an image of every walk."""
     import numpy as np
 
-    from genclient.sheets import laid_out
+    from genclient.images.grid import laid_out
 
     count, done, rest = grid[0] * grid[1], 0, None
     labels = walks.frame_labels()
@@ -160,8 +160,8 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
     """The walks that are asked for."""
     import numpy as np
 
-    from genclient.seeds import parse_seeds, seed_range
-    from genclient.walks import Walks
+    from genclient.latents.interpolation import Walks
+    from genclient.latents.seeds import parse_seeds, seed_range
 
     labels = _labels(source, options)
     n = options["n"]
@@ -216,8 +216,8 @@ def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None
 
 def _text(source: Source, walks: Walks | Slides, options: dict[str, Any]) -> dict[str, Any]:
     """What gives the same animation again."""
-    from genclient.seeds import format_seeds
-    from genclient.walks import Slides
+    from genclient.latents.interpolation import Slides
+    from genclient.latents.seeds import format_seeds
 
     text = {"model": source.model, "version": source.version}
     if isinstance(walks, Slides):
@@ -258,7 +258,7 @@ def _truncation(options: dict[str, Any]) -> float:
 
 def _numbers(options: dict[str, Any]) -> NDArray[np.int64]:
     """The seeds that move along a direction."""
-    from genclient.seeds import parse_seeds, seed_range
+    from genclient.latents.seeds import parse_seeds, seed_range
 
     if options["seeds"] is None:
         return seed_range(options["seed"] or 0, options["n"] or 1)
@@ -271,9 +271,9 @@ def _slides(source: Source, options: dict[str, Any]) -> Slides:
     """Seeds that move along a direction."""
     import numpy as np
 
-    from genclient.directions import beside, read_direction
-    from genclient.seeds import latents
-    from genclient.walks import Slides, there_and_back
+    from genclient.latents.directions import beside, read_direction
+    from genclient.latents.interpolation import Slides, there_and_back
+    from genclient.latents.seeds import latents
 
     path = options["directions"] or (beside(options["tflite"]) if options["tflite"] else None)
     if path is None:
@@ -293,7 +293,8 @@ def _sheet(context: click.Context, server: Server, console: Console, out: str, o
     """One picture: a row for each seed, a column for each step along the direction."""
     import numpy as np
 
-    from genclient.sheets import laid_out, png, save_bytes
+    from genclient.files.whole import save_bytes
+    from genclient.images.grid import laid_out, png
 
     if context.get_parameter_source("frames") is click.core.ParameterSource.DEFAULT:
         options["frames"] = 6
@@ -317,7 +318,7 @@ def _sheet(context: click.Context, server: Server, console: Console, out: str, o
 
 def _given(options: dict[str, Any]) -> NDArray[np.float32]:
     """Latents of a file, (N, Z); the factor and the class that its images were made with count unless told."""
-    from genclient.outputs.latents import read_latents
+    from genclient.latents.file import read_latents
 
     found = read_latents(options["latents"])
     if found.truncation is not None and is_default("truncation"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from genclient.console import Console
-from genclient.describe import version_facts, version_line
+from genclient.cli.console import Console
+from genclient.cli.options import Server, command, output_options, server_options
 from genclient.errors import ClientError, RpcError, printable
-from genclient.options import Server, command, output_options, server_options
-from genclient.status import VersionStatus
-from genclient.target import GRPC_PORT
+from genclient.model.describe import version_facts, version_line
+from genclient.rpc.status import VersionStatus
+from genclient.rpc.target import GRPC_PORT
 
 REST_PORT = 8501
 """Where TensorFlow Serving's examples have REST."""
@@ -72,7 +72,7 @@ def _asked(server: Server, names: tuple[str, ...]) -> Models:
 
 def _listed(server: Server, rest: str | None, console: Console) -> Models:
     """All models by REST; else those that can be guessed."""
-    from genclient.rest import list_models
+    from genclient.rpc.rest import list_models
 
     security = server.security()
     if rest is not None:
@@ -89,7 +89,7 @@ def _listed(server: Server, rest: str | None, console: Console) -> Models:
 
 
 def _guesses(server: Server) -> tuple[str, str]:
-    from genclient.settings import CRITIC_SUFFIX
+    from genclient.client.base import CRITIC_SUFFIX
 
     return server.model, f"{server.model}{CRITIC_SUFFIX}"
 
@@ -100,7 +100,7 @@ def _rest_address(target: str) -> str:
     Raises:
         ClientError: the target is no such host; what is beside another port may be another server.
     """
-    from genclient.target import parse_target
+    from genclient.rpc.target import parse_target
 
     found = parse_target(target)
     hosts = found.hosts

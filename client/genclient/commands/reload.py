@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from genclient.console import Console
+from genclient.cli.console import Console
+from genclient.cli.options import Server, command, output_options, server_options
 from genclient.errors import ClientError, UsageError, printable
-from genclient.options import Server, command, output_options, server_options
 
 MAX_BYTES = 2**24
 
@@ -85,7 +85,7 @@ def _text(file: str) -> str:
 
 
 def _models(text: str, file: str) -> list[dict[str, Any]]:
-    from genclient.server_config import server_config
+    from genclient.client.server_config import server_config
 
     try:
         config = server_config(text).model_config_list.config

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.console import Console, emit, on_terminal, tell
+from genclient.cli.console import Console, emit, on_terminal, tell
+from genclient.cli.options import Server, command, output_options
+from genclient.cli.resolve import is_default, nearest
+from genclient.cli.source import Source, generator_options, open_source
 from genclient.errors import ClientError, RpcError, UsageError
-from genclient.options import Server, command, output_options
-from genclient.resolve import is_default, nearest
-from genclient.source import Source, generator_options, open_source
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genclient.calls import Batch
-    from genclient.outputs.order import Latents, Order
+    from genclient.client.call import Batch
+    from genclient.latents.file import Latents
+    from genclient.outputs.order import Order
     from genclient.outputs.output import Output, Places
 
 DEFAULT_N = 16
@@ -253,7 +254,7 @@ def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | N
     """
     import numpy as np
 
-    from genclient.seeds import seed_range
+    from genclient.latents.seeds import seed_range
 
     classes = tuple(dict.fromkeys(labels.tolist()))
     each = len(labels) // len(classes)
@@ -276,14 +277,14 @@ def _latents(options: dict[str, Any]) -> Latents | None:
     for name in ("n", "seed", "seeds"):
         if options[name] is not None:
             raise UsageError(f"--{name} and --latents: found both, expected one of them")
-    from genclient.outputs.latents import read_latents
+    from genclient.latents.file import read_latents
 
     return read_latents(options["latents"])
 
 
 def _seeds(options: dict[str, Any], grid: tuple[int, int] | None, latents: Latents | None) -> NDArray[np.int64]:
     """The seeds that are asked for, or the rows of latents."""
-    from genclient.seeds import parse_seeds, seed_range
+    from genclient.latents.seeds import parse_seeds, seed_range
 
     n, seed, text = options["n"], options["seed"], options["seeds"]
     if latents is not None:
@@ -339,14 +340,14 @@ def _draw(shown: list[NDArray[np.uint8]], order: Order, on_stdout: bool) -> None
     """Draw the first images of a run."""
     import numpy as np
 
-    from genclient import sheets
-    from genclient.show import render
+    from genclient.images.grid import grid
+    from genclient.images.terminal import render
 
     images = np.concatenate(shown)[:MOST_SHOWN]
     file = sys.stdout if on_stdout else sys.stderr
     terminal = file is not None and file.isatty()
     columns = shutil.get_terminal_size().columns
-    sheet = sheets.grid(images, len(order.seeds) if order.labels else None)
+    sheet = grid(images, len(order.seeds) if order.labels else None)
     text = render(sheet, columns, os.environ if terminal else None)
     if on_stdout:
         emit(text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from genclient.console import Console
-from genclient.describe import version_facts, version_line
-from genclient.options import Server, command, output_options, server_options
+from genclient.cli.console import Console
+from genclient.cli.options import Server, command, output_options, server_options
+from genclient.model.describe import version_facts, version_line
 
 
 @command()

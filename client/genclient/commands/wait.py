@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from genclient.console import Console
-from genclient.options import Server, command, output_options, server_options
+from genclient.cli.console import Console
+from genclient.cli.options import Server, command, output_options, server_options
 
 
 @command()

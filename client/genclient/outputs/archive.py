@@ -12,10 +12,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from genclient.files import NewFile, writing
+from genclient.files.whole import NewFile, writing
+from genclient.latents.seeds import latents
 from genclient.outputs.order import Order
 from genclient.outputs.output import Output, Places
-from genclient.seeds import latents
 
 
 class Archive(Output):

@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from genclient import locks
-from genclient.files import writing
+from genclient.files import locks
+from genclient.files.whole import writing
 
 
 class Claim:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genclient.errors import ClientError
-from genclient.files import writing
+from genclient.files.whole import writing
 from genclient.outputs import manifest
 from genclient.outputs.claim import Claim
 from genclient.outputs.manifest import Manifest

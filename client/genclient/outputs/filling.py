@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genclient.calls import Batch
+from genclient.client.call import Batch
 from genclient.errors import ClientError
 from genclient.outputs.output import Output, Places
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from genclient.errors import ClientError, UsageError
-from genclient.files import NewFile
+from genclient.files.whole import NewFile
 
 FORMAT = "genclient images 1"
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from genclient.errors import UsageError
-from genclient.outputs.order import Latents, Order
+from genclient.latents.file import Latents
+from genclient.latents.seeds import parse_seeds
+from genclient.outputs.order import Order
 from genclient.outputs.template import Template
-from genclient.seeds import parse_seeds
 
 
 def file_names(request: Mapping[str, Any]) -> Iterator[str]:

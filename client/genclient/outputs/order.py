@@ -12,27 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genclient.errors import printable
-from genclient.seeds import format_seeds
-
-
-@dataclass(frozen=True)
-class Latents:
-    """Given latents float32 (N, Z): where they are from, the SHA-256 of their bytes, and what an archive says of them.
-
-    Attributes:
-        name: of the file.
-        array: not yet scaled.
-        sha256: of its bytes.
-        truncation: factor that the archive's images were made with, as `labels` (N,), `model` and `version`.
-    """
-
-    name: str
-    array: NDArray[np.float32]
-    sha256: str
-    truncation: float | None = None
-    labels: NDArray[np.int64] | None = None
-    model: str | None = None
-    version: int | None = None
+from genclient.latents.file import Latents
+from genclient.latents.seeds import format_seeds
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genclient.errors import UsageError
-from genclient.files import save_bytes
+from genclient.files.whole import save_bytes
+from genclient.latents.seeds import parse_seeds
 from genclient.outputs import png
 from genclient.outputs.fileset import FileSet
 from genclient.outputs.manifest import Manifest
 from genclient.outputs.order import Order
 from genclient.outputs.output import Places
 from genclient.outputs.template import Template
-from genclient.seeds import parse_seeds
 
 
 class Pictures(FileSet):

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genclient.errors import UsageError
-from genclient.files import NewFile, writing
+from genclient.files.whole import NewFile, writing
+from genclient.latents.seeds import format_seeds
 from genclient.outputs import png, tfrecord, webdataset
 from genclient.outputs.fileset import FileSet
 from genclient.outputs.order import Order
 from genclient.outputs.output import Output, Places
 from genclient.outputs.template import Template
-from genclient.seeds import format_seeds
 
 SHARD_IMAGES = 1024
 """Images of a shard, unless told."""

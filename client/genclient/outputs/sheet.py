@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genclient import sheets
-from genclient.files import save_bytes
+from genclient.files.whole import save_bytes
+from genclient.images.grid import check_channels, laid_out, png
 from genclient.outputs.order import Order
 from genclient.outputs.output import Output, Places
 
@@ -27,7 +27,7 @@ class Sheet(Output):
         scale: int | None = None,
         captions: bool = False,
     ) -> None:
-        """Take a path, or None and what sends the file elsewhere; columns and rows; what `sheets.laid_out` takes."""
+        """Take a path, or None and what sends the file elsewhere; columns and rows; what `laid_out` takes."""
         super().__init__(order)
         self._path, self._send = path, send
         self._grid = (len(order.seeds), len(order.labels)) if order.labels else grid
@@ -37,7 +37,7 @@ class Sheet(Output):
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
         """Put images in their places."""
         if self._cells is None:
-            sheets.check_channels(encoded.shape[-1])
+            check_channels(encoded.shape[-1])
             self._cells = np.empty((len(self.order), *encoded.shape[1:]), np.uint8)
         self._cells[places] = encoded
         self.version = version
@@ -47,8 +47,8 @@ class Sheet(Output):
         """Write the sheet."""
         assert self._cells is not None
         captions = [self.order.caption(place) for place in range(len(self.order))] if self._captions else []
-        sheet = sheets.laid_out(self._cells, *(self._grid or ()), scale=self._scale, captions=captions)
-        content = sheets.png(sheet, self.order.sheet_text(self.version))
+        sheet = laid_out(self._cells, *(self._grid or ()), scale=self._scale, captions=captions)
+        content = png(sheet, self.order.sheet_text(self.version))
         self._cells = None
         if self._path is None:
             self._send(content)

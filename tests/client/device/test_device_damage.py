@@ -9,7 +9,8 @@ import sys
 import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from genclient import ClientError, metadata
+from genclient import ClientError
+from genclient.model import tflite_metadata
 
 
 def test_files_that_cannot_be_run_are_refused(fails, tflite, tmp_path):
@@ -51,7 +52,7 @@ MUTATIONS = """
 import os, random, sys
 import numpy as np
 from genclient import ClientError, DeviceGenerator
-from genclient.rehearsal import rehearse
+from genclient.device.sandbox import rehearse
 
 original, place, count = open(sys.argv[1], "rb").read(), sys.argv[2], int(sys.argv[3])
 chance, refused, crashed = random.Random(5), 0, 0
@@ -127,4 +128,4 @@ def test_metadata_whose_offsets_lead_out_of_the_file_is_refused():
     table = (100).to_bytes(4, "little")  # says that its list of fields stands 100 bytes before it
     content = b"\x08\0\0\0TFL3" + table + b"\4\0" * 150
     with pytest.raises(ClientError, match=r"^x.tflite: damaged"):
-        metadata.read(content, "x.tflite")
+        tflite_metadata.read(content, "x.tflite")

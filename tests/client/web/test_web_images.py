@@ -7,8 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from genclient.seeds import latents
-from genexport import metadata
+from genclient.latents import latents
+from genexport.tflite import metadata
 from web_page import CLASSES, NEEDS_BROWSER, Z, assert_differ, assert_same, python_image, python_images, write_version
 
 pytestmark = NEEDS_BROWSER

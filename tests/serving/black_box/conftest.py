@@ -28,7 +28,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from genclient.seeds import latents as latents_of
+from genclient.latents.seeds import latents as latents_of
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,

@@ -1,0 +1,220 @@
+"""Where a command's images come from: a server or a file on this machine, with the same few questions to each."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genclient.cli.options import (
+    Server,
+    refuse_server,
+    request_options,
+    server_options,
+    tflite_option,
+    version_label_option,
+)
+from genclient.errors import ClientError, UsageError
+from genclient.model.classes import Classes, parse_classes
+
+if TYPE_CHECKING:
+    from genclient.client.client import Batch, Client
+    from genclient.device.generator import DeviceGenerator
+    from genclient.model.binding import Reading
+
+Command = Callable[..., Any]
+
+
+def generator_options(function: Command) -> Command:
+    """The options that say which generator makes images and how; the command takes `server` and those options."""
+    for option in reversed(
+        (
+            click.option(
+                *("--truncation", "truncation"),
+                type=float,
+                default=1.0,
+                show_default=True,
+                metavar="PSI",
+                help="Below 1: more typical, less varied images (0.7 is common).",
+            ),
+            click.option(
+                "--classes",
+                metavar="NAME,…",
+                help="Names of the classes, or how many, or a file: manifest.json, dataset.json, .tflite or text.",
+            ),
+            click.option(
+                "--signature",
+                default="auto",
+                show_default=True,
+                metavar="NAME",
+                help="Signature to call: auto (the cheapest there is), serving_default, uint8, png, seeds.",
+            ),
+            click.option(
+                "--model-version",
+                type=click.IntRange(min=0),
+                metavar="NUMBER",
+                help="Model version.  [default: the newest]",
+            ),
+            tflite_option,
+            click.option(
+                "--threads",
+                type=int,
+                metavar="COUNT",
+                help="Images at a time, with --tflite.  [default: by processors]",
+            ),
+            server_options,
+            version_label_option,
+            request_options,
+        )
+    ):
+        function = option(function)
+    return function
+
+
+class Source(ABC):
+    """A generator.
+
+    Attributes:
+        model: what it is called.
+        version: that is to make the images; None: not known before they come.
+        classes: what is known of its classes.
+        model_sha256: of its file, where it is one.
+    """
+
+    model: str
+    version: int | None = None
+    classes: Classes
+    model_sha256: str | None = None
+
+    @property
+    @abstractmethod
+    def z(self) -> int:
+        """Latents per image.
+
+        Raises:
+            ClientError: it takes none, or cannot be asked.
+        """
+
+    @abstractmethod
+    def stream(self, **wanted: Any) -> Iterator[Batch]:
+        """Images, as in `Client.stream`, from `version` where it is known."""
+
+    def notes(self) -> list[str]:
+        """How it was read, where that is not certain; complete after `stream`."""
+        return []
+
+    @abstractmethod
+    def ask(self) -> None:
+        """Find out its version.
+
+        Raises:
+            ClientError: it cannot be asked.
+        """
+
+    @abstractmethod
+    def fit(self, shard: int) -> None:
+        """Ask for images in batches that files of `shard` images can be made of."""
+
+
+class Served(Source):
+    """A generator on a server."""
+
+    def __init__(self, client: Client, signature: str, version: int | None, classes: Classes) -> None:
+        """Take whom to ask."""
+        self._client, self._signature = client, signature
+        self.model, self.version, self.classes = client.model, version, classes
+
+    @property
+    def z(self) -> int:
+        """See `Source`."""
+        spec = self._reading().spec
+        if spec.z is None:
+            raise UsageError("--signature: found one that takes seeds, expected one that takes latents")
+        return spec.z
+
+    def ask(self) -> None:
+        """See `Source`."""
+        if self.version is None:
+            self.version = self._client.info().version
+
+    def stream(self, **wanted: Any) -> Iterator[Batch]:
+        """See `Source`."""
+        return self._client.stream(signature=self._signature, version=self.version, **wanted)
+
+    def fit(self, shard: int) -> None:
+        """Batches end where shards do, so that a shard is made by the same requests whenever it is made."""
+        from genclient.client.base import BATCH_BYTES, BATCH_ROWS
+
+        if self._client.batch_size is not None or self._reading().fixed_rows:
+            return
+        shapes = (spec.image_shape for spec in self._client.info(version=self.version).signatures.values())
+        shape = next((shape for shape in shapes if shape and None not in shape), None)
+        bytes_each = 4 * math.prod(side or 1 for side in shape) if shape else BATCH_BYTES // BATCH_ROWS
+        most = max(16, min(BATCH_ROWS, BATCH_BYTES // max(1, bytes_each)))
+        even = next(rows for rows in range(min(most, shard), 0, -1) if shard % rows == 0)
+        self._client.batch_size = even if 2 * even > most or even == shard else most
+
+    def _reading(self) -> Reading:
+        from genclient.model.binding import read_generator
+
+        return read_generator(self._client.info(version=self.version), self._signature, self._client.names)
+
+
+class Local(Source):
+    """A generator in a TFLite file."""
+
+    def __init__(self, path: str, device: DeviceGenerator, classes: Classes | None) -> None:
+        """Take the loaded file, and classes where the user says them."""
+        self._device = device
+        self.model = device.info().name
+        self.classes = classes or Classes(device.class_names, device.class_count)
+        with open(path, "rb") as file:
+            self.model_sha256 = hashlib.sha256(file.read()).hexdigest()
+
+    @property
+    def z(self) -> int:
+        """See `Source`."""
+        spec = self._device.generator()
+        if spec is None or spec.z is None:
+            raise ClientError(f"{self.model} is not a generator: it takes no latents")
+        return spec.z
+
+    def ask(self) -> None:
+        """A file has no version."""
+
+    def fit(self, shard: int) -> None:
+        """An image does not depend on its batch here."""
+
+    def stream(self, **wanted: Any) -> Iterator[Batch]:
+        """See `Source`."""
+        return self._device.stream(**wanted)
+
+    def notes(self) -> list[str]:
+        """See `Source`."""
+        return self._device.notes
+
+
+@contextlib.contextmanager
+def open_source(context: click.Context, server: Server, options: dict[str, Any]) -> Iterator[Source]:
+    """The generator that the options of `generator_options` name.
+
+    Raises:
+        UsageError: options do not fit each other.
+        ClientError: a file cannot be used.
+    """
+    classes = None if options["classes"] is None else parse_classes(options["classes"])
+    if options["tflite"] is not None:
+        refuse_server(context, "signature", "model_version")
+        from genclient.device.sandbox import load_device
+
+        yield Local(options["tflite"], load_device(options["tflite"], options["threads"]), classes)
+        return
+    if options["threads"] is not None:
+        raise UsageError(f"--threads: found {options['threads']} without --tflite, expected only with a file")
+    with server.client() as client:
+        yield Served(client, options["signature"], options["model_version"], classes or Classes())

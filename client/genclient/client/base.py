@@ -1,0 +1,337 @@
+"""What Client and AsyncClient have in common: their settings, and what follows from them without asking a server."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genclient.client import arguments, retry
+from genclient.client.arguments import Seeds
+from genclient.client.call import Batch, Call, Images, Scores
+from genclient.client.retry import Attempts, Throttle, is_lost
+from genclient.client.schedule import Limits, Plan, Schedule
+from genclient.errors import ClientError, RpcError, UsageError
+from genclient.model import inputs
+from genclient.model.binding import Reading, check_names, read_critic, read_files_critic, read_generator
+from genclient.model.signature import ModelInfo, TensorSpec, model_info
+from genclient.rpc import wire
+from genclient.rpc.channel import Connection
+from genclient.rpc.security import Security
+from genclient.rpc.status import in_words, newest_available, version_statuses
+from genclient.rpc.target import parse_target
+
+T = TypeVar("T")
+
+BATCH_ROWS = 64
+"""Images of a request, at most, unless told: the largest batch that genexport's models are warmed up for."""
+
+FEWEST_ROWS = 16
+"""Images of a request, however large they are, unless they exceed MOST_BYTES: servers run a few together faster."""
+
+BATCH_BYTES = 2**22
+"""Bytes of a reply, about, unless told. On two cores replies of 3 to 6 MiB came fastest: 128×128×3 float32 at 4,000 a
+second in requests of 24, 2,500 of 8, 2,300 of 48, and 500 of 256, which no cache holds."""
+
+MOST_BYTES = 2**25
+
+CONCURRENCY = 4
+
+POLL_SECONDS = 0.2
+"""Time between two looks at a model that is not available yet."""
+
+FRESH_SECONDS = 1.0
+"""For how long what a model says of itself is taken to hold, when something does not fit it."""
+
+START_OVER = 3
+"""Times that `sample` begins anew when the version of its first images is unloaded meanwhile."""
+
+CRITIC_SUFFIX = "-critic"
+CRITIC_SIGNATURE = "discriminate"
+
+__all__ = ["Seeds", "Settings", "Waiting"]
+
+Numbered = tuple[int, Callable[[int, int], NDArray[np.int64]]]
+
+
+class Settings(ABC):
+    """The constructor of both clients, and the calls they make, as far as no network is in them."""
+
+    def __init__(
+        self,
+        target: str = "localhost:8500",
+        model: str = "digits",
+        *,
+        version_label: str | None = None,
+        timeout_seconds: float = 60.0,
+        deadline_seconds: float | None = None,
+        retry_seconds: float | None = None,
+        concurrency: int = CONCURRENCY,
+        batch_size: int | None = None,
+        names: Mapping[str, str] | None = None,
+        output_range: tuple[float, float] | None = None,
+        tls: bool = False,
+        ca_file: str | None = None,
+        certificate_file: str | None = None,
+        key_file: str | None = None,
+        server_name: str | None = None,
+        token: str | None = None,
+        insecure_token: bool = False,
+        plaintext_token: bool = False,
+        authority: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        compression: str | None = None,
+        max_message_bytes: int = 2**28,
+    ) -> None:
+        """Take the address; the connection is made when it is first needed.
+
+        Args:
+            target: HOST:PORT or unix:PATH of the server's gRPC API, or HOST with port 8500; of several servers, which
+                are then asked in turn, HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses
+                of a name.
+            model: the name it is served under.
+            version_label: the label of the version to ask for, such as `stable`, where calls do not name a version.
+            timeout_seconds: how long one request may take, with all its attempts.
+            deadline_seconds: how long one call of `sample`, `stream` or `score` may take; None: as long as it takes.
+            retry_seconds: how long a request that reaches no server is sent again; None: up to its timeout, but the
+                first question for a second at most; 0: never.
+            concurrency: requests at a time.
+            batch_size: images of a request, fewer where the server takes fewer; None: up to 64 or 4 MiB.
+            names: the model's own names for `latents`, `seeds`, `labels`, `images`, `png_bytes`, `scores`, where they
+                are others and cannot be guessed.
+            output_range: lowest and highest value of pixels given as floats; None: [0, 1], unless the first reply of a
+                call has values that only [-1, 1] or [0, 255] can have.
+            tls: encrypt, and trust the certificates that this system trusts.
+            ca_file: encrypt, and trust these certificates (PEM) instead.
+            certificate_file: who this client is (PEM), for servers that ask for it.
+            key_file: the key of that certificate (PEM, not encrypted).
+            server_name: the name in the server's certificate, where it is not the host of `target`.
+            token: sent as `authorization: Bearer …`; only with TLS, or to this machine.
+            insecure_token: send the token without TLS all the same.
+            plaintext_token: the same under its old name.
+            authority: what requests name as the host that they are for, where proxies choose by it.
+            headers: further headers of each request.
+            compression: of requests: None, `gzip` or `deflate`. It does not pay for images.
+            max_message_bytes: of a request or reply; larger ones are asked for in parts.
+
+        Raises:
+            UsageError: an argument cannot be meant as it is, or does not fit another.
+            ClientError: a file cannot be read, or a host has no address.
+        """
+        arguments.check_model(model)
+        arguments.check_count("concurrency", concurrency, 256)
+        arguments.check_count("batch_size", 1 if batch_size is None else batch_size, 2**20)
+        arguments.check_seconds("timeout", timeout_seconds, above_zero=True)
+        arguments.check_seconds("deadline", 0 if deadline_seconds is None else deadline_seconds)
+        arguments.check_seconds("retry_seconds", 0 if retry_seconds is None else retry_seconds)
+        if output_range is not None:
+            arguments.check_range(output_range)
+        arguments.check_mapping("names", names or {})
+        arguments.check_mapping("headers", headers or {})
+        check_names(names or {})
+        if version_label is not None and (not isinstance(version_label, str) or not version_label):
+            raise UsageError(f"version_label: found {version_label!r}, expected a label, such as stable")
+        self.target = target
+        self.model = model
+        self.concurrency = concurrency
+        self.batch_size = batch_size
+        self.names = dict(names or {})
+        self.output_range = output_range
+        self.deadline_seconds = math.inf if deadline_seconds is None else deadline_seconds
+        self.retry_seconds = math.inf if retry_seconds is None else retry_seconds
+        self.version_label = version_label
+        self.on_wait: Callable[[str, float], None] | None = None
+        insecure = insecure_token or plaintext_token
+        security = Security(tls, ca_file, certificate_file, key_file, server_name, token, insecure, dict(headers or {}))
+        self.connection = Connection(
+            parse_target(target), timeout_seconds, security, compression, max_message_bytes, authority
+        )
+        self._infos: dict[tuple[str, int | None], ModelInfo] = {}
+        self._told: dict[int, float] = {}  # when
+        self._throttle = Throttle()
+        self._said = ""
+        self._limits: dict[tuple[str, str], Limits] = {}
+        self._connect()
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """Open what the requests will go over."""
+
+    def __repr__(self) -> str:
+        """The address and the model; no token."""
+        return f"{type(self).__name__}({self.target!r}, {self.model!r})"
+
+    def _info_request(self, model: str, version: int | None = None) -> Any:
+        arguments.check_version(version)
+        spec = wire.ModelSpec(name=model)
+        if version is not None:
+            spec.version.value = version
+        elif self.version_label is not None:
+            spec.version_label = self.version_label
+        return wire.MetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+
+    def _status_request(self, model: str | None) -> Any:
+        return wire.StatusRequest(model_spec=wire.ModelSpec(name=model or self.model))
+
+    def _reloaded(self, reply: Any) -> None:
+        if reply.status.error_code:
+            raise ClientError(f"{self.target} refused the configuration: {reply.status.error_message}")
+        self._infos.clear()
+
+    def _keep_info(self, model: str, version: int | None, reply: Any) -> ModelInfo:
+        info = model_info(reply, model, self.target)
+        if None not in (version, info.version) and version != info.version:
+            raise ClientError(f"{self.target} described version {info.version}, expected {version}, as asked for")
+        self._infos[model, version] = info
+        self._told = {id(kept): self._told.get(id(kept), time.monotonic()) for kept in self._infos.values()}
+        return info
+
+    def _is_old(self, info: ModelInfo) -> bool:
+        """Whether the model may take something else by now than it said."""
+        return time.monotonic() - self._told.get(id(info), -math.inf) > FRESH_SECONDS
+
+    def _forget(self, version: int | None, known: ModelInfo) -> None:
+        """Have a model asked again what it takes, unless another call has done so."""
+        if self._infos.get((known.name, version)) is known:
+            self._infos.pop((known.name, version), None)
+
+    def _see_version(self, known: ModelInfo, version: int | None, answered: int | None) -> None:
+        """Forget what the model said of itself once another version answers."""
+        if None not in (answered, known.version) and answered != known.version:
+            self._forget(version, known)
+
+    def _attempts(self) -> Attempts:
+        given = None if self.retry_seconds == math.inf else self.retry_seconds
+        return Attempts(self._throttle, self.connection.timeout_seconds, given)
+
+    def _tell(self, trouble: tuple[RpcError, float] | None) -> None:
+        """Say what is waited for, and once it is over that nothing is."""
+        if self.on_wait is not None and (trouble or self._said):
+            self._said = str(trouble[0]) if trouble else ""
+            self.on_wait(self._said, trouble[1] if trouble else 0.0)
+
+    def _images_call(
+        self,
+        info: ModelInfo,
+        numbered: Numbered,
+        truncation: float,
+        label: inputs.Label,
+        signature: str,
+        latents: NDArray[np.float32] | None,
+        version: int | None = None,
+    ) -> Call[Batch]:
+        """The call behind `stream`; raises what is wrong with its arguments."""
+        reading = read_generator(info, signature, self.names)
+        wanted = inputs.of_generator(reading.spec, numbered, truncation, label, latents)
+        declared = reading.spec.outputs.get("images")
+        read = Images(reading, wanted, self.output_range)
+        schedule: Schedule[Batch] = self._schedule(self.model, reading, wanted, declared)
+        return Call(self.connection, self.model, reading, wanted, schedule, read, version, self.version_label)
+
+    def _scores_call(
+        self, info: ModelInfo, images: ArrayLike, label: inputs.Label, signature: str
+    ) -> Call[NDArray[np.float32]]:
+        """The call behind `score`; raises what is wrong with its arguments."""
+        reading = read_critic(info, signature, self.names)
+        wanted = inputs.of_critic(reading.spec, images, label)
+        schedule: Schedule[NDArray[np.float32]]
+        schedule = self._schedule(info.name, reading, wanted, reading.spec.inputs["images"])
+        read = Scores(reading)
+        return Call(self.connection, info.name, reading, wanted, schedule, read, None, self.version_label)
+
+    def _files_call(
+        self, info: ModelInfo, files: Sequence[bytes | str | PathLike[str]], label: inputs.Label, signature: str
+    ) -> Call[NDArray[np.float32]]:
+        """The call behind `score_files`; raises what is wrong with its arguments."""
+        from genclient.images import pictures  # with Pillow, which nothing else here needs
+
+        reading = read_files_critic(info, signature, self.names)
+        wanted = inputs.of_files(reading.spec, contents := pictures.read_all(files), label)
+        schedule: Schedule[NDArray[np.float32]]
+        schedule = self._schedule(info.name, reading, wanted, None, max(map(len, contents)))
+        return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading), None, self.version_label)
+
+    def _schedule(
+        self, model: str, reading: Reading, wanted: inputs.Rows, images: TensorSpec | None, row_bytes: int | None = None
+    ) -> Schedule[Any]:
+        limits = self._limits.setdefault((model, reading.signature), Limits(row_bytes=_row_bytes(images)))
+        if row_bytes is not None:  # files of this call may be larger than those of the last
+            limits.row_bytes = float(row_bytes)
+        plan = Plan(
+            rows=wanted.count,
+            batch_size=reading.fixed_rows or self.batch_size,
+            fewest=FEWEST_ROWS,
+            most=BATCH_ROWS,
+            batch_bytes=BATCH_BYTES,
+            most_bytes=min(MOST_BYTES, self.connection.max_message_bytes // 2),
+            concurrency=self.concurrency,
+            timeout_seconds=self.connection.timeout_seconds,
+            retry_seconds=self.retry_seconds,
+            end=time.monotonic() + self.deadline_seconds,
+        )
+        return Schedule(plan, limits, self._throttle)
+
+    def _critic(self, model: str | None) -> str:
+        if model is not None:
+            arguments.check_model(model)
+        return f"{self.model}{CRITIC_SUFFIX}" if model is None else model
+
+
+class Waiting:
+    """What `wait` has seen so far, and whether it is to go on."""
+
+    def __init__(self, model: str, timeout_seconds: float) -> None:
+        """Begin.
+
+        Raises:
+            UsageError: the time is none.
+        """
+        arguments.check_seconds("timeout_seconds", timeout_seconds)
+        self._model, self._timeout = model, timeout_seconds
+        self._end = time.monotonic() + timeout_seconds
+        self._refusals = 0
+        self.found = "nothing"
+        self.absent = False
+
+    @property
+    def left(self) -> float:
+        """Seconds to go."""
+        return self._end - time.monotonic()
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look: soon where a model is loading, later and later where a server refuses."""
+        return max(0.0, min(max(POLL_SECONDS, retry.pause(self._refusals) if self._refusals else 0), self.left))
+
+    def seen(self, reply: Any) -> int | None:
+        """The newest version that is available by a reply, if there is one."""
+        versions = version_statuses(reply)
+        self.found, self.absent, self._refusals = in_words(versions), False, 0
+        return newest_available(versions)
+
+    def failed(self, error: RpcError) -> None:
+        """Take an error that may pass; raise another."""
+        if not (is_lost(error) or error.code.name in ("NOT_FOUND", "DEADLINE_EXCEEDED")):
+            raise error
+        if not (self.absent and error.code.name == "DEADLINE_EXCEEDED"):
+            self.found = str(error)
+        self.absent = error.code.name == "UNAVAILABLE"
+        self._refusals += self.absent
+
+    def over(self) -> str:
+        """What to say when time is over."""
+        return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self.found}"
+
+
+def _row_bytes(spec: TensorSpec | None) -> float | None:
+    """Bytes of a declared image, where the declaration is complete."""
+    if spec is None or spec.shape is None or None in spec.shape[1:]:
+        return None
+    size = {"uint8": 1.5, "float64": 8, "float16": 3}.get(spec.dtype, 4)  # not sent as content, integers are varints
+    return max(1.0, size * math.prod(side for side in spec.shape[1:] if side is not None))

@@ -1,0 +1,386 @@
+"""Images from a served generator, by seed: the library behind `genclient`. Prints nothing and writes no file.
+
+with Client("localhost:8500", "digits") as client:
+    images = client.sample(16, seed=0)      # uint8 (16, H, W, C)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genclient.client.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
+from genclient.client.base import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Numbered, Seeds, Settings, Waiting
+from genclient.client.call import Batch, Call, Collection, Exchange
+from genclient.client.requests import Requests
+from genclient.client.server_config import config_text, explained, server_config
+from genclient.errors import ClientError, RpcError, VersionGoneError
+from genclient.images.sheet import Sheet
+from genclient.images.sheet import captions as captions_of
+from genclient.latents.array import latents_array
+from genclient.model import inputs
+from genclient.model.inputs import Label
+from genclient.model.signature import ModelInfo
+from genclient.rpc import channel, wire
+from genclient.rpc.channel import Channel, Method
+from genclient.rpc.status import VersionStatus, version_statuses
+
+__all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
+
+T = TypeVar("T")
+
+
+class Client(Settings):
+    """A generator behind a TensorFlow Serving address. Threads may share one; a context manager."""
+
+    def _connect(self) -> None:
+        self._channel = Channel(self.connection)
+
+    def __enter__(self) -> Client:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def info(self, model: str | None = None, version: int | None = None) -> ModelInfo:
+        """The signatures of a version of the model (or of another model), asked for once; None: of the one in use.
+
+        Raises:
+            ClientError: the server refuses, cannot be reached, or describes no signatures.
+        """
+        name = model or self.model
+        if (name, version) in self._infos:
+            return self._infos[name, version]
+        return self._keep_info(name, version, self._question(channel.METADATA, self._info_request(name, version)))
+
+    def status(self, model: str | None = None) -> list[VersionStatus]:
+        """Every version that the server knows of, the newest first.
+
+        Raises:
+            ClientError: the server refuses, cannot be reached, or does not know the model.
+        """
+        return version_statuses(self._question(channel.STATUS, self._status_request(model)))
+
+    def wait(self, timeout_seconds: float = 60.0) -> int:
+        """Return the newest available version, as soon as there is one; the server need not run yet.
+
+        Raises:
+            ClientError: none became available in time, or the server refuses to tell.
+        """
+        waiting = Waiting(self.model, timeout_seconds)
+        while waiting.left > 0:
+            try:
+                # The first call tells why there is no server. The next has to wait for one: called again and again,
+                # gRPC does not get on with a connection, which it may do only while a call waits for it.
+                reply = self._channel.call(
+                    channel.STATUS, self._status_request(None), waiting.left, wait_for_ready=waiting.absent
+                )
+                version = waiting.seen(reply)
+                if version is not None:
+                    return version
+            except RpcError as error:
+                waiting.failed(error)
+            if self.on_wait is not None:
+                self.on_wait(waiting.found, waiting.left)
+            time.sleep(waiting.pause)
+        raise ClientError(waiting.over())
+
+    def reload(self, config: str) -> None:
+        """Have the server replace its configuration by this one, and return once its new models are available.
+
+        Args:
+            config: TensorFlow Serving's ModelServerConfig as text: `model_config_list { config { … } }`.
+
+        Raises:
+            UsageError: the text is no such thing.
+            ClientError: the server refuses it; it keeps the configuration it has.
+        """
+        request = wire.ReloadRequest(config=server_config(config))
+        self._reloaded(self._channel.call(channel.RELOAD, request))
+
+    def config(self) -> str:
+        """The server's configuration of models, as TensorFlow Serving's text format.
+
+        Raises:
+            ClientError: the server does not tell; TensorFlow Serving does not, genserve does.
+        """
+        return config_text(self._config_call(channel.GET_CONFIG, wire.ReloadRequest()))
+
+    def merge(self, config: str) -> None:
+        """Have the server add or change these models and keep its others; return once they are available.
+
+        Args:
+            config: `model_config_list { config { … } }`, a `config` for each model.
+
+        Raises:
+            UsageError: the text is no such thing.
+            ClientError: the server refuses a model, or is TensorFlow Serving, which takes whole configurations only.
+        """
+        for model in server_config(config).model_config_list.config:
+            self._reloaded(self._config_call(channel.SET_MODEL, model))
+
+    def remove(self, model: str) -> None:
+        """Have the server serve a model no longer, and keep its others.
+
+        Raises:
+            ClientError: the server has no such model, or is TensorFlow Serving, which takes whole configurations only.
+        """
+        self._reloaded(self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
+
+    def _config_call(self, method: channel.Method, request: Any) -> Any:
+        try:
+            return self._channel.call(method, request)
+        except RpcError as error:
+            raise explained(error) from None
+
+    def sample(
+        self,
+        n: int = COUNT,
+        seed: int = FIRST,
+        *,
+        seeds: Seeds | None = None,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: Label = None,
+        signature: str = "auto",
+    ) -> NDArray[np.uint8]:
+        """Images of `n` seeds from `seed` on, of `seeds` or of `latents`, uint8 (N, H, W, C); the rest is in `stream`.
+
+        It begins anew should the version of the first images be unloaded meanwhile.
+        """
+        wanted = wanted_seeds(n, seed, seeds, latents)
+        given = None if latents is None else latents_array(latents)
+        for _ in range(START_OVER):
+            images = Collection(len(wanted))
+            try:
+                for batch in self._images(inputs.seed_numbers(wanted), truncation, label, signature, given):
+                    images.add(batch)
+                return images.whole()
+            except VersionGoneError as error:
+                gone = error
+                self._infos.clear()  # the next one may take other latents
+        raise gone
+
+    def sheet(
+        self,
+        n: int = COUNT,
+        seed: int = FIRST,
+        *,
+        seeds: Seeds | None = None,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: Label = None,
+        signature: str = "auto",
+        columns: int | None = None,
+        scale: int | None = None,
+        captions: bool = False,
+    ) -> Sheet:
+        """Images of `n` seeds from `seed` on, or of `seeds` or `latents`, as one picture that notebooks show.
+
+        Args:
+            n: how many.
+            seed: the first one's; the next has the next.
+            seeds: instead of these.
+            latents: float (N, Z), instead of seeds.
+            truncation: see `stream`, as `label` and `signature`.
+            label: the same for all, or one for each of them.
+            signature: which of the model's functions to call.
+            columns: of the picture; nearly as many as rows, unless given.
+            scale: how many times images are enlarged; None: to about 512 pixels; 1: bare pixels.
+            captions: whether seed and class stand below each image.
+        """
+        wanted = {"seeds": seeds, "latents": latents, "truncation": truncation, "label": label, "signature": signature}
+        images = self.sample(n, seed, **wanted)  # type: ignore[arg-type]
+        said = captions_of(wanted_seeds(n, seed, seeds, latents), label) if captions else ()
+        return Sheet(images, columns, scale, said)
+
+    def iter_sample(
+        self,
+        n: int | None = COUNT,
+        seed: int = FIRST,
+        *,
+        seeds: Seeds | None = None,
+        truncation: float = 1.0,
+        label: Label = None,
+        signature: str = "auto",
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Images one by one, uint8 (H, W, C), in the order of their seeds; of any number, in little memory.
+
+        Args:
+            n: how many; None: no end.
+            seed: the first one's; the next has the next.
+            seeds: instead of these.
+            truncation: see `stream`, as `label` and `signature`.
+            label: the same for all, or one for each of them.
+            signature: which of the model's functions to call.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the model.
+            ClientError: the server refuses, cannot be reached, or answers something that is not images.
+        """
+        check_alone(n, seed, seeds, None)
+        count = None if n is None else whole("n", n)
+        numbered = inputs.counted_seeds(whole("seed", seed), count) if seeds is None else inputs.seed_numbers(seeds)
+        return (image for batch in self._images(numbered, truncation, label, signature, None) for image in batch.images)
+
+    def stream(
+        self,
+        seeds: Seeds | None = None,
+        *,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: Label = None,
+        signature: str = "auto",
+        version: int | None = None,
+    ) -> Iterator[Batch]:
+        """Images of `seeds`, in their order, a request at a time, all from one version of the model.
+
+        Requests run a few at a time, ahead of what is taken: memory stays bounded.
+
+        Args:
+            seeds: whole numbers within int64, one an image; equal seeds give equal images, in whatever batch.
+            latents: float (N, Z), instead of seeds.
+            truncation: factor on the latents; below 1 nearer to the average image.
+            label: class of every image, or one for each, where the generator is conditional.
+            signature: which of the model's functions to call; `auto`: the cheapest that gives images.
+            version: of the model that has to make them; None: the one that answers first.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the model.
+            ClientError: the server refuses, cannot be reached, or answers something that is not images.
+        """
+        given = None if latents is None else latents_array(latents)
+        numbered = inputs.seed_numbers(wanted_seeds(COUNT, FIRST, seeds, given))
+        return self._images(numbered, truncation, label, signature, given, version)
+
+    def score(
+        self,
+        images: ArrayLike,
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = CRITIC_SIGNATURE,
+    ) -> NDArray[np.float32]:
+        """How real images look to the critic: float32 (N,), higher is more real.
+
+        Args:
+            images: uint8, or floats in [0, 1], (N, H, W, C), of the critic's size; floats beyond are refused.
+            label: class of every image, or one for each, where the critic is conditional.
+            model: the critic's name; None: the generator's with `-critic` after it.
+            signature: which of its functions to call.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the critic.
+            ClientError: the server refuses, cannot be reached, or answers something that is not scores.
+        """
+        answers = self._answers(
+            self._critic(model), None, lambda info: self._scores_call(info, images, label, signature)
+        )
+        return np.concatenate(list(answers))
+
+    def _images(
+        self,
+        numbered: Numbered,
+        truncation: float,
+        label: Label,
+        signature: str,
+        latents: NDArray[np.float32] | None,
+        version: int | None = None,
+    ) -> Iterator[Batch]:
+        """What `stream` gives; what is wrong with its arguments is raised at once."""
+        return self._answers(
+            self.model,
+            version,
+            lambda info: self._images_call(info, numbered, truncation, label, signature, latents, version),
+        )
+
+    def _answers(self, model: str, version: int | None, build: Callable[[ModelInfo], Call[T]]) -> Iterator[T]:
+        """The results of the call that `build` makes of what a model says of itself, asked anew where that is old."""
+        info = self.info(model, version)
+        try:
+            return self._again(build(info), info, version, build)
+        except ClientError:
+            if not self._is_old(info):
+                raise
+        self._forget(version, info)
+        info = self.info(model, version)
+        return self._again(build(info), info, version, build)
+
+    def _again(
+        self, call: Call[T], known: ModelInfo, version: int | None, build: Callable[[ModelInfo], Call[T]]
+    ) -> Iterator[T]:
+        """The results of a call; of another one, should the model be another by now than it said."""
+        try:
+            yield from self._run(call)
+        except RpcError as error:
+            if not call.misunderstood(error):
+                raise
+            self._forget(version, known)
+            if (fresh := self.info(known.name, version)) == known:
+                raise
+            call = build(fresh)
+            yield from self._run(call)
+        finally:
+            self._see_version(known, version, call.version)
+
+    def _question(self, method: Method, request: Any) -> Any:
+        """The reply to a question that changes nothing, which may be asked again."""
+        attempts = self._attempts()
+        while True:
+            try:
+                reply = self._channel.call(method, request, attempts.left)
+            except RpcError as error:
+                pause = attempts.failed(error)
+                self._tell((error, attempts.trying_until() - time.monotonic()))
+                time.sleep(pause)
+            else:
+                attempts.succeeded()
+                self._tell(None)
+                return reply
+
+    def score_files(
+        self,
+        files: Sequence[bytes | str | PathLike[str]],
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = "auto",
+    ) -> NDArray[np.float32]:
+        """How picture files look to the critic, which makes of them the pixels that training saw: float32 (N,).
+
+        Args:
+            files: paths, or contents, of pictures of any size and of any kind that Pillow reads.
+            label: class of every picture, or one for each, where the critic is conditional.
+            model: the critic's name; None: the generator's with `-critic` after it.
+            signature: which of its functions to call; `auto`: the one that takes files.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the critic.
+            ClientError: a picture cannot be read, or as for `score`.
+        """
+        answers = self._answers(self._critic(model), None, lambda info: self._files_call(info, files, label, signature))
+        return np.concatenate(list(answers))
+
+    def _run(self, call: Call[T]) -> Iterator[T]:
+        """Send the parts of a call as they are due, and hand on their results in order."""
+        requests = Requests(self._channel, call)
+        try:
+            while not call.schedule.finished:
+                while (part := call.schedule.start(time.monotonic())) is not None:
+                    requests.begin(part)
+                requests.take(call.schedule.pause(time.monotonic()))
+                self._tell(call.schedule.trouble(time.monotonic()))
+                yield from call.schedule.ready()
+        finally:  # an error, Ctrl-C, or nobody takes the rest
+            requests.stop()

@@ -1,0 +1,265 @@
+"""Which part of a call is asked for next, which results are handed on, what follows from a failure. No network here.
+
+A call of many rows is cut into parts. Several are under way at a time; results come out in order. What servers refuse
+as too large is cut smaller, and what did not reach a server is asked for again. Threads and asyncio drive the same
+object: ask `start` what to send, tell `arrived` or `failed`, take what is `ready`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from genclient.client.retry import FIRST_PAUSE, Throttle, is_lost, more_telling, pause, with_attempts
+from genclient.errors import ClientError, RpcError
+
+T = TypeVar("T")
+
+_RISE = 0.1
+"""Requests in flight that a reply brings back after a server had too many: one more for ten replies."""
+
+_ATTEMPTS_ALONE = 6  # to a server that has too many requests, though it has no other of this call
+
+
+@dataclass
+class Limits:
+    """What is known of a server, kept from call to call: rows that a request may have, and bytes that a row takes."""
+
+    rows: int | None = None
+    row_bytes: float | None = None
+
+
+@dataclass(order=True)
+class Part:
+    """Rows `start` to `stop` of a call, and how it went with them so far."""
+
+    start: int
+    stop: int = field(compare=False)
+    began: float | None = field(compare=False, default=None)
+    deadline: float = field(compare=False, default=float("inf"))
+    not_before: float = field(compare=False, default=0.0)
+    attempts: int = field(compare=False, default=0)
+    halvings: int = field(compare=False, default=0)
+    failure: RpcError | None = field(compare=False, default=None)
+
+    def __len__(self) -> int:
+        """Its rows."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a call is to be cut and when it is over.
+
+    Attributes:
+        rows: of the whole call.
+        fewest, most: rows of a request, where no size was asked for.
+        batch_bytes: of a reply, about, where no size was asked for.
+        most_bytes: of a reply with the fewest rows.
+        batch_size: the size that was asked for.
+        concurrency: requests at a time.
+        timeout_seconds: for a part with all its attempts.
+        retry_seconds: for how long a part is asked for again.
+        end: when the whole call has to be over, on the clock of `start`.
+    """
+
+    rows: int
+    fewest: int
+    most: int
+    batch_bytes: int
+    most_bytes: int
+    batch_size: int | None
+    concurrency: int
+    timeout_seconds: float
+    retry_seconds: float
+    end: float = float("inf")
+
+
+class Schedule(Generic[T]):
+    """One call; for one thread or task. `now` is any clock in seconds that does not go back."""
+
+    def __init__(self, plan: Plan, limits: Limits, throttle: Throttle | None = None) -> None:
+        """Take what is asked for and what is known."""
+        self._plan = plan
+        self._limits = limits
+        self._throttle = throttle or Throttle()
+        self._lost = 0  # requests
+        self._cut = 0  # rows up to here are in parts
+        self._given = 0  # rows up to here were handed on
+        self._waiting: list[Part] = []
+        self._under_way: dict[int, Part] = {}  # by first row
+        self._at_once = float(plan.concurrency)
+        self._halvings = 0  # of it
+        self._done: dict[int, tuple[int, T]] = {}  # by first row: the row after the last, and the result
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything was handed on."""
+        return self._given >= self._plan.rows
+
+    def start(self, now: float) -> Part | None:
+        """A part to send now, or None: wait for a reply, or for `pause`."""
+        part = self._next(now)
+        if part is None:
+            return None
+        self._waiting.remove(part)
+        if part.began is None:
+            part.began = now
+            part.deadline = min(now + self._plan.timeout_seconds, self._plan.end)
+        part.attempts += 1
+        part.halvings = self._halvings
+        self._under_way[part.start] = part
+        if part.failure is not None:
+            self._throttle.sent_again(now)
+        return part
+
+    def pause(self, now: float) -> float | None:
+        """Seconds until `start` may have a part again; None: not before a reply."""
+        if not self._waiting or len(self._under_way) >= self._concurrency():
+            return None
+        left = min((self._due(part) for part in self._waiting if self._has_room(part)), default=now) - now
+        return left if left > 0 else None
+
+    def trouble(self, now: float) -> tuple[RpcError, float] | None:
+        """Why the part that is next in order is sent again, and for how many seconds more; None: it is not."""
+        part = min((part for part in (*self._waiting, *self._under_way.values()) if part.failure), default=None)
+        if part is None or part.failure is None:
+            return None
+        return part.failure, max(0.0, self._until(part) - now)
+
+    def arrived(self, part: Part, result: T, travelled: int) -> None:
+        """Take the result of a part, and the bytes that it took, the request or the reply, whichever is larger."""
+        self._under_way.pop(part.start, None)
+        self._throttle.succeeded()
+        self._at_once = min(self._plan.concurrency, self._at_once + _RISE)
+        self._limits.row_bytes = travelled / len(part)
+        self._done[part.start] = part.stop, result
+
+    def failed(self, part: Part, error: RpcError, now: float) -> None:
+        """Cut the part smaller, or have it asked for again.
+
+        Raises:
+            RpcError: neither would help; the error as it is, or the one that the last attempt's was a consequence of.
+        """
+        self._under_way.pop(part.start, None)
+        if error.code.name == "DEADLINE_EXCEEDED" and now >= self._plan.end:
+            raise _over()
+        if is_lost(error):
+            self._lost += 1
+            self._throttle.failed(now)
+        rows = smaller(error, len(part))
+        if rows is not None:
+            self._limits.rows = rows = min(rows, self._limits.rows or rows)
+            for start in range(part.start, part.stop, rows):
+                self._waiting.append(Part(start, min(start + rows, part.stop)))
+        elif self._may_try_again(part, error, now):
+            part.failure = error if part.failure is None else more_telling(part.failure, error)
+            part.not_before = min(now + pause(part.attempts), self._until(part))
+            self._waiting.append(part)
+        elif part.failure is not None and (is_lost(error) or error.code.name == "DEADLINE_EXCEEDED"):
+            failure = more_telling(part.failure, error) if is_lost(error) else part.failure
+            raise with_attempts(failure, self._lost, now - (part.began or now)) from None
+        else:
+            raise error
+
+    def ready(self) -> Iterator[T]:
+        """Results that are next in order, each once."""
+        while self._given in self._done:
+            self._given, result = self._done.pop(self._given)
+            yield result
+
+    def _next(self, now: float) -> Part | None:
+        if now >= self._plan.end:
+            raise _over()
+        if len(self._under_way) >= self._concurrency():
+            return None
+        due = [part for part in self._waiting if self._due(part) <= now and self._has_room(part)]
+        if due:
+            return min(due)
+        return self._another() if len(self._under_way) + len(self._done) + len(self._waiting) < self._most() else None
+
+    def _has_room(self, part: Part) -> bool:
+        """Whether a part may start as to memory: finished ones wait for an earlier one; that one itself always may."""
+        return part.start == self._given or len(self._under_way) + len(self._done) < self._most()
+
+    def _most(self) -> int:
+        """Parts that are held at a time."""
+        return 2 * self._concurrency()
+
+    def _due(self, part: Part) -> float:
+        """When a part that waits may be sent."""
+        if part.failure is None:
+            return part.not_before
+        return min(max(part.not_before, self._throttle.free_at()), self._until(part))
+
+    def _another(self) -> Part | None:
+        """The next rows that are in no part yet, if there are any."""
+        if self._cut >= self._plan.rows:
+            return None
+        part = Part(self._cut, min(self._cut + self._size(), self._plan.rows))
+        self._cut = part.stop
+        self._waiting.append(part)
+        return part
+
+    def _size(self) -> int:
+        limit = self._limits.rows or self._plan.rows
+        if self._plan.batch_size is not None:
+            return min(self._plan.batch_size, limit)
+        plan, row_bytes = self._plan, self._limits.row_bytes
+        if row_bytes is None:
+            return min(plan.fewest, limit)
+        fitting = max(plan.batch_bytes // row_bytes, min(plan.fewest, plan.most_bytes // row_bytes))
+        return max(1, min(plan.most, limit, int(fitting)))
+
+    def _concurrency(self) -> int:
+        # The first reply says which version answers, and so the rest waits for it.
+        return int(self._at_once) if self._given or self._done else 1
+
+    def _until(self, part: Part) -> float:
+        """When a part is given up."""
+        return min(part.deadline, (part.began or 0) + self._plan.retry_seconds)
+
+    def _may_try_again(self, part: Part, error: RpcError, now: float) -> bool:
+        if now + FIRST_PAUSE >= self._until(part):
+            return False
+        if is_crowded(error):
+            # Of our own requests, one that has just been answered counts a moment longer.
+            if part.halvings == self._halvings:  # what was sent before the last halving tells nothing new
+                self._at_once = max(1.0, self._at_once / 2)
+                self._halvings += 1
+            return len(self._under_way) > 0 or part.attempts < _ATTEMPTS_ALONE
+        return is_lost(error)
+
+
+def _over() -> ClientError:
+    return ClientError("deadline: the time for the whole call is over", exit_code=68)
+
+
+_ROWS = re.compile(r"larger than maximum input batch size (\d{1,9})|rows in one request: expected at most (\d{1,9})")
+_BYTES = re.compile(r"message larger than max(?: \((\d{1,19}) vs\.? (\d{1,19})\))?")
+_MEMORY = re.compile(r"OOM when allocating|out of memory", re.IGNORECASE)
+
+
+def smaller(error: RpcError, rows: int) -> int | None:
+    """The rows that a server would take, by its refusal of `rows`; None where fewer would not help.
+
+    Source: TensorFlow's shared batch scheduler, gRPC's message size filter, TensorFlow's allocators, genserve's limits.
+    """
+    if rows < 2:
+        return None
+    if error.code.name == "INVALID_ARGUMENT" and (match := _ROWS.search(error.details)):
+        return max(1, min(int(match[1] or match[2]), rows // 2 if rows <= int(match[1] or match[2]) else rows))
+    if error.code.name != "RESOURCE_EXHAUSTED":
+        return None
+    if match := _BYTES.search(error.details):
+        found, most = (int(size or 0) for size in match.groups())
+        return max(1, min(rows * most // found, rows - 1)) if found > most else rows // 2
+    return rows // 2 if _MEMORY.search(error.details) else None
+
+
+def is_crowded(error: RpcError) -> bool:
+    """Whether a server refused a request since it has too many at a time, without having begun it."""
+    # TensorFlow Serving's --grpc_max_threads says nothing; gRPC for Python, and so genserve, says this.
+    return error.code.name == "RESOURCE_EXHAUSTED" and error.details in ("", "Concurrent RPC limit exceeded!")

@@ -1,0 +1,217 @@
+"""Images from a TFLite file, run on this machine by LiteRT; the same seeds give the same latents as with a server.
+
+Images are made in several threads, each with an interpreter of its own: LiteRT lets go of Python's lock while it runs.
+Not for converting or measuring such files: that is genexport's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genclient.client.arguments import COUNT, FIRST, check_alone
+from genclient.client.client import Batch
+from genclient.device import interpreter, layout
+from genclient.device.interpreter import Function, litert_errors
+from genclient.device.layout import Layout
+from genclient.errors import UsageError
+from genclient.images import pixels
+from genclient.latents.array import latents_array
+from genclient.model import inputs, tflite_metadata
+from genclient.model.signature import ModelInfo, SignatureSpec
+
+BATCH_ROWS = 16
+"""Images between two signs of progress, at most; the batch of a file that takes any number."""
+
+MAX_THREADS = 256
+
+DEFAULT_THREADS = 8
+"""At most, unless more are asked for: each has the memory of an interpreter."""
+
+_PROBES = 4  # images that tell in which range the pixels lie
+_RANGES = {(0.0, 1.0): "[0, 1]", (-1.0, 1.0): "[-1, 1]", (0.0, 255.0): "[0, 255]"}
+
+
+class DeviceGenerator:
+    """A generator in a TFLite file.
+
+    Attributes:
+        class_names: names of the labels 0, 1, …, where the file says them.
+        notes: how a file was read that is not genline's own, a sentence each; complete after `stream`.
+    """
+
+    def __init__(self, path: str, *, threads: int | None = None) -> None:
+        """Load the file. One that was damaged with care can end the process: see `rehearsal.rehearse`.
+
+        Args:
+            path: the file.
+            threads: images made at the same time; None: as many as there are processors for this process, up to 8.
+
+        Raises:
+            UsageError: threads are not 1 to 256.
+            ClientError: LiteRT is not installed, or the file cannot be read or is no TFLite model.
+        """
+        if threads is not None and not 1 <= threads <= MAX_THREADS:
+            raise UsageError(f"threads: found {threads}, expected 1 to {MAX_THREADS}")
+        self._threads = threads or min(DEFAULT_THREADS, _processors())
+        self._name = Path(path).name
+        interpreter.litert()
+        self._content = interpreter.read_file(path)
+        with litert_errors(f"{path} is not a TFLite model that LiteRT can run"):
+            functions = interpreter.functions(interpreter.open_interpreter(self._content))
+        self._info = ModelInfo(self._name, None, {name or "none": f.spec() for name, f in functions.items()})
+        said = tflite_metadata.read(self._content, path)
+        self.class_names, self._class_count = (said.class_names, said.class_count) if said else ((), 0)
+        self._truncation_at_most = said.truncation_at_most if said else None
+        self._range = (0.0, 1.0) if said else None  # lowest and highest pixel; None: not known yet
+        self._layout = layout.find(functions)
+        note = self._layout.note() if self._layout else None
+        self.notes = [] if note is None else [f"{self._name}: {note}"]
+        # A function is run by one thread at a time; those that are not in use wait here.
+        self._idle: SimpleQueue[Function] = SimpleQueue()
+        if self._layout is not None:
+            self._idle.put(functions[self._layout.signature])
+
+    def info(self) -> ModelInfo:
+        """The signatures of the file in its own words; it has no version."""
+        return self._info
+
+    def generator(self) -> SignatureSpec | None:
+        """What it does in genline's words: latents (N, Z) [, labels (N,)] → images (N, H, W, C); None: no generator."""
+        return self._layout.spec() if self._layout else None
+
+    @property
+    def class_count(self) -> int:
+        """How many classes there are; 0 where the file does not say."""
+        return self._class_count
+
+    def stream(
+        self,
+        seeds: Sequence[int] | NDArray[np.int64] | None = None,
+        *,
+        latents: ArrayLike | None = None,
+        truncation: float = 1.0,
+        label: inputs.Label = None,
+    ) -> Iterator[Batch]:
+        """Images of `seeds` or `latents`, in their order, a few at a time; arguments as in `Client.stream`.
+
+        The pixels are the same with any number of threads. Of a file that is not genline's own the first call finds
+        out in which range its pixels lie, by four images.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the model.
+            ClientError: the file is no generator's, fails to run, or makes something that is not images.
+        """
+        check_alone(COUNT, FIRST, seeds, latents)
+        given = None if latents is None else latents_array(latents)
+        if given is not None:
+            seeds = np.arange(len(given), dtype=np.int64)
+        numbered = inputs.counted_seeds(0, 16) if seeds is None else inputs.seed_numbers(seeds)
+        wanted = inputs.of_generator(self._found().spec(), numbered, truncation, label, given)
+        self._check_classes(label)
+        self._check_truncation(truncation)
+        if self._range is None:
+            one = None if label is None else int(np.ravel(np.asarray(label))[0])
+            probes = inputs.of_generator(self._found().spec(), inputs.counted_seeds(0, _PROBES), 1.0, one, None)
+            images = self._make(probes.inputs(0, _PROBES), threading.Event())
+            self._range = _range_of(images)
+            if self._range != (0.0, 1.0):
+                self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by the images of 4 seeds")
+        return self._stream(wanted)
+
+    def _found(self) -> Layout:
+        if self._layout is None:
+            raise layout.not_a_generator(self._info)
+        return self._layout
+
+    def _check_classes(self, label: inputs.Label) -> None:
+        most = -1 if label is None else int(np.max(label))
+        if self._class_count and most >= self._class_count:
+            raise UsageError(f"label: found {most}, expected a class from 0 to {self._class_count - 1}")
+
+    def _check_truncation(self, truncation: float) -> None:
+        most = self._truncation_at_most
+        if most is not None and abs(truncation) > most:
+            said = f"its integers hold the generator's images up to a truncation of {most:g}, not of {truncation:g}"
+            self.notes.append(f"{self._name}: {said}; the float32 and dynamic files take any")
+
+    def _stream(self, wanted: inputs.Rows) -> Iterator[Batch]:
+        stop, pool = threading.Event(), ThreadPoolExecutor(self._threads, "genclient")
+        # Parts that are made ahead of the one that is due: few, so that memory does not grow with their number.
+        ahead: deque[tuple[int, int, Future[NDArray[Any]]]] = deque()
+        try:
+            for start, stop_at in self._parts(wanted.count):
+                ahead.append((start, stop_at, pool.submit(self._make, wanted.inputs(start, stop_at), stop)))
+                if len(ahead) > 2 * self._threads:
+                    yield self._batch(wanted, *ahead.popleft())
+            while ahead:
+                yield self._batch(wanted, *ahead.popleft())
+        finally:  # whoever stops in between waits for the images that are being made, not for those ahead
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+    def _parts(self, count: int) -> Iterator[tuple[int, int]]:
+        """Rows for one thread at a time: whole batches of the file, and parts enough for all threads."""
+        batch = self._found().batch
+        size = BATCH_ROWS if batch is None else max(1, min(BATCH_ROWS, count // (8 * self._threads)))
+        size = max(size, batch or 1) // (batch or 1) * (batch or 1)
+        return ((start, min(start + size, count)) for start in range(0, count, size))
+
+    def _make(self, inputs: dict[str, NDArray[Any]], stop: threading.Event) -> NDArray[Any]:
+        """Images as the file gives them, (N, H, W, C), in as many runs as its batch needs; none when stopped."""
+        plan, function, runs = self._found(), self._take(), []
+        count = len(inputs["latents"])
+        size = plan.batch or count
+        try:
+            for start in range(0, count, size):
+                if stop.is_set():
+                    break
+                some = {name: array[start : start + size] for name, array in inputs.items()}
+                with litert_errors(f"{self._name} failed to run"):
+                    runs.append(plan.images(function(plan.given(some)), len(some["latents"])))
+        finally:
+            self._idle.put(function)
+        return np.concatenate(runs) if runs else np.empty(0)
+
+    def _take(self) -> Function:
+        """A function that is not in use; with an interpreter of its own where there is none."""
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            with litert_errors(f"{self._name}: no interpreter for another thread"):
+                return Function(interpreter.open_interpreter(self._content), self._found().signature)
+
+    def _batch(self, wanted: inputs.Rows, start: int, stop: int, made: Future[NDArray[Any]]) -> Batch:
+        images, (low, high) = made.result(), self._range or (0.0, 1.0)
+        if images.dtype.kind == "f" and (low, high) != (0.0, 1.0):
+            images = (images.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+        pictures = pixels.to_pixels(images, "images")
+        return Batch(wanted.numbers(start, stop), pictures, None, wanted.labels(start, stop))
+
+
+def _range_of(images: NDArray[Any]) -> tuple[float, float]:
+    """The range of pixels that holds these: below zero only [-1, 1] goes, far above one only [0, 255].
+
+    With room for what a network gives beyond 0 and 1.
+    """
+    if images.dtype.kind != "f":
+        return 0.0, 1.0
+    if images.min() < -0.1:
+        return -1.0, 1.0
+    return (0.0, 255.0) if images.max() > 2 else (0.0, 1.0)
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

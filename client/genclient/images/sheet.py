@@ -1,0 +1,58 @@
+"""Images as one picture that a notebook shows by itself, as `Client.sheet` gives it. Pillow is loaded to draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Images side by side, for people.
+
+    Attributes:
+        images: uint8 (N, H, W, C), as they came.
+        columns: nearly as many as rows, unless given.
+        scale: how many times they are enlarged; None: to about 512 pixels; 1: bare pixels.
+        captions: a line below each image, or none.
+    """
+
+    images: NDArray[np.uint8] = field(repr=False)
+    columns: int | None = None
+    scale: int | None = None
+    captions: Sequence[str] = field(default=(), repr=False)
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The picture: uint8 (height, width, C)."""
+        from genclient.images.grid import laid_out
+
+        return laid_out(self.images, self.columns, scale=self.scale, captions=self.captions)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write it as a PNG file.
+
+        Raises:
+            ClientError: it cannot be written, or has other than 1, 3 or 4 channels.
+        """
+        from genclient.files.whole import save_bytes
+
+        save_bytes(Path(path), self._repr_png_())
+
+    def _repr_png_(self) -> bytes:
+        """What notebooks show."""
+        from genclient.images.grid import png
+
+        return png(self.pixels, {})
+
+
+def captions(seeds: Sequence[int] | NDArray[Any], label: Any) -> list[str]:
+    """The seed of each image, and its class where there is one."""
+    classes = [None] * len(seeds) if label is None else np.broadcast_to(np.asarray(label), len(seeds)).tolist()
+    return [f"{int(s)}" + ("" if c is None else f" class {c}") for s, c in zip(seeds, classes, strict=True)]

@@ -1,0 +1,62 @@
+"""A model in words for people: one fact a line. Asking for it is the library's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from genclient.errors import one_line, printable
+
+if TYPE_CHECKING:
+    from genclient.model.signature import ModelInfo, SignatureSpec, TensorSpec
+    from genclient.rpc.status import VersionStatus
+
+
+def description(model: ModelInfo, versions: list[VersionStatus], generator: SignatureSpec | None = None) -> str:
+    """What a model makes, from all its signatures unless one is the generator."""
+    signatures = [generator] if generator else list(model.signatures.values())
+    z = next((signature.z for signature in signatures if signature.z), "unknown")
+    shape = next((signature.image_shape for signature in signatures if signature.image_shape), None)
+    images = "unknown" if shape is None else " × ".join("?" if size is None else str(size) for size in shape)
+    conditional = any(signature.conditional for signature in signatures)
+    lines = [f"model      {model.name}"]
+    lines += [f"version    {version_line(version)}" for version in versions]
+    lines += [f"latents    {z}", f"images     {images}", f"labels     {'yes' if conditional else 'no'}"]
+    width = max((len(name) for name in model.signatures), default=0)
+    lines += [f"signature  {name:<{width}}  {signature}" for name, signature in sorted(model.signatures.items())]
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def version_line(version: VersionStatus) -> str:
+    """`3 AVAILABLE`, and what went wrong with it."""
+    return one_line(f"{version.version} {version.state} {version.message}")
+
+
+def facts(model: ModelInfo, versions: list[VersionStatus], generator: SignatureSpec | None = None) -> dict[str, Any]:
+    """The same for programs, as JSON has it; sizes that are not known are null."""
+    signatures = [generator] if generator else list(model.signatures.values())
+    shapes = [signature.image_shape for signature in signatures if signature.image_shape]
+    return {
+        "model": model.name,
+        "version": model.version,
+        "versions": [version_facts(version) for version in versions],
+        "latents": next((signature.z for signature in signatures if signature.z), None),
+        "images": list(shapes[0]) if shapes else None,
+        "conditional": any(signature.conditional for signature in signatures),
+        "signatures": {
+            name: {"inputs": _tensors(signature.inputs), "outputs": _tensors(signature.outputs)}
+            for name, signature in sorted(model.signatures.items())
+        },
+    }
+
+
+def version_facts(version: VersionStatus) -> dict[str, Any]:
+    """A version for programs."""
+    return {"version": version.version, "state": version.state, "message": version.message}
+
+
+def _tensors(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    return {
+        name: {"dtype": spec.dtype, "shape": None if spec.shape is None else list(spec.shape)}
+        for name, spec in sorted(specs.items())
+    }
