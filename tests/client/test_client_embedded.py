@@ -197,6 +197,20 @@ def test_a_label_is_one_of_the_classes_that_the_file_names(fails, gensample, con
     assert fails("-l", 4, "letters.tflite", 1, "out.ppm") == (2, "label: found 4, expected 0 to 3")
 
 
+def test_a_truncation_beyond_the_integers_of_the_file_is_told(gensample, tflite, tmp_path):
+    names = ["a class of a long name"] * 400
+    described = {"class_names": names, "latents": {"truncation_at_most": 0.8}}
+    (tmp_path / "integers.tflite").write_bytes(metadata.add(tflite.read_bytes(), described))
+    for truncation, told in ((0.8, False), (-0.8, False), (0.9, True), (-0.9, True)):
+        done = gensample("-t", truncation, "integers.tflite", 1, "out.ppm")
+        assert (done.returncode, bool(done.stderr)) == (0, told)
+        assert differ(pixels(tmp_path / "out.ppm"), python_sheet(tflite, [1], truncation=truncation)) <= 1
+    assert done.stderr == (
+        b"gensample: integers.tflite: its integers hold the generator's images up to a truncation of 0.8, not of -0.9; "
+        b"the float32 and dynamic files take any\n"
+    )
+
+
 def test_files_that_cannot_be_run_are_named(fails, tflite, other_tflite, tmp_path):
     (tmp_path / "text.tflite").write_text("no model at all\n" * 9)
     (tmp_path / "half.tflite").write_bytes(tflite.read_bytes()[: tflite.stat().st_size // 2])

@@ -228,16 +228,38 @@ static void load(const char *path) {
   make_buffers();
 }
 
-/* The number of classes by the file's own metadata; INT_MAX where it does not say. */
-static long class_count(void) {
+/* The number behind a key of the file's own metadata, a JSON text; 0 where it does not say. */
+static double described(const char *key) {
   const void *bytes = NULL;
   size_t size = 0;
-  char text[4096] = "";
-  if (LiteRtGetModelMetadata(generator.model, "genline", &bytes, &size)) return INT_MAX;
-  memcpy(text, bytes, size < sizeof text ? size : sizeof text - 1);
-  const char *found = strstr(text, "\"class_count\":");
-  const long count = found ? strtol(found + strlen("\"class_count\":"), NULL, 10) : 0;
-  return count > 0 ? count : INT_MAX;
+  char quoted[64];
+  if (LiteRtGetModelMetadata(generator.model, "genline", &bytes, &size)) return 0;
+  char *text = malloc(size + 1);
+  if (!text) stop(FAILED, "%s", strerror(ENOMEM));
+  memcpy(text, bytes, size);
+  text[size] = 0;
+  snprintf(quoted, sizeof quoted, "\"%s\":", key);
+  const char *found = strstr(text, quoted);
+  const double number = found ? strtod(found + strlen(quoted), NULL) : 0;
+  free(text);
+  return number;
+}
+
+/* The number of classes; INT_MAX where the file does not say. */
+static long class_count(void) {
+  const double count = described("class_count");
+  return count >= 1 && count < INT_MAX ? (long)count : INT_MAX;
+}
+
+/* Files of integers hold the generator's images up to a truncation that they name; beyond it the images are others. */
+static void check_truncation(float truncation) {
+  const double most = described("truncation_at_most");
+  const float size = truncation < 0 ? -truncation : truncation;
+  if (!(most > 0) || size <= (float)most || !err) return;
+  fprintf(err, "gensample: %s: its integers hold the generator's images up to a truncation of %g, not of %g; ",
+          generator.path, most, (double)truncation);
+  fputs("the float32 and dynamic files take any\n", err);
+  fflush(err);
 }
 
 /* See that a label is given exactly where the generator takes one, and is one of its classes. */
@@ -422,6 +444,7 @@ int main(int argc, char **argv) {
   const int64_t first = parse_seeds(argv[optind + 1], &count);
   load(argv[optind]);
   check_label(label);
+  check_truncation(truncation);
   uint8_t *pixels = sheet(first, count, truncation, label, &height, &width);
   write_picture(argv[optind + 2], pixels, height, width);
   free(pixels);

@@ -11,7 +11,7 @@ import { Tensor } from "@litertjs/core";
  */
 
 const CHANNELS = [1, 3, 4];
-const EXPECTED = "latents float32 (1, Z) [, labels int32 (1)] → images float32 (1, H, W, C)";
+const EXPECTED = "latents float32 (1, Z) [, labels int32 (1)] → images float32 or uint8 (1, H, W, C)";
 
 /**
  * What the file takes and gives.
@@ -25,7 +25,7 @@ export function describe(signature) {
   const { latents, labels, ...others } = Object.fromEntries(ins.map((tensor) => [tensor.name, tensor]));
   const images = outs.find((tensor) => tensor.name === "images");
   const fits =
-    is(latents, "float32", 2) && (!labels || is(labels, "int32", 1)) && is(images, "float32", 4) &&
+    is(latents, "float32", 2) && (!labels || is(labels, "int32", 1)) && is(images, images?.dtype === "uint8" ? "uint8" : "float32", 4) &&
     CHANNELS.includes(images.shape[3]) && !Object.keys(others).length;
   if (!fits) throw new Error(`it does ${words(ins)} → ${words(outs)}, and this page shows ${EXPECTED}`);
   const [, height, width, channels] = images.shape;
@@ -48,7 +48,7 @@ function words(tensors) {
 }
 
 /**
- * One image, as the file gives it.
+ * One image: floats as the file gives them, or its pixels where it gives those.
  *
  * @param {SignatureRunner} signature
  * @param {Job} job
@@ -61,7 +61,8 @@ export async function generate(signature, { latents, label }, environment) {
   if (signature.getInputDetails().length > 1) inputs.labels = new Tensor(new Int32Array([label]), [1], environment);
   const outputs = await signature.run(inputs);
   try {
-    return await outputs.images.data(); // a copy: the tensor may go
+    const values = await outputs.images.data(); // a copy: the tensor may go
+    return values instanceof Uint8Array ? Float32Array.from(values, (value) => value / 255) : values;
   } finally {
     for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();
   }

@@ -92,7 +92,7 @@ def browser(web):
         yield page
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gpu_browser(web):
     """A browser with WebGPU, on a graphics card that SwiftShader emulates."""
     with chromium(web, "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") as page:

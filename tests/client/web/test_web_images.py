@@ -123,14 +123,14 @@ def test_a_larger_sheet_keeps_what_is_picked(plain, tflite):
     assert_same(plain.sheet(), python_images(tflite, range(2**63 - 64, 2**63 - 60)))
 
 
-def test_truncation_goes_as_far_as_the_integers_of_the_file(web, site, browser, tmp_path, tflite):
+def test_truncation_goes_as_far_as_the_integers_of_the_file(web, site, browser, tmp_path, quantised_tflite):
     described = {"latents": {"truncation_at_most": 0.8}}
-    version = write_version(tmp_path / "1", metadata.add(tflite.read_bytes(), described), kind="int8")
+    version = write_version(tmp_path / "1", metadata.add(quantised_tflite.read_bytes(), described), kind="int8")
     done = web(version, site.folder / "integers", "--file", "int8")
     assert done.returncode == 0, done.stderr
     browser.open(f"{site.url}/integers/#truncation=1")
     assert browser.text("#status") == "truncation in the link: found “1”, expected 0 to 0.8"
-    assert_same(browser.sheet(), python_images(tflite, range(16), truncation=0.8))
+    assert_same(browser.sheet(), python_images(quantised_tflite, range(16), truncation=0.8))
     browser.ask(call="focus", args=["#truncation"])
     browser.press("End")
     assert browser.text("#truncation-value") == "0.80"

@@ -8,6 +8,7 @@ import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
 from web_page import NEEDS_BROWSER, ROOT, assert_same, python_images
 
 pytestmark = NEEDS_BROWSER
@@ -64,6 +65,33 @@ def test_by_webgpu_the_page_shows_the_same_images(gpu_browser, site, tflite):
     assert_same(gpu_browser.sheet(), python_images(tflite, range(5, 21)))
     gpu_browser.open(f"{site.url}/plain/")  # nothing asked for: the processor is quick
     assert gpu_browser.text("#accelerator") == "an image"
+
+
+LOST = """
+  const request = GPUAdapter.prototype.requestDevice;
+  GPUAdapter.prototype.requestDevice = async function (wanted) {
+    const device = await request.call(this, wanted);
+    let jobs = 0;
+    self.addEventListener("message", ({ data }) => data.job && (jobs += 1) === 5 && device.destroy());
+    return device;
+  };"""
+BLACK = """
+  const map = GPUBuffer.prototype.getMappedRange;
+  GPUBuffer.prototype.getMappedRange = function (...range) {
+    const mapped = map.apply(this, range);
+    if (this.usage & GPUBufferUsage.MAP_READ) new Float32Array(mapped).fill(0);
+    return mapped;
+  };"""
+
+
+@pytest.mark.parametrize("fault", [LOST, BLACK], ids=["lost on the way", "of other images"])
+def test_a_card_that_fails_leaves_the_processor_to_it(gpu_browser, site, tflite, tmp_path, fault):
+    folder = shutil.copytree(site.folder / "plain", site.folder / tmp_path.name)
+    worker = folder / "genline-worker.js"
+    worker.write_text(fault + worker.read_text())
+    gpu_browser.open(f"{site.url}/{tmp_path.name}/?accelerator=webgpu")
+    assert gpu_browser.text("#accelerator") == "an image"
+    assert_same(gpu_browser.sheet(), python_images(tflite, range(16)))
 
 
 def test_without_webgpu_the_processor_does_it(browser, site, tflite):
