@@ -64,7 +64,7 @@ def _drive(page: Path, chromium: str, count: int) -> dict[str, Any]:
             {"call": "evaluate", "args": [PROGRAM.replace("COUNT", str(count))]},
         ]
         done = subprocess.run(
-            ["node", str(WEB / "test" / "driver.mjs"), chromium],
+            ["node", str(WEB / "test" / "driver.mjs"), chromium, "--disable-gpu"],
             input="".join(json.dumps(command) + "\n" for command in commands),
             capture_output=True,
             text=True,
