@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from genserve.rpc import Senders
+from genserve.admission import Senders
 
 log = logging.getLogger(__name__)
 

@@ -1,16 +1,13 @@
 """What is the same for every RPC: bytes in, bytes out, and whatever goes wrong is a status, never the server's end.
 
-Deadlines, gRPC trailers with times, a log line for each request at `--v=1`, and the count of requests in flight, which
-a server that stops waits for. Not for what an answer says.
+Deadlines, gRPC trailers with times and a log line for each request at `--v=1`. Not for what an answer says.
 Source: TF Serving's model_servers/grpc_status_util.cc.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +15,12 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from genserve.admission import Admission, TooMany
 from genserve.errors import ServeError, internal, truncated
 from genserve.timing import Timing
 
 log = logging.getLogger(__name__)
 
-SMALL_BYTES = 2**16
-MAX_UNREAD_BYTES = 2**30  # of answers whose clients do not read them
 # gRPC gives a deadline to calls without one, centuries away.
 NO_DEADLINE_SECONDS = 10 * 365 * 24 * 3600.0
 
@@ -51,93 +47,8 @@ Answer = Callable[[bytes, Call], bytes]
 Observe = Callable[[str, bytes, "ServeError | None", Call, float], None]
 
 
-class InFlight:
-    """The requests that have begun and not been answered to the last byte, and the bytes of their answers."""
-
-    def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
-        """None yet."""
-        self._count = self._bytes = 0
-        self._most_bytes = most_bytes
-        self._changed = threading.Condition()
-
-    @property
-    def count(self) -> int:
-        """How many there are now."""
-        return self._count
-
-    def begin(self, context: grpc.ServicerContext) -> None:
-        """Count a request until gRPC has done with it."""
-        with self._changed:
-            self._count += 1
-        if not context.add_callback(self._end):  # it is over already
-            self._end()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until there are none; whether that is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._count == 0, seconds)
-
-    def hold(self, count: int, context: grpc.ServicerContext) -> bool:
-        """Count an answer's bytes until the client has read them; False where clients have left too many unread."""
-        if count < SMALL_BYTES:
-            return True
-        with self._changed:
-            if self._bytes >= self._most_bytes:
-                return False
-            self._bytes += count
-        if not context.add_callback(lambda: self._let_go(count)):
-            self._let_go(count)
-        return True
-
-    def _let_go(self, count: int) -> None:
-        with self._changed:
-            self._bytes -= count
-
-    def _end(self) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-
-
-class Senders:
-    """The RPCs whose clients have still to send their message, each of which keeps a thread waiting.
-
-    They may keep so many; beyond that, the longest waiting one of the connection that has most of them is cancelled.
-    """
-
-    def __init__(self, most: int) -> None:
-        """None yet."""
-        self._most = most
-        self._waiting: dict[grpc.ServicerContext, None] = {}
-        self._lock = threading.Lock()
-
-    def next(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        """The client's next message, None where there is none.
-
-        Raises:
-            grpc.RpcError: the RPC was cancelled.
-        """
-        with self._lock:
-            longest = self._longest() if len(self._waiting) >= self._most else None
-            if longest is not None:
-                del self._waiting[longest]
-            self._waiting[context] = None
-        if longest is not None:
-            longest.cancel()
-        try:
-            return next(messages, None)
-        finally:
-            with self._lock:
-                self._waiting.pop(context, None)
-
-    def _longest(self) -> grpc.ServicerContext:
-        peers = {context: context.peer() for context in self._waiting}
-        ((greediest, _),) = Counter(peers.values()).most_common(1)
-        return next(context for context, peer in peers.items() if peer == greediest)
-
-
 def handler(
-    name: str, answer: Answer, in_flight: InFlight, senders: Senders, observe: Observe | None = None
+    name: str, answer: Answer, admission: Admission, observe: Observe | None = None
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
     """The handler of one unary RPC, called `name` in the log.
 
@@ -145,10 +56,17 @@ def handler(
     """
 
     def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        data = senders.next(messages, context)
+        data = admission.senders.next(messages, context)
         if data is None:
             return context.abort(grpc.StatusCode.UNIMPLEMENTED, f'"{name}" requires exactly one request message.')
-        in_flight.begin(context)
+        admission.in_flight.begin(context)
+        try:
+            with admission.places:
+                return work(data, context) if context.is_active() else b""  # nobody waits for it any more
+        except TooMany as error:
+            return context.abort(error.code, error.message)
+
+    def work(data: bytes, context: grpc.ServicerContext) -> bytes:
         started = time.perf_counter()
         call = Call.of(context)
         response, failure = attempt(name, answer, data, call)
@@ -157,8 +75,8 @@ def handler(
         if log.isEnabledFor(logging.DEBUG):
             log_request(name, data, response, failure, call, time.perf_counter() - started)
         context.set_trailing_metadata(call.timing.trailers())
-        if failure is None and not in_flight.hold(len(response), context):
-            failure = ServeError(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many bytes of answers have not been read")
+        if failure is None and not admission.in_flight.hold(len(response), context):
+            failure = ServeError(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many bytes of responses have not been read")
         if failure is None:
             return response
         return context.abort(failure.code, truncated(failure.message))

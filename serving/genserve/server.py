@@ -8,6 +8,7 @@ Source: TF Serving's model_servers/server.cc and prediction_service_impl.cc.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from tensorflow_serving.apis import (
 )
 
 from genserve import config, config_service, tls
+from genserve.admission import MAX_SENDERS, Admission
 from genserve.classify import classify
 from genserve.errors import ServeError
 from genserve.flags import INT32_MAX, Flags
@@ -38,13 +40,14 @@ from genserve.port import address, cannot_listen, most_connections
 from genserve.predict import respond
 from genserve.regress import regress
 from genserve.reload import FilePoller, reload
-from genserve.rpc import Answer, Call, InFlight, Senders, handler
+from genserve.rpc import Answer, Call, handler
 from genserve.states import Retries
 from genserve.status import status
 from genserve.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+SWITCH_SECONDS = 0.0005  # for which Python may keep others waiting: at the usual 5 ms few long requests hold up all
 GRACE_SECONDS = 30.0  # for requests in flight after SIGTERM
 WAKE_SECONDS = 1.0  # between two looks whether a signal has come
 FAREWELL_SECONDS = 0.1  # for what tells those who watch the health service
@@ -69,6 +72,7 @@ def serve(flags: Flags, stop: threading.Event) -> None:
         ModuleNotFoundError: a flag asks for a package that is not installed.
     """
     tf.get_logger().setLevel(logging.ERROR)
+    sys.setswitchinterval(SWITCH_SECONDS)
     if flags.v:
         logging.getLogger("genserve").setLevel(logging.DEBUG)
     server = Server(flags)
@@ -192,8 +196,7 @@ class Server:
         self._telemetry = Telemetry.of(flags, self.models, loader.thread_pool_name)
         loader.monitoring = self._telemetry.monitoring if self._telemetry else None
         self._rest = rest_server(self.models, flags, self._telemetry)
-        self._in_flight = InFlight()
-        self._senders = Senders(max(1, flags.grpc_max_threads // 2))
+        self._admission = Admission(flags.grpc_max_threads, flags.max_queued_requests)
         self._credentials = tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None
         self._grpc = grpc_server(flags)
         self._say_not_serving = self._add_services(rpcs(self.models, flags))
@@ -232,7 +235,7 @@ class Server:
             self._rest.stop(GRACE_SECONDS)
         stopped.wait(FAREWELL_SECONDS)
         # Not for `stopped`: streams of the health service and of reflection stay open for as long as they may.
-        self._in_flight.wait(GRACE_SECONDS - (time.monotonic() - started))
+        self._admission.in_flight.wait(GRACE_SECONDS - (time.monotonic() - started))
         if self._telemetry is not None:
             self._telemetry.close()
         log.info("stopped")
@@ -244,13 +247,11 @@ class Server:
     def _add_services(self, services: Rpcs) -> Callable[[], None]:
         for service, methods in services.items():
             observe = self._telemetry.rpc if self._telemetry is not None else None
-            handlers = {
-                name: handler(name, answer, self._in_flight, self._senders, observe) for name, answer in methods.items()
-            }
+            handlers = {name: handler(name, answer, self._admission, observe) for name, answer in methods.items()}
             self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         health = self._flags.enable_grpc_healthcheck_service
-        add_reflection(self._grpc, [*services, HEALTH_SERVICE] if health else services, self._senders)
-        return add_health(self._grpc, services, self._senders) if health else lambda: None
+        add_reflection(self._grpc, [*services, HEALTH_SERVICE] if health else services, self._admission.senders)
+        return add_health(self._grpc, services, self._admission.senders) if health else lambda: None
 
 
 def rest_server(models: Models, flags: Flags, telemetry: Telemetry | None) -> Any:
@@ -277,10 +278,11 @@ def grpc_server(flags: Flags) -> grpc.Server:
         "grpc.max_allowed_incoming_connections": most_connections(),
         **flags.channel_arguments(),
     }
+    threads = flags.grpc_max_threads + MAX_SENDERS
     return grpc.server(
-        ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="rpc"),
+        ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
         options=list(options.items()),
-        maximum_concurrent_rpcs=flags.grpc_max_threads + flags.max_queued_requests,
+        maximum_concurrent_rpcs=threads + flags.max_queued_requests,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 import pytest
+from genserve.admission import MAX_SENDERS, Admission, InFlight, Senders
 from genserve.batching.merge import TooMuchPadding, merged
 from genserve.errors import ServeError
 from genserve.examples import serialised
 from genserve.metrics import MAX_LABEL, OTHERS, Counter
-from genserve.rpc import InFlight, Senders, handler
+from genserve.rpc import handler
 from genserve.tensors import TensorError, decode
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import input_pb2, model_management_pb2
@@ -21,13 +23,13 @@ from tensorflow_serving.apis import input_pb2, model_management_pb2
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 PREDICT = b"/tensorflow.serving.PredictionService/Predict"
-THREADS = 4
+STREAMS = 16
 
 
 @pytest.fixture(scope="module")
 def server(run_genserve, toy_path):
-    """A server of few threads."""
-    flags = (f"--grpc_max_threads={THREADS}", "--max_queued_requests=20", "--enable_grpc_healthcheck_service")
+    """A server of one thread."""
+    flags = ("--grpc_max_threads=1", "--max_queued_requests=20", "--enable_grpc_healthcheck_service")
     return run_genserve(toy_path, "toy", None, *flags).ready()
 
 
@@ -163,11 +165,51 @@ def test_streams_that_never_send_their_message_leave_threads_for_others(server):
     for path in paths:
         with socket.create_connection(("127.0.0.1", server.port), 20) as client:
             client.sendall(PREFACE + frame(4, 0, 0))
-            client.sendall(b"".join(frame(1, 4, 2 * number + 1, head(path)) for number in range(4 * THREADS)))
+            client.sendall(b"".join(frame(1, 4, 2 * number + 1, head(path)) for number in range(STREAMS)))
             for _ in range(3):
                 assert good(server)
     assert good(server)
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.fixture
+def echo():
+    """A server whose only RPC sends its message back, and that gives up late messages where more than two are."""
+    admission = Admission(2, 0)
+    admission.senders = Senders(2)
+    server = grpc.server(ThreadPoolExecutor(20))
+    handlers = {"Echo": handler("Echo", lambda data, call: data, admission)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield admission.senders, port
+    server.stop(0)
+
+
+def test_where_too_many_messages_are_late_those_of_the_greediest_connection_are_given_up(echo, until):
+    senders, port = echo
+    with contextlib.ExitStack() as stack:
+        modest, greedy = (stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(2))
+        for client, streams in ((modest, [1]), (greedy, range(1, 13, 2))):
+            client.sendall(PREFACE + frame(4, 0, 0))
+            client.sendall(b"".join(frame(1, 4, stream, head(b"/test/Echo")) for stream in streams))
+        until(lambda: senders.count == 7)
+        until(lambda: senders.count == 2)
+        message = b"late, but read"
+        modest.sendall(frame(0, 1, 1, b"\0" + struct.pack(">I", len(message)) + message))
+        received = b""
+        while message not in received:
+            part = modest.recv(2**16)
+            assert part
+            received += part
+
+
+def test_streams_without_end_are_given_up_soon(server, until):
+    with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+        client.sendall(PREFACE + frame(4, 0, 0))
+        client.sendall(b"".join(frame(1, 4, 2 * number + 1, head(PREDICT)) for number in range(2 * MAX_SENDERS)))
+        until(lambda: code_of(server.prediction.Predict, server.request(x=[[1.0, 2, 3]])) is None)
+    assert good(server)
 
 
 def test_call_without_a_message_is_refused_as_grpc_does(server):
@@ -179,9 +221,10 @@ def test_call_without_a_message_is_refused_as_grpc_does(server):
 
 
 def test_answers_that_nobody_reads_are_bounded(until):
-    in_flight, path = InFlight(25 * 2**20), "/test/Big"
+    admission, path = Admission(4, 4), "/test/Big"
+    in_flight = admission.in_flight = InFlight(25 * 2**20)
     server = grpc.server(ThreadPoolExecutor(4))
-    big = handler(path, lambda data, call: bytes(10 * 2**20), in_flight, Senders(4))
+    big = handler(path, lambda data, call: bytes(10 * 2**20), admission)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", {"Big": big}),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -196,10 +239,10 @@ def test_answers_that_nobody_reads_are_bounded(until):
     server.stop(0)
 
 
-def code_of(call):
+def code_of(call, data=b""):
     """The code of a call, None for OK."""
     try:
-        call(b"", timeout=20)
+        call(data, timeout=20)
     except grpc.RpcError as error:
         return error.code()
     return None

@@ -53,7 +53,7 @@ def test_sigterm_finishes_the_request_in_flight_and_kill_9_leaves_nothing_behind
     assert not in_flight.done()
     with pytest.raises(grpc.RpcError) as failure:
         server.predict(x=np.ones((1, 3), np.float32))
-    # The second is gRPC's own word for a call that came while it was closing.
+    # gRPC itself cancels a call that comes while it closes: https://github.com/grpc/grpc/issues/41785.
     assert failure.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
     assert in_flight.result().outputs["turns"].int_val[0] > 0
     assert server.process.wait(30) == 0

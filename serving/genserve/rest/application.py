@@ -14,12 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from genserve.errors import ServeError
+from genserve.memory import give_back_memory
 from genserve.rest.api import Api, failed, timed_out
 from genserve.rest.body import SMALL, Body, Message, Receive, large
 from genserve.rest.limits import Budget, Limits, Refused
 from genserve.rest.reply import JSON, TEXT, Reply
 from genserve.rpc import Call
 
+# Threads for requests with short bodies for each with a long one. JSON is read without a pause for other threads, and a
+# model run with very many rows holds those of TensorFlow: more of them at a time would be no faster.
+SHORT_TO_LONG = 8
 SENT_BYTES = 2**18  # of an answer that are handed to the connection at a time, the next once the client has read most
 
 Send = Callable[[Message], Awaitable[None]]
@@ -58,6 +62,7 @@ class Application:
         """
         self._api = api
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
+        self._long = ThreadPoolExecutor(max(1, threads // SHORT_TO_LONG), thread_name_prefix="rest-long")
         self._most = threads + waiting
         self._timeout = timeout_seconds
         self._cors = CORS_HEADERS if cors else []
@@ -127,7 +132,11 @@ class Application:
         """The answer, or a 504; a run that has begun goes on to its end and holds its thread until then."""
         self._working += 1
         body.used = True
-        job = self._pool.submit(self._answer, method, path, body, call)
+        job = (
+            self._long.submit(self._answer_long, method, path, body, call)
+            if body.long
+            else self._pool.submit(self._answer, method, path, body, call)
+        )
         future = asyncio.wrap_future(job)
         future.add_done_callback(lambda _: self._done(body))
         try:
@@ -142,6 +151,13 @@ class Application:
             return self._api.answer(method, path, body.take(), call)
         except Refused as refused:
             return refused.reply
+
+    def _answer_long(self, method: str, path: str, body: Body, call: Call) -> Reply:
+        """The same, and the memory that it took goes back to the system."""
+        try:
+            return self._answer(method, path, body, call)
+        finally:
+            give_back_memory()
 
     def _done(self, body: Body) -> None:
         self._working -= 1

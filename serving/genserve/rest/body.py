@@ -18,6 +18,8 @@ MOST_DENSE = 1032  # bytes that a byte of gzip can stand for
 JSON_BYTES = b"inference-header-content-length"
 PIECE = 2**20  # bytes that are unpacked or counted at a time
 SMALL = 2**16  # bytes of which nothing large is made, whatever they say
+LONG = 2**18  # bytes that take so much time to read that others would wait
+USUAL_DENSITY = 8  # bytes of JSON in a byte of gzip
 LIST_VALUES = 4  # what a list or an object counts in addition, since it takes the time and memory of several numbers
 
 Message = MutableMapping[str, Any]
@@ -65,6 +67,11 @@ class Body:
             self.count(len(parts[-1]))
             self.unread = bool(message.get("more_body"))
         self._data = b"".join(parts)
+
+    @property
+    def long(self) -> bool:
+        """Whether reading it takes a while."""
+        return len(self._data) * (USUAL_DENSITY if self._packed else 1) > LONG
 
     def take(self) -> bytes:
         """What was sent, unpacked; takes a while, and keeps nothing here.

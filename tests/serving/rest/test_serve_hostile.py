@@ -26,6 +26,7 @@ MIB = 2**20
 POST = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 # Small limits, so that the tests need not wait nor send much; the time ones in milliseconds.
 LIMITS = {
+    "rest_api_num_threads": 2,
     "rest_api_max_connections": 20,
     "rest_api_header_timeout_in_ms": 700,
     "rest_api_idle_timeout_in_ms": 1200,
@@ -211,6 +212,16 @@ def test_gzip_bomb_is_refused_and_disturbs_nobody(strict, body, status):
         assert good(rest)
         assert {bomb.result(60).status for bomb in bombs} <= {status, 503}
     assert memory(strict, "VmHWM") - peak < 200 * MIB
+
+
+def test_long_requests_take_no_thread_from_short_ones(strict):
+    long = b'{"signature_name": "busy", "inputs": {"seconds": [0.7]}}' + b" " * 300_000
+    with ThreadPoolExecutor(3) as pool:
+        requests = [pool.submit(strict.rest.post, PREDICT, long) for _ in range(3)]
+        concurrent.futures.wait(requests, return_when=concurrent.futures.FIRST_COMPLETED)
+        assert good(strict.rest)
+        assert sum(request.done() for request in requests) == 1  # they take turns
+        assert all(request.result().status == 200 for request in requests)
 
 
 def test_gzip_that_is_cut_short_or_of_nothing_is_no_request(strict):
