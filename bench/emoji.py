@@ -53,11 +53,12 @@ def draw(run_directory: Path, side: int, docs: Path) -> None:
     quiet.import_tensorflow()
     from gentrain.commands.subject import find
     from gentrain.images import sheet
-    from gentrain.metrics.generate import generate, is_conditional
+    from gentrain.metrics.generate import generate
 
     generator = find(run_directory).generator
-    labels = _labels(run_directory) if is_conditional(generator) else None
-    pixels = sheet(generate(generator, SHOWN, labels=labels), COLUMNS)
+    is_conditional = any(tensor.name == "labels" for tensor in generator.inputs)
+    given = {"labels": _labels(run_directory)} if is_conditional else None
+    pixels = sheet(generate(generator, SHOWN, given=given), COLUMNS)
     docs.mkdir(parents=True, exist_ok=True)
     save_small(Image.fromarray(pixels), docs / f"emoji-{side}.png")
     with Image.open(run_directory / "nearest.png") as nearest:

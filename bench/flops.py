@@ -36,7 +36,7 @@ def operations(preset: str) -> tuple[int, int]:
     from gentrain.networks import build_discriminator, build_generator
 
     settings = PRESETS[preset]()
-    generator, discriminator = (build(28, 1, 0, settings) for build in (build_generator, build_discriminator))
+    generator, discriminator = (build(28, 1, (), settings) for build in (build_generator, build_discriminator))
     return sum(map(_of_layer, generator.layers)), sum(map(_of_layer, discriminator.layers))
 
 

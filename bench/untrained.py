@@ -26,7 +26,7 @@ def untrained(side: int, channels: int, settings: Settings) -> Any:
     import tensorflow as tf
     from gentrain.networks import build_generator
 
-    model = build_generator(side, channels, 0, settings)
+    model = build_generator(side, channels, (), settings)
     latents = tf.random.stateless_normal((ROWS, settings.latent_size), (1, 2))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -43,7 +43,7 @@ def with_parameters(side: int, channels: int, settings: Settings, parameters: fl
 
     def found(width: int) -> int:
         return int(
-            build_generator(side, channels, 0, dataclasses.replace(settings, generator_width=width)).count_params()
+            build_generator(side, channels, (), dataclasses.replace(settings, generator_width=width)).count_params()
         )
 
     low, high = 1, int(RANGES["generator_width"][1])

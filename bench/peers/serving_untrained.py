@@ -16,7 +16,7 @@ def main() -> None:
     """Build and save."""
     preset, side, channels, seed, file = sys.argv[1:]
     settings = dataclasses.replace(getattr(presets, preset)(), seed=int(seed))
-    build_generator(int(side), int(channels), 0, settings).save(file)
+    build_generator(int(side), int(channels), (), settings).save(file)
 
 
 if __name__ == "__main__":

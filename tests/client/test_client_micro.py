@@ -57,7 +57,7 @@ def all_int8(folder, model, size):
 def preset_file(tmp_path_factory):
     """A generator of the preset `micro` for digits, 28×28, all in int8."""
     folder, settings = tmp_path_factory.mktemp("micro"), PRESETS["micro"]()
-    model = calibrated(build_generator(28, 1, 0, settings), settings.latent_size)
+    model = calibrated(build_generator(28, 1, (), settings), settings.latent_size)
     (folder / "micro.tflite").write_bytes(all_int8(folder / "saved", model, settings.latent_size))
     return folder / "micro.tflite"
 

@@ -31,7 +31,7 @@ def images(tmp_path: Path) -> Path:
 
 def gan_of(**changes: object) -> GAN:
     tiny = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "precision": "float32", "latent_size": 6}
-    gan = GAN(8, 1, 0, Settings(**{**tiny, **changes}))  # type: ignore[arg-type]
+    gan = GAN(8, 1, (), Settings(**{**tiny, **changes}))  # type: ignore[arg-type]
     gan.compile()
     return gan
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gentrain import sources
+from gentrain.conditions import Labels
 from gentrain.data import holdout
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError
@@ -148,7 +149,9 @@ def test_of_copies_one_is_held_out_and_none_of_it_is_trained_on() -> None:
 def test_labels_are_asked_for_as_often_as_the_data_has_them() -> None:
     labels = (np.arange(240) % 10 == 0).astype(np.int32)
     judge = Judge(Dataset("numbered", NUMBERS, labels, ("often", "seldom")), Reader())
-    assert judge.labels.mean() == pytest.approx(0.1, abs=0.07)
+    latents = keras.Input((4,), name="latents")
+    generator = keras.Model([latents, *Labels(2).inputs().values()], latents)
+    assert judge.given(generator)["labels"].mean() == pytest.approx(0.1, abs=0.07)
 
 
 def test_noise_and_blots_do_not_look_real(judges: dict[str, Judge]) -> None:
@@ -334,11 +337,12 @@ def test_conditional_generator_is_asked_for_classes_as_the_data_has_them(
     digits: Dataset, judges: dict[str, Judge]
 ) -> None:
     judge = judges["classifier"]
-    assert np.bincount(judge.labels, minlength=10).min() > 0.05 * SAMPLES
     right, wrong = (stamping(digits, classes) for classes in (list(range(10)), [*range(1, 10), 0]))
+    given = judge.given(right)
+    assert np.bincount(given["labels"], minlength=10).min() > 0.05 * SAMPLES
     assert judge.score_generator(right)["accuracy"] >= 0.85
     assert judge.score_generator(wrong)["accuracy"] <= 0.15
-    by_class = judge.class_accuracy(generate(right, SAMPLES, labels=judge.labels), judge.labels)
+    by_class = judge.class_accuracy(generate(right, SAMPLES, given=given), given["labels"])
     assert by_class.keys() == set("0123456789")
     assert set(by_class.values()) <= {0.0, 1.0}
 

@@ -137,7 +137,7 @@ SETTINGS = {
     "spectral_norm": True, "gamma": 3.0, "gamma_final": 0.5, "augment_target": 0.6, "augment_ramp": 0.25,
     "shared_pass": True, "learning_rate": 1e-3, "learning_rate_final": 1e-5, "beta_1": 0.5, "beta_2": 0.9,
     "ema_halflife_kimg": 1.0, "ema_rampup": 0.5, "kimg_per_tick": 1.0, "kimg_per_checkpoint": 2.0,
-    "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0,
+    "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
 }  # fmt: skip
 
 
@@ -155,14 +155,14 @@ def test_every_setting_can_be_set_and_none_is_without_a_value_here(gentrain: Gen
 def test_settings_of_adam_reach_both_optimisers_and_its_rate_falls_to_the_final_one() -> None:
     options = {"learning_rate": 1e-3, "learning_rate_final": 1e-5, "beta_1": 0.5, "beta_2": 0.9, "kimg": 0.064}
     tiny = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "latent_size": 6, "precision": "float32"}
-    gan = GAN(8, 1, 0, Settings(**{**tiny, **options, "gamma": 0.0, "gamma_final": 0.0}))  # type: ignore[arg-type]
+    gan = GAN(8, 1, (), Settings(**{**tiny, **options, "gamma": 0.0, "gamma_final": 0.0}))  # type: ignore[arg-type]
     gan.compile()
     for optimizer in (gan.g_optimizer, gan.d_optimizer):
         assert (optimizer.beta_1, optimizer.beta_2) == (0.5, 0.9)
     rates = []
     for seen in (0, 32, 64):
         gan.images_seen.assign(seen)
-        gan.train_step((tf.zeros((2, 8, 8, 8, 1), tf.uint8), tf.zeros((2, 8), tf.int32)))
+        gan.train_step({"images": tf.zeros((2, 8, 8, 8, 1), tf.uint8)})
         rates.append(float(gan.g_optimizer.learning_rate.numpy()))
         assert float(gan.d_optimizer.learning_rate.numpy()) == rates[-1]
     assert rates == pytest.approx([1e-3, (1e-3 + 1e-5) / 2, 1e-5], rel=1e-3)

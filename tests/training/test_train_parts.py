@@ -27,8 +27,8 @@ def numbered(count: int) -> np.ndarray:
 
 
 def drawn(count: int, rows: int, seed: int, first_batch: int, number: int) -> np.ndarray:
-    stream = batches(Dataset("numbered", numbered(count)), rows, seed, first_batch)
-    return np.concatenate([images.ravel() for images, _ in itertools.islice(stream.as_numpy_iterator(), number)])
+    stream = batches({"images": numbered(count)}, rows, seed, first_batch)
+    return np.concatenate([batch["images"].ravel() for batch in itertools.islice(stream.as_numpy_iterator(), number)])
 
 
 def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
@@ -53,7 +53,7 @@ def test_average_moves_half_way_in_a_half_life_or_early_on_in_a_part_of_the_imag
     halflife_kimg: float, rampup: float
 ) -> None:
     options = {"ema_halflife_kimg": halflife_kimg, "ema_rampup": rampup, "latent_size": 4, "generator_width": 4}
-    gan = GAN(8, 1, 0, Settings(batch=50, precision="float32", **options))
+    gan = GAN(8, 1, (), Settings(batch=50, precision="float32", **options))
     start = [variable.numpy() for variable in gan.averaged.variables]
     for variable in gan.generator.variables:
         variable.assign(variable + 1.0)
@@ -71,7 +71,7 @@ def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
     meter = Meter(Progress(10_000, 30.0), lambda *_: None)
     meter.clock = clock
-    meter.set_model(GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4)))
+    meter.set_model(GAN(8, 1, (), Settings(latent_size=4, generator_width=4, discriminator_width=4)))
     meter.model.images_seen.assign(10_000)
     meter.on_epoch_begin(0)
     meter.model.images_seen.assign(11_000)
@@ -114,7 +114,7 @@ def test_a_run_goes_on_with_the_next_batch_of_what_is_not_held_out(monkeypatch: 
         raise Drawn(*arguments)
 
     monkeypatch.setattr("gentrain.run.batches", batches)
-    gan = GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4, batch=8, held_out=5))
+    gan = GAN(8, 1, (), Settings(latent_size=4, generator_width=4, discriminator_width=4, batch=8, held_out=5))
     gan.images_seen.assign(800)
     data = Dataset("numbered", np.tile(numbered(40), (1, 8, 8, 1)))
     with pytest.raises(Drawn) as drawn:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gentrain.conditions import Labels, columns
 from gentrain.data.stream import batches
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.networks import NETWORKS, build_discriminator, build_generator
@@ -17,7 +18,8 @@ from gentrain.presets import PRESETS
 from gentrain.settings import Settings
 from gentrain.training.augment import augment
 from gentrain.training.devices import Devices
-from gentrain.training.gan import GAN, Draws
+from gentrain.training.draws import Draws
+from gentrain.training.gan import GAN
 from PIL import Image
 
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size": 6}
@@ -25,7 +27,7 @@ TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 4, "latent_size
 
 def tiny_gan(side: int = 16, classes: int = 0, **changes: object) -> GAN:
     settings = Settings(**{"precision": "float32", "conditional": classes > 0, **TINY, **changes})  # type: ignore[arg-type]
-    gan = GAN(side, 3, classes, settings)
+    gan = GAN(side, 3, [Labels(classes)] if classes else (), settings)
     gan.compile()
     return gan
 
@@ -34,8 +36,8 @@ def one_step(gan: GAN, side: int = 16) -> dict[str, float]:
     from gentrain.data.dataset import Dataset
 
     images = np.random.default_rng(0).integers(0, 255, (16, side, side, 3), np.uint8)
-    data = Dataset("noise", images, (np.arange(16) % max(gan.classes, 1)).astype(np.int32), ("0", "1", "2"))
-    stream = batches(data, gan.parts * gan.settings.batch, seed=0, first_batch=0)
+    data = Dataset("noise", images, np.arange(16, dtype=np.int32) % 3, ("0", "1", "2"))
+    stream = batches(columns(gan.conditions, data), gan.parts * gan.settings.batch, seed=0, first_batch=0)
     batch = next(iter(Devices("one").feed(stream, gan.parts)))
     return {name: float(value) for name, value in gan.train_step(batch).items()}
 
@@ -45,7 +47,7 @@ def one_step(gan: GAN, side: int = 16) -> dict[str, float]:
 def test_any_pair_of_preset_and_loss_trains(preset: str) -> None:
     for loss in LOSSES:
         settings = dataclasses.replace(PRESETS[preset](), loss=loss, precision="float32", **TINY)
-        gan = GAN(16, 3, 0, settings)
+        gan = GAN(16, 3, (), settings)
         gan.compile()
         before = [variable.numpy() for variable in (*gan.generator.variables, *gan.discriminator.variables)]
         results = one_step(gan)
@@ -80,15 +82,15 @@ def test_every_preset_says_what_it_is_for(command) -> None:
 def test_networks_fit_each_other_at_any_size(networks: str, side: int) -> None:
     settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4)
     for channels in (1, 3):
-        images = build_generator(side, channels, 0, settings)(np.zeros((2, 5), np.float32))
+        images = build_generator(side, channels, (), settings)(np.zeros((2, 5), np.float32))
         assert images.shape == (2, side, side, channels)
-        assert build_discriminator(side, channels, 0, settings)(images).shape == (2, 1)
+        assert build_discriminator(side, channels, (), settings)(images).shape == (2, 1)
 
 
 def test_the_published_pairs_have_the_published_widths() -> None:
     def shapes(preset: str, channels: int = 3) -> list[tuple[int, ...]]:
         settings = PRESETS[preset]()
-        model = build_generator(settings.resolution, channels, 0, settings)
+        model = build_generator(settings.resolution, channels, (), settings)
         kinds = keras.layers.Reshape | keras.layers.Conv2DTranspose
         return [tuple(layer.output.shape[1:]) for layer in model.layers if isinstance(layer, kinds)]
 
@@ -97,17 +99,17 @@ def test_the_published_pairs_have_the_published_widths() -> None:
     assert shapes("dcgan64")[0] == (4, 4, 128)
     assert shapes("dcgan64")[-1] == (64, 64, 3)
     assert shapes("celeba64") == [(8, 8, 1024), (16, 16, 512), (32, 32, 256), (64, 64, 3)]
-    critic = build_discriminator(64, 3, 0, PRESETS["celeba64"]())
+    critic = build_discriminator(64, 3, (), PRESETS["celeba64"]())
     assert any(isinstance(layer, keras.layers.MaxPooling2D) for layer in critic.layers)
 
 
 def test_weights_follow_from_the_seed() -> None:
     first, second, other = (
-        build_generator(8, 1, 3, Settings(seed=seed, generator_width=4)).get_weights() for seed in (1, 1, 2)
+        build_generator(8, 1, [Labels(3)], Settings(seed=seed, generator_width=4)).get_weights() for seed in (1, 1, 2)
     )
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert not np.array_equal(first[0], other[0])
-    critics = [build_discriminator(8, 1, 0, Settings(spectral_norm=True)).get_weights() for _ in range(2)]
+    critics = [build_discriminator(8, 1, (), Settings(spectral_norm=True)).get_weights() for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(*critics, strict=True))
 
 
@@ -115,8 +117,8 @@ def test_discriminator_has_no_norm_and_generator_only_what_folds() -> None:
     def norms(model: keras.Model) -> set[str]:
         return {type(layer).__name__ for layer in model.layers if "Norm" in type(layer).__name__}
 
-    assert norms(build_discriminator(28, 1, 0, Settings())) == set()
-    assert norms(build_generator(28, 1, 0, Settings())) == {"BatchNormalization"}
+    assert norms(build_discriminator(28, 1, (), Settings())) == set()
+    assert norms(build_generator(28, 1, (), Settings())) == {"BatchNormalization"}
 
 
 def test_losses_have_their_textbook_values() -> None:
@@ -153,7 +155,7 @@ def test_penalties_reach_the_discriminators_weights_in_both_precisions() -> None
         gan = tiny_gan(loss="rpgan", gamma=1000.0, gamma_final=1000.0, precision=precision, augment=0.0)
         draws = Draws(0, gan.images_seen, 8, 1)
         with tf.GradientTape() as tape:
-            objective, _, _ = gan._objective(real, fake, tf.zeros(8, tf.int32), draws)
+            objective, _, _ = gan._objective(real, fake, {}, draws)
         return tape.gradient(objective, gan.discriminator.trainable_variables[0]).numpy().ravel()
 
     def written_out() -> np.ndarray:
@@ -272,7 +274,7 @@ def test_gamma_and_augmentation_fit_the_images_unless_they_are_given() -> None:
 
 def test_labels_reach_both_networks() -> None:
     settings = Settings(conditional=True, latent_size=5, generator_width=4, discriminator_width=4)
-    generator, critic = build_generator(8, 1, 3, settings), build_discriminator(8, 1, 3, settings)
+    generator, critic = (build(8, 1, [Labels(3)], settings) for build in (build_generator, build_discriminator))
     assert [(t.name, t.shape, t.dtype) for t in generator.inputs] == [
         ("latents", (None, 5), "float32"),
         ("labels", (None,), "int32"),

@@ -12,7 +12,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from gentrain.data.dataset import Dataset
 from gentrain.data.stream import batches
 from gentrain.errors import TrainError
 from gentrain.settings import Settings
@@ -217,7 +216,7 @@ def test_epochs_set_the_length_by_the_number_of_images(tmp_path: Path, gentrain)
 def test_progress_never_goes_beyond_what_is_to_be_done(total: float) -> None:
     """A run ends with whole calls of the graph, eight steps of 64 images: that is what it is measured against."""
     shown: list[tuple[int, int]] = []
-    gan = GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4, kimg=total))
+    gan = GAN(8, 1, (), Settings(latent_size=4, generator_width=4, discriminator_width=4, kimg=total))
     meter = Meter(Progress(), lambda now, of, _: shown.append((now.images_seen, of)), images=512)
     meter.set_model(gan)
     last = -(-round(total * 1000) // 512) * 512
@@ -237,11 +236,11 @@ def test_an_option_that_is_not_there_never_leads_to_one_that_starts_over(option:
 
 
 def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(run_directory: Path) -> None:
-    gan = GAN(8, 1, 0, Settings(latent_size=4, batch=4, generator_width=4, discriminator_width=4, precision="float32"))
+    gan = GAN(8, 1, (), Settings(latent_size=4, batch=4, generator_width=4, discriminator_width=4, precision="float32"))
     gan.compile()
     kernel = gan.discriminator.trainable_variables[0]
     kernel.assign(kernel * np.nan)
-    stream = batches(Dataset("black", np.zeros((16, 8, 8, 1), np.uint8)), rows=8, seed=0, first_batch=0)
+    stream = batches({"images": np.zeros((16, 8, 8, 1), np.uint8)}, rows=8, seed=0, first_batch=0)
     images = Devices("one").feed(stream, parts=2)
     with pytest.raises(TrainError, match=r"d_loss.*no longer finite.*checkpoints/0000"):
         gan.fit(images, steps_per_epoch=1, verbose=0, shuffle=False, callbacks=[Guard(run_directory)])

@@ -122,7 +122,7 @@ def test_a_run_cut_short_is_not_measured(run_directory: Path) -> None:
 
 def watched(note) -> Watch:
     watch = Watch(note)
-    gan = GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4, precision="float32"))
+    gan = GAN(8, 1, (), Settings(latent_size=4, generator_width=4, discriminator_width=4, precision="float32"))
     gan.images_seen.assign(gan.images_total)
     watch.set_model(gan)
     return watch
@@ -211,7 +211,7 @@ def test_too_little_memory_is_told_with_a_batch_that_fits(tmp_path: Path, comman
 
 @pytest.mark.parametrize("raised", [MemoryError, tf.errors.ResourceExhaustedError])
 def test_an_error_of_python_or_tensorflow_tells_the_same(raised: type[Exception]) -> None:
-    gan = GAN(8, 1, 0, Settings(latent_size=4, generator_width=4, discriminator_width=4, precision="float32"))
+    gan = GAN(8, 1, (), Settings(latent_size=4, generator_width=4, discriminator_width=4, precision="float32"))
     error = raised() if raised is MemoryError else raised(None, None, "OOM when allocating tensor with shape[8192,64]")
     with pytest.raises(TrainError, match="out of memory with batch 64: "), memory.telling(memory.OutOfMemory(gan)):
         raise error

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gentrain.conditions import Labels
 from gentrain.data import holdout
 from gentrain.data.dataset import Dataset
 from gentrain.data.stream import batches
@@ -23,20 +24,26 @@ from gentrain.training.callbacks.keeper import _draw, keep_networks
 from gentrain.training.callbacks.meter import Meter
 from gentrain.training.checkpoints import Progress
 from gentrain.training.devices import Devices
-from gentrain.training.gan import GAN, Draws
+from gentrain.training.draws import Draws
+from gentrain.training.gan import GAN
 
 SIDE = 8
 
 
 def gan_of(classes: int = 0, channels: int = 3, **changes: object) -> GAN:
     tiny = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "latent_size": 6, "precision": "float32"}
-    gan = GAN(SIDE, channels, classes, Settings(**{**tiny, **changes}))  # type: ignore[arg-type]
+    gan = GAN(SIDE, channels, [Labels(classes)] if classes else (), Settings(**{**tiny, **changes}))  # type: ignore[arg-type]
     gan.compile()
     return gan
 
 
 def noise(part: int, rows: int = 8) -> tf.Tensor:
     return tf.random.stateless_normal((rows, SIDE, SIDE, 3), seed=(1, part))
+
+
+def pixels(gan: GAN, images: np.ndarray) -> np.ndarray:
+    """Uint8 images as the networks see them in the step that comes next."""
+    return np.asarray(gan._prepare({"images": tf.constant(images)}, Draws(0, gan.images_seen, len(images), 1))[0])
 
 
 def slopes(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None = None) -> np.ndarray:
@@ -52,8 +59,8 @@ def slopes(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None = None) -> np.n
 
 
 def objective(gan: GAN, labels: tf.Tensor | None = None) -> float:
-    zeros = tf.zeros(8, tf.int32) if labels is None else labels
-    return float(gan._objective(noise(0), noise(1), zeros, Draws(0, gan.images_seen, 8, 1))[0])
+    given = {} if labels is None else {"labels": labels}
+    return float(gan._objective(noise(0), noise(1), given, Draws(0, gan.images_seen, 8, 1))[0])
 
 
 @pytest.mark.parametrize("classes", [0, 3])
@@ -98,7 +105,7 @@ def test_each_image_is_mirrored_for_itself_half_of_the_time() -> None:
     mirrored = []
     for step in range(16):
         gan.images_seen.assign(64 * step)
-        shown = np.asarray(gan._pixels(tf.constant(images), Draws(0, gan.images_seen, 64, 1)))
+        shown = pixels(gan, images)
         turned = np.array([np.allclose(a, b[:, ::-1], atol=1e-6) for a, b in zip(shown, plain, strict=True)])
         same = np.array([np.allclose(a, b, atol=1e-6) for a, b in zip(shown, plain, strict=True)])
         assert (turned ^ same).all()
@@ -106,9 +113,7 @@ def test_each_image_is_mirrored_for_itself_half_of_the_time() -> None:
         mirrored.append(turned)
     assert np.mean(mirrored) == pytest.approx(0.5, abs=0.06)
     assert len({tuple(turned) for turned in mirrored}) == 16, "every step draws anew"
-    np.testing.assert_allclose(
-        gan_of()._pixels(tf.constant(images), Draws(0, gan.images_seen, 64, 1)), plain, atol=1e-6
-    )
+    np.testing.assert_allclose(pixels(gan_of(), images), plain, atol=1e-6)
 
 
 def test_the_critic_sees_real_and_fake_images_augmented_alike() -> None:
@@ -131,21 +136,21 @@ def test_the_generator_minimises_its_loss_on_fakes_normalised_by_their_batch_and
     made, real = gan.generator(latents, training=True), tf.constant(pixels / 127.5 - 1, tf.float32)
     fake, real = (gan.discriminator(augment(images, tf.constant(1.0), draws.uniform)) for images in (made, real))
     expected = float(tf.reduce_mean(tf.nn.softplus(real - fake)))
-    gan._generator_step(tf.constant(pixels), tf.zeros(8, tf.int32), latents, Draws(0, gan.images_seen, 8, 1))
+    gan._generator_step({"images": tf.constant(pixels)}, latents, Draws(0, gan.images_seen, 8, 1))
     assert float(gan.means["g_loss"].result()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_each_network_has_images_labels_and_latents_of_its_own() -> None:
     gan, given = gan_of(classes=3), {}
-    gan._discriminator_step = lambda *arguments: given.update(discriminator=arguments[:3])
-    gan._generator_step = lambda *arguments: given.update(generator=arguments[:3])
+    gan._discriminator_step = lambda *arguments: given.update(discriminator=arguments[:2])
+    gan._generator_step = lambda *arguments: given.update(generator=arguments[:2])
     images = np.random.default_rng(0).integers(0, 256, (2, 8, SIDE, SIDE, 3), np.uint8)
     labels = np.random.default_rng(1).integers(0, 3, (2, 8), np.int32)
-    gan.train_step((tf.constant(images), tf.constant(labels)))
+    gan.train_step({"images": tf.constant(images), "labels": tf.constant(labels)})
     for part, network in enumerate(("discriminator", "generator")):
-        np.testing.assert_array_equal(given[network][0], images[part])
-        np.testing.assert_array_equal(given[network][1], labels[part])
-    assert not np.isin(given["generator"][2], given["discriminator"][2]).any()
+        np.testing.assert_array_equal(given[network][0]["images"], images[part])
+        np.testing.assert_array_equal(given[network][0]["labels"], labels[part])
+    assert not np.isin(given["generator"][1], given["discriminator"][1]).any()
     draws = Draws(0, gan.images_seen, 8, 1)
     assert not np.isin(draws.uniform(2), draws.uniform(2)).any(), "nor are any two draws of a step alike"
 
@@ -153,7 +158,7 @@ def test_each_network_has_images_labels_and_latents_of_its_own() -> None:
 def test_dropout_is_another_at_each_step_and_the_same_when_a_step_is_repeated() -> None:
     """It is all that changes what the critic says of the same images by the same weights."""
     gan = gan_of(networks="dcgan28", dropout=0.5, augment=0.0)
-    batch = (tf.zeros((2, 8, SIDE, SIDE, 3), tf.uint8) + 200, tf.zeros((2, 8), tf.int32))
+    batch = {"images": tf.zeros((2, 8, SIDE, SIDE, 3), tf.uint8) + 200}
     start, said = [np.asarray(variable) for variable in gan.state], []
     for seen in (0, 8, 0):
         for variable, value in zip(gan.state, start, strict=True):
@@ -177,7 +182,7 @@ COLOURS = Dataset("colours", np.random.default_rng(0).integers(0, 256, (40, SIDE
 
 def train(gan: GAN, steps: int) -> None:
     first = int(gan.images_seen.numpy()) // 8
-    stream = batches(COLOURS, 16, seed=0, first_batch=first, parts=2)
+    stream = batches({"images": COLOURS.images}, 16, seed=0, first_batch=first, parts=2)
     gan.fit(Devices("one").feed(stream, 2), steps_per_epoch=steps, verbose=0, shuffle=False)
 
 
@@ -271,8 +276,9 @@ def test_in_an_epoch_each_network_sees_every_image_once(count: int, rows: int) -
     numbers = np.arange(count, dtype=np.int32)
     data = Dataset("numbered", np.zeros((count, 1, 1, 1), np.uint8), numbers)
     steps = -(-count // rows)
-    stream = batches(data, 2 * rows, seed=0, first_batch=0, parts=2).take(steps).as_numpy_iterator()
-    labels = np.stack([labels for _, labels in stream])
+    columns = {"images": data.images, "labels": numbers}
+    stream = batches(columns, 2 * rows, seed=0, first_batch=0, parts=2).take(steps).as_numpy_iterator()
+    labels = np.stack([batch["labels"] for batch in stream])
     for part in (labels[:, :rows], labels[:, rows:]):
         assert sorted(part.ravel()[:count]) == list(range(count))
     assert not np.array_equal(labels[:, :rows], labels[:, rows:]), "the two do not see the same batches"
@@ -281,7 +287,8 @@ def test_in_an_epoch_each_network_sees_every_image_once(count: int, rows: int) -
 def test_images_that_are_held_out_are_never_drawn() -> None:
     chosen = np.array([1, 3, 4, 7])
     data = Dataset("numbered", np.zeros((9, 1, 1, 1), np.uint8), np.arange(9, dtype=np.int32))
-    drawn = itertools.islice(batches(data, 8, 0, 0, parts=2, chosen=chosen).as_numpy_iterator(), 50)
-    counts = np.bincount(np.concatenate([labels for _, labels in drawn]), minlength=9)
+    columns = {"images": data.images, "labels": data.labels}
+    drawn = itertools.islice(batches(columns, 8, 0, 0, parts=2, chosen=chosen).as_numpy_iterator(), 50)
+    counts = np.bincount(np.concatenate([batch["labels"] for batch in drawn]), minlength=9)
     assert {number for number in range(9) if counts[number]} == set(chosen)
     assert set(counts[chosen]) == {100}

@@ -28,6 +28,7 @@ from gentrain.training.checkpoints import Progress
 ARTIFACTS = (
     "config.json",
     "dataset.json",
+    "interface.json",
     "generator.keras",
     "discriminator.keras",
     "best",
@@ -188,7 +189,7 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
         found = {name for name in found if name != LOCK and not name.startswith(".tmp-")}
         if found - set(ARTIFACTS):
             raise TrainError(f"{run}: holds other things and no config.json; take an empty or a new folder for --run")
-        if found - {"dataset.json"} and not fresh:
+        if found - {"dataset.json", "interface.json"} and not fresh:
             raise TrainError(f"{run}: holds parts of a run and no config.json; --fresh clears them")
     except NotADirectoryError:
         raise TrainError(f"{run}: not a folder") from None
@@ -235,7 +236,7 @@ def describe(plan: Plan, dataset: Dataset) -> dict[str, Any]:
     return {
         "data": plan.data,
         "preset": plan.preset,
-        "settings": dataclasses.asdict(plan.settings),
+        "settings": {name: value for name, value in dataclasses.asdict(plan.settings).items() if _is_told(name, value)},
         "init_from": None if plan.init_from is None else str(plan.init_from),
         "image_count": len(dataset.images),
         "image_shape": list(dataset.images.shape[1:]),
@@ -246,6 +247,11 @@ def describe(plan: Plan, dataset: Dataset) -> dict[str, Any]:
         },
         "git_commit": _git_commit(),
     }
+
+
+def _is_told(name: str, value: Any) -> bool:
+    """Whether a setting stands in config.json: conditions do where there are any."""
+    return name != "conditions" or bool(value)
 
 
 def _git_commit() -> str | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentrain import quiet
+from gentrain import conditions, interface, quiet
 from gentrain.data import holdout
 from gentrain.data.dataset import Dataset
 from gentrain.data.stream import batches
@@ -59,6 +59,7 @@ def fit(
         TrainError: too few images, other images than the run began with, losses no longer finite, a full disk.
     """
     _check_images(plan, dataset)
+    told = conditions.of_run(plan.settings, dataset)
     quiet.import_tensorflow()
     from gentrain.training.callbacks.meter import Meter
     from gentrain.training.callbacks.stop import PoliteStop
@@ -76,15 +77,15 @@ def fit(
     with _locked(plan.run, note) if devices.first else nullcontext():
         if devices.first:
             _prepare(plan, dataset)
-        gan = _gan(plan, dataset, devices, note)
+        gan = _gan(plan, dataset, told, devices, note)
         meter = Meter(plan.done, show, s.batch * STEPS_PER_EXECUTION)
         keeper, periodic = _callbacks(plan, dataset, devices, meter, note)
         stop = PoliteStop(devices)
-        told = memory.OutOfMemory(gan)
-        if told.is_likely:
-            note(f"warning: this may take more memory than there is; if it is killed, {told.way_out}")
+        out_of_memory = memory.OutOfMemory(gan)
+        if out_of_memory.is_likely:
+            note(f"warning: this may take more memory than there is; if it is killed, {out_of_memory.way_out}")
         try:
-            with memory.telling(told):
+            with memory.telling(out_of_memory):
                 _train(gan, dataset, devices, [*periodic, stop])
             if keeper is not None:
                 keeper.keep()
@@ -101,7 +102,7 @@ def record_place(plan: Plan, dataset: Dataset) -> None:
     write_json(plan.run / "dataset.json", dataset.describe())
 
 
-def _gan(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> GAN:
+def _gan(plan: Plan, dataset: Dataset, told: conditions.Conditions, devices: Devices, note: Note) -> GAN:
     """The networks as they begin, or as the newest checkpoint has them.
 
     What a run starts from is kept as its first checkpoint, since the other run may go on.
@@ -111,7 +112,7 @@ def _gan(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> GAN:
     s = plan.settings
     _, side, _, channels = dataset.images.shape
     with devices.strategy.scope():
-        gan = GAN(side, channels, len(dataset.class_names) if s.conditional else 0, s)
+        gan = GAN(side, channels, told, s)
         gan.compile(steps_per_execution=STEPS_PER_EXECUTION)
     checkpoint = checkpoints.latest(plan.run)
     if devices.first and checkpoint is not None:
@@ -152,10 +153,11 @@ def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) ->
 
     s = gan.settings
     chosen = holdout.split(dataset, s.held_out)[0] if s.held_out else None
+    columns = conditions.columns(gan.conditions, dataset)
     fit = gan.fit if devices.replicas == 1 else Loop(gan, devices.strategy).fit
     for executions, ticks in _ticks(s, int(gan.images_seen.numpy())):
         first = int(gan.images_seen.numpy()) // s.batch
-        stream = batches(dataset, gan.parts * s.batch, s.seed, first, gan.parts, chosen)
+        stream = batches(columns, gan.parts * s.batch, s.seed, first, gan.parts, chosen)
         fit(
             devices.feed(stream, gan.parts),
             epochs=ticks,
@@ -175,6 +177,7 @@ def _prepare(plan: Plan, dataset: Dataset) -> None:
         for name in ARTIFACTS:
             _remove(plan.run / name)
     write_json(plan.run / "dataset.json", dataset.describe())
+    write_json(plan.run / "interface.json", interface.describe(plan.settings, dataset))
     write_json(plan.run / "config.json", describe(plan, dataset))
 
 
@@ -209,8 +212,6 @@ def _ticks(s: Settings, images_seen: int) -> list[tuple[int, int]]:
 def _check_images(plan: Plan, dataset: Dataset) -> None:
     if len(dataset.images) < 2:
         raise TrainError(f"{plan.data}: {len(dataset.images)} image; a GAN needs many, at the very least 2")
-    if plan.settings.conditional and len(dataset.class_names) < 2:
-        raise TrainError(f"{plan.data}: has no classes, which --conditional needs: a sub-folder for each, or labels")
     if not plan.continues:
         return
     then = json.loads((plan.run / "dataset.json").read_text(encoding="utf-8"))

@@ -26,6 +26,7 @@ class Settings:
     labels: str = "auto"  # where classes come from: auto, folders, from-name[:PATTERN], none, or a column's name
     flip: bool = False  # mirror each image left to right half of the time
     conditional: bool = False  # the generator takes the classes of the data as `labels`
+    conditions: str = ""  # what else both networks are told: names registered with gentrain.conditions, with commas
 
     # Networks
     networks: str = "genline"

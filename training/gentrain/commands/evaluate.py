@@ -71,7 +71,7 @@ def evaluate(
     quiet.import_tensorflow()
     from gentrain.metrics import feature_files, nearest
     from gentrain.metrics.features import features_for
-    from gentrain.metrics.generate import generate, is_conditional
+    from gentrain.metrics.generate import generate
     from gentrain.metrics.judge import REFERENCE, Judge
 
     generator = subject.generator
@@ -84,8 +84,9 @@ def evaluate(
     meter = Meter(min(different - count, REFERENCE * count) + 3 * count + searched)
     unseen = subject.unseen(dataset)
     judge = Judge(dataset, net, samples, show=meter.show)
-    labels = judge.labels if is_conditional(generator) else None
-    images = generate(generator, count, labels=labels, show=meter.show)
+    given = judge.given(generator)
+    labels = given.get("labels")
+    images = generate(generator, count, given=given, show=meter.show)
     values = judge.score(images, labels)
     found = nearest.search(images, dataset, net, searched, meter.show, unseen)
 

@@ -1,61 +1,130 @@
-"""What a generator takes beside latents, and how a discriminator judges it: the one place for a further condition.
+"""What a GAN is told beside latents. A condition is one class, in a file here or registered from outside.
 
-A condition (nothing, class labels; later text, or an image) says which inputs both networks get, how they are joined to
-the latents, and how they bear on the logits. The networks themselves never see it.
+base.py     the class that each of them derives from, and what its methods are asked
+labels.py   classes of images
+here        which of them a run has, what data and networks see of them, and `register`
+
+Everything passes as dictionaries of named tensors, from the columns of a data set to the inputs of a Keras model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
-from keras import layers
+import numpy as np
+
+from gentrain.conditions.base import Array, Condition, Tensors
+from gentrain.conditions.labels import Labels
+from gentrain.errors import TrainError, UsageError
 
 if TYPE_CHECKING:
-    from gentrain.networks.parts import Initializers
+    from gentrain.data.dataset import Dataset
+    from gentrain.settings import Settings
+
+__all__ = [
+    "Condition",
+    "Conditions",
+    "Labels",
+    "columns",
+    "examples",
+    "inputs",
+    "named",
+    "of_generator",
+    "of_run",
+    "prepared",
+    "register",
+    "rows",
+    "task",
+]
+
+Conditions = Sequence[Condition]
+
+REGISTERED: dict[str, type[Condition]] = {Labels.name: Labels}
 
 
-class Nothing:
-    """An unconditional GAN: `latents` alone."""
+def register(condition: type[Condition]) -> type[Condition]:
+    """Make a condition known by its name, for `--set conditions=NAME`; also a decorator.
 
-    def inputs(self) -> list[Any]:
-        """The Keras inputs beside latents or images."""
-        return []
+    Args:
+        condition: a class that derives from `Condition`, with a `name` of its own.
 
-    def join(self, latents: Any, inputs: list[Any], init: Initializers) -> Any:
-        """Latents (N, Z) and the condition's inputs → what the generator's layers start from, (N, any)."""
-        return latents
-
-    def logits(self, features: Any, inputs: list[Any], init: Initializers) -> Any:
-        """The discriminator's last features (N, F) → float32 logits (N, 1)."""
-        return layers.Dense(1, kernel_initializer=init(), dtype="float32", name="logits")(features)
-
-
-class Labels(Nothing):
-    """Classes, as `labels` int32 (N,): an embedding beside the latents, and a projection critic.
-
-    Source: "cGANs with Projection Discriminator", arXiv 1802.05637.
+    Raises:
+        ValueError: another class has that name.
     """
-
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-
-    def inputs(self) -> list[Any]:
-        return [keras.Input((), dtype="int32", name="labels")]
-
-    def join(self, latents: Any, inputs: list[Any], init: Initializers) -> Any:
-        embedded = layers.Embedding(
-            self.classes, latents.shape[-1], embeddings_initializer=init.normal(), name="classes"
-        )(inputs[0])
-        return layers.Concatenate()([latents, embedded])
-
-    def logits(self, features: Any, inputs: list[Any], init: Initializers) -> Any:
-        size = features.shape[-1]
-        expected = layers.Embedding(self.classes, size, embeddings_initializer=init.normal(size**-0.5), name="classes")
-        match = layers.Dot(axes=1, dtype="float32")([features, expected(inputs[0])])
-        return layers.Add(dtype="float32", name="with_class")([super().logits(features, inputs, init), match])
+    if REGISTERED.setdefault(condition.name, condition) is not condition:
+        raise ValueError(f"there is another condition called {condition.name}")
+    return condition
 
 
-def condition_of(classes: int) -> Nothing:
-    """Labels of so many classes, or nothing for 0."""
-    return Labels(classes) if classes else Nothing()
+def named(settings: Settings) -> list[str]:
+    """The names of a run's conditions: `labels` where it is conditional, then those of the setting `conditions`."""
+    names = [name.strip() for name in settings.conditions.split(",") if name.strip()]
+    return list(dict.fromkeys([*([Labels.name] if settings.conditional else []), *names]))
+
+
+def of_run(settings: Settings, dataset: Dataset) -> tuple[Condition, ...]:
+    """The conditions of a run on these images.
+
+    Raises:
+        UsageError: a name that nobody has registered.
+        TrainError: the data lack what one of them needs.
+    """
+    names = named(settings)
+    if unknown := [name for name in names if name not in REGISTERED]:
+        raise UsageError(f"conditions: {unknown[0]} is not registered; there are {', '.join(REGISTERED)}")
+    return tuple(REGISTERED[name].of(dataset) for name in names)
+
+
+def of_generator(generator: Any, dataset: Dataset) -> tuple[Condition, ...]:
+    """The conditions that a Keras generator takes, by the names of its inputs beside latents.
+
+    Raises:
+        TrainError: an input that no registered condition has, or data that lack what one needs.
+    """
+    names = [tensor.name for tensor in generator.inputs if tensor.name != "latents"]
+    if len(generator.inputs) == 1:
+        return ()  # whatever it is called, it is the latents
+    found = [REGISTERED[name] for name in names if name in REGISTERED]
+    if len(found) < len(generator.inputs) - 1:
+        shapes = ", ".join(f"{tensor.name} {tuple(tensor.shape)}" for tensor in generator.inputs)
+        raise TrainError(
+            f"generator has the inputs {shapes}; expected latents (N, Z), and beside them {', '.join(REGISTERED)}"
+        )
+    return tuple(condition.of(dataset) for condition in found)
+
+
+def columns(conditions: Conditions, dataset: Dataset) -> dict[str, Array]:
+    """What a batch is drawn from: the images, and the columns of each condition; N rows each."""
+    found: dict[str, Array] = {"images": dataset.images}
+    for condition in conditions:
+        found |= condition.columns(dataset)
+    return found
+
+
+def inputs(conditions: Conditions) -> dict[str, Any]:
+    """New Keras inputs of all conditions, in their order."""
+    return {name: tensor for condition in conditions for name, tensor in condition.inputs().items()}
+
+
+def prepared(conditions: Conditions, batch: Mapping[str, Any]) -> Tensors:
+    """The tensors of all inputs, in their order, for a batch of columns."""
+    return {name: tensor for condition in conditions for name, tensor in condition.prepare(batch).items()}
+
+
+def rows(conditions: Conditions, dataset: Dataset, chosen: np.ndarray[Any, Any]) -> Tensors:
+    """The tensors of all inputs for these rows of a data set."""
+    found = columns(conditions, dataset)
+    return prepared(conditions, {name: column[chosen] for name, column in found.items() if name != "images"})
+
+
+def examples(conditions: Conditions, most: int) -> Tensors:
+    """Tensors of all inputs that show what the conditions can tell, at most so many rows; none without conditions."""
+    shown = [condition.prepare(condition.examples(most)) for condition in conditions]
+    fewest = min((len(tensor) for tensors in shown for tensor in tensors.values()), default=0)
+    return {name: tensor[:fewest] for tensors in shown for name, tensor in tensors.items()}
+
+
+def task(conditions: Iterable[Condition]) -> str:
+    """What a generator with these conditions does: `image-generation` unless one of them says otherwise."""
+    return next((condition.task for condition in conditions if condition.task), "image-generation")

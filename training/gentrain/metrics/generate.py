@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,36 +16,31 @@ from gentrain.networks.latents import latents_of_seeds
 BATCH = 256
 
 
-def is_conditional(generator: Any) -> bool:
-    """Whether a generator takes `labels` beside latents."""
-    return any(tensor.name == "labels" for tensor in generator.inputs)
-
-
 def generate(
     generator: Any,
     count: int,
     first_seed: int = 0,
-    labels: np.ndarray[Any, np.dtype[np.int32]] | None = None,
+    given: Mapping[str, Any] | None = None,
     show: Show | None = None,
 ) -> Images:
     """Images uint8 (count, H, W, C) of the seeds from `first_seed` on.
 
     Args:
-        generator: latents float32 (N, Z), and labels int32 (N,) where it is conditional, → float32 in [-1, 1].
+        generator: latents float32 (N, Z), and the inputs of its conditions, → float32 in [-1, 1].
         count: how many.
         first_seed: of the first; see contract 3.
-        labels: int32 (count,) for a conditional generator, None for any other.
+        given: tensors (count, …) of the other inputs, by name; see `gentrain.conditions`.
         show: told about images that were made.
 
     Raises:
-        TrainError: it has other inputs than latents (N, Z) and labels, or its images are not numbers.
+        TrainError: it has other inputs than latents (N, Z) and what is given, or its images are not numbers.
     """
-    latent_size = _latent_size(generator)
+    latent_size = _latent_size(generator, given or {})
     parts = []
     for start in range(0, count, BATCH):
         seeds = np.arange(first_seed + start, first_seed + min(start + BATCH, count), dtype=np.int64)
         latents = latents_of_seeds(seeds, latent_size)
-        inputs = latents if labels is None else _in_order(generator, latents, labels[start : start + BATCH])
+        inputs = _in_order(generator, latents, given, slice(start, start + BATCH)) if given else latents
         images = np.asarray(generator(inputs, training=False), np.float32)
         if not np.isfinite(images).all():
             raise TrainError(f"generator gives values that are no numbers, for one of the seeds from {seeds[0]} on")
@@ -54,15 +50,19 @@ def generate(
     return np.concatenate(parts)
 
 
-def _latent_size(generator: Any) -> int:
-    latents = [tuple(tensor.shape) for tensor in generator.inputs if tensor.name != "labels"]
+def _latent_size(generator: Any, given: Mapping[str, Any]) -> int:
+    latents = [tuple(tensor.shape) for tensor in generator.inputs if tensor.name not in given]
     if len(latents) != 1 or len(latents[0]) != 2 or not latents[0][1]:
         inputs = ", ".join(f"{tensor.name} {tuple(tensor.shape)}" for tensor in generator.inputs)
-        raise TrainError(f"generator has the inputs {inputs}; expected latents (N, Z), and labels (N,) if conditional")
+        raise TrainError(
+            f"generator has the inputs {inputs}; expected latents (N, Z) beside {', '.join(given) or 'nothing'}"
+        )
     return int(latents[0][1])
 
 
-def _in_order(generator: Any, latents: Any, labels: Any) -> list[Any]:
+def _in_order(generator: Any, latents: Any, given: Mapping[str, Any], rows: slice) -> list[Any]:
     # Keras takes tensors in a list, and nothing else.
-    labels = tf.constant(labels)
-    return [labels if tensor.name == "labels" else latents for tensor in generator.inputs]
+    return [
+        tf.convert_to_tensor(given[tensor.name][rows]) if tensor.name in given else latents
+        for tensor in generator.inputs
+    ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gentrain import conditions
 from gentrain.errors import TrainError
 from gentrain.metrics import compare, nearest, prdc
 from gentrain.metrics.features import FeatureNet, Features, Images, Show, features_for, features_of
@@ -57,7 +58,7 @@ class Judge:
             dataset: the real images.
             features: see `gentrain.metrics.features.features_for`; or a net that is ready.
             samples: images to generate; no more than half of the real ones are taken.
-            seed: of the split of the real images and of the labels drawn for a conditional generator.
+            seed: of the split of the real images, and of what a conditional generator is told.
             show: told about images that went through the feature net.
             unseen: rows of `dataset` that were held out of the training, see `gentrain.data.holdout`.
 
@@ -139,26 +140,28 @@ class Judge:
         """Every metric for a Keras generator's images of the seeds from `first_seed` on, and `memorised`.
 
         Args:
-            generator: latents float32 (N, Z), and labels int32 (N,) where it is conditional, → float32 in [-1, 1].
+            generator: latents float32 (N, Z), and the inputs of its conditions, → float32 in [-1, 1].
             first_seed: of the first image; see contract 3.
 
         Raises:
             TrainError: its images are not of the data set's shape, or not numbers.
         """
-        from gentrain.metrics.generate import generate, is_conditional
+        from gentrain.metrics.generate import generate
 
-        labels = self.labels if is_conditional(generator) else None
-        images = generate(generator, self.samples, first_seed, labels)
+        given = self.given(generator)
+        images = generate(generator, self.samples, first_seed, given)
         found = nearest.search(images, self.dataset, self.features, SEARCHED, unseen=self.unseen)
-        return {**self.score(images, labels), "memorised": nearest.memorised(found)}
+        return {**self.score(images, given.get("labels")), "memorised": nearest.memorised(found)}
 
-    @property
-    def labels(self) -> np.ndarray[Any, np.dtype[np.int32]]:
-        """Labels (samples,) for a conditional generator, drawn in the proportions of the data set."""
-        if self.dataset.labels is None:
-            raise TrainError(f"{self.dataset.source}: has no classes, and the generator asks for labels")
-        rows = np.random.default_rng([self.seed, 2]).integers(len(self.dataset.labels), size=self.samples)
-        return np.asarray(self.dataset.labels[rows], np.int32)
+    def given(self, generator: Any) -> dict[str, Any]:
+        """Tensors (samples, …) of what a Keras generator takes beside latents, drawn as the data set has them.
+
+        Raises:
+            TrainError: it takes what nobody knows, or what the data set lacks.
+        """
+        told = conditions.of_generator(generator, self.dataset)
+        rows = np.random.default_rng([self.seed, 2]).integers(len(self.dataset.images), size=self.samples)
+        return conditions.rows(told, self.dataset, rows) if told else {}
 
 
 def _shown(shape: tuple[int, ...]) -> str:

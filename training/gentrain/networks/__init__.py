@@ -14,45 +14,77 @@ import keras
 import numpy as np
 from keras import layers
 
-from gentrain.conditions import condition_of
+from gentrain.conditions import Conditions, inputs
+from gentrain.conditions.base import Tensors
 from gentrain.networks.parts import Initializers, Norm
 from gentrain.settings import CHOICES, Settings
+
+# As discriminators have called it from the beginning.
+ADDED = {"labels": "with_class"}
 
 NETWORKS: dict[str, ModuleType] = {name: import_module(f"gentrain.networks.{name}") for name in CHOICES["networks"]}
 
 
 def build_generator(
-    side: int, channels: int, classes: int, s: Settings, policy: str = "float32", synchronized: bool = False
+    side: int,
+    channels: int,
+    conditions: Conditions,
+    s: Settings,
+    policy: str = "float32",
+    synchronized: bool = False,
 ) -> Any:
-    """`latents` float32 (N, Z) [, `labels` int32 (N,) where `classes` > 0] → `images` float32 (N, H, W, C) in [-1, 1].
+    """`latents` float32 (N, Z) and the inputs of the conditions → `images` float32 (N, H, W, C) in [-1, 1].
 
     Args:
         side: H and W.
         channels: C.
-        classes: how many there are to tell apart, or 0.
+        conditions: see `gentrain.conditions`; their inputs follow the latents.
         s: settings; the weights follow from its seed.
         policy: Keras' dtype policy of the layers; the output is float32 with any.
         synchronized: whether BatchNorm takes its statistics over all devices.
     """
-    init, condition = Initializers(2 * s.seed), condition_of(classes)
+    init = Initializers(2 * s.seed)
     with _policy(policy):
-        latents, others = keras.Input((s.latent_size,), name="latents"), condition.inputs()
-        x = condition.join(latents, others, init)
-        x = NETWORKS[s.networks].generate(x, side, channels, s, init, Norm(synchronized))
+        latents, given = keras.Input((s.latent_size,), name="latents"), inputs(conditions)
+
+        def enter(features: Any) -> Any:
+            for condition in conditions:
+                features = condition.enter_features(features, given, init)
+            return features
+
+        x = latents
+        for condition in conditions:
+            x = condition.enter_latents(x, given, init)
+        x = NETWORKS[s.networks].generate(x, side, channels, s, init, Norm(synchronized), enter)
+        for condition in conditions:
+            x = condition.enter_images(x, given, init)
         images = layers.Activation("tanh", dtype="float32", name="images")(x)
-    return keras.Model([latents, *others] if others else latents, images, name="generator")
+    return keras.Model(_together(latents, given), images, name="generator")
 
 
-def build_discriminator(side: int, channels: int, classes: int, s: Settings, policy: str = "float32") -> Any:
-    """`images` float32 (N, H, W, C) in [-1, 1] [, `labels`] → `logits` float32 (N, 1): higher is more real."""
-    init, condition = Initializers(2 * s.seed + 1), condition_of(classes)
+def build_discriminator(side: int, channels: int, conditions: Conditions, s: Settings, policy: str = "float32") -> Any:
+    """`images` float32 (N, H, W, C) in [-1, 1] and the inputs of the conditions → `logits` float32 (N, 1).
+
+    A higher logit is more real.
+    """
+    init = Initializers(2 * s.seed + 1)
     with _policy(policy):
-        images, others = keras.Input((side, side, channels), name="images"), condition.inputs()
+        images, given = keras.Input((side, side, channels), name="images"), inputs(conditions)
         x = images
-        x = NETWORKS[s.networks].discriminate(x, side, s, init)
-        logits = condition.logits(x, others, init)
-    model = keras.Model([images, *others] if others else images, logits, name="discriminator")
+        for condition in conditions:
+            x = condition.see_images(x, given, init)
+        features = NETWORKS[s.networks].discriminate(x, side, s, init)
+        terms = {condition.name: condition.see_features(features, given, init) for condition in conditions}
+        logits = layers.Dense(1, kernel_initializer=init(), dtype="float32", name="logits")(features)
+        for name, term in terms.items():
+            if term is not None:
+                logits = layers.Add(dtype="float32", name=ADDED.get(name, f"with_{name}"))([logits, term])
+    model = keras.Model(_together(images, given), logits, name="discriminator")
     return _spectrally_normalised(model, s) if s.spectral_norm else model
+
+
+def _together(first: Any, given: Tensors) -> Any:
+    return [first, *given.values()] if given else first
 
 
 def _spectrally_normalised(model: Any, s: Settings) -> Any:

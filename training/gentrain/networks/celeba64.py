@@ -8,21 +8,21 @@ from typing import Any
 
 from keras import layers
 
-from gentrain.networks.parts import Initializers, Norm, stages
+from gentrain.networks.parts import Enter, Initializers, Norm, stages
 from gentrain.settings import Settings
 
 
-def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm) -> Any:
+def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
     """Latents (N, any) → images (N, side, side, channels) before the tanh."""
     start, doublings = stages(side, smallest=8)
     width = s.generator_width * 2 ** max(0, doublings - 1)
     x = layers.Dense(start * start * width, use_bias=False, kernel_initializer=init())(x)
     x = layers.ReLU()(norm(x))
-    x = layers.Reshape((start, start, width))(x)
+    x = enter(layers.Reshape((start, start, width))(x))
     for stage in range(1, doublings):
         filters = width // 2**stage
         x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
-        x = layers.ReLU()(norm(x))
+        x = enter(layers.ReLU()(norm(x)))
     return layers.Conv2DTranspose(channels, 4, 2 if doublings else 1, padding="same", kernel_initializer=init())(x)
 
 

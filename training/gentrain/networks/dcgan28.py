@@ -10,19 +10,19 @@ from typing import Any
 
 from keras import layers
 
-from gentrain.networks.parts import Initializers, Norm
+from gentrain.networks.parts import Enter, Initializers, Norm
 from gentrain.settings import Settings
 
 
-def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm) -> Any:
+def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
     """Latents (N, any) → images (N, side, side, channels) before the tanh; side is a multiple of 4."""
     width, start = s.generator_width, side // 4
     x = layers.Dense(start * start * 2 * width, use_bias=False, kernel_initializer=init())(x)
     x = layers.LeakyReLU(0.3)(norm(x))
-    x = layers.Reshape((start, start, 2 * width))(x)
+    x = enter(layers.Reshape((start, start, 2 * width))(x))
     for filters, stride in ((width, 1), (max(1, width // 2), 2)):
         x = layers.Conv2DTranspose(filters, 5, stride, padding="same", use_bias=False, kernel_initializer=init())(x)
-        x = layers.LeakyReLU(0.3)(norm(x))
+        x = enter(layers.LeakyReLU(0.3)(norm(x)))
     return layers.Conv2DTranspose(channels, 5, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
 
 

@@ -10,21 +10,21 @@ from typing import Any
 
 from keras import layers
 
-from gentrain.networks.parts import Initializers, Norm, stages
+from gentrain.networks.parts import Enter, Initializers, Norm, stages
 from gentrain.settings import Settings
 
 
-def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm) -> Any:
+def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
     """Latents (N, any) → images (N, side, side, channels) before the tanh."""
     start, doublings = stages(side)
     width = s.generator_width
     x = layers.Dense(start * start * width, use_bias=False, kernel_initializer=init())(x)
     x = layers.LeakyReLU(0.2)(norm(x))
-    x = layers.Reshape((start, start, width))(x)
+    x = enter(layers.Reshape((start, start, width))(x))
     for stage in range(doublings - 1):
         filters = max(1, width // 2 ** max(0, stage - 1))
         x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
-        x = layers.LeakyReLU(0.2)(norm(x))
+        x = enter(layers.LeakyReLU(0.2)(norm(x)))
     return layers.Conv2DTranspose(channels, 4, 2, padding="same", kernel_initializer=init())(x)
 
 

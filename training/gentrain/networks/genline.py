@@ -15,14 +15,14 @@ from typing import Any
 
 from keras import layers
 
-from gentrain.networks.parts import Initializers, Norm, stages
+from gentrain.networks.parts import Enter, Initializers, Norm, stages
 from gentrain.settings import Settings
 
 MAPPING_LAYERS = 2
 MAPPING_WIDTH = 128
 
 
-def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm) -> Any:
+def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
     """Latents (N, any) → images (N, side, side, channels) before the tanh."""
     start, doublings = stages(side)
     width = s.generator_width
@@ -31,7 +31,7 @@ def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, 
         x = layers.ReLU()(norm(x))
     x = layers.Dense(start * start * 2 * width, use_bias=False, kernel_initializer=init())(x)
     x = layers.ReLU()(norm(x))
-    x = layers.Reshape((start, start, 2 * width))(x)
+    x = enter(layers.Reshape((start, start, 2 * width))(x))
     for stage in range(1, doublings + 1):
         last = stage == doublings
         filters = max(1, width // 3) if last else width
@@ -40,7 +40,7 @@ def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, 
             x = layers.UpSampling2D(interpolation="bilinear")(x)
         else:
             x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
-        x = layers.ReLU()(norm(x))
+        x = enter(layers.ReLU()(norm(x)))
     return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init())(x)
 
 

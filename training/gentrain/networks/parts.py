@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import layers
+
+Enter = Callable[[Any], Any]
+"""Feature maps (N, h, w, C) → the same with what the conditions add at this size."""
 
 
 class Initializers:

@@ -9,6 +9,9 @@ from typing import Any
 
 from gentrain.report.record import Record, input_names
 
+DRAWN = {"latents", "labels"}
+"""What the page can ask a generator for by itself; of one that takes more it shows the newest sheet."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -32,7 +35,7 @@ def shown(found: Record) -> Snapshot:
     """The one that was measured, else the best if one was kept, else the last."""
     best = found.run / "best" / "generator.keras"
     name = found.metrics.get("snapshot")
-    if input_names(best) and name != "last":
+    if input_names(best) and set(input_names(best)) <= DRAWN and name != "last":
         return Snapshot("best", best, _kimg_of(best.with_name("best.json")))
     return Snapshot("last", found.run / "generator.keras", found.progress.images_seen / 1000)
 

@@ -153,17 +153,17 @@ def _classes(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iter
 
 def _drawn(generator: Path, rows: Sequence[Sequence[int]]) -> list[Pixels]:
     """The seeds of each row through a generator, uint8 (N, H, W, C) each; the row's number is the label."""
+    labels = "labels" in record.input_names(generator)
     from gentrain import quiet
 
     quiet.import_tensorflow()
     import keras
 
-    from gentrain.metrics.generate import generate, is_conditional
+    from gentrain.metrics.generate import generate
 
     model = keras.models.load_model(generator, compile=False)
-    conditional = is_conditional(model)
     return [
-        generate(model, len(seeds), seeds[0], np.full(len(seeds), number, np.int32) if conditional else None)
+        generate(model, len(seeds), seeds[0], {"labels": np.full(len(seeds), number, np.int32)} if labels else None)
         for number, seeds in enumerate(rows)
     ]
 

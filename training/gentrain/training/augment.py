@@ -7,12 +7,16 @@ Training", arXiv 2006.10738; the probability is that of StyleGAN2-ADA, arXiv 200
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 Draw = Callable[[int], tf.Tensor]
 """`draw(k)` → uniform float32 (N, k) in [0, 1), other values at each call, the same ones after a restart."""
+
+Change = Callable[[tf.Tensor], tf.Tensor]
+"""Pictures (N, H, W, any) → the same shape, the same change at every call."""
 
 SHIFT = 0.125  # of the side, either way
 CUTOUT = 0.5  # the side of the hole, of the side
@@ -29,14 +33,30 @@ def augment(images: tf.Tensor, probability: tf.Tensor, draw: Draw) -> tf.Tensor:
     Returns:
         The same shape; differentiable twice with respect to `images`.
     """
-    for change in (_colour, _shift, _hole):
-        chosen = tf.cast(draw(1) < probability, images.dtype)[:, :, None, None]
-        images += chosen * (change(images, draw) - images)
-    return images
+    colour, move = changes(probability, draw)
+    return move(colour(images))
 
 
-def _colour(images: tf.Tensor, draw: Draw) -> tf.Tensor:
-    brightness, saturation, contrast = tf.split(draw(3)[:, :, None, None], 3, axis=1)
+def changes(probability: tf.Tensor, draw: Draw) -> tuple[Change, Change]:
+    """The same in two steps: the colours, which are the images' own, and what moves and cuts any pictures alike."""
+    drawn = [(change, *_drawn(probability, draw, values)) for change, values in ((_colour, 3), (_shift, 2), (_hole, 2))]
+
+    def apply(pictures: tf.Tensor, steps: Sequence[Any]) -> tf.Tensor:
+        for change, chosen, values in steps:
+            pictures += chosen * (change(pictures, values) - pictures)
+        return pictures
+
+    return lambda images: apply(images, drawn[:1]), lambda pictures: apply(pictures, drawn[1:])
+
+
+def _drawn(probability: tf.Tensor, draw: Draw, values: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which images are changed, float32 (N, 1, 1, 1) of 0 and 1, and by what, (N, values)."""
+    chosen = tf.cast(draw(1) < probability, tf.float32)[:, :, None, None]
+    return chosen, draw(values)
+
+
+def _colour(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    brightness, saturation, contrast = tf.split(values[:, :, None, None], 3, axis=1)
     images += brightness - 0.5
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
     images = grey + (images - grey) * (2.0 * saturation)
@@ -44,11 +64,11 @@ def _colour(images: tf.Tensor, draw: Draw) -> tf.Tensor:
     return mean + (images - mean) * (contrast + 0.5)
 
 
-def _shift(images: tf.Tensor, draw: Draw) -> tf.Tensor:
+def _shift(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Moved by whole pixels; what comes in is grey (0)."""
     side = images.shape[1]
     most = max(1, round(SHIFT * side))
-    moves = tf.floor(draw(2) * (2 * most + 1)) - most
+    moves = tf.floor(values * (2 * most + 1)) - most
     one, zero = tf.ones_like(moves[:, :1]), tf.zeros_like(moves[:, :1])
     transforms = tf.concat([one, zero, moves[:, :1], zero, one, moves[:, 1:], zero, zero], axis=1)
     return tf.raw_ops.ImageProjectiveTransformV3(
@@ -61,10 +81,10 @@ def _shift(images: tf.Tensor, draw: Draw) -> tf.Tensor:
     )
 
 
-def _hole(images: tf.Tensor, draw: Draw) -> tf.Tensor:
+def _hole(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     side = images.shape[1]
     half = CUTOUT * side / 2
-    centre = draw(2) * side
+    centre = values * side
     pixel = tf.range(side, dtype=tf.float32) + 0.5
     rows = tf.abs(pixel - centre[:, :1]) < half
     columns = tf.abs(pixel - centre[:, 1:]) < half

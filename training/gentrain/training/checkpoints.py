@@ -86,6 +86,11 @@ def restore(checkpoint: Path, gan: GAN) -> None:
 def _trackable(gan: GAN):  # type: ignore[no-untyped-def]
     import tensorflow as tf
 
+    helpers = {
+        f"auxiliary_{name}{suffix}": part
+        for name, parts in gan.helpers.items()
+        for suffix, part in zip(("", "_optimizer"), parts, strict=True)
+    }
     return tf.train.Checkpoint(
         generator=gan.generator,
         discriminator=gan.discriminator,
@@ -94,4 +99,5 @@ def _trackable(gan: GAN):  # type: ignore[no-untyped-def]
         d_optimizer=gan.d_optimizer,
         images_seen=gan.images_seen,
         augmented=gan.augmented,
+        **helpers,
     )

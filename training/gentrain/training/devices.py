@@ -18,8 +18,6 @@ from gentrain.errors import TrainError, UsageError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-STRATEGIES = ("auto", "one", "mirrored")
-
 # x86 processors that multiply bfloat16 in hardware; without it bfloat16 is emulated, and slower than float32.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx10_2"}
 
@@ -107,23 +105,21 @@ class Devices:
         return strategy
 
     def feed(self, stream: tf.data.Dataset, parts: int) -> Any:
-        """Batches as `GAN.train_step` takes them: images (parts, N, H, W, C), labels (parts, N), N rows a device."""
+        """Batches as `GAN.train_step` takes them: every column (parts, N, …), N being the rows of a device."""
         import tensorflow as tf
 
-        def cut(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows = images.shape[0] // parts // self.replicas
-            images = tf.reshape(images, (parts, self.replicas, rows, *images.shape[1:]))
-            return tf.transpose(images, (1, 0, 2, 3, 4, 5)), tf.transpose(
-                tf.reshape(labels, images.shape[:3]), (1, 0, 2)
-            )
+        def cut(column: tf.Tensor) -> tf.Tensor:
+            rows = column.shape[0] // parts // self.replicas
+            column = tf.reshape(column, (parts, self.replicas, rows, *column.shape[1:]))
+            return tf.transpose(column, (1, 0, *range(2, len(column.shape))))
 
         if self.replicas == 1:
-            return stream.map(lambda *batch: tuple(part[0] for part in cut(*batch)))
+            return stream.map(lambda batch: {name: cut(column)[0] for name, column in batch.items()})
 
         def mine(context: tf.distribute.InputContext) -> tf.data.Dataset:
             here = self.replicas // context.num_input_pipelines
             first = here * context.input_pipeline_id
-            rows = stream.map(lambda *batch: tuple(part[first : first + here] for part in cut(*batch)))
+            rows = stream.map(lambda batch: {name: cut(column)[first : first + here] for name, column in batch.items()})
             return rows.unbatch().prefetch(2 * here)
 
         return self.strategy.distribute_datasets_from_function(mine)

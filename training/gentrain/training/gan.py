@@ -1,21 +1,27 @@
 """The GAN as Keras trains it: two networks, an averaged generator, and one step for both.
 
-All randomness follows from (seed, images seen) and nothing else, so a step can be repeated exactly after a restart; it
-is drawn for the whole batch and cut, so several devices together make the step that one would make alone.
+Batches are dictionaries of named tensors: `images`, and the columns of the conditions. All randomness follows from
+(seed, images seen) and nothing else, so a step can be repeated exactly after a restart; it is drawn for the whole batch
+and cut, so several devices together make the step that one would make alone.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from gentrain.conditions import Conditions, prepared
+from gentrain.conditions.base import Tensors
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
+from gentrain.losses.auxiliary import Seen
 from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
-from gentrain.training.augment import augment
+from gentrain.training.augment import changes
+from gentrain.training.draws import Draws
 
 # With a discriminator ahead of its target all the time, augmentation goes from none to all in as many images.
 IMAGES_TO_AUGMENT_ALL = 100_000
@@ -32,21 +38,23 @@ class GAN(keras.Model):
         images_seen: int64 variable, real images shown to the discriminator so far.
         images_total: int64 variable, where the schedules end.
         augmented: float32 variable, the part of the images that DiffAugment changes now.
-        classes: how many the condition tells apart, 0 without one.
+        conditions: what both networks are told beside latents and images.
+        auxiliary: the losses that the conditions add, and a network and an optimiser of those that learn themselves.
         critic: a float32 twin of the discriminator, to keep it with.
     """
 
-    def __init__(self, side: int, channels: int, classes: int, settings: Settings) -> None:
-        """Weights follow from the seed; `classes` is 0 for no condition. What settings leave open is settled here."""
+    def __init__(self, side: int, channels: int, conditions: Conditions, settings: Settings) -> None:
+        """Weights follow from the seed. What settings leave open is settled here."""
         super().__init__(name="gan")
         settings = settings.resolved(side, channels, "float32")
-        self.settings, self.loss_of, self.classes = settings, LOSSES[settings.loss], classes
+        self.settings, self.loss_of, self.conditions = settings, LOSSES[settings.loss], tuple(conditions)
+        self.auxiliary = tuple(loss for condition in conditions for loss in condition.auxiliary)
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         policy = POLICIES[settings.precision]
-        self.generator = build_generator(side, channels, classes, settings, policy, synchronized=self.replicas > 1)
-        self.discriminator = build_discriminator(side, channels, classes, settings, policy)
-        self.averaged = build_generator(side, channels, classes, settings)
-        self.critic = build_discriminator(side, channels, classes, settings)
+        self.generator = build_generator(side, channels, conditions, settings, policy, synchronized=self.replicas > 1)
+        self.discriminator = build_discriminator(side, channels, conditions, settings, policy)
+        self.averaged = build_generator(side, channels, conditions, settings)
+        self.critic = build_discriminator(side, channels, conditions, settings)
         self.dropouts = [
             layer.seed_generator.state
             for layer in self.discriminator.layers
@@ -61,6 +69,7 @@ class GAN(keras.Model):
             names.append("slope")
         elif self.penalised:
             names += ["r1", "r2"]
+        names += [loss.name for loss in self.auxiliary]
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self.built = True  # no `call`, so Keras cannot build it by itself
 
@@ -79,7 +88,9 @@ class GAN(keras.Model):
     def state(self) -> list[Any]:
         """Every variable that training moves."""
         networks = [*self.generator.variables, *self.discriminator.variables, *self.averaged.variables]
-        return [*networks, *self.g_optimizer.variables, *self.d_optimizer.variables, self.images_seen, self.augmented]
+        learned = [v for name in self.helpers for part in self.helpers[name] for v in part.variables]
+        optimizers = [*self.g_optimizer.variables, *self.d_optimizer.variables]
+        return [*networks, *optimizers, *learned, self.images_seen, self.augmented]
 
     @property
     def metrics(self) -> list[Any]:
@@ -89,11 +100,18 @@ class GAN(keras.Model):
     def compile(self, **options: Any) -> None:
         """Make both optimisers, and build them, so that a checkpoint can be restored before the first step."""
         super().compile(**options)
-        s = self.settings
-        self.g_optimizer = keras.optimizers.Adam(s.learning_rate, s.beta_1, s.beta_2)
-        self.d_optimizer = keras.optimizers.Adam(s.learning_rate, s.beta_1, s.beta_2)
-        self.g_optimizer.build(self.generator.trainable_variables)
-        self.d_optimizer.build(self.discriminator.trainable_variables)
+        self.g_optimizer = self._optimizer(self.generator)
+        self.d_optimizer = self._optimizer(self.discriminator)
+        self.helpers = {
+            loss.name: (loss.network, self._optimizer(loss.network))
+            for loss in self.auxiliary
+            if loss.network is not None
+        }
+
+    def _optimizer(self, network: Any) -> Any:
+        optimizer = keras.optimizers.Adam(self.settings.learning_rate, self.settings.beta_1, self.settings.beta_2)
+        optimizer.build(network.trainable_variables)
+        return optimizer
 
     def progress(self) -> tf.Tensor:
         """How much of the training is done, float32 from 0 to 1."""
@@ -107,64 +125,90 @@ class GAN(keras.Model):
         """One step of the discriminator, one of the generator, one of the average.
 
         Args:
-            data: images uint8 (parts, N, H, W, C) and labels int32 (parts, N), N being a device's part of the batch:
-                part 0 for the discriminator, and unless both share a pass part 1 for the generator.
+            data: a dictionary: `images` uint8 (parts, N, H, W, C) and each column of the conditions (parts, N, …), N
+                being a device's part of the batch: part 0 for the discriminator, and unless both share a pass part 1
+                for the generator.
         """
         s = self.settings
-        images, labels = data
-        draws = Draws(s.seed, self.images_seen, images.shape[1], self.replicas)
+        draws = Draws(s.seed, self.images_seen, data["images"].shape[1], self.replicas)
         learning_rate = _cosine(s.learning_rate, s.learning_rate_final, self.progress())
-        self.d_optimizer.learning_rate.assign(learning_rate)
-        self.g_optimizer.learning_rate.assign(learning_rate)
+        for optimizer in (self.d_optimizer, self.g_optimizer, *(optimizer for _, optimizer in self.helpers.values())):
+            optimizer.learning_rate.assign(learning_rate)
         for number, state in enumerate(self.dropouts):
             state.assign(tf.cast(tf.stack([tf.constant(s.seed + number, tf.int64), self.images_seen]), state.dtype))
 
         latents = draws.latents(s.latent_size, self.parts)
+        batches = [{name: column[part] for name, column in data.items()} for part in range(self.parts)]
         if s.shared_pass:
-            self._shared_step(images[0], labels[0], latents[0], draws)
+            self._shared_step(batches[0], latents[0], draws)
         else:
-            self._discriminator_step(images[0], labels[0], latents[0], draws)
-            self._generator_step(images[1], labels[1], latents[1], draws)
+            self._discriminator_step(batches[0], latents[0], draws)
+            self._generator_step(batches[1], latents[1], draws)
         self.images_seen.assign_add(draws.rows)
         self._average(draws.rows)
         results = {name: mean.result() for name, mean in self.means.items()}
         return results | ({"augmented": tf.convert_to_tensor(self.augmented)} if s.augment else {})
 
-    def _discriminator_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
-        real, fake = self._pixels(real, draws), self._make(latents, labels)
+    def _discriminator_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
+        real, given = self._prepare(batch, draws)
+        fake = self._make(latents, given)
         with tf.GradientTape() as tape:
-            objective, _, _ = self._objective(real, fake, labels, draws)
+            objective, _, _ = self._objective(real, fake, given, draws)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
 
-    def _generator_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
-        real = self._pixels(real, draws)
-        with tf.GradientTape() as tape:
-            fake_logits = self._judge(self._make(latents, labels), labels, draws)
+    def _generator_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
+        real, given = self._prepare(batch, draws)
+        with tf.GradientTape(persistent=bool(self.helpers)) as tape:
+            fake = self._make(latents, given)
+            fake_logits = self._judge(fake, given, draws)
             # No gradient goes through this one: in one batch with the fakes it would be computed all the same.
-            real_logits = self._judge(real, labels, draws)
-            loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
-        self._apply(self.g_optimizer, self.generator, tape, loss)
-        self.means["g_loss"].update_state(loss)
+            real_logits = self._judge(real, given, draws)
+            loss = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
+        self._apply_generator(tape, loss)
 
-    def _shared_step(self, real: tf.Tensor, labels: tf.Tensor, latents: tf.Tensor, draws: Draws) -> None:
+    def _shared_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         """Both networks learn from one pass through each, as in TensorFlow's tutorial."""
-        real = self._pixels(real, draws)
+        real, given = self._prepare(batch, draws)
         with tf.GradientTape(persistent=True) as tape:
-            fake = self._make(latents, labels)
-            objective, real_logits, fake_logits = self._objective(real, fake, labels, draws)
-            loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
-        self._apply(self.g_optimizer, self.generator, tape, loss)
+            fake = self._make(latents, given)
+            objective, real_logits, fake_logits = self._objective(real, fake, given, draws)
+            loss = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
+        self._apply_generator(tape, loss)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
+
+    def _generator_objective(
+        self,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        given: Tensors,
+        real_logits: tf.Tensor,
+        fake_logits: tf.Tensor,
+        draws: Draws,
+    ) -> tf.Tensor:
+        """What the generator minimises: its adversarial loss, and what the conditions add."""
+        loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
         self.means["g_loss"].update_state(loss)
+        return self._with_auxiliary(loss, "of_generator", real, fake, given, draws)
+
+    def _with_auxiliary(
+        self, loss: tf.Tensor, term_of: str, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws
+    ) -> tf.Tensor:
+        seen = Seen(real, fake, given, lambda images, inputs: self._judge(images, dict(inputs), draws))
+        for auxiliary in self.auxiliary:
+            term = getattr(auxiliary, term_of)(seen)
+            if term is not None:
+                self.means[auxiliary.name].update_state(term)
+                loss += auxiliary.weight * term
+        return loss
 
     def _objective(
-        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws
+        self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """What the discriminator minimises, its loss and the penalties on its slope; and its logits."""
         s, means = self.settings, self.means
         with tf.GradientTape(watch_accessed_variables=False) as at_images:
             at_images.watch([real, fake])
-            real_logits, fake_logits = self._judge_both(real, fake, labels, draws)
+            real_logits, fake_logits = self._judge_both(real, fake, given, draws)
         loss = tf.reduce_mean(self.loss_of.discriminator(real_logits, fake_logits))
         means["d_loss"].update_state(loss)
         means["real_logit"].update_state(real_logits)
@@ -173,7 +217,7 @@ class GAN(keras.Model):
         means["d_accuracy"].update_state(accuracy)
         self._adapt_augmentation(accuracy, draws.rows)
         if s.loss == "wgan-gp":
-            slope = tf.reduce_mean(wgan_gp.slope_penalty(self._slope_between(real, fake, labels, draws)))
+            slope = tf.reduce_mean(wgan_gp.slope_penalty(self._slope_between(real, fake, given, draws)))
             means["slope"].update_state(slope)
             loss += wgan_gp.PENALTY_WEIGHT * slope
         elif self.penalised:
@@ -182,44 +226,60 @@ class GAN(keras.Model):
             means["r1"].update_state(r1)
             means["r2"].update_state(r2)
             loss += self.gamma() / 2 * (r1 + r2)
-        return loss, real_logits, fake_logits
+        return self._with_auxiliary(loss, "of_discriminator", real, fake, given, draws), real_logits, fake_logits
 
     def _judge_both(
-        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws
+        self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits of both. Second derivatives are a tenth faster in one batch, first ones need the fakes' alone."""
         if self.penalised:
-            both = self._judge(tf.concat([real, fake], axis=0), tf.concat([labels, labels], axis=0), draws)
+            twice = {name: tf.concat([tensor, tensor], axis=0) for name, tensor in given.items()}
+            both = self._judge(tf.concat([real, fake], axis=0), twice, draws)
             return tuple(tf.split(both, 2))
-        return self._judge(real, labels, draws), self._judge(fake, labels, draws)
+        return self._judge(real, given, draws), self._judge(fake, given, draws)
 
-    def _slope_between(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def _slope_between(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> tf.Tensor:
         part = draws.uniform(1)[:, :, None, None]
         between = real + part * (fake - real)
         with tf.GradientTape(watch_accessed_variables=False) as at_images:
             at_images.watch(between)
-            logits = self._judge(between, labels, draws)
+            logits = self._judge(between, given, draws)
         return at_images.gradient(logits, between)
 
-    def _pixels(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
-        """Uint8 → float32 in [-1, 1], half of them mirrored where that is asked for."""
-        images = tf.cast(images, tf.float32) / 127.5 - 1.0
+    def _prepare(self, batch: Mapping[str, tf.Tensor], draws: Draws) -> tuple[tf.Tensor, Tensors]:
+        """Images uint8 → float32 in [-1, 1], and what the conditions make of their columns.
+
+        Where that is asked for, half of the images are mirrored, and with them what belongs to their pixels.
+        """
+        images = tf.cast(batch["images"], tf.float32) / 127.5 - 1.0
+        given = prepared(self.conditions, batch)
         if self.settings.flip:
             mirrored = draws.uniform(1)[:, :, None, None] < 0.5
-            images = tf.where(mirrored, tf.reverse(images, axis=[2]), images)
-        return images
 
-    def _make(self, latents: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        return self.generator(with_condition(self.generator, latents, labels), training=True)
+            def mirror(pictures: tf.Tensor) -> tf.Tensor:
+                return tf.where(mirrored, tf.reverse(pictures, axis=[2]), pictures)
 
-    def _judge(self, images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tf.Tensor:
-        s = self.settings
-        if s.augment:
-            images = tf.cond(self.augmented > 0.0, lambda: self._augment(images, draws), lambda: images)
-        return self.discriminator(with_condition(self.discriminator, images, labels), training=True)
+            images = mirror(images)
+            for condition in self.conditions:
+                given = condition.augment(given, mirror)
+        return images, given
 
-    def _augment(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
-        return augment(images, self.augmented, lambda values: draws.uniform(values, images.shape[0]))
+    def _make(self, latents: tf.Tensor, given: Tensors) -> tf.Tensor:
+        return self.generator(together(latents, given), training=True)
+
+    def _judge(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tf.Tensor:
+        if self.settings.augment:
+            images, given = tf.cond(
+                self.augmented > 0.0, lambda: self._augment(images, given, draws), lambda: (images, given)
+            )
+        return self.discriminator(together(images, given), training=True)
+
+    def _augment(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tuple[tf.Tensor, Tensors]:
+        colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))
+        images = move(colour(images))
+        for condition in self.conditions:
+            given = condition.augment(given, move)
+        return images, given
 
     def _adapt_augmentation(self, accuracy: tf.Tensor, rows: int) -> None:
         """Along the ramp, or towards the accuracy that the discriminator is held at, as in arXiv 2006.06676."""
@@ -233,6 +293,12 @@ class GAN(keras.Model):
             accuracy = tf.distribute.get_replica_context().all_reduce("MEAN", accuracy)
         step = tf.sign(accuracy - s.augment_target) * (rows / IMAGES_TO_AUGMENT_ALL)
         self.augmented.assign(tf.clip_by_value(self.augmented + step, 0.0, s.augment))
+
+    def _apply_generator(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
+        """One step of the generator, and of each network that learns from its loss."""
+        self._apply(self.g_optimizer, self.generator, tape, loss)
+        for network, optimizer in self.helpers.values():
+            self._apply(optimizer, network, tape, loss)
 
     def _apply(self, optimizer: Any, network: Any, tape: tf.GradientTape, loss: tf.Tensor) -> None:
         """One step. Optimisers add up the gradients of all devices, so each brings its part of the mean."""
@@ -250,47 +316,9 @@ class GAN(keras.Model):
             mean.assign(value + keep * (mean - value))
 
 
-class Draws:
-    """The random numbers of one step: drawn for the whole batch, of which each device takes its rows.
-
-    Args:
-        seed: of the run.
-        images_seen: int64 scalar; with the seed it decides every number.
-        mine: rows of this device.
-        replicas: how many devices there are, each with as many rows.
-    """
-
-    def __init__(self, seed: int, images_seen: tf.Tensor, mine: int, replicas: int) -> None:
-        self.seed, self.images_seen, self.replicas = seed, images_seen, replicas
-        self.rows = mine * replicas
-        self.streams = 0
-
-    def latents(self, size: int, parts: int) -> list[tf.Tensor]:
-        """One batch N(0, 1) of float32 (mine, size) for each part of the step."""
-        drawn = tf.random.stateless_normal((parts * self.rows, size), self._key())
-        return [self._mine(part) for part in tf.split(drawn, parts)]
-
-    def uniform(self, values: int, mine: int | None = None) -> tf.Tensor:
-        """Float32 (mine, values) in [0, 1); more rows than the batch has where `mine` says so."""
-        rows = self.rows if mine is None else mine * self.replicas
-        return self._mine(tf.random.stateless_uniform((rows, values), self._key()))
-
-    def _key(self) -> tf.Tensor:
-        key = tf.stack([tf.constant(self.seed + 2**31 * self.streams, tf.int64), self.images_seen])
-        self.streams += 1
-        return key
-
-    def _mine(self, drawn: tf.Tensor) -> tf.Tensor:
-        if self.replicas == 1:
-            return drawn
-        number = tf.distribute.get_replica_context().replica_id_in_sync_group
-        mine = drawn.shape[0] // self.replicas
-        return drawn[number * mine : (number + 1) * mine]
-
-
-def with_condition(network: Any, first: tf.Tensor, labels: tf.Tensor) -> Any:
-    """What a network is called with: latents or images alone, or with labels where it has that input."""
-    return [first, tf.convert_to_tensor(labels)] if len(network.inputs) > 1 else first
+def together(first: Any, given: Mapping[str, Any]) -> Any:
+    """What a network is called with: latents or images alone, or in a list with the tensors of the conditions."""
+    return [first, *map(tf.convert_to_tensor, given.values())] if given else first
 
 
 def _cosine(first: float, last: float, progress: tf.Tensor) -> tf.Tensor:

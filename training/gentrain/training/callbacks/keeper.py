@@ -9,16 +9,17 @@ import keras
 import numpy as np
 
 from gentrain import images as sheets
+from gentrain.conditions import examples
 from gentrain.files import replacing
 from gentrain.networks.latents import latents_of_seeds
 from gentrain.training import checkpoints
 from gentrain.training.callbacks.log import Log
 from gentrain.training.callbacks.meter import Meter
-from gentrain.training.gan import GAN, with_condition
+from gentrain.training.gan import GAN, together
 
 COLUMNS = 8
 ROWS = 8
-MOST_CLASSES = 16
+MOST_EXAMPLES = 16
 
 
 class Keeper(keras.callbacks.Callback):
@@ -52,7 +53,7 @@ class Keeper(keras.callbacks.Callback):
     def draw_samples(self, images_seen: int) -> None:
         """Write samples/NNNNNNkimg.png: seeds 0 to 63, the images that `genclient sample --n 64` will fetch.
 
-        With classes a row is a class, and a column one seed.
+        With conditions a row is one example, such as a class, and a column one seed.
         """
         sheet = sheets.sheet(sheets.to_pixels(np.asarray(_draw(self.model))), COLUMNS)
         sheets.save_png(sheet, self.run / "samples" / f"{images_seen // 1000:06d}kimg.png")
@@ -68,10 +69,10 @@ def keep_networks(gan: GAN, folder: Path) -> None:
 
 
 def _draw(gan: GAN) -> Any:
-    size = gan.settings.latent_size
-    if not gan.classes:
+    size, shown = gan.settings.latent_size, examples(gan.conditions, MOST_EXAMPLES)
+    if not shown:
         return gan.averaged(latents_of_seeds(range(ROWS * COLUMNS), size), training=False)
-    rows = min(gan.classes, MOST_CLASSES)
+    rows = len(next(iter(shown.values())))
     latents = latents_of_seeds([*range(COLUMNS)] * rows, size)
-    labels = np.repeat(np.arange(rows, dtype=np.int32), COLUMNS)
-    return gan.averaged(with_condition(gan.averaged, latents, labels), training=False)
+    given = {name: np.repeat(tensor, COLUMNS, axis=0) for name, tensor in shown.items()}
+    return gan.averaged(together(latents, given), training=False)

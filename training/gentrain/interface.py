@@ -1,0 +1,32 @@
+"""interface.json: what the generator of a run takes and gives, as named tensors with roles (docs/contracts.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gentrain import conditions
+from gentrain.data.dataset import Dataset
+from gentrain.settings import Settings
+
+
+def describe(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """What interface.json holds; raises as `gentrain.conditions.of_run`."""
+    told = conditions.of_run(settings, dataset)
+    latents = {"name": "latents", "role": "latents", "dtype": "float32", "shape": [None, settings.latent_size]}
+    inputs = [_with_preprocessing(about, settings, dataset) for one in told for about in one.interface()]
+    images = {"name": "images", "role": "images", "dtype": "float32", "shape": [None, *dataset.images.shape[1:]]}
+    return {
+        "version": 1,
+        "task": conditions.task(told),
+        "inputs": [latents, *inputs],
+        "outputs": [_with_preprocessing(images | {"range": [-1, 1]}, settings, dataset)],
+    }
+
+
+def _with_preprocessing(about: dict[str, Any], settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """Of pictures also how training made them of files."""
+    if about["role"] not in ("image", "images"):
+        return about
+    done = {"crop": settings.crop, "background": settings.background, "resize": "lanczos"}
+    ranges = {"value_ranges": dict(dataset.value_ranges)} if dataset.value_ranges else {}
+    return about | {"preprocessing": done | ranges}

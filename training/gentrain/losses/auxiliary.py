@@ -1,0 +1,67 @@
+"""Losses beside the adversarial one: a condition names those that its task needs (`Condition.auxiliary`).
+
+A pixel-wise distance, a score for pairs that do not match, a contrast of patches: each is a class here or outside, and
+the training step adds it up without knowing it. One that learns something itself brings its network along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a loss may look at in one step.
+
+    Attributes:
+        real: float32 (N, H, W, C) in [-1, 1].
+        fake: the generator's images for the same condition, of the same shape.
+        inputs: the tensors of the conditions, by name.
+        discriminate: images and inputs → logits (N, 1), augmented as all that the discriminator sees.
+    """
+
+    real: tf.Tensor
+    fake: tf.Tensor
+    inputs: Mapping[str, tf.Tensor]
+    discriminate: Callable[[tf.Tensor, Mapping[str, tf.Tensor]], tf.Tensor]
+
+
+class Auxiliary:
+    """One loss; both of its terms are nothing unless a class says otherwise.
+
+    Attributes:
+        name: its key in the log.
+        weight: of its terms in what the networks minimise; the log has them without it.
+        network: a Keras model that learns from this loss together with the generator, or None.
+    """
+
+    name: ClassVar[str]
+    network: Any = None
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def of_generator(self, seen: Seen) -> tf.Tensor | None:
+        """A scalar that the generator minimises too."""
+        return None
+
+    def of_discriminator(self, seen: Seen) -> tf.Tensor | None:
+        """A scalar that the discriminator minimises too."""
+        return None
+
+
+class L1(Auxiliary):
+    """The mean distance of generated images from the real ones with the same condition.
+
+    Source: "Image-to-Image Translation with Conditional Adversarial Networks", arXiv 1611.07004.
+    """
+
+    name = "l1"
+
+    def of_generator(self, seen: Seen) -> tf.Tensor:
+        """Mean of |real − fake|."""
+        return tf.reduce_mean(tf.abs(seen.real - seen.fake))
