@@ -34,7 +34,7 @@ class Auxiliary:
     """One loss; both of its terms are nothing unless a class says otherwise.
 
     Attributes:
-        name: its key in the log.
+        name: in the log its terms are `g_NAME` and `d_NAME`.
         weight: of its terms in what the networks minimise; the log has them without it.
         network: a Keras model that learns from this loss together with the generator, or None.
     """
@@ -44,6 +44,14 @@ class Auxiliary:
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
+
+    @property
+    def logged(self) -> list[str]:
+        """The keys of the terms that it has."""
+        own = type(self)
+        terms = {"g": own.of_generator is not Auxiliary.of_generator}
+        terms |= {"d": own.of_discriminator is not Auxiliary.of_discriminator}
+        return [f"{network}_{self.name}" for network, has in terms.items() if has]
 
     def of_generator(self, seen: Seen) -> tf.Tensor | None:
         """A scalar that the generator minimises too."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 from gentrain.conditions import Conditions, prepared
 from gentrain.conditions.base import Tensors
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
-from gentrain.losses.auxiliary import Seen
+from gentrain.losses.auxiliary import Auxiliary, Seen
 from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
 from gentrain.training.augment import changes
@@ -69,7 +69,7 @@ class GAN(keras.Model):
             names.append("slope")
         elif self.penalised:
             names += ["r1", "r2"]
-        names += [loss.name for loss in self.auxiliary]
+        names += [name for loss in self.auxiliary for name in loss.logged]
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self.built = True  # no `call`, so Keras cannot build it by itself
 
@@ -188,16 +188,17 @@ class GAN(keras.Model):
         """What the generator minimises: its adversarial loss, and what the conditions add."""
         loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
         self.means["g_loss"].update_state(loss)
-        return self._with_auxiliary(loss, "of_generator", real, fake, given, draws)
+        seen = self._seen(real, fake, given, draws)
+        return self._added(loss, "g", [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary])
 
-    def _with_auxiliary(
-        self, loss: tf.Tensor, term_of: str, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws
-    ) -> tf.Tensor:
-        seen = Seen(real, fake, given, lambda images, inputs: self._judge(images, dict(inputs), draws))
-        for auxiliary in self.auxiliary:
-            term = getattr(auxiliary, term_of)(seen)
+    def _seen(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> Seen:
+        return Seen(real, fake, given, lambda images, inputs: self._judge(images, dict(inputs), draws))
+
+    def _added(self, loss: tf.Tensor, network: str, terms: list[tuple[Auxiliary, tf.Tensor | None]]) -> tf.Tensor:
+        """The loss of `g` or `d` and the terms of the auxiliary ones, each by its weight."""
+        for auxiliary, term in terms:
             if term is not None:
-                self.means[auxiliary.name].update_state(term)
+                self.means[f"{network}_{auxiliary.name}"].update_state(term)
                 loss += auxiliary.weight * term
         return loss
 
@@ -226,7 +227,9 @@ class GAN(keras.Model):
             means["r1"].update_state(r1)
             means["r2"].update_state(r2)
             loss += self.gamma() / 2 * (r1 + r2)
-        return self._with_auxiliary(loss, "of_discriminator", real, fake, given, draws), real_logits, fake_logits
+        seen = self._seen(real, fake, given, draws)
+        terms = [(auxiliary, auxiliary.of_discriminator(seen)) for auxiliary in self.auxiliary]
+        return self._added(loss, "d", terms), real_logits, fake_logits
 
     def _judge_both(
         self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws
