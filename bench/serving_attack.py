@@ -2,8 +2,8 @@
 that takes. Prints Markdown.
 
 The attackers are one process with a thread for each kind of hostility, on the same cores as the server; each goes on as
-fast as it may, with a pause between two attacks. tests/serving/rest/test_serve_hostile.py and test_serve_hostile.py
-have the same kinds one by one.
+fast as it may, with a pause between two attacks. test_serve_hostile.py in tests/serving/rest and in
+tests/serving/rpcs have the same kinds one by one.
 """
 
 from __future__ import annotations

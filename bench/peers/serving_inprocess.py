@@ -17,7 +17,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from genserve.servable import Servable
+from genserve.runtime.saved_model import Servable
 
 
 def main() -> None:

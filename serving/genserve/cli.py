@@ -21,10 +21,11 @@ from typing import Any
 
 import click
 
-from genserve import repository, tls
 from genserve.errors import ServeError
-from genserve.flags import WITHOUT_EFFECT, FlagError, Flags, unknown_flag
-from genserve.port import check_addresses
+from genserve.network import tls
+from genserve.network.port import check_addresses
+from genserve.options.flags import WITHOUT_EFFECT, FlagError, Flags, unknown_flag
+from genserve.repository import versions
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def check(flags: Flags) -> None:
         ServeError: an address is taken, or what reads a bucket is not installed.
     """
     if not flags.model_config_file:
-        repository.place(flags.model_base_path)
+        versions.place(flags.model_base_path)
     check_addresses(flags.port, flags.grpc_socket_path, flags.rest_api_port, flags.keep_socket_in_use, flags.host)
     if flags.ssl_config_file:
         tls.credentials(flags.ssl_config_file)

@@ -26,24 +26,26 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from genserve import config, config_service, tls
-from genserve.admission import MAX_SENDERS, Admission
-from genserve.classify import classify
 from genserve.errors import ServeError
-from genserve.flags import INT32_MAX, Flags
-from genserve.health import HEALTH_SERVICE, add_health, add_reflection
-from genserve.loader import Loader
-from genserve.manager import Manager
-from genserve.metadata import metadata
-from genserve.multi_inference import multi_inference
-from genserve.port import address, cannot_listen, most_connections
-from genserve.predict import respond
-from genserve.regress import regress
-from genserve.reload import FilePoller, reload
-from genserve.rpc import Answer, Call, handler
-from genserve.states import Retries
-from genserve.status import status
-from genserve.telemetry import Telemetry
+from genserve.loading.loader import Loader
+from genserve.models import config
+from genserve.models.manager import Manager
+from genserve.models.reload import FilePoller, reload
+from genserve.models.states import Retries
+from genserve.network import tls
+from genserve.network.port import address, cannot_listen, most_connections
+from genserve.options.flags import INT32_MAX, Flags
+from genserve.rpcs import config_service
+from genserve.rpcs.admission import MAX_SENDERS, Admission
+from genserve.rpcs.classify import classify
+from genserve.rpcs.health import HEALTH_SERVICE, add_health, add_reflection
+from genserve.rpcs.metadata import metadata
+from genserve.rpcs.multi_inference import multi_inference
+from genserve.rpcs.predict import respond
+from genserve.rpcs.regress import regress
+from genserve.rpcs.rpc import Answer, Call, handler
+from genserve.rpcs.status import status
+from genserve.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 

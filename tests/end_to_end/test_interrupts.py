@@ -35,7 +35,7 @@ main()
         ("genexport", "click", ["list", "."]),
         ("genexport", "genexport.commands.versions", ["list", "."]),
         ("genserve", "click", ["--model_base_path", "."]),
-        ("genserve", "genserve.flags", ["--model_base_path", "."]),
+        ("genserve", "genserve.options.flags", ["--model_base_path", "."]),
     ],
 )
 def test_ctrl_c_during_imports_ends_with_130_and_no_traceback(command, module, arguments):

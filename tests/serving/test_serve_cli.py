@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from genserve.errors import ServeError
-from genserve.port import check_addresses
+from genserve.network.port import check_addresses
 
 GENSERVE = Path(sys.executable).with_name("genserve")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genserve.errors import ServeError
-from genserve.flags import Flags
+from genserve.options.flags import Flags
 from genserve.server import serve
 
 

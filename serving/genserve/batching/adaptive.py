@@ -22,7 +22,7 @@ from genserve.batching.merge import merged, split
 from genserve.batching.parameters import cores
 from genserve.batching.task import Feeds, Observe, Report, Servable, Task, queue_full, queue_timeout
 from genserve.errors import ServeError
-from genserve.timing import Timing
+from genserve.runtime.timing import Timing
 
 MAX_ROWS = 64  # of a batch that is put together: on a CPU larger ones are not faster for a row, and take memory
 WORTH_ROWS = 16  # from which on a batch is nearly as fast for a row as any, so that it need not wait for more

@@ -15,7 +15,7 @@ import numpy as np
 
 from genserve.batching.task import Feeds
 from genserve.errors import ServeError, invalid_argument
-from genserve.tensors import MAX_FILLED_BYTES
+from genserve.runtime.tensors import MAX_FILLED_BYTES
 
 PADDED_RANKS = range(1, 7)
 

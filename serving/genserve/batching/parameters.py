@@ -20,8 +20,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 
-from genserve import textproto
-from genserve.flags import FlagError
+from genserve.options import textproto
+from genserve.options.flags import FlagError
 
 FLAG = "batching_parameters_file"
 

@@ -19,7 +19,7 @@ from genserve.batching.merge import TooMuchPadding, merged, row_count, split
 from genserve.batching.parameters import Parameters
 from genserve.batching.scheduler import Queue, Threads
 from genserve.batching.task import Feeds, Observe, Report, Servable, Task, queue_timeout
-from genserve.timing import Timing
+from genserve.runtime.timing import Timing
 
 
 class BatchingSession:

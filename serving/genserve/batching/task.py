@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 
 from genserve.errors import ServeError
-from genserve.timing import Timing
+from genserve.runtime.timing import Timing
 
 Feeds = Mapping[str, np.ndarray]
 

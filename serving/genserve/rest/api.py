@@ -21,17 +21,17 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from genserve.classify import classify
 from genserve.errors import ServeError
-from genserve.examples import DEFAULT_SIGNATURE
-from genserve.metadata import SIGNATURE_DEF, metadata
-from genserve.model import Models, servable_for
-from genserve.regress import regress
+from genserve.models.model import Models, servable_for
 from genserve.rest import answers, document, examples, open_inference, rows
 from genserve.rest.paths import Target, target
 from genserve.rest.reply import Reply, as_array, signature_of
-from genserve.rpc import Call, attempt
-from genserve.status import status
+from genserve.rpcs.classify import classify
+from genserve.rpcs.examples import DEFAULT_SIGNATURE
+from genserve.rpcs.metadata import SIGNATURE_DEF, metadata
+from genserve.rpcs.regress import regress
+from genserve.rpcs.rpc import Call, attempt
+from genserve.rpcs.status import status
 
 _CODE = grpc.StatusCode
 HTTP_STATUS = {

@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from genserve.errors import ServeError
-from genserve.memory import give_back_memory
 from genserve.rest.api import Api, failed, timed_out
 from genserve.rest.body import SMALL, Body, Message, Receive, large
 from genserve.rest.limits import Budget, Limits, Refused
+from genserve.rest.memory import give_back_memory
 from genserve.rest.reply import JSON, TEXT, Reply
-from genserve.rpc import Call
+from genserve.rpcs.rpc import Call
 
 # Threads for requests with short bodies for each with a long one. JSON is read without a pause for other threads, and a
 # model run with very many rows holds those of TensorFlow: more of them at a time would be no faster.

@@ -8,14 +8,14 @@ from typing import Any
 
 import uvicorn
 
-from genserve.flags import Flags
-from genserve.model import Models
-from genserve.port import bound
+from genserve.models.model import Models
+from genserve.network.port import bound
+from genserve.options.flags import Flags
 from genserve.rest.api import Api
 from genserve.rest.application import Application
 from genserve.rest.connections import Connection, Listener, Room
 from genserve.rest.limits import Limits
-from genserve.telemetry import Telemetry
+from genserve.telemetry.telemetry import Telemetry
 
 STUCK_MILLISECONDS = 120_000  # for a client that has vanished to be noticed
 UNSENT_BYTES = 2**18  # of an answer that the kernel takes beyond what is on its way

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import grpc
 
 from genserve.errors import ServeError
-from genserve.flags import Flags
-from genserve.port import most_connections
+from genserve.network.port import most_connections
+from genserve.options.flags import Flags
 from genserve.rest.api import failed
 from genserve.rest.reply import Reply
 

@@ -19,14 +19,14 @@ import orjson
 from tensorflow.core.framework import types_pb2
 
 from genserve.errors import ServeError, invalid_argument
-from genserve.examples import DEFAULT_SIGNATURE
-from genserve.model import Models, servable_for
+from genserve.models.model import Models, servable_for
 from genserve.rest import answers, document
 from genserve.rest.leaves import array
 from genserve.rest.paths import Target
 from genserve.rest.reply import OCTETS, Reply, as_array, signature_of
-from genserve.rpc import Call
-from genserve.tensors import decode
+from genserve.rpcs.examples import DEFAULT_SIGNATURE
+from genserve.rpcs.rpc import Call
+from genserve.runtime.tensors import decode
 
 HEADER_LENGTH = "inference-header-content-length"
 DATATYPES = {

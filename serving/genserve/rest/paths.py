@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from tensorflow_serving.apis import model_pb2
 
 from genserve.errors import invalid_argument, not_found
-from genserve.tensors import INT64_MAX
+from genserve.runtime.tensors import INT64_MAX
 
 _MODEL = r"/v1/models(?:/(?P<model>[^/:]+))"
 _VERSION = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"

@@ -9,7 +9,7 @@ import tensorflow as tf
 from batches import Asked, Held
 from genserve import batching
 from genserve.errors import ServeError
-from genserve.servable import Servable
+from genserve.runtime.saved_model import Servable
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from batches import EXHAUSTED, FULL, IN_QUEUE, INVALID, UNAVAILABLE, rows, same,
 from genserve.batching import Parameters, adaptive
 from genserve.batching.task import Task
 from genserve.errors import ServeError
-from genserve.timing import Timing
+from genserve.runtime.timing import Timing
 
 
 def test_lone_request_runs_at_once_in_its_own_thread(ask, held):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from genserve.batching import Parameters, parameters
-from genserve.flags import FlagError
+from genserve.options.flags import FlagError
 
 FILE = """
 max_batch_size { value: 64 }

@@ -13,8 +13,8 @@ from genserve.batching import Parameters, Threads
 from genserve.batching.scheduler import Queue
 from genserve.batching.task import Task
 from genserve.errors import ServeError
-from genserve.monitoring import Monitoring
-from genserve.timing import Timing
+from genserve.runtime.timing import Timing
+from genserve.telemetry.monitoring import Monitoring
 
 
 def test_full_batch_does_not_wait_for_the_timeout_and_the_timeout_sends_what_there_is(ask, held):

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 from genserve.errors import ServeError
-from genserve.flags import Flags
-from genserve.port import bound
+from genserve.network.port import bound
+from genserve.options.flags import Flags
 
 PREDICT = "/v1/models/toy:predict"
 GOOD = b'{"instances": [[1, 2, 3]]}'

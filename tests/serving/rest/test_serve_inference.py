@@ -6,15 +6,15 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from genserve.classify import classify
-from genserve.classify import fill as classify_fill
 from genserve.errors import ServeError
-from genserve.examples import fill_spec
-from genserve.model import Model
-from genserve.regress import fill as regress_fill
-from genserve.regress import regress
-from genserve.servable import Servable
-from genserve.warmup import warm_up
+from genserve.loading.warmup import warm_up
+from genserve.models.model import Model
+from genserve.rpcs.classify import classify
+from genserve.rpcs.classify import fill as classify_fill
+from genserve.rpcs.examples import fill_spec
+from genserve.rpcs.regress import fill as regress_fill
+from genserve.rpcs.regress import regress
+from genserve.runtime.saved_model import Servable
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, inference_pb2, model_pb2, prediction_log_pb2, regression_pb2
 

@@ -10,12 +10,12 @@ import grpc
 import numpy as np
 import pytest
 from genserve.errors import ServeError, not_found
-from genserve.flags import FlagError
-from genserve.metrics import MAX_SERIES, Counter, Gauge, Histogram, page
-from genserve.monitoring import Monitoring
-from genserve.monitoring_config import PROMETHEUS_PATH, prometheus_path
-from genserve.telemetry import model_name
-from genserve.timing import Timing
+from genserve.options.flags import FlagError
+from genserve.runtime.timing import Timing
+from genserve.telemetry.config import PROMETHEUS_PATH, prometheus_path
+from genserve.telemetry.metrics import MAX_SERIES, Counter, Gauge, Histogram, page
+from genserve.telemetry.monitoring import Monitoring
+from genserve.telemetry.telemetry import model_name
 from tensorflow_serving.apis import get_model_status_pb2, inference_pb2, predict_pb2
 
 PREDICT = "/v1/models/toy:predict"

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tritonclient.http as triton
-from genserve import config
-from genserve.flags import Flags
-from genserve.loader import Loader
-from genserve.manager import Manager
+from genserve.loading.loader import Loader
+from genserve.models import config
+from genserve.models.manager import Manager
+from genserve.options.flags import Flags
 from genserve.rest import open_inference
 from genserve.rest.api import Api
-from genserve.rpc import Call
+from genserve.rpcs.rpc import Call
 from model_configs import entry, model_list
 from tensorflow.core.framework import types_pb2
 

@@ -11,10 +11,10 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from genserve import tflite
 from genserve.cli import cli
-from genserve.flags import WITHOUT_EFFECT, Flags
-from genserve.loader import Loader
+from genserve.loading.loader import Loader
+from genserve.options.flags import WITHOUT_EFFECT, Flags
+from genserve.runtime import tflite
 from tensorflow_serving.apis import (
     classification_pb2,
     inference_pb2,
@@ -35,18 +35,18 @@ TRIED = {
     "rest_api_max_connections rest_api_header_timeout_in_ms rest_api_idle_timeout_in_ms rest_api_stall_timeout_in_ms "
     "bind_address",
     "batching/test_batching_server.py": "enable_batching batching_parameters_file",
-    "test_serve_config.py": "saved_model_tags enable_model_warmup enable_per_model_batching_parameters "
+    "models/test_serve_config.py": "saved_model_tags enable_model_warmup enable_per_model_batching_parameters "
     "tensorflow_session_config_file tensorflow_session_parallelism tensorflow_intra_op_parallelism "
     "tensorflow_inter_op_parallelism per_process_gpu_memory_fraction",
-    "test_serve_reload.py": "model_config_file model_config_file_poll_wait_seconds grpc_socket_path "
+    "models/test_serve_reload.py": "model_config_file model_config_file_poll_wait_seconds grpc_socket_path "
     "allow_version_labels_for_unavailable_models enable_grpc_healthcheck_service",
     "test_serve_deploy_scripts.py": "imitate_tensor_content_fault",
     "test_serve_lifetime.py": "file_system_poll_wait_seconds keep_socket_in_use",
-    "test_serve_limits.py": "grpc_channel_arguments grpc_max_threads max_request_rows v",
-    "test_serve_predict.py": "enable_serialization_as_tensor_content",
-    "test_serve_tflite.py": "prefer_tflite_model",
-    "test_serve_tls.py": "ssl_config_file",
-    "test_serve_versions.py": "max_num_load_retries load_retry_interval_micros",
+    "rpcs/test_serve_limits.py": "grpc_channel_arguments grpc_max_threads max_request_rows v",
+    "rpcs/test_serve_predict.py": "enable_serialization_as_tensor_content",
+    "runtime/test_serve_tflite.py": "prefer_tflite_model",
+    "network/test_serve_tls.py": "ssl_config_file",
+    "models/test_serve_versions.py": "max_num_load_retries load_retry_interval_micros",
 }
 
 

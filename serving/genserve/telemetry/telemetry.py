@@ -1,0 +1,160 @@
+"""What is told of every request once it is answered: metrics, a span of a trace, and for REST a line in the log.
+
+rpc.py and rest/ call it; nothing that a request does depends on it. `Telemetry.of` is None where nothing was asked for.
+Not for what is counted (monitoring.py) nor for spans (tracing.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import grpc
+
+from genserve.errors import ServeError, truncated
+from genserve.models.model import Models
+from genserve.options.flags import Flags
+from genserve.rpcs.rpc import Call
+from genserve.telemetry.config import prometheus_path
+from genserve.telemetry.monitoring import Monitoring
+from genserve.telemetry.tracing import Tracing
+
+log = logging.getLogger(__name__)
+
+# Requests that TF Serving counts; of the others only traces and the log tell.
+COUNTED = {"Predict", "Classify", "Regress", "MultiInference", "predict", "classify", "regress"}
+
+
+class Telemetry:
+    """Tells metrics and traces of requests."""
+
+    def __init__(self, monitoring: Monitoring | None = None, path: str = "", tracing: Tracing | None = None) -> None:
+        """Without either it only logs REST requests.
+
+        Args:
+            monitoring: what counts.
+            path: where Prometheus finds it on the REST port.
+            tracing: what makes spans.
+        """
+        self.monitoring = monitoring
+        self._path = path
+        self._tracing = tracing
+
+    @classmethod
+    def of(cls, flags: Flags, models: Models[Any], batching_threads: str = "batch_threads") -> Telemetry | None:
+        """What flags and environment ask for.
+
+        Args:
+            flags: of the server.
+            models: what is served.
+            batching_threads: `thread_pool_name` of the batching parameters.
+
+        Raises:
+            FlagError: the monitoring config cannot be used.
+        """
+        path = prometheus_path(flags.monitoring_config_file) if flags.monitoring_config_file else ""
+        if path and not flags.rest_api_port:
+            log.warning("--monitoring_config_file has no effect without --rest_api_port")
+            path = ""
+        tracing = Tracing.from_environment()
+        if not (path or tracing or flags.rest_api_port):
+            return None
+        monitoring = Monitoring(models, batching_threads if flags.enable_batching else "") if path else None
+        return cls(monitoring, path, tracing)
+
+    def rpc(self, api: str, data: bytes, failure: ServeError | None, call: Call, seconds: float) -> None:
+        """Tell of a gRPC request, called `api`, of these bytes."""
+        if self.monitoring is not None or self._tracing is not None:
+            self._tell(api, "GRPC", model_name(data, api), failure, call, seconds)
+
+    def rest(
+        self,
+        verb: str,
+        model: str,
+        failure: ServeError | None,
+        bytes_in: int,
+        bytes_out: int,
+        call: Call,
+        seconds: float,
+    ) -> None:
+        """Tell of a REST request; `verb` is empty for a malformed one."""
+        if log.isEnabledFor(logging.DEBUG):
+            timing = call.timing
+            log.debug(
+                "request rest=%s code=%s ms=%.3f queue_ms=%.3f compute_ms=%.3f serialise_ms=%.3f "
+                "bytes_in=%d bytes_out=%d",
+                verb or "-",
+                failure.code.name if failure else "OK",
+                *(1000 * part for part in (seconds, timing.queue, timing.compute, timing.serialise)),
+                bytes_in,
+                bytes_out,
+            )
+        self._tell(verb, "REST", model, failure, call, seconds)
+
+    def page(self, path: str) -> bytes | None:
+        """The metrics, if this is their path."""
+        return self.monitoring.page() if self.monitoring is not None and path == self._path else None
+
+    def close(self) -> None:
+        """Send the spans that are still here."""
+        if self._tracing is not None:
+            self._tracing.close()
+
+    def _tell(
+        self, api: str, entrypoint: str, model: str, failure: ServeError | None, call: Call, seconds: float
+    ) -> None:
+        code = failure.code if failure else grpc.StatusCode.OK
+        if self.monitoring is not None and api in COUNTED:
+            self.monitoring.request(model, api, entrypoint, code, seconds, call.timing)
+        if self._tracing is not None:
+            message = truncated(failure.line) if failure else ""
+            self._tracing.request(api or "malformed", entrypoint, truncated(model), code, message, seconds, call)
+
+
+def model_name(data: bytes, api: str = "") -> str:
+    """The model's name in the bytes of a request, without reading the rest of it; "" where there is none.
+
+    The ModelSpec is field 1 of each request, of MultiInference field 1 of the tasks in field 1; its name is field 1.
+    """
+    try:
+        spec = _field_1(_field_1(data)) if api == "MultiInference" else _field_1(data)
+        return _field_1(spec).decode()
+    except (IndexError, ValueError):
+        return ""
+
+
+def _field_1(data: bytes) -> bytes:
+    """The first value of field 1, which holds bytes.
+
+    Raises:
+        ValueError: the message is broken.
+        IndexError: it is cut short.
+    """
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        wire_type = tag & 7
+        if wire_type == 2:
+            length, at = _varint(data, at)
+            if tag >> 3 == 1:
+                return data[at : at + length]
+            at += length
+        elif wire_type == 0:
+            _, at = _varint(data, at)
+        elif wire_type in (1, 5):
+            at += 8 if wire_type == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire_type}")
+    return b""
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 70:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at += 1
+        if byte < 128:
+            return value, at
+        shift += 7
+    raise ValueError("a varint of more than ten bytes")
