@@ -371,3 +371,13 @@ def other_tflite(tmp_path_factory):
     folder, model = tmp_path_factory.mktemp("other"), keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
     inputs = tf.TensorSpec((1, 3), tf.float32, name="x")
     return _save(folder, _converter(folder, model, lambda x: {"y": model(x)}, inputs))
+
+
+@pytest.fixture(scope="session")
+def painter_tflite(tmp_path_factory):
+    """A TFLite file that makes images of latents and an image."""
+    folder, model = tmp_path_factory.mktemp("painter"), _generator()
+    image = tf.TensorSpec((1, *IMAGE_SHAPE), tf.float32, name="image")
+    return _save(
+        folder, _converter(folder, model, lambda latents, image: {"images": model(latents) * image}, LATENTS, image)
+    )

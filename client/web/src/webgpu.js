@@ -8,6 +8,8 @@ import { generate } from "./model.js";
 
 /** Where the processor takes less for an image, the card is left asleep. */
 const SLOW_MILLISECONDS = 30;
+/** Runs that are timed; the quickest counts, since others are of what else the machine does. */
+const TRIALS = 3;
 /** By how much the card has to be faster. */
 const FASTER = 1.5;
 /** How far pixels in [0, 1] may be apart on average: a grey level. Files with 8-bit weights compute a little otherwise. */
@@ -76,10 +78,14 @@ async function compile(bytes, asked) {
  * @param {Environment} [environment]
  */
 async function timed(signature, job, environment) {
-  await generate(signature, job, environment); // the first compiles and allocates
-  const started = performance.now();
-  const values = await generate(signature, job, environment);
-  return { values, milliseconds: performance.now() - started };
+  let values = await generate(signature, job, environment); // the first compiles and allocates
+  let milliseconds = Infinity;
+  for (let i = 0; i < TRIALS; i += 1) {
+    const started = performance.now();
+    values = await generate(signature, job, environment);
+    milliseconds = Math.min(milliseconds, performance.now() - started);
+  }
+  return { values, milliseconds };
 }
 
 /**

@@ -42,18 +42,19 @@ def directions():
 
 
 @pytest.fixture(scope="session")
-def site(web, tmp_path_factory, tflite, conditional_tflite, other_tflite, directions):
+def site(web, tmp_path_factory, tflite, conditional_tflite, other_tflite, painter_tflite, directions):
     """Built pages in a folder that a plain static server serves, at `site.url`: plain/, classes/, many/ with
-    1,000 classes, garbage/, and other/, which takes no latents.
+    1,000 classes, garbage/, other/, which takes no latents, and painter/, which takes an image too.
     """
     models, root = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("site")
     write_version(models / "plain" / "9", b"an older version")
     write_version(models / "plain" / "10", tflite, directions=directions, data={"licence": "CC0-1.0"})
     write_version(models / "many" / "1", conditional_tflite, classes=[f"bird {i}" for i in range(1000)])
     write_version(models / "other" / "1", other_tflite)
+    write_version(models / "painter" / "1", painter_tflite)
     write_version(models / "classes" / "1", conditional_tflite, classes=CLASSES)
     write_version(models / "garbage" / "1", bytes(range(256)) * 40)
-    for name in ("plain", "classes", "many", "garbage", "other"):
+    for name in ("plain", "classes", "many", "garbage", "other", "painter"):
         done = web(models / name, root / "under" / "a path" / name)
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"{root / 'under' / 'a path' / name}\n"

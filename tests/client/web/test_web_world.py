@@ -57,14 +57,15 @@ def test_a_file_that_takes_something_else_gives_a_visible_message(browser, site)
     assert "tiny-1-dynamic.tflite is not a generator of images: it does x float32 (1, 3) → y float32 (1, 3)" in message
     assert "this page shows latents float32 (1, Z)" in message
     assert not browser.ask(call="isVisible", args=["#main"])
+    message = browser.open_broken(f"{site.url}/painter/")
+    assert "tiny-1-dynamic.tflite is not a generator of images" in message
+    assert "image float32 (1, 6, 4, 3)" in message
 
 
 def test_by_webgpu_the_page_shows_the_same_images(gpu_browser, site, tflite):
     gpu_browser.open(f"{site.url}/plain/?accelerator=webgpu#seed=5")
     assert gpu_browser.text("#accelerator") == "an image, by WebGPU"
     assert_same(gpu_browser.sheet(), python_images(tflite, range(5, 21)))
-    gpu_browser.open(f"{site.url}/plain/")  # nothing asked for: the processor is quick
-    assert gpu_browser.text("#accelerator") == "an image"
 
 
 LOST = """
@@ -84,14 +85,35 @@ BLACK = """
   };"""
 
 
+WOKEN = """
+  GPU.prototype.requestAdapter = () => setTimeout(() => { throw new Error("the card was woken"); });"""
+
+
+@pytest.fixture
+def patched(site, tmp_path):
+    """The page plain/ with a script before its worker's own; gives its address."""
+
+    def patch(script):
+        folder = shutil.copytree(site.folder / "plain", site.folder / tmp_path.name)
+        worker = folder / "genline-worker.js"
+        worker.write_text(script + worker.read_text())
+        return f"{site.url}/{tmp_path.name}/"
+
+    return patch
+
+
 @pytest.mark.parametrize("fault", [LOST, BLACK], ids=["lost on the way", "of other images"])
-def test_a_card_that_fails_leaves_the_processor_to_it(gpu_browser, site, tflite, tmp_path, fault):
-    folder = shutil.copytree(site.folder / "plain", site.folder / tmp_path.name)
-    worker = folder / "genline-worker.js"
-    worker.write_text(fault + worker.read_text())
-    gpu_browser.open(f"{site.url}/{tmp_path.name}/?accelerator=webgpu")
+def test_a_card_that_fails_leaves_the_processor_to_it(gpu_browser, patched, tflite, fault):
+    gpu_browser.open(f"{patched(fault)}?accelerator=webgpu")
     assert gpu_browser.text("#accelerator") == "an image"
     assert_same(gpu_browser.sheet(), python_images(tflite, range(16)))
+
+
+def test_where_the_processor_is_quick_the_card_is_left_asleep(gpu_browser, patched):
+    address = patched(WOKEN)
+    assert "the card was woken" in gpu_browser.open_broken(f"{address}?accelerator=webgpu")
+    gpu_browser.open(address)
+    assert gpu_browser.text("#accelerator") == "an image"
 
 
 def test_without_webgpu_the_processor_does_it(browser, site, tflite):

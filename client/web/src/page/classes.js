@@ -26,7 +26,7 @@ export function mountClasses({ classNames }, store) {
   box.append(...chips);
   element("classes").hidden = false;
   box.addEventListener("change", (/** @type {any} */ event) => store.update({ label: Number(event.target.value) }));
-  if (classNames.length >= MANY) mountSearch(classNames, chips.slice(1), (label) => store.update({ label }));
+  if (classNames.length >= MANY) mountSearch(classNames, chips.slice(1), store);
   return (label) => {
     buttons.forEach((button) => (button.checked = button.value === String(label)));
     requestAnimationFrame(() => reveal(chips[label + 1], box)); // at first the page is not laid out yet
@@ -46,12 +46,13 @@ function reveal(chip, box) {
 
 /**
  * What is typed narrows the buttons down to classes with that in their name, or of that number; Enter takes the first.
+ * The class that is chosen stays, since by keyboard the others are reached from there.
  *
  * @param {string[]} names
  * @param {any[]} chips one a class.
- * @param {(label: number) => void} take
+ * @param {Store} store
  */
-function mountSearch(names, chips, take) {
+function mountSearch(names, chips, store) {
   const field = element("class-search");
   const words = names.map((name) => name.toLocaleLowerCase());
   const find = () => {
@@ -62,7 +63,7 @@ function mountSearch(names, chips, take) {
   field.placeholder = `Search ${names.length} classes`;
   field.addEventListener("input", () => {
     const found = new Set(find());
-    chips.forEach((chip, i) => (chip.hidden = !found.has(i)));
+    chips.forEach((chip, i) => (chip.hidden = !found.has(i) && i !== store.state.label));
     element("class-none").textContent = found.size ? "" : "No class has that in its name.";
     say(`${found.size} of ${names.length} classes`, false);
   });
@@ -71,6 +72,6 @@ function mountSearch(names, chips, take) {
     const found = find();
     const text = field.value.trim().toLocaleLowerCase();
     const exact = found.find((i) => words[i] === text);
-    if (text && found.length) take(exact ?? found[0]);
+    if (text && found.length) store.update({ label: exact ?? found[0] });
   });
 }
