@@ -10,14 +10,13 @@ import click
 
 from gentrain import quiet
 from gentrain.files import write_json
-from gentrain.progress import duration, summary, tell
+from gentrain.progress import Measuring, duration, summary, tell
 
 if TYPE_CHECKING:
     from gentrain.metrics.features import FeatureNet
     from gentrain.metrics.judge import Judge
     from gentrain.metrics.nearest import Nearest
 
-SECONDS_BETWEEN_LINES = 15.0
 SEARCHED_WITH_INCEPTION = 5000
 
 BLIND = (
@@ -81,14 +80,14 @@ def evaluate(
     different = len(dataset.distinct)
     searched = min(different, SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
     count = min(samples, different // 2)
-    meter = Meter(min(different - count, REFERENCE * count) + 3 * count + searched)
     unseen = subject.unseen(dataset)
-    judge = Judge(dataset, net, samples, show=meter.show)
-    given = judge.given(generator)
-    labels = given.get("labels")
-    images = generate(generator, count, given=given, show=meter.show)
-    values = judge.score(images, labels)
-    found = nearest.search(images, dataset, net, searched, meter.show, unseen)
+    with Measuring(min(different - count, REFERENCE * count) + 3 * count + searched) as measuring:
+        judge = Judge(dataset, net, samples, show=measuring.show)
+        given = judge.given(generator)
+        labels = given.get("labels")
+        images = generate(generator, count, given=given, show=measuring.show)
+        values = judge.score(images, labels)
+        found = nearest.search(images, dataset, net, searched, measuring.show, unseen)
 
     report = {**subject.describe(), **_numbers(judge, values, found), "seconds": round(time.monotonic() - begun, 1)}
     if labels is not None:
@@ -102,28 +101,6 @@ def evaluate(
         tell(f"{target}, {sheet}")
     tell(f"measured {judge.samples} images in {duration(report['seconds'])}")
     click.echo(_table(report))
-
-
-class Meter:
-    """Tells how long it will take as soon as that is known, and how far it is now and then."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
-        self.start = self.last_line = time.monotonic()
-        self.before = 0
-
-    def show(self, images: int) -> None:
-        """Called after every batch of images; see `gentrain.metrics.features.Show`."""
-        now = time.monotonic()
-        self.done += images
-        if not self.before:  # the first batch takes the time to compile as well
-            self.before, self.start = self.done, now
-            return
-        rate = (self.done - self.before) / max(now - self.start, 1e-9)
-        left = (self.total - self.done) / rate
-        if self.done == self.before + images or now - self.last_line >= SECONDS_BETWEEN_LINES:
-            self.last_line = now
-            tell(f"measuring: about {duration(max(left, 1.0))} to go")
 
 
 def _about(net: FeatureNet) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from gentrain.commands.options import once
-from gentrain.progress import ProgressLine, duration, summary, tell
+from gentrain.progress import Training, duration, summary, tell
 
 
 @click.command()
@@ -111,7 +111,7 @@ def fit(
         f"{run}: {'going on at' if plan.continues else 'new run, preset'} "
         f"{f'{plan.done.images_seen / 1000:g} kimg' if plan.continues else plan.preset}"
     )
-    with ProgressLine(plan) as line:
+    with Training() as line:
         done = training.fit(plan, dataset, line.show, line.note, joined or _devices(strategy))
     kimg_done = f"{done.images_seen / 1000:g} kimg"
     if not dataclasses.replace(plan, done=done).finished:

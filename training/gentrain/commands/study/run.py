@@ -20,7 +20,7 @@ from gentrain.report.figures import mean
 
 Read = Callable[[str, Frame], Dataset]
 Tell = Callable[[str], None]
-Show = Callable[[Any], Any]
+Show = Callable[[], Any]
 
 
 class Study:
@@ -34,7 +34,7 @@ class Study:
             out: its folder.
             read: gives the images of a source, as `gentrain.sources.read`.
             tell: takes a line for the user.
-            show: takes a generator's plan and gives a context with `show`, as `gentrain.progress.ProgressLine`.
+            show: gives a context with `show` and `note`, as `gentrain.progress.Training`.
 
         Raises:
             UsageError: a setting cannot be, or no size is left.

@@ -37,7 +37,7 @@ def plan(options: Options, run: Path, data: Path | str, seed: int) -> plans.Plan
     return plans.plan(run, str(data), options.preset, changes)
 
 
-def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[[plans.Plan], Any]) -> Path:
+def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[[], Any]) -> Path:
     """Train a conditional generator on `real` and nothing else, or go on with it; gives its .keras file.
 
     The images lie in RUN.npz, so that the run is one that every command of gentrain takes.
@@ -52,7 +52,7 @@ def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[
             np.savez(file, images=real.images, labels=real.labels, class_names=np.array(real.class_names))
     wanted = plan(options, run, data, seed)
     if not wanted.finished:
-        with show(wanted) as line:
+        with show() as line:
             done = training.fit(wanted, sources.read(wanted.data, wanted.frame), line.show, line.note)
         if not plans.plan(run).finished:
             raise KeyboardInterrupt(f"at {done.images_seen} images")
