@@ -98,7 +98,7 @@ def report(run_directory: Path, side: int, training: Training) -> str:
     )
     how = paragraph(
         f"""{last["kimg"]:.0f} kimg in {last["seconds"] / 60:.1f} minutes; {measured["samples"]} images of the
-        {snapshot}, in the features of the {net["name"]} net {net["hash"][:12]}{right}{note}. Floor: real images in
+        {snapshot}, in the features of the {net["name"]} net {net["hash"][:12]}{right}{note}. Reference: real images in
         the place of generated ones. Distance to the nearest training image, as a multiple of what unseen real images
         have: {nearest}; 1 and more is what new images give, near 0 are copies."""
     )
@@ -106,7 +106,7 @@ def report(run_directory: Path, side: int, training: Training) -> str:
 
 {command}
 
-{table(["", "value", "floor"], rows)}
+{table(["", "value", "reference"], rows)}
 
 {how}
 

@@ -52,7 +52,7 @@ def assert_equal(first: keras.Model, second: keras.Model) -> None:
 
 def test_a_run_lends_its_networks_data_and_settings(tmp_path: Path) -> None:
     first = gan_of(seed=3, loss="hinge", held_out=5)
-    first.averaged.set_weights([weight + 0.5 for weight in first.averaged.get_weights()])
+    first.ema.set_weights([weight + 0.5 for weight in first.ema.get_weights()])
     source = run_of(tmp_path / "first", first)
     begun = plan(tmp_path / "second", init_from=source, changes={"learning_rate": 1e-4})
     assert (begun.data, begun.preset, begun.done, begun.continues) == ("digits", "small", Progress(), False)
@@ -71,16 +71,16 @@ def test_a_run_lends_its_networks_data_and_settings(tmp_path: Path) -> None:
 
 def test_a_keras_file_lends_its_weights_and_its_neighbours(tmp_path: Path) -> None:
     first = gan_of(seed=3)
-    first.averaged.save(tmp_path / "generator.keras")
+    first.ema.save(tmp_path / "generator.keras")
     second = gan_of(seed=9)
     before = second.discriminator.get_weights()
     assert "the discriminator is new" in initial.restore(tmp_path / "generator.keras", second)
-    assert_equal(second.averaged, first.averaged)
-    assert_equal(second.generator, first.averaged)
+    assert_equal(second.ema, first.ema)
+    assert_equal(second.generator, first.ema)
     assert all(np.array_equal(a, b) for a, b in zip(before, second.discriminator.get_weights(), strict=True))
-    first.critic.save(tmp_path / "discriminator.keras")
+    first.float32_discriminator.save(tmp_path / "discriminator.keras")
     assert initial.restore(tmp_path / "generator.keras", second).endswith("generator and discriminator")
-    assert_equal(second.discriminator, first.critic)
+    assert_equal(second.discriminator, first.float32_discriminator)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_keras_file_lends_its_weights_and_its_neighbours(tmp_path: Path) -> No
 )
 def test_other_networks_are_refused_in_one_line(tmp_path: Path, changes: dict[str, int], message: str) -> None:
     first, other = gan_of(), gan_of(**changes)
-    first.averaged.save(tmp_path / "generator.keras")
+    first.ema.save(tmp_path / "generator.keras")
     with pytest.raises(TrainError, match=message) as told:
         initial.restore(tmp_path / "generator.keras", other)
     assert "\n" not in str(told.value)

@@ -83,7 +83,7 @@ def test_distances_grow_with_damage(
 ) -> None:
     judge = judges[kind]
     images = judge.dataset.images[judge.held_out]
-    scores = [judge.floor, *(judge.score(damage(images, strength)) for strength in (1, 2, 3))]
+    scores = [judge.reference, *(judge.score(damage(images, strength)) for strength in (1, 2, 3))]
     for name in ("frechet", "kernel"):
         values = [score[name] for score in scores]
         assert all(less < more for less, more in itertools.pairwise(values)), (name, values)
@@ -96,13 +96,15 @@ def test_floor_is_what_unseen_real_images_score(digits: Dataset, judges: dict[st
     judge, other = (Judge(digits, net, 10**6, seed) for seed in (0, 1))
     assert judge.samples == 2500
     for name in ("frechet", "precision", "recall", "density", "coverage"):
-        assert judge.floor[name] == pytest.approx(other.floor[name], rel=0.3), name
-    spread = judge.reference.var(axis=0).sum()
-    assert 0.002 * spread < judge.floor["frechet"] < 0.01 * spread, "images that were compared with themselves get less"
-    assert 0.9 < judge.floor["precision"] < 0.99
-    assert 0.9 < judge.floor["recall"] < 0.99
-    assert 0.8 < judge.floor["coverage"] < 0.99
-    assert judge.floor["density"] == pytest.approx(1, abs=0.05)
+        assert judge.reference[name] == pytest.approx(other.reference[name], rel=0.3), name
+    spread = judge.real.var(axis=0).sum()
+    assert 0.002 * spread < judge.reference["frechet"] < 0.01 * spread, (
+        "images that were compared with themselves get less"
+    )
+    assert 0.9 < judge.reference["precision"] < 0.99
+    assert 0.9 < judge.reference["recall"] < 0.99
+    assert 0.8 < judge.reference["coverage"] < 0.99
+    assert judge.reference["density"] == pytest.approx(1, abs=0.05)
 
 
 class Reader:
@@ -129,7 +131,7 @@ def test_no_image_of_the_reference_is_among_those_that_are_scored(copies: bool, 
     """By identity: every image shows its own number, and the feature net reads it."""
     data = Dataset("twice", TWICE, first_alike=COPIES) if copies else Dataset("numbered", NUMBERS)
     judge = Judge(data, Reader(), samples)
-    reference = [int(number) for number in judge.reference[:, 0]]
+    reference = [int(number) for number in judge.real[:, 0]]
     held_out = list(judge.held_out)
     assert len(held_out) == len(set(held_out)) == judge.samples == min(samples, 120)
     assert len(reference) == len(set(reference)) == min(2 * judge.samples, 240 - judge.samples)
@@ -170,7 +172,7 @@ def test_noise_and_blots_do_not_look_real(judges: dict[str, Judge]) -> None:
         found = judge.score(images)
         assert found["precision"] < 0.05, name
         assert found["density"] < 0.05, name
-    assert judge.score(real)["precision"] == judge.floor["precision"] > 0.85
+    assert judge.score(real)["precision"] == judge.reference["precision"] > 0.85
 
 
 def test_classifier_of_digits_reads_digits(judges: dict[str, Judge]) -> None:
@@ -178,8 +180,8 @@ def test_classifier_of_digits_reads_digits(judges: dict[str, Judge]) -> None:
     assert net.name == "classifier"
     assert net.accuracy is not None
     assert net.accuracy >= 0.96
-    assert judges["classifier"].floor["accuracy"] == net.accuracy
-    assert judges["classifier"].reference.var(axis=0).mean() == pytest.approx(1, abs=0.15)
+    assert judges["classifier"].reference["accuracy"] == net.accuracy
+    assert judges["classifier"].real.var(axis=0).mean() == pytest.approx(1, abs=0.15)
 
 
 def test_classifier_comes_from_the_cache_the_second_time(bars: Dataset, own_cache: Path) -> None:
@@ -286,8 +288,8 @@ def test_a_run_keeps_its_yardstick_for_who_has_no_gentrain(kind: str, judges: di
     product = real["covariance"] @ np.cov(features, rowvar=False)
     spread = np.trace(real["covariance"] + np.cov(features, rowvar=False)) - 2 * np.trace(sqrtm(product)).real
     distance = np.sum((real["mean"] - features.mean(axis=0)) ** 2) + spread
-    assert distance == pytest.approx(judge.floor["frechet"], rel=1e-3, abs=1e-3)
-    assert int(real["count"]) == len(judge.reference)
+    assert distance == pytest.approx(judge.reference["frechet"], rel=1e-3, abs=1e-3)
+    assert int(real["count"]) == len(judge.real)
     assert str(real["hash"]) == judge.features.hash
 
     written = (tmp_path / "features.keras").stat().st_mtime_ns

@@ -54,13 +54,13 @@ def test_average_moves_half_way_in_a_half_life_or_early_on_in_a_part_of_the_imag
 ) -> None:
     options = {"ema_halflife_kimg": halflife_kimg, "ema_rampup": rampup, "latent_size": 4, "generator_width": 4}
     gan = GAN(8, 1, (), Settings(batch=50, precision="float32", **options))
-    start = [variable.numpy() for variable in gan.averaged.variables]
+    start = [variable.numpy() for variable in gan.ema.variables]
     for variable in gan.generator.variables:
         variable.assign(variable + 1.0)
     gan.images_seen.assign(1000)
     for _ in range(2):  # two steps of 50 images are one half-life of 100
-        gan._average(50)
-    for before, variable in zip(start, gan.averaged.variables, strict=True):
+        gan._update_ema(50)
+    for before, variable in zip(start, gan.ema.variables, strict=True):
         np.testing.assert_allclose(variable.numpy(), before + 0.5, atol=1e-5)
 
 

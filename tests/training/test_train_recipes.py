@@ -144,7 +144,7 @@ def test_penalties_are_those_of_a_linear_critic() -> None:
         scores = tf.reduce_sum(images * slope, axis=[1, 2, 3])
     gradients = tape.gradient(scores, images)
     np.testing.assert_allclose(gradient_penalty(gradients), [25.0] * 6, rtol=1e-6)
-    np.testing.assert_allclose(wgan_gp.slope_penalty(gradients), [16.0] * 6, rtol=1e-6)
+    np.testing.assert_allclose(wgan_gp.gradient_penalty(gradients), [16.0] * 6, rtol=1e-6)
 
 
 def test_penalties_reach_the_discriminators_weights_in_both_precisions() -> None:

@@ -113,7 +113,7 @@ def test_charts_hold_a_line_for_every_number_of_the_log_in_light_and_dark(page: 
     charts = [ElementTree.fromstring(svg) for svg in page.images("image/svg+xml")]
     drawn = sum(len(chart.findall(".//*[@id]")) > 10 for chart in charts)
     assert drawn == len(charts) >= 2 * 5
-    for word in ("generator", "critic", "R1 (real)", "learning rate", "images/s"):
+    for word in ("generator", "discriminator", "R1 (real)", "learning rate", "images/s"):
         assert any(word in image["alt"] for image in page.all("img"))
 
 

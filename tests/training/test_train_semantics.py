@@ -173,7 +173,7 @@ def test_dropout_is_another_at_each_step_and_the_same_when_a_step_is_repeated() 
 def test_samples_of_a_conditional_generator_are_a_row_of_each_class_and_a_column_of_each_seed() -> None:
     gan = gan_of(classes=3)
     latents = latents_of_seeds([*range(8)] * 3, 6)
-    expected = gan.averaged([latents, tf.constant([0] * 8 + [1] * 8 + [2] * 8)], training=False)
+    expected = gan.ema([latents, tf.constant([0] * 8 + [1] * 8 + [2] * 8)], training=False)
     np.testing.assert_allclose(_draw(gan), expected, atol=1e-6)
 
 
@@ -212,7 +212,7 @@ def test_the_generator_that_is_kept_is_the_average_to_the_bit(tmp_path: Path) ->
         weight.assign(weight + 0.1 + 0.01 * number)
     keep_networks(gan, tmp_path)
     kept = keras.models.load_model(tmp_path / "generator.keras").get_weights()
-    for mean, last, weight in zip(gan.averaged.weights, gan.generator.weights, kept, strict=True):
+    for mean, last, weight in zip(gan.ema.weights, gan.generator.weights, kept, strict=True):
         np.testing.assert_array_equal(weight, np.asarray(mean))
         assert not np.array_equal(weight, np.asarray(last)), "the last step's weights are others"
     critic = keras.models.load_model(tmp_path / "discriminator.keras").get_weights()

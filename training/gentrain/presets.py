@@ -51,7 +51,7 @@ def large() -> Settings:
 
 
 def _as_published(**settings: object) -> Settings:
-    """The recipe of the tutorials: Adam at a constant rate, bce, no penalty, and no average worth the name."""
+    """The recipe of the tutorials: Adam at a constant rate, bce, no gradient penalty, and hardly any EMA."""
     published = {
         "loss": "bce", "gamma": 0.0, "gamma_final": 0.0, "augment": 0.0, "shared_pass": True, "dropout": 0.3,
         "learning_rate": 1e-4, "learning_rate_final": 1e-4, "beta_1": 0.9, "beta_2": 0.999,
@@ -79,7 +79,7 @@ def tf_tutorial() -> Settings:
 
 
 def dcgan64() -> Settings:
-    """The tutorials' 64×64 generator, from 4×4×128, with a critic that fits it: theirs is for 28×28×3.
+    """The tutorials' 64×64 generator, from 4×4×128, with a discriminator that fits it: theirs is for 28×28×3.
 
     Emoji: 54 kimg in five minutes, 182 images/s; Fréchet distance 58.
     """
@@ -87,7 +87,7 @@ def dcgan64() -> Settings:
 
 
 def celeba64() -> Settings:
-    """The tutorials' 64×64 CelebA pair: 1024–512–256 channels, and a critic of convolutions and max-pooling.
+    """The tutorials' 64×64 CelebA pair: 1024–512–256 channels, and a discriminator of convolutions and max-pooling.
 
     Emoji: 11 kimg in five minutes, 38 images/s; Fréchet distance 104.
     """

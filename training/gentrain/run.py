@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Steps in one call of the compiled graph: the losses are shown and a stop is heeded this often.
 STEPS_PER_EXECUTION = 8
 
-# With fewer images a training is not measured: half of them are the floor, and neighbours are counted.
+# With fewer images a training is not measured: half of them are the reference, and neighbours are counted.
 FEWEST_MEASURED = 40
 
 

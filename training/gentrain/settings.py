@@ -39,10 +39,10 @@ class Settings:
     # Length: `minutes` above 0 ends the run by the clock, whatever `kimg` says
     kimg: float = 220.0  # thousand real images shown to the discriminator
     minutes: float = 0.0
-    batch: int = 64  # images a step
+    batch: int = 64  # images per step
     seed: int = 0  # of weights, noise and the order of the data
 
-    # What the networks play for
+    # Loss and augmentation
     loss: str = "rpgan"
     gamma: float = -1.0  # weight of the gradient penalties R1 and R2, with any loss; 0: none; below 0: what fits
     gamma_final: float = -1.0  # reached along a cosine over the run; below 0: the same as at first
@@ -56,7 +56,7 @@ class Settings:
     learning_rate_final: float = 3e-4  # reached along a cosine over the run
     beta_1: float = 0.0
     beta_2: float = 0.99
-    ema_halflife_kimg: float = 44.0  # of the averaged generator, the one that is kept
+    ema_halflife_kimg: float = 44.0  # of the generator's EMA, the one that is kept
     ema_rampup: float = 0.05  # the half-life is never more than this part of the images seen so far
     precision: str = "auto"  # of the arithmetic; weights, sums and what is kept are float32
 

@@ -11,17 +11,23 @@ from gentrain.progress import Training, tell
 
 
 @click.command("augment-study")
-@click.option("--data", required=True, metavar="SOURCE", help="Images with classes, as for `gentrain fit`.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Its folder; an existing one is continued.")
-@click.option("--n", "sizes", default="20,50,200,all", show_default=True, help="Real images a class.")
-@click.option("--seeds", type=int, default=3, show_default=True, help="Repetitions, each with a draw of its own.")
-@click.option("--kimg", type=float, help="Length of each generator's training; without it 100.")
-@click.option("--preset", metavar="NAME", help="Of each generator's training; without it small.")
-@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="A setting of it; may be repeated.")
-@click.option("--generator", type=click.Path(path_type=Path), help="A conditional .keras file, instead of training.")
-@click.option("--synthetic", type=int, default=1000, show_default=True, help="Generated images a class.")
-@click.option("--steps", type=int, default=1000, show_default=True, help="Of the classifier, in every arm.")
-@click.option("--flip", is_flag=True, help="Classical augmentation mirrors too; not for digits or letters.")
+@click.option("--data", required=True, metavar="SOURCE", help="Images with class labels, as for `gentrain fit`.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder of the study; an existing one is resumed."
+)
+@click.option("--n", "sizes", default="20,50,200,all", show_default=True, help="Real images per class.")
+@click.option("--seeds", type=int, default=3, show_default=True, help="Repetitions, each with its own draw of images.")
+@click.option("--kimg", type=float, help="Length of each generator's training.  [default: 100]")
+@click.option("--preset", metavar="NAME", help="Preset of each generator's training.  [default: small]")
+@click.option(
+    "--set", "sets", metavar="NAME=VALUE", multiple=True, help="Override a setting of that training; repeatable."
+)
+@click.option(
+    "--generator", type=click.Path(path_type=Path), help="Use this conditional .keras file instead of training."
+)
+@click.option("--synthetic", type=int, default=1000, show_default=True, help="Generated images per class.")
+@click.option("--steps", type=int, default=1000, show_default=True, help="Training steps of every classifier.")
+@click.option("--flip", is_flag=True, help="Also mirror images in classical augmentation; not for digits or letters.")
 def augment_study(
     data: str,
     out: Path,
@@ -35,10 +41,10 @@ def augment_study(
     steps: int,
     flip: bool,
 ) -> None:
-    """Train classifiers on few real images, on generated ones and on both, and test them on real images held out.
+    """Train classifiers on a few real images, on generated images and on both; test them on held-out real images.
 
-    For every n and seed a generator is trained on those n images a class alone. The table goes to stdout; OUT gets
-    study.json (every result), study.md and study.png. The same command continues a study that was stopped.
+    Each n and seed has a generator of its own, trained on those n images per class alone. The table goes to stdout;
+    OUT gets study.json (every result), study.md and study.png. The same command resumes a study that was stopped.
 
     \b
     gentrain augment-study --data digits --out studies/digits

@@ -19,19 +19,21 @@ MOST_LISTED = 100
 
 @click.command()
 @click.argument("source")
-@click.option("--resolution", type=int, default=32, show_default=True, help="The longest side in pixels, 8 to 256.")
-@click.option("--channels", type=int, default=0, help="1 or 3; 0, the default, for what the images have.")
-@click.option("--crop", default="center", show_default=True, help="`center`, `pad`, or `none` to squeeze each image.")
-@click.option("--background", metavar="COLOUR", default="white", show_default=True, help="Under and around images.")
-@click.option("--value-range", metavar="LOW:HIGH", default="", help="Black and white in images of more than 8 bits.")
+@click.option("--resolution", type=int, default=32, show_default=True, help="Side of the images, 8 to 256.")
+@click.option("--channels", type=int, default=0, help="1 (grey) or 3 (colour).  [default: as the images]")
+@click.option("--crop", default="center", show_default=True, help="`center`, `pad`, or `none` to stretch.")
+@click.option("--background", metavar="COLOUR", default="white", show_default=True, help="Colour behind images.")
 @click.option(
-    "--max-megapixels", type=float, default=MAX_MEGAPIXELS, show_default=True, help="Larger ones are skipped."
+    "--value-range", metavar="LOW:HIGH", default="", help="Values of black and white in images deeper than 8 bits."
 )
-@click.option("--split", default="train", show_default=True, help="Of data with splits; `all` for every one.")
-@click.option("--labels", metavar="HOW", default="auto", show_default=True, help="Where classes come from, see above.")
-@click.option("--sheet", type=click.Path(path_type=Path), help="Where the contact sheet goes; else ./NAME-sheet.png.")
+@click.option("--max-megapixels", type=float, default=MAX_MEGAPIXELS, show_default=True, help="Skip larger images.")
+@click.option("--split", default="train", show_default=True, help="Split to read, or `all`.")
+@click.option(
+    "--labels", metavar="HOW", default="auto", show_default=True, help="Where class labels come from, see above."
+)
+@click.option("--sheet", type=click.Path(path_type=Path), help="Contact sheet to write.  [default: ./NAME-sheet.png]")
 def data(source: str, sheet: Path | None, **options: Any) -> None:
-    """Read a SOURCE of images, tell what is in it and what had to be skipped and why, and write a contact sheet.
+    """Read SOURCE, report what was found, and what was skipped and why, and write a contact sheet.
 
     A SOURCE is a folder, a zip or a tar archive of images, WebDataset shards, a .npz, .npy, .parquet, IDX or TFRecord
     file, `digits`, `fashion-mnist`, celeba:PATH or emoji:PATH.

@@ -27,18 +27,22 @@ BLIND = (
 
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--samples", type=click.IntRange(min=10), default=5000, show_default=True, help="Images to generate.")
+@click.option(
+    "--samples", type=click.IntRange(min=10), default=5000, show_default=True, help="Number of images to generate."
+)
 @click.option(
     "--features",
     type=click.Choice(["auto", "classifier", "random", "inception"]),
     default="auto",
     show_default=True,
-    help="Compare in the features of a classifier of the labels, of a fixed random net, or of InceptionV3.",
+    help="Feature extractor: a classifier trained on the labels, a fixed random network, or InceptionV3.",
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="The weights file of InceptionV3; never downloaded.")
-@click.option("--data", metavar="SOURCE", help="Where the run's images are now; needed for a .keras file.")
-@click.option("--snapshot", type=click.Choice(["best", "last"]), help="Of the run.  [default: best if it was kept]")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the numbers go.  [default: RUN/metrics.json]")
+@click.option("--weights", type=click.Path(path_type=Path), help="InceptionV3 weights file; never downloaded.")
+@click.option("--data", metavar="SOURCE", help="Training images, if they have moved; required for a .keras file.")
+@click.option(
+    "--snapshot", type=click.Choice(["best", "last"]), help="Snapshot of the run.  [default: best, if there is one]"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the scores.  [default: RUN/metrics.json]")
 def evaluate(
     run: Path,
     samples: int,
@@ -48,9 +52,9 @@ def evaluate(
     snapshot: str | None,
     out: Path | None,
 ) -> None:
-    """Measure the generator of RUN, a run directory or a .keras file, against the images it was trained on.
+    """Score the generator of RUN, a run directory or a .keras file, against the images it was trained on.
 
-    Writes RUN/metrics.json and RUN/nearest.png, generated images above the training images nearest to them.
+    Writes RUN/metrics.json and RUN/nearest.png: generated images above their nearest training images.
 
     \b
     gentrain evaluate runs/digits
@@ -71,17 +75,17 @@ def evaluate(
     from gentrain.metrics import feature_files, nearest
     from gentrain.metrics.features import features_for
     from gentrain.metrics.generate import generate
-    from gentrain.metrics.judge import REFERENCE, Judge
+    from gentrain.metrics.judge import COMPARED, Judge
 
     generator = subject.generator
-    tell("features: preparing the net, a quarter of a minute where a classifier is to be trained …")
+    tell("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
     net = features_for(dataset, weights or features)
     tell(_about(net))
     different = len(dataset.distinct)
     searched = min(different, SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
     count = min(samples, different // 2)
     unseen = subject.unseen(dataset)
-    with Measuring(min(different - count, REFERENCE * count) + 3 * count + searched) as measuring:
+    with Measuring(min(different - count, COMPARED * count) + 3 * count + searched) as measuring:
         judge = Judge(dataset, net, samples, show=measuring.show)
         given = judge.given(generator)
         labels = given.get("labels")
@@ -113,7 +117,7 @@ def _numbers(judge: Judge, values: dict[str, float], found: dict[str, Nearest]) 
     from gentrain.metrics.nearest import NEAR, memorised
 
     return {
-        "metrics": {name: {"value": value, "floor": judge.floor[name]} for name, value in values.items()},
+        "metrics": {name: {"value": value, "floor": judge.reference[name]} for name, value in values.items()},
         "nearest": {space: nearest.ratio for space, nearest in found.items()},
         "memorised": {"value": memorised(found), "floor": NEAR},
         **judge.describe(),
@@ -121,11 +125,11 @@ def _numbers(judge: Judge, values: dict[str, float], found: dict[str, Nearest]) 
 
 
 def _table(report: dict[str, Any]) -> str:
-    """Each metric beside its floor, then classes and nearest images."""
+    """Each metric beside its reference, then classes and nearest images."""
     from gentrain.metrics import METRICS
     from gentrain.metrics.nearest import MEMORISER
 
-    lines = [f"{'metric':10} {'value':>9} {'floor':>9}  better"]
+    lines = [f"{'metric':10} {'value':>9} {'reference':>9}  better"]
     for name, number in report["metrics"].items():
         about = f"{METRICS[name].better:6}  {METRICS[name].about}"
         lines.append(f"{name:10} {number['value']:9.4g} {number['floor']:9.4g}  {about}")
@@ -138,5 +142,5 @@ def _table(report: dict[str, Any]) -> str:
     lines.append(f"memorised  {copies['value']:9.4g} {copies['floor']:9.4g}  lower   part that copies training images")
     if copies["value"] > MEMORISER:
         lines.append("This generator copies training images: its other numbers say nothing.")
-    lines.append("floor: real images in the place of the generated ones; nearest: near 0 are copies")
+    lines.append("reference: real images in the place of the generated ones; nearest: near 0 are copies")
     return "\n".join([*lines, *([BLIND] if report["features"]["name"] == "classifier" else [])])

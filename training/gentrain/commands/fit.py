@@ -23,43 +23,45 @@ from gentrain.progress import Training, duration, summary, tell
     help="A folder of images, a file, or a name; see `gentrain data --help`.",
 )
 @click.option(
-    "--run", required=True, type=click.Path(path_type=Path), help="The run directory; an existing one is continued."
+    "--run", required=True, type=click.Path(path_type=Path), help="Run directory; an existing run is resumed."
 )
-@click.option("--preset", metavar="NAME", help="Where the settings start from; see `gentrain presets`.")
-@click.option("--kimg", type=float, help="Length: thousand images shown to the discriminator.")
-@click.option("--epochs", type=float, help="Length: times that each network sees every image.")
-@click.option("--minutes", type=float, help="Length: minutes of training, whatever the machine manages in them.")
-@click.option("--resolution", type=int, metavar="PIXELS", help="The longest side, a multiple of 4 from 8 to 256.")
-@click.option("--channels", type=int, metavar="1|3", help="Grey or colour, whatever the images are.")
-@click.option("--crop", metavar="center|pad|none", help="The middle square, all of it on the background, or squeezed.")
-@click.option("--background", metavar="COLOUR", help="What lies under transparent pixels and around padded images.")
-@click.option("--value-range", metavar="LOW:HIGH", help="What is black and white in images of more than 8 bits.")
-@click.option("--split", metavar="NAME", help="Of data with splits the one to train on: train unless named, or all.")
-@click.option("--labels", metavar="HOW", help="Where classes come from; see `gentrain data --help`.")
-@click.option("--flip/--no-flip", default=None, help="Mirror each image half of the time.")
-@click.option("--conditional/--unconditional", default=None, help="Whether the generator takes the classes as labels.")
-@click.option("--loss", metavar="NAME", help="rpgan, bce, lsgan, hinge or wgan-gp.")
-@click.option("--augment", type=float, metavar="PART", help="DiffAugment on this part of the images, from 0 to 1.")
-@click.option("--batch", type=int, help="Images a step.")
-@click.option("--seed", type=int, help="Of weights, noise and the order of the images.")
+@click.option("--preset", metavar="NAME", help="Settings to start from; `gentrain presets` lists them.")
+@click.option("--kimg", type=float, help="Length in thousands of real images shown to the discriminator.")
+@click.option("--epochs", type=float, help="Length in passes of each network over all images.")
+@click.option("--minutes", type=float, help="Length in minutes of training time.")
+@click.option("--resolution", type=int, metavar="PIXELS", help="Side of the images, a multiple of 4 from 8 to 256.")
+@click.option("--channels", type=int, metavar="1|3", help="Train in grey (1) or colour (3), whatever the images are.")
+@click.option("--crop", metavar="center|pad|none", help="Crop to the centre square, pad to a square, or stretch.")
+@click.option("--background", metavar="COLOUR", help="Colour behind transparent pixels and around padded images.")
+@click.option("--value-range", metavar="LOW:HIGH", help="Values of black and white in images deeper than 8 bits.")
+@click.option("--split", metavar="NAME", help="Split to train on, or all.  [default: train]")
+@click.option("--labels", metavar="HOW", help="Where class labels come from; see `gentrain data --help`.")
+@click.option("--flip/--no-flip", default=None, help="Mirror images left to right at random.")
+@click.option("--conditional/--unconditional", default=None, help="Condition on the class labels.")
+@click.option("--loss", metavar="NAME", help="Adversarial loss: rpgan, bce, lsgan, hinge or wgan-gp.")
+@click.option(
+    "--augment", type=float, metavar="FRACTION", help="Largest fraction of images that DiffAugment changes, 0 to 1."
+)
+@click.option("--batch", type=int, help="Batch size.")
+@click.option("--seed", type=int, help="Seed of the weights, the noise and the order of the images.")
 @click.option("--precision", metavar="NAME", help="auto, float32 or bfloat16.")
 @click.option(
     "--strategy",
     type=click.Choice(["auto", "one", "mirrored"]),
     default="auto",
     show_default=True,
-    help="One device, or every GPU; with TF_CONFIG, auto and mirrored join its cluster.",
+    help="Train on one device or on every GPU; with TF_CONFIG set, auto and mirrored join its cluster.",
 )
 @click.option(
     "--init-from",
     metavar="RUN|FILE",
     type=click.Path(path_type=Path),
-    help="Start from another run's networks, and with its data and settings where nothing else is said; or from the "
-    "weights of a .keras file.",
+    help="Start from the networks of another run, with its data and settings as defaults, or from the weights of a "
+    ".keras file.",
 )
-@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="Change any other setting; may be repeated.")
-@click.option("--fresh", is_flag=True, help="Start over, even if the run directory holds a run.")
-@click.option("--dry-run", is_flag=True, help="Print what would be trained as JSON, and stop.")
+@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="Override any other setting; repeatable.")
+@click.option("--fresh", is_flag=True, help="Start over, discarding the run in the directory.")
+@click.option("--dry-run", is_flag=True, help="Print the resolved settings as JSON and exit.")
 def fit(
     data: str | None,
     run: Path,
@@ -72,7 +74,7 @@ def fit(
     init_from: Path | None,
     **options: Any,
 ) -> None:
-    """Train a GAN, or go on with one: the same command continues a run that was stopped.
+    """Train a GAN. The same command again resumes a run that was stopped.
 
     \b
     gentrain fit --data digits --run runs/digits

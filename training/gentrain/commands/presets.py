@@ -10,7 +10,7 @@ import click
 
 @click.command()
 def presets() -> None:
-    """List the presets, with what each is for and how long it takes."""
+    """List the presets: what each is for, how long it takes and how good it gets."""
     from gentrain.presets import PRESETS
 
     for name, preset in PRESETS.items():

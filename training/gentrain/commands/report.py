@@ -9,14 +9,14 @@ import click
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The page; without it RUN/report.html.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the page.  [default: RUN/report.html]")
 @click.option(
     "--timelapse",
     type=click.Path(path_type=Path),
-    help="The samples over the training, .webp or .gif; without it RUN/timelapse.webp.",
+    help="Samples over the training, .webp or .gif.  [default: RUN/timelapse.webp]",
 )
 def report(run: Path, out: Path | None, timelapse: Path | None) -> None:
-    """Write one HTML page with the samples, curves and scores of RUN; it needs no other file and no network.
+    """Write a self-contained HTML page with the samples, curves and scores of RUN.
 
     \b
     gentrain report runs/digits

@@ -1,5 +1,7 @@
-"""What the two networks play for: a loss is one module here with `discriminator` and `generator`, and its name in
+"""GAN losses: an adversarial loss is one module here with `discriminator` and `generator`, and its name in
 settings.CHOICES. It sees logits and gradients only, one value an image, no model.
+
+auxiliary.py   losses beside the adversarial one, which conditions bring along
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def generator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     return -fake
 
 
-def slope_penalty(input_gradients: tf.Tensor) -> tf.Tensor:
+def gradient_penalty(input_gradients: tf.Tensor) -> tf.Tensor:
     """(‖∇D‖ − 1)² for gradients (N, H, W, C) at points between real and fake images; (N,)."""
     # The root of 0 has no slope of its own.
     length = tf.sqrt(tf.reduce_sum(tf.square(input_gradients), axis=[1, 2, 3]) + 1e-12)

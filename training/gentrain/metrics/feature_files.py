@@ -34,13 +34,13 @@ def keep(judge: Judge, run: Path) -> None:
         return
     with replacing(run / MODEL) as temporary:
         model.save(temporary)
-    reference = judge.reference.astype(np.float64)
+    real = judge.real.astype(np.float64)
     with replacing(run / REAL) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
-            mean=reference.mean(axis=0),
-            covariance=np.cov(reference, rowvar=False),
-            count=len(reference),
+            mean=real.mean(axis=0),
+            covariance=np.cov(real, rowvar=False),
+            count=len(real),
             name=judge.features.name,
             hash=judge.features.hash,
         )
@@ -49,7 +49,7 @@ def keep(judge: Judge, run: Path) -> None:
 def _is_there(judge: Judge, run: Path) -> bool:
     try:
         with np.load(run / REAL) as kept:
-            same = str(kept["hash"]) == judge.features.hash and int(kept["count"]) == len(judge.reference)
+            same = str(kept["hash"]) == judge.features.hash and int(kept["count"]) == len(judge.real)
     except (OSError, ValueError, KeyError):
         return False
     return same and (run / MODEL).exists()

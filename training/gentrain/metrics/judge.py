@@ -1,7 +1,7 @@
-"""A generator's marks: every metric for its images against real ones, beside the floor that real images reach.
+"""A generator's marks: every metric for its images against real ones, beside the reference: what real images score.
 
 The data set is split once. Some images, as many as will be generated, stand for a perfect generator: what they score
-against the rest is the floor. Generated images are scored against the same rest, so the two numbers can be compared.
+against the rest is the reference. Generated images are scored against the same rest, so both can be compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gentrain.data.dataset import Dataset
 
 SAMPLES = 5000
-REFERENCE = 2
+COMPARED = 2
 """Real images that both are compared with, at most so many for each generated one."""
 
 FEWEST_IMAGES = 20
@@ -38,9 +38,10 @@ class Judge:
 
     Attributes:
         features: the feature net, see `gentrain.metrics.features.FeatureNet`.
-        samples: images that a score wants, and that the floor was measured with.
-        held_out: rows (samples,) of the data set, the real images of the floor.
-        floor: metric → value of real images in the place of generated ones.
+        samples: images that a score wants, and that the reference was measured with.
+        held_out: rows (samples,) of the data set, the real images of the reference.
+        real: features (n, F) of the other real images, with which both are compared.
+        reference: metric → value of real images in the place of generated ones.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Judge:
         show: Show | None = None,
         unseen: Any = None,
     ) -> None:
-        """Prepare the feature net, the features of the real images and the floor.
+        """Prepare the feature net, the features of the real images and the reference.
 
         Args:
             dataset: the real images.
@@ -72,14 +73,14 @@ class Judge:
         self.samples = max(2, min(samples, count // 2))
         self.features = features if callable(features) else features_for(dataset, features)
         order = np.random.default_rng([seed, 0]).permutation(dataset.distinct)
-        self.held_out, reference = order[: self.samples], order[self.samples : (1 + REFERENCE) * self.samples]
-        self.reference = features_of(self.features, dataset.images, reference, show)
+        self.held_out, reference = order[: self.samples], order[self.samples : (1 + COMPARED) * self.samples]
+        self.real = features_of(self.features, dataset.images, reference, show)
         self.texture = self._texture_net()
         if self.texture is not None:
-            self.reference_texture = features_of(self.texture, dataset.images, reference)
-        self.floor = self._marks(np.asarray(dataset.images[self.held_out]))[0]
+            self.real_texture = features_of(self.texture, dataset.images, reference)
+        self.reference = self._marks(np.asarray(dataset.images[self.held_out]))[0]
         if self.features.accuracy is not None:
-            self.floor["accuracy"] = self.features.accuracy
+            self.reference["accuracy"] = self.features.accuracy
 
     def score(self, images: Images, labels: np.ndarray[Any, Any] | None = None) -> dict[str, float]:
         """Every metric for images uint8 (n, H, W, C), n = `samples`; with int labels (n,) also `accuracy`.
@@ -108,9 +109,9 @@ class Judge:
     def _marks(self, images: Images) -> tuple[dict[str, float], Features]:
         """Every metric but `accuracy`, and the features; what looks real must do so to both nets."""
         found = features_of(self.features, images, None, self.show)
-        values = compare(self.reference, found)
+        values = compare(self.real, found)
         if self.texture is not None:
-            looks = prdc.measure(self.reference_texture, features_of(self.texture, images))
+            looks = prdc.measure(self.real_texture, features_of(self.texture, images))
             values |= {name: min(values[name], looks[name]) for name in LOOKS}
         return values, found
 
@@ -131,7 +132,7 @@ class Judge:
         return {
             "features": {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note},
             "samples": self.samples,
-            "reference": len(self.reference),
+            "reference": len(self.real),
             "seed": self.seed,
             "floor": "real images in the place of the generated ones, as many, against the same reference",
         }

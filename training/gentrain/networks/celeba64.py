@@ -1,5 +1,5 @@
-"""The tutorials' 64×64 pair for CelebA: 8×8×1024 → 16×16×512 → 32×32×256 → 64×64, and a critic of 3×3 convolutions
-and max-pooling. `generator_width` is the 256 of the last stage, `discriminator_width` the critic's first 64.
+"""The tutorials' 64×64 pair for CelebA: 8×8×1024 → 16×16×512 → 32×32×256 → 64×64, and a discriminator of 3×3
+convolutions and max-pooling. `generator_width` is the last stage's 256, `discriminator_width` the other's first 64.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pair of the 64×64 tutorials, made consistent: a generator from 4×4×128, kernels of 4.
 
-Published beside it is a critic for 28×28×3, which does not fit what the generator makes; this one halves the image as
-often as the generator doubles it. `generator_width` is the 128, `discriminator_width` the critic's first 64.
+The discriminator published beside it is for 28×28×3, which does not fit what the generator makes; this one halves the
+image as often as the generator doubles it. `generator_width` is the 128, `discriminator_width` the other's first 64.
 """
 
 from __future__ import annotations

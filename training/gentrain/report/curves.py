@@ -11,7 +11,7 @@ from gentrain.report.record import Record
 MOST_CHARTS = 24
 
 NAMES = {
-    "d_loss": "critic",
+    "d_loss": "discriminator",
     "g_loss": "generator",
     "d_accuracy": "right",
     "r1": "R1 (real)",
@@ -24,7 +24,7 @@ NAMES = {
     "kernel": "kernel distance",
 }
 X_LABEL = "kimg (thousand images shown)"
-LINEAR = ("What the critic says", "Speed")
+LINEAR = ("Discriminator logits", "Speed")
 SHARES = ("precision", "recall", "density", "coverage", "accuracy")
 
 # What is drawn together: title, label of the y axis, which keys of log.jsonl. Any other key has a chart of its own.
@@ -33,8 +33,8 @@ CHARTS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("Kernel distance", "distance", lambda key: key == "kernel"),
     ("Precision, recall, density, coverage", "share", lambda key: key in SHARES),
     ("Losses", "loss, mean of a tick", lambda key: key.endswith("_loss")),
-    ("What the critic says", "logit, mean of a tick", lambda key: key.endswith("_logit")),
-    ("How often the critic scores the real one higher", "share of pairs", lambda key: key == "d_accuracy"),
+    ("Discriminator logits", "logit, mean of a tick", lambda key: key.endswith("_logit")),
+    ("Discriminator accuracy", "share of pairs", lambda key: key == "d_accuracy"),
     ("Gradient penalties", "squared gradient", lambda key: key in ("r1", "r2", "penalty", "gradient_penalty")),
     ("Learning rate", "learning rate", lambda key: key.endswith("learning_rate")),
     ("Speed", "images/s", lambda key: key == "images_per_second"),
@@ -55,16 +55,18 @@ def charts(found: Record) -> list[str]:
 
 def _chart(found: Record, title: str, label: str, keys: list[str]) -> str:
     lines = {_plain(NAMES.get(key, key)): found.curve(key) for key in keys}
-    floors = {_plain(NAMES.get(k, k)): s.floor for k, s in found.scores().items() if k in keys and s.floor is not None}
+    references = {
+        _plain(NAMES.get(k, k)): s.reference for k, s in found.scores().items() if k in keys and s.reference is not None
+    }
     light, dark = (
-        figures.curves(lines, X_LABEL, _plain(label), theme, floors, may_be_log=title not in LINEAR)
+        figures.curves(lines, X_LABEL, _plain(label), theme, references, may_be_log=title not in LINEAR)
         for theme in (figures.LIGHT, figures.DARK)
     )
     last = ", ".join(f"{name} {y[-1]:.3g}" for name, (_, y) in lines.items())
     caption = ""
-    if floors:
+    if references:
         samples = f" with {found.metrics['samples']} samples" if "samples" in found.metrics else ""
-        caption = f"Dashed: the floor of gentrain evaluate{samples}; during the training there may be fewer."
+        caption = f"Dashed: what real images score in gentrain evaluate{samples}; during training there may be fewer."
     return page.figure(page.themed(light, dark, f"{title} over kimg; at the end {last}"), title, caption)
 
 

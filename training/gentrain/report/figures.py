@@ -44,7 +44,7 @@ def curves(
     x_label: str,
     y_label: str,
     theme: Theme = LIGHT,
-    floors: Mapping[str, float] | None = None,
+    references: Mapping[str, float] | None = None,
     may_be_log: bool = True,
 ) -> str:
     """Lines over the same x axis, which begins at 0, as SVG; where there are several, each is named at its end.
@@ -54,22 +54,22 @@ def curves(
         x_label: what the x axis shows, with its unit.
         y_label: the same for the y axis.
         theme: colours.
-        floors: name of a line → the level that real images reach, drawn dashed in that line's
+        references: name of a line → the level that real images reach, drawn dashed in that line's
             colour; none that a log axis cannot show.
         may_be_log: whether the y axis is to be logarithmic where positive values span more than `DECADES_FOR_LOG`.
     """
     figure = Figure(figsize=(4.6, 2.9), layout="constrained")
     axes = figure.add_subplot()
     is_log = may_be_log and _is_wide([value for _, y in lines.values() for value in y])
-    floors = {name: floor for name, floor in (floors or {}).items() if floor > 0 or not is_log}
+    references = {name: reference for name, reference in (references or {}).items() if reference > 0 or not is_log}
     names = {}
     for (name, (x, y)), color in zip(lines.items(), itertools.cycle(theme.lines), strict=False):
         axes.plot(x, y, color=color, linewidth=1.6, marker="o" if len(x) <= FEW_POINTS else "", markersize=3)
-        if name in floors:
-            axes.axhline(floors[name], color=color, linewidth=1.2, linestyle=(0, (4, 3)))
+        if name in references:
+            axes.axhline(references[name], color=color, linewidth=1.2, linestyle=(0, (4, 3)))
         names[name] = (y[-1], color)
-    if floors and len(lines) == 1:
-        names["floor"] = (next(iter(floors.values())), theme.ink)
+    if references and len(lines) == 1:
+        names["reference"] = (next(iter(references.values())), theme.ink)
     if is_log:
         _log_axis(axes.yaxis, axes.set_yscale)
     axes.set_xlim(0, 1.03 * max(max(x) for x, _ in lines.values()) or 1)

@@ -22,7 +22,7 @@ class Score:
     """One number of metrics.json beside what real images reach, where that is known."""
 
     value: float
-    floor: float | None = None
+    reference: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +59,13 @@ class Record:
         return [x for x, _ in points], [y for _, y in points]
 
     def scores(self) -> dict[str, Score]:
-        """Metric → its value and floor, as `gentrain evaluate` measured them."""
+        """Metric → its value and reference, as `gentrain evaluate` measured them."""
         found = {}
         for name, entry in _dict(self.metrics.get("metrics")).items():
             value = entry.get("value") if isinstance(entry, dict) else entry
-            floor = entry.get("floor") if isinstance(entry, dict) else None
+            real = entry.get("floor") if isinstance(entry, dict) else None  # its key since before it had this name
             if value is not None and _is_number(value):
-                found[name] = Score(float(value), float(floor) if floor is not None and _is_number(floor) else None)
+                found[name] = Score(float(value), float(real) if real is not None and _is_number(real) else None)
         return found
 
 

@@ -191,9 +191,9 @@ def _scores(found: Record, snapshot: Snapshot) -> Iterable[str]:
     rows = []
     for name, score in scores.items():
         better = f" ({METRICS[name].better} is better)" if name in METRICS else ""
-        floor = "" if score.floor is None else f"{score.floor:.4g}"
-        rows.append((curves.NAMES.get(name, name.replace("_", " ")) + better, f"{score.value:.4g}", floor))
-    yield page.table(rows, ("", "measured", "floor"))
+        reference = "" if score.reference is None else f"{score.reference:.4g}"
+        rows.append((curves.NAMES.get(name, name.replace("_", " ")) + better, f"{score.value:.4g}", reference))
+    yield page.table(rows, ("", "measured", "reference"))
     if snapshot.is_not(metrics.get("kimg")):
         yield page.paragraph(
             f"Measured at {metrics['kimg']:g} kimg, and {snapshot} has taken that one's place since: "
@@ -205,7 +205,7 @@ def _scores(found: Record, snapshot: Snapshot) -> Iterable[str]:
     notes += [f"the generator at {metrics['kimg']} kimg"] if metrics.get("kimg") is not None else []
     notes += [f"features: {', '.join(_brief(key, value) for key, value in told.items() if value)}"]
     yield page.paragraph(
-        f"The floor is what real images reach in the place of generated ones. Measured: {'; '.join(notes)}. Numbers "
+        f"Reference: what real images reach in the place of generated ones. Measured: {'; '.join(notes)}. Numbers "
         "compare only in the same features and with as many samples."
     )
     if told.get("name") == "classifier":

@@ -94,7 +94,7 @@ def _trackable(gan: GAN):  # type: ignore[no-untyped-def]
     return tf.train.Checkpoint(
         generator=gan.generator,
         discriminator=gan.discriminator,
-        averaged=gan.averaged,
+        averaged=gan.ema,
         g_optimizer=gan.g_optimizer,
         d_optimizer=gan.d_optimizer,
         images_seen=gan.images_seen,

@@ -1,4 +1,4 @@
-"""The GAN as Keras trains it: two networks, an averaged generator, and one step for both.
+"""The GAN as Keras trains it: two networks, the EMA of the generator, and one step for both.
 
 Batches are dictionaries of named tensors: `images`, and the columns of the conditions. All randomness follows from
 (seed, images seen) and nothing else, so a step can be repeated exactly after a restart; it is drawn for the whole batch
@@ -34,13 +34,13 @@ class GAN(keras.Model):
 
     Attributes:
         generator: the network being trained.
-        averaged: its exponential moving average in float32, the one to sample from and to keep.
+        ema: its exponential moving average in float32, the one to sample from and to keep.
         images_seen: int64 variable, real images shown to the discriminator so far.
         images_total: int64 variable, where the schedules end.
         augmented: float32 variable, the part of the images that DiffAugment changes now.
         conditions: what both networks are told beside latents and images.
         auxiliary: the losses that the conditions add, and a network and an optimiser of those that learn themselves.
-        critic: a float32 twin of the discriminator, to keep it with.
+        float32_discriminator: a twin of the discriminator in float32, to save it with.
     """
 
     def __init__(self, side: int, channels: int, conditions: Conditions, settings: Settings) -> None:
@@ -53,8 +53,8 @@ class GAN(keras.Model):
         policy = POLICIES[settings.precision]
         self.generator = build_generator(side, channels, conditions, settings, policy, synchronized=self.replicas > 1)
         self.discriminator = build_discriminator(side, channels, conditions, settings, policy)
-        self.averaged = build_generator(side, channels, conditions, settings)
-        self.critic = build_discriminator(side, channels, conditions, settings)
+        self.ema = build_generator(side, channels, conditions, settings)
+        self.float32_discriminator = build_discriminator(side, channels, conditions, settings)
         self.dropouts = [
             layer.seed_generator.state
             for layer in self.discriminator.layers
@@ -87,7 +87,7 @@ class GAN(keras.Model):
     @property
     def state(self) -> list[Any]:
         """Every variable that training moves."""
-        networks = [*self.generator.variables, *self.discriminator.variables, *self.averaged.variables]
+        networks = [*self.generator.variables, *self.discriminator.variables, *self.ema.variables]
         learned = [v for name in self.helpers for part in self.helpers[name] for v in part.variables]
         optimizers = [*self.g_optimizer.variables, *self.d_optimizer.variables]
         return [*networks, *optimizers, *learned, self.images_seen, self.augmented]
@@ -122,7 +122,7 @@ class GAN(keras.Model):
         return _cosine(self.settings.gamma, self.settings.gamma_final, self.progress())
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step of the discriminator, one of the generator, one of the average.
+        """One step of the discriminator, one of the generator, one of the EMA.
 
         Args:
             data: a dictionary: `images` uint8 (parts, N, H, W, C) and each column of the conditions (parts, N, …), N
@@ -145,7 +145,7 @@ class GAN(keras.Model):
             self._discriminator_step(batches[0], latents[0], draws)
             self._generator_step(batches[1], latents[1], draws)
         self.images_seen.assign_add(draws.rows)
-        self._average(draws.rows)
+        self._update_ema(draws.rows)
         results = {name: mean.result() for name, mean in self.means.items()}
         return results | ({"augmented": tf.convert_to_tensor(self.augmented)} if s.augment else {})
 
@@ -218,7 +218,7 @@ class GAN(keras.Model):
         means["d_accuracy"].update_state(accuracy)
         self._adapt_augmentation(accuracy, draws.rows)
         if s.loss == "wgan-gp":
-            slope = tf.reduce_mean(wgan_gp.slope_penalty(self._slope_between(real, fake, given, draws)))
+            slope = tf.reduce_mean(wgan_gp.gradient_penalty(self._slope_between(real, fake, given, draws)))
             means["slope"].update_state(slope)
             loss += wgan_gp.PENALTY_WEIGHT * slope
         elif self.penalised:
@@ -310,12 +310,12 @@ class GAN(keras.Model):
         gradients = [tf.convert_to_tensor(g) / self.replicas for g in tape.gradient(loss, variables)]
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    def _average(self, rows: int) -> None:
-        """Move the averaged generator towards the trained one; early on faster, so that it forgets the start."""
+    def _update_ema(self, rows: int) -> None:
+        """Move the EMA towards the trained generator; faster early on, so that it forgets the start."""
         s = self.settings
         halflife = tf.minimum(s.ema_halflife_kimg * 1000.0, s.ema_rampup * tf.cast(self.images_seen, tf.float32))
         keep = tf.where(halflife > 0, tf.exp(-math.log(2.0) * rows / tf.maximum(halflife, 1e-6)), 0.0)
-        for mean, value in zip(self.averaged.variables, self.generator.variables, strict=True):
+        for mean, value in zip(self.ema.variables, self.generator.variables, strict=True):
             mean.assign(value + keep * (mean - value))
 
 

@@ -18,7 +18,7 @@ from gentrain.training import checkpoints
 if TYPE_CHECKING:
     from gentrain.training.gan import GAN
 
-# The average does not start anew, so it is as slow from the beginning as it will be.
+# The EMA does not start anew, so it is as slow from the beginning as it will be.
 NO_RAMPUP = 1e6
 
 
@@ -39,8 +39,8 @@ def check(source: Path, run: Path) -> None:
 def restore(source: Path, gan: GAN) -> str:
     """Put the networks of a run, or those of a .keras file and its neighbour, into a compiled GAN.
 
-    From a run: generator, discriminator and average of its newest checkpoint. From FILE.keras: the generator, which is
-    its own average then, and discriminator.keras beside it where that fits. Optimisers and schedules start anew.
+    From a run: generator, discriminator and EMA of its newest checkpoint. From FILE.keras: the generator, which is
+    its own EMA then, and discriminator.keras beside it where that fits. Optimisers and schedules start anew.
 
     Returns:
         One line for the user: what was taken from where.
@@ -51,22 +51,22 @@ def restore(source: Path, gan: GAN) -> str:
     checkpoint = checkpoints.latest(source) if source.is_dir() else None
     if checkpoint is not None:
         _of_checkpoint(checkpoint, gan)
-        return f"starting from {checkpoint}: generator, discriminator and average"
+        return f"starting from {checkpoint}: generator, discriminator and EMA"
     file = source / "generator.keras" if source.is_dir() else source
-    _set(gan.averaged, _load(file), file)
-    gan.generator.set_weights(gan.averaged.get_weights())
+    _set(gan.ema, _load(file), file)
+    gan.generator.set_weights(gan.ema.get_weights())
     beside = file.with_name("discriminator.keras")
     if not beside.is_file() or beside == file:
         return f"starting from {file}: the generator; the discriminator is new"
-    _set(gan.critic, _load(beside), beside)
-    gan.discriminator.set_weights(gan.critic.get_weights())
+    _set(gan.float32_discriminator, _load(beside), beside)
+    gan.discriminator.set_weights(gan.float32_discriminator.get_weights())
     return f"starting from {file}: generator and discriminator"
 
 
 def _of_checkpoint(checkpoint: Path, gan: GAN) -> None:
     import tensorflow as tf
 
-    kept = tf.train.Checkpoint(generator=gan.generator, discriminator=gan.discriminator, averaged=gan.averaged)
+    kept = tf.train.Checkpoint(generator=gan.generator, discriminator=gan.discriminator, averaged=gan.ema)
     try:
         kept.read(str(checkpoint / "state")).expect_partial().assert_existing_objects_matched()
     except Exception as error:  # tf.errors.*, AssertionError and ValueError, by what is wrong

@@ -51,7 +51,7 @@ class Evaluator(keras.callbacks.Callback):
                 write_json(self.best / "best.json", {"kimg": seen / 1000, "by": self.by, **scores})
 
     def measure(self) -> dict[str, float]:
-        """Every metric for the averaged generator; the feature net is made ready at the first call."""
+        """Every metric for the EMA generator; the feature net is made ready at the first call."""
         if self.judge is None:
             from gentrain.metrics import feature_files
             from gentrain.metrics.judge import Judge
@@ -59,7 +59,7 @@ class Evaluator(keras.callbacks.Callback):
             self.note("measuring for the first time: the feature net is made ready …")
             self.judge = Judge(self.dataset, samples=SAMPLES, unseen=self.unseen)
             feature_files.keep(self.judge, self.run)
-        return self.judge.score_generator(self.model.averaged)
+        return self.judge.score_generator(self.model.ema)
 
     def _is_better(self, value: float) -> bool:
         try:

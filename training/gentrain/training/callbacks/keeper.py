@@ -61,9 +61,9 @@ class Keeper(keras.callbacks.Callback):
 
 
 def keep_networks(gan: GAN, folder: Path) -> None:
-    """Write generator.keras, the averaged one, and discriminator.keras, both in float32, each whole or not at all."""
-    gan.critic.set_weights(gan.discriminator.get_weights())
-    for name, network in (("generator", gan.averaged), ("discriminator", gan.critic)):
+    """Write generator.keras, the EMA, and discriminator.keras, both in float32, each whole or not at all."""
+    gan.float32_discriminator.set_weights(gan.discriminator.get_weights())
+    for name, network in (("generator", gan.ema), ("discriminator", gan.float32_discriminator)):
         with replacing(folder / f"{name}.keras") as temporary:
             network.save(temporary)
 
@@ -71,8 +71,8 @@ def keep_networks(gan: GAN, folder: Path) -> None:
 def _draw(gan: GAN) -> Any:
     size, shown = gan.settings.latent_size, examples(gan.conditions, MOST_EXAMPLES)
     if not shown:
-        return gan.averaged(latents_of_seeds(range(ROWS * COLUMNS), size), training=False)
+        return gan.ema(latents_of_seeds(range(ROWS * COLUMNS), size), training=False)
     rows = len(next(iter(shown.values())))
     latents = latents_of_seeds([*range(COLUMNS)] * rows, size)
     given = {name: np.repeat(tensor, COLUMNS, axis=0) for name, tensor in shown.items()}
-    return gan.averaged(together(latents, given), training=False)
+    return gan.ema(together(latents, given), training=False)
