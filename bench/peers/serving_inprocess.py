@@ -17,14 +17,14 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from genserve.runtime.saved_model import Servable
+from genserve.runtime.saved_model import SavedModelServable
 
 
 def main() -> None:
     """Load, then measure what is asked for until stdin ends."""
     path, file, images = sys.argv[1:]
     latents = np.load(file)
-    servable = Servable.load("model", 1, Path(path))
+    servable = SavedModelServable.load("model", 1, Path(path))
     signature = servable.signatures["serving_default"]
     feeds, fetches = {signature.inputs["latents"].name: latents}, [signature.outputs["images"].name]
     found = servable.run(feeds, fetches)[0]

@@ -17,34 +17,20 @@ from typing import Any
 
 import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
-    regression_pb2,
-)
 
 from genserve.errors import ServeError
 from genserve.loading.loader import Loader
 from genserve.models import config
 from genserve.models.manager import Manager
-from genserve.models.reload import FilePoller, reload
+from genserve.models.reload import FilePoller
 from genserve.models.states import Retries
 from genserve.network import tls
 from genserve.network.port import address, cannot_listen, most_connections
 from genserve.options.flags import INT32_MAX, Flags
-from genserve.rpcs import config_service
 from genserve.rpcs.admission import MAX_SENDERS, Admission
-from genserve.rpcs.classify import classify
 from genserve.rpcs.health import HEALTH_SERVICE, add_health, add_reflection
-from genserve.rpcs.metadata import metadata
-from genserve.rpcs.multi_inference import multi_inference
-from genserve.rpcs.predict import respond
-from genserve.rpcs.regress import regress
-from genserve.rpcs.rpc import Answer, Call, handler
-from genserve.rpcs.status import status
+from genserve.rpcs.rpc import handler
+from genserve.rpcs.services import Services, services
 from genserve.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -56,12 +42,6 @@ FAREWELL_SECONDS = 0.1  # for what tells those who watch the health service
 
 HANDSHAKE_MILLISECONDS = 10_000  # for a client to speak HTTP/2
 IDLE_MILLISECONDS = 600_000  # without a request; clients connect again by themselves
-
-PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
-MODEL_SERVICE = "tensorflow.serving.ModelService"
-
-Models = Manager[Any]
-Rpcs = dict[str, dict[str, Answer]]
 
 
 def serve(flags: Flags, stop: threading.Event) -> None:
@@ -112,7 +92,7 @@ def announce(server: Server) -> None:
         log.info("serving %s version %s on %s", model.name, versions, server.addresses)
 
 
-def nothing_to_serve(models: Models, flags: Flags) -> ServeError | None:
+def nothing_to_serve(models: Manager, flags: Flags) -> ServeError | None:
     """Why waiting is vain where the disk is looked at only once: a model without any version."""
     if flags.file_system_poll_wait_seconds:
         return None
@@ -123,57 +103,6 @@ def nothing_to_serve(models: Models, flags: Flags) -> ServeError | None:
                 f"nothing to serve under {model.base_path}, and --file_system_poll_wait_seconds=0 looks only once",
             )
     return None
-
-
-def rpcs(models: Models, flags: Flags) -> Rpcs:
-    """Every RPC of each service, as a function from the request's bytes to the answer's."""
-    content = flags.enable_serialization_as_tensor_content
-
-    def predict(data: bytes, call: Call) -> bytes:
-        return respond(models, data, as_content=content, deadline=call.deadline, timing=call.timing)
-
-    def handle_reload(data: bytes, call: Call) -> bytes:
-        request = model_management_pb2.ReloadConfigRequest.FromString(data)
-        response: bytes = reload(models, request, call.waiting).SerializeToString()
-        return response
-
-    return {
-        PREDICTION_SERVICE: {
-            "Predict": predict,
-            "Classify": on_examples(classify, models, classification_pb2.ClassificationRequest, flags),
-            "Regress": on_examples(regress, models, regression_pb2.RegressionRequest, flags),
-            "MultiInference": on_examples(multi_inference, models, inference_pb2.MultiInferenceRequest, flags),
-            "GetModelMetadata": parsed(metadata, models, get_model_metadata_pb2.GetModelMetadataRequest),
-        },
-        MODEL_SERVICE: {
-            "GetModelStatus": parsed(status, models, get_model_status_pb2.GetModelStatusRequest),
-            "HandleReloadConfigRequest": handle_reload,
-        },
-        config_service.NAME: config_service.rpcs(models),
-    }
-
-
-def parsed(answer: Callable[[Models, Any], Any], models: Models, request_type: Any) -> Answer:
-    """A function of messages as one of bytes."""
-
-    def on_bytes(data: bytes, call: Call) -> bytes:
-        response: bytes = answer(models, request_type.FromString(data)).SerializeToString()
-        return response
-
-    return on_bytes
-
-
-def on_examples(answer: Callable[..., Any], models: Models, request_type: Any, flags: Flags) -> Answer:
-    """One of the functions that take Examples as a function of bytes."""
-    check_method = flags.enable_signature_method_name_check
-
-    def on_bytes(data: bytes, call: Call) -> bytes:
-        request = request_type.FromString(data)
-        found = answer(models, request, check_method=check_method, deadline=call.deadline, timing=call.timing)
-        response: bytes = found.SerializeToString()
-        return response
-
-    return on_bytes
 
 
 class Server:
@@ -188,7 +117,7 @@ class Server:
         """
         retries = Retries(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6)
         loader = self._loader = Loader(flags)
-        self.models: Models = Manager(
+        self.models: Manager = Manager(
             loader,
             flags.file_system_poll_wait_seconds,
             retries,
@@ -201,7 +130,7 @@ class Server:
         self._admission = Admission(flags.grpc_max_threads, flags.max_queued_requests)
         self._credentials = tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None
         self._grpc = grpc_server(flags)
-        self._say_not_serving = self._add_services(rpcs(self.models, flags))
+        self._say_not_serving = self._add_services(services(self.models, flags))
 
     @property
     def addresses(self) -> str:
@@ -246,7 +175,7 @@ class Server:
         """Leave nothing behind on disk."""
         self._loader.close()
 
-    def _add_services(self, services: Rpcs) -> Callable[[], None]:
+    def _add_services(self, services: Services) -> Callable[[], None]:
         for service, methods in services.items():
             observe = self._telemetry.rpc if self._telemetry is not None else None
             handlers = {name: handler(name, answer, self._admission, observe) for name, answer in methods.items()}
@@ -256,7 +185,7 @@ class Server:
         return add_health(self._grpc, services, self._admission.senders) if health else lambda: None
 
 
-def rest_server(models: Models, flags: Flags, telemetry: Telemetry | None) -> Any:
+def rest_server(models: Manager, flags: Flags, telemetry: Telemetry | None) -> Any:
     """The REST server, or None without `--rest_api_port`.
 
     Raises:

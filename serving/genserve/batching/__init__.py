@@ -12,7 +12,8 @@ from genserve.batching.adaptive import Adaptive
 from genserve.batching.parameters import Parameters
 from genserve.batching.scheduler import Threads
 from genserve.batching.session import BatchingSession
-from genserve.batching.task import Observe, Servable
+from genserve.batching.task import Observe
+from genserve.runtime.servable import Servable
 
 __all__ = ["Adaptive", "BatchingSession", "Parameters", "Threads", "make"]
 

@@ -20,8 +20,9 @@ import grpc
 from genserve.batching.batchable import batchable
 from genserve.batching.merge import merged, split
 from genserve.batching.parameters import cores
-from genserve.batching.task import Feeds, Observe, Report, Servable, Task, queue_full, queue_timeout
+from genserve.batching.task import Observe, Report, Task, queue_full, queue_timeout
 from genserve.errors import ServeError
+from genserve.runtime.servable import Feeds, Servable
 from genserve.runtime.timing import Timing
 
 MAX_ROWS = 64  # of a batch that is put together: on a CPU larger ones are not faster for a row, and take memory

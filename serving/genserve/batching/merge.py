@@ -13,8 +13,8 @@ from typing import Any
 import grpc
 import numpy as np
 
-from genserve.batching.task import Feeds
 from genserve.errors import ServeError, invalid_argument
+from genserve.runtime.servable import Feeds
 from genserve.runtime.tensors import MAX_FILLED_BYTES
 
 PADDED_RANKS = range(1, 7)

@@ -18,7 +18,8 @@ from genserve.batching.batchable import Tensors, tensors
 from genserve.batching.merge import TooMuchPadding, merged, row_count, split
 from genserve.batching.parameters import Parameters
 from genserve.batching.scheduler import Queue, Threads
-from genserve.batching.task import Feeds, Observe, Report, Servable, Task, queue_timeout
+from genserve.batching.task import Observe, Report, Task, queue_timeout
+from genserve.runtime.servable import Feeds, Servable
 from genserve.runtime.timing import Timing
 
 

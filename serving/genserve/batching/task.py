@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import grpc
-import numpy as np
 
 from genserve.errors import ServeError
+from genserve.runtime.servable import Feeds
 from genserve.runtime.timing import Timing
-
-Feeds = Mapping[str, np.ndarray]
-
-
-class Servable(Protocol):
-    """What batchers stand in front of, and are themselves."""
-
-    name: str
-    version: int
-    signatures: dict[str, Any]
-
-    def run(
-        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None, timing: Timing | None = None
-    ) -> list[Any]:
-        """Feed tensors by name and fetch others."""
-
-    def close(self) -> None:
-        """Let go of the memory."""
 
 
 class Report(NamedTuple):

@@ -1,16 +1,15 @@
 """From a folder to a version that may serve: a copy of what is in a bucket, SavedModel or TFLite file, batching.
 
-Puts the pieces together as the flags say; each piece has the attributes and methods of saved_model.py's Servable.
+Puts the pieces together as the flags say; each piece is a Servable.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 from tensorflow.core.protobuf import config_pb2
 
 from genserve.errors import invalid_argument
@@ -19,30 +18,11 @@ from genserve.options import textproto
 from genserve.options.flags import Flags
 from genserve.repository.cache import Cache
 from genserve.repository.versions import Place
-from genserve.runtime.saved_model import Servable
+from genserve.runtime.saved_model import SavedModelServable
+from genserve.runtime.servable import Feeds, Servable
 from genserve.runtime.timing import Timing
 
 BATCHING_FILE = "batching_params.pbtxt"
-
-
-class Runnable(Protocol):
-    """What a loaded version is for everyone who asks it."""
-
-    name: str
-    version: int
-    signatures: dict[str, Any]
-
-    def run(
-        self,
-        feeds: Mapping[str, np.ndarray],
-        fetches: Sequence[str],
-        deadline: float | None = None,
-        timing: Timing | None = None,
-    ) -> list[Any]:
-        """Feed arrays to tensors by name and fetch others."""
-
-    def close(self) -> None:
-        """Let go of the version's memory."""
 
 
 class Loader:
@@ -64,7 +44,7 @@ class Loader:
         if flags.enable_batching:
             self._prepare_batching()
 
-    def __call__(self, name: str, version: int, place: Place) -> Runnable:
+    def __call__(self, name: str, version: int, place: Place) -> Servable:
         """Load a version and warm it up: only what has answered all its warm-up requests may serve.
 
         Raises:
@@ -83,7 +63,7 @@ class Loader:
         """Remove the copies of what is in a bucket, once nothing is served any more."""
         self._cache.close()
 
-    def _warmed_up(self, name: str, version: int, path: Path, place: Place) -> Runnable:
+    def _warmed_up(self, name: str, version: int, path: Path, place: Place) -> Servable:
         """A version that lies in `path`, and is measured as `place`."""
         monitoring = self.monitoring
         with monitoring.loading(place) if monitoring else contextlib.nullcontext():
@@ -95,7 +75,7 @@ class Loader:
             if self._flags.enable_model_warmup:
                 times = max(1, self._flags.num_request_iterations_for_warmup)
                 with monitoring.warming(place) if monitoring else contextlib.nullcontext():
-                    warm_up(servable, path, times, partial=not isinstance(loaded, Servable))
+                    warm_up(servable, path, times, partial=not isinstance(loaded, SavedModelServable))
         except BaseException:
             servable.close()
             raise
@@ -108,7 +88,7 @@ class Loader:
         """Of the batching parameters."""
         return str(getattr(self._parameters, "thread_pool_name", "batch_threads"))
 
-    def _load(self, name: str, version: int, path: Path) -> Runnable:
+    def _load(self, name: str, version: int, path: Path) -> Servable:
         if self._flags.prefer_tflite_model:
             from genserve.runtime import tflite
 
@@ -116,7 +96,7 @@ class Loader:
             if file is not None:
                 count = self._flags.num_tflite_pools * self._flags.num_tflite_interpreters_per_pool
                 return tflite.TfliteServable(name, version, file, count)
-        return Servable.load(name, version, path, self._tags, self._session)
+        return SavedModelServable.load(name, version, path, self._tags, self._session)
 
     def _prepare_batching(self) -> None:
         """Parameters and threads are the server's: all models share them, as in TF Serving."""
@@ -126,7 +106,7 @@ class Loader:
             self._parameters = parameters.read(self._flags.batching_parameters_file)
         self._threads = Threads(self._parameters or Parameters())
 
-    def _batched(self, servable: Runnable, path: Path) -> Runnable:
+    def _batched(self, servable: Servable, path: Path) -> Servable:
         """The version behind a batcher; with parameters per model, only where it brings a file of them."""
         if not self._flags.enable_batching:
             return servable
@@ -140,7 +120,7 @@ class Loader:
             chosen = parameters.read(str(file))
         if self.monitoring is None:
             return make(servable, chosen, self._threads)
-        batched: Runnable = make(servable, chosen, self._threads, self.monitoring.batches(servable.name))
+        batched: Servable = make(servable, chosen, self._threads, self.monitoring.batches(servable.name))
         self.monitoring.watch(batched)
         return batched
 
@@ -148,7 +128,7 @@ class Loader:
 class Copy:
     """A version that takes the copy of its files away with it."""
 
-    def __init__(self, servable: Runnable, remove: Callable[[], None]) -> None:
+    def __init__(self, servable: Servable, remove: Callable[[], None]) -> None:
         """Stand in front of a version."""
         self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
         self.run = servable.run
@@ -164,7 +144,7 @@ class Copy:
 class RowLimit:
     """A version that refuses requests of more rows than `--max_request_rows`, before anything is run."""
 
-    def __init__(self, servable: Runnable, rows: int) -> None:
+    def __init__(self, servable: Servable, rows: int) -> None:
         """Stand in front of a version."""
         self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
         self._servable = servable
@@ -172,7 +152,7 @@ class RowLimit:
 
     def run(
         self,
-        feeds: Mapping[str, np.ndarray],
+        feeds: Feeds,
         fetches: Sequence[str],
         deadline: float | None = None,
         timing: Timing | None = None,

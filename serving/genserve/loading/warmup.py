@@ -35,7 +35,7 @@ def warm_up(servable: Any, version_path: Path, times: int = 1, partial: bool = F
     """Run every record of the version's warm-up file, if it has one; the model names inside are not checked.
 
     Args:
-        servable: the version as it will serve: a Servable, or what has its attributes and methods.
+        servable: the version as it will serve: a Servable.
         version_path: its folder.
         times: how often each record is run.
         partial: whether records of signatures that the version lacks are left out: a TFLite file has fewer than the

@@ -15,7 +15,7 @@ import grpc
 
 from genserve.errors import ServeError
 from genserve.models.config import ModelConfig
-from genserve.models.model import Loader, Model, S
+from genserve.models.model import Loader, Model
 from genserve.models.states import Retries
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ WAIT_SECONDS = 0.1  # between two questions whether whoever waits is still there
 REMEMBERED = 1000  # models taken out of the config whose versions' states can still be asked for
 
 
-class Manager(Mapping[str, Model[S]]):
+class Manager(Mapping[str, Model]):
     """The models of the config, by name.
 
     Iteration lists these alone. A model taken out of the config, once unloaded, has no thread any more; the states of
@@ -32,7 +32,7 @@ class Manager(Mapping[str, Model[S]]):
     """
 
     def __init__(
-        self, load: Loader[S], poll_seconds: float = 1.0, retries: Retries | None = None, labels_ahead: bool = False
+        self, load: Loader, poll_seconds: float = 1.0, retries: Retries | None = None, labels_ahead: bool = False
     ) -> None:
         """Serve nothing yet.
 
@@ -46,14 +46,14 @@ class Manager(Mapping[str, Model[S]]):
         self._poll_seconds = poll_seconds
         self._retries = retries
         self._labels_ahead = labels_ahead
-        self._models: dict[str, Model[S]] = {}
-        self._gone: dict[str, Model[S]] = {}  # the oldest first
+        self._models: dict[str, Model] = {}
+        self._gone: dict[str, Model] = {}  # the oldest first
         self._wake: dict[str, threading.Event] = {}
         self._configs: list[ModelConfig] = []
         self._awaited: set[str] = set()  # new models that no reload has seen available yet
         self._reloading = threading.Lock()
 
-    def __getitem__(self, name: str) -> Model[S]:
+    def __getitem__(self, name: str) -> Model:
         model = self._models.get(name)
         return self._gone[name] if model is None else model
 
@@ -124,7 +124,7 @@ class Manager(Mapping[str, Model[S]]):
         else:
             self._start(model)
 
-    def _start(self, model: Model[S]) -> None:
+    def _start(self, model: Model) -> None:
         woken = threading.Event()
         woken.set()
         # A dict is replaced, not changed, where other threads may be iterating over it.
@@ -137,7 +137,7 @@ class Manager(Mapping[str, Model[S]]):
         self._models[name].retire()
         self._wake[name].set()
 
-    def _forget(self, model: Model[S]) -> bool:
+    def _forget(self, model: Model) -> bool:
         """Drop a model that has been taken out of the config and unloaded; False where it has not."""
         with self._reloading:
             if not model.retired or model.wanted or model.available():
@@ -149,7 +149,7 @@ class Manager(Mapping[str, Model[S]]):
                 del self._gone[name]
             return True
 
-    def _watch(self, model: Model[S], woken: threading.Event) -> None:
+    def _watch(self, model: Model, woken: threading.Event) -> None:
         """Poll one model's folder while it is in the config; only when woken where `poll_seconds` is 0."""
         while not (model.retired and self._forget(model)):
             # Nothing wakes a model that is not polled but a new config or a try that is due.

@@ -2,7 +2,7 @@
 
 A new version is loaded, warmed up and made available before an old one goes; a request holds its version until it has
 its answer, so an old one unloads only when nobody uses it. A version that fails to load never displaces another, and is
-tried again. Not for how a version is loaded or run: `load` is handed in, and what it returns only has to close.
+tried again. Not for how a version is loaded or run: `load` is handed in.
 Source: TF Serving's core/availability_preserving_policy.cc, aspired_versions_manager.cc and servable_state_monitor.cc.
 """
 
@@ -14,45 +14,38 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import grpc
 
 from genserve.errors import ServeError, invalid_argument, not_found
 from genserve.models.states import NEVER, Failure, Retries, State, VersionStatus
 from genserve.repository.versions import LATEST, Fingerprint, Place, Policy, fingerprint, versions_in
+from genserve.runtime.servable import Servable
 
 log = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0  # how often a standing complaint is logged again
 
 
-class Closable(Protocol):
-    """What a loaded version must be able to do here."""
-
-    def close(self) -> None:
-        """Let go of the version's memory."""
-
-
-S = TypeVar("S", bound=Closable)
-Loader = Callable[[str, int, Place], S]
+Loader = Callable[[str, int, Place], Servable]
 
 
 @dataclass
-class _Loaded(Generic[S]):
+class _Loaded:
     """A version that serves, and how many requests hold it."""
 
-    servable: S
+    servable: Servable
     users: int = 0
 
 
-class Model(Generic[S]):
+class Model:
     """The versions of one model.
 
     `look`, `settle` and `poll` belong to one thread, the watcher; everything else may be called from any thread.
     """
 
-    def __init__(self, name: str, base_path: Place, load: Loader[S], retries: Retries | None = None) -> None:
+    def __init__(self, name: str, base_path: Place, load: Loader, retries: Retries | None = None) -> None:
         """Load nothing yet; `load(name, version, path)` raises ServeError where a version cannot serve."""
         self.name = name
         self.labels: Mapping[str, int] = {}
@@ -60,7 +53,7 @@ class Model(Generic[S]):
         self._retries = retries or Retries()
         self._source: tuple[Place, Policy] | None = (base_path, LATEST)
         self._aspired: dict[int, Place] = {}
-        self._loaded: dict[int, _Loaded[S]] = {}
+        self._loaded: dict[int, _Loaded] = {}
         self._statuses: dict[int, VersionStatus] = {}
         self._failures: dict[int, Failure] = {}
         self._changed = threading.Condition()  # its lock is reentrant
@@ -92,7 +85,7 @@ class Model(Generic[S]):
         return sorted(self._aspired)
 
     @contextmanager
-    def use(self, version: int | None) -> Iterator[S]:
+    def use(self, version: int | None) -> Iterator[Servable]:
         """Hold a version (the latest available for None) while a request runs on it.
 
         Raises:
@@ -266,7 +259,7 @@ class Model(Generic[S]):
             self._complaints.clear()
 
 
-Models = Mapping[str, Model[S]]
+Models = Mapping[str, Model]
 
 
 def not_servable(name: str, version: int | None) -> ServeError:
@@ -276,7 +269,7 @@ def not_servable(name: str, version: int | None) -> ServeError:
 
 
 @contextmanager
-def servable_for(models: Models[S], spec: Any) -> Iterator[S]:
+def servable_for(models: Models, spec: Any) -> Iterator[Servable]:
     """Hold the version that a ModelSpec asks for.
 
     Checks in the order of ServerCore::ServableRequestFromModelSpec (TF Serving's model_servers/server_core.cc).

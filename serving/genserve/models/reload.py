@@ -15,13 +15,12 @@ from tensorflow_serving.apis import model_management_pb2
 from genserve.errors import ServeError, invalid_argument, truncated
 from genserve.models import config
 from genserve.models.manager import Manager
-from genserve.models.model import S
 from genserve.options.flags import FlagError
 
 log = logging.getLogger(__name__)
 
 
-def reload(models: Manager[S], request: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
+def reload(models: Manager, request: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
     """Answer a ReloadConfigRequest once the models that it adds are available; its status is then OK.
 
     Args:
@@ -54,7 +53,7 @@ def reload(models: Manager[S], request: Any, wanted: Callable[[], bool] = lambda
 class FilePoller:
     """Applies the model config file again and again, as TF Serving does: what a client reloaded does not outlast it."""
 
-    def __init__(self, models: Manager[S], path: str) -> None:
+    def __init__(self, models: Manager, path: str) -> None:
         """Apply nothing yet."""
         self._models = models
         self._path = path

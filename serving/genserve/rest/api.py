@@ -51,14 +51,14 @@ HTTP_STATUS = {
 }
 """HTTP status by gRPC code; 500 for the others."""
 
-# Called with verb, model, failure, bytes in, bytes out, the call and its seconds.
-Observe = Callable[[str, str, ServeError | None, int, int, Call, float], None]
+# Called with verb, failure, bytes in, bytes out, the call and its seconds.
+Observe = Callable[[str, ServeError | None, int, int, Call, float], None]
 
 
 class Api:
     """Answers REST requests on the models of a server."""
 
-    def __init__(self, models: Models[Any], check_method: bool = False, observe: Observe | None = None) -> None:
+    def __init__(self, models: Models, check_method: bool = False, observe: Observe | None = None) -> None:
         """Keep what answers need.
 
         Args:
@@ -88,13 +88,13 @@ class Api:
     def answer(self, method: str, path: str, body: bytes, call: Call) -> Reply:
         """Answer a request; never raises."""
         started = time.perf_counter()
-        verb, model = "", ""
+        verb = ""
         reply = Reply(500, b"")
 
         def dispatch(data: bytes, call: Call) -> bytes:
-            nonlocal verb, model, reply
+            nonlocal verb, reply
             found = target(method, path)
-            verb, model = found.verb, found.model
+            verb, call.model = found.verb, found.model
             answered = self._verbs[verb](found, data, call)
             reply = answered if isinstance(answered, Reply) else Reply(200, answered)
             return reply.body
@@ -105,7 +105,7 @@ class Api:
         if failure:
             reply = failed(failure)
         if self._observe is not None:
-            self._observe(verb, model, failure, len(body), len(reply.body), call, time.perf_counter() - started)
+            self._observe(verb, failure, len(body), len(reply.body), call, time.perf_counter() - started)
         return reply
 
     def _predict(self, asked: Target, body: bytes, call: Call) -> bytes:

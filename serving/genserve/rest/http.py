@@ -25,7 +25,7 @@ BACKLOG = 2048
 class RestServer:
     """The REST API on `--rest_api_port`."""
 
-    def __init__(self, models: Models[Any], flags: Flags, telemetry: Telemetry | None = None) -> None:
+    def __init__(self, models: Models, flags: Flags, telemetry: Telemetry | None = None) -> None:
         """Open nothing yet.
 
         Args:

@@ -58,14 +58,14 @@ def server_metadata() -> bytes:
     return orjson.dumps({"name": "genserve", "version": "2", "extensions": ["binary_tensor_data"]})
 
 
-def ready(models: Models[Any]) -> Reply:
+def ready(models: Models) -> Reply:
     """200 once every model of the config serves a version; else 503 with the names of those that do not."""
     missing = sorted(name for name, model in models.items() if not model.available())
     body = {"ready": not missing} | ({"not_ready": missing} if missing else {})
     return Reply(503 if missing else 200, orjson.dumps(body))
 
 
-def model_ready(models: Models[Any], asked: Target) -> bytes:
+def model_ready(models: Models, asked: Target) -> bytes:
     """That a model, or a version of it, serves.
 
     Raises:
@@ -75,7 +75,7 @@ def model_ready(models: Models[Any], asked: Target) -> bytes:
         return orjson.dumps({"name": asked.model, "ready": True})
 
 
-def model_metadata(models: Models[Any], asked: Target) -> bytes:
+def model_metadata(models: Models, asked: Target) -> bytes:
     """Versions, inputs and outputs of a model, of its default signature or the first that there is.
 
     Raises:
@@ -105,7 +105,7 @@ def _described(tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def infer(models: Models[Any], asked: Target, body: bytes, call: Call) -> Reply:
+def infer(models: Models, asked: Target, body: bytes, call: Call) -> Reply:
     """Run a signature of a model.
 
     Raises:

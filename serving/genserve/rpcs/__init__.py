@@ -1,6 +1,7 @@
 """The gRPC services: one module for each RPC, and what is the same for all.
 
 rpc.py                the handler of every RPC: bytes in, bytes out, deadlines, statuses
+services.py           which RPC is answered by which function
 admission.py          how many RPCs work, wait, or still send their message
 predict.py            Predict
 classify.py           Classify

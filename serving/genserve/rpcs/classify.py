@@ -20,7 +20,7 @@ METHOD = "tensorflow/serving/classify"
 INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
 
 
-def classify(models: Models[Any], request: Any, **options: Any) -> Any:
+def classify(models: Models, request: Any, **options: Any) -> Any:
     """Answer a ClassificationRequest; options as those of `run`.
 
     Raises:

@@ -29,7 +29,7 @@ _METHODS = {
 }
 
 
-def rpcs(models: Manager[Any]) -> dict[str, Answer]:
+def rpcs(models: Manager) -> dict[str, Answer]:
     """The service's RPCs, as functions from the request's bytes to the answer's.
 
     `GetConfig` (an empty request) answers a ModelServerConfig. `SetModel` takes a ModelConfig, which takes the place of
@@ -49,7 +49,7 @@ def rpcs(models: Manager[Any]) -> dict[str, Answer]:
     return {"GetConfig": get_config, "SetModel": set_model, "RemoveModel": remove_model}
 
 
-def read(models: Manager[Any]) -> Any:
+def read(models: Manager) -> Any:
     """The config that is served, as a ModelServerConfig."""
     proto = model_server_config_pb2.ModelServerConfig()
     proto.model_config_list.config.extend(config.to_proto(model) for model in models.configs)
@@ -81,7 +81,7 @@ def remove_one(before: list[ModelConfig], request: Any) -> list[ModelConfig]:
     return [model for model in before if model.name != request.name]
 
 
-def changed(change: Any, models: Manager[Any], request: Any, call: Call) -> bytes:
+def changed(change: Any, models: Manager, request: Any, call: Call) -> bytes:
     """Apply a change; answer as HandleReloadConfigRequest does."""
     try:
         models.change(lambda before: change(before, request), call.waiting)

@@ -44,7 +44,7 @@ def serialised(examples: Any) -> np.ndarray:
     return rows
 
 
-def respond(run: Callable[..., Any], models: Models[Any], request: Any, **options: Any) -> Any:
+def respond(run: Callable[..., Any], models: Models, request: Any, **options: Any) -> Any:
     """Run a request on the version that its ModelSpec asks for.
 
     Raises:

@@ -15,7 +15,7 @@ from genserve.models.model import Models, servable_for
 SIGNATURE_DEF = "signature_def"
 
 
-def metadata(models: Models[Any], request: Any) -> Any:
+def metadata(models: Models, request: Any) -> Any:
     """Answer a GetModelMetadataRequest: name, version and one entry, an Any that holds a SignatureDefMap.
 
     Raises:

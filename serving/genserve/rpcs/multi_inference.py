@@ -16,7 +16,7 @@ from genserve.rpcs import classify, examples, regress
 from genserve.runtime.timing import Timing
 
 
-def multi_inference(models: Models[Any], request: Any, **options: Any) -> Any:
+def multi_inference(models: Models, request: Any, **options: Any) -> Any:
     """Answer a MultiInferenceRequest; options as those of `run`; the model and version are those of its first task.
 
     Raises:

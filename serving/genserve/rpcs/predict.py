@@ -16,7 +16,8 @@ from tensorflow_serving.apis import predict_pb2
 
 from genserve.errors import ServeError, invalid_argument
 from genserve.models.model import Models, servable_for
-from genserve.runtime.saved_model import Servable
+from genserve.rpcs.rpc import Call
+from genserve.runtime.servable import Servable
 from genserve.runtime.tensors import Buffer, TensorError, decode, delimited, encode
 from genserve.runtime.timing import Timing
 
@@ -24,12 +25,10 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 def respond(
-    models: Models[Servable],
+    models: Models,
     data: bytes,
-    *,
+    call: Call,
     as_content: bool = False,  # --enable_serialization_as_tensor_content
-    deadline: float | None = None,  # on the clock of time.monotonic
-    timing: Timing | None = None,  # where the seconds spent are added
 ) -> bytes:
     """Answer the bytes of a PredictRequest with those of a PredictResponse.
 
@@ -37,14 +36,14 @@ def respond(
         ServeError: with TF Serving's code and message for each case in docs/serving.md.
         DecodeError: the bytes are no PredictRequest.
     """
-    timing = timing or Timing()
     started = time.perf_counter()
     request = predict_pb2.PredictRequest.FromString(data)
-    timing.serialise += time.perf_counter() - started
+    call.timing.serialise += time.perf_counter() - started
+    call.model = request.model_spec.name
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
     with servable_for(models, request.model_spec) as servable:
-        return run(servable, request, as_content=as_content, deadline=deadline, timing=timing)
+        return run(servable, request, as_content=as_content, deadline=call.deadline, timing=call.timing)
 
 
 def run(

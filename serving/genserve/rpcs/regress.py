@@ -20,7 +20,7 @@ METHOD = "tensorflow/serving/regress"
 INPUTS, OUTPUTS = "inputs", "outputs"
 
 
-def regress(models: Models[Any], request: Any, **options: Any) -> Any:
+def regress(models: Models, request: Any, **options: Any) -> Any:
     """Answer a RegressionRequest; options as those of `run`.
 
     Raises:

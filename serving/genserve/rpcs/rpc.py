@@ -33,6 +33,7 @@ class Call:
     waiting: Callable[[], bool]  # whether the client is still there
     metadata: Callable[[], Any]  # the client's headers
     timing: Timing = field(default_factory=Timing)
+    model: str = ""  # the name of the one that the request is about, once that is known
 
     @classmethod
     def of(cls, context: grpc.ServicerContext) -> Call:
@@ -43,8 +44,8 @@ class Call:
 
 
 Answer = Callable[[bytes, Call], bytes]
-# Told of each request: its RPC, its bytes, what went wrong, and the seconds it took.
-Observe = Callable[[str, bytes, "ServeError | None", Call, float], None]
+# Told of each request: its RPC, what went wrong, and the seconds it took.
+Observe = Callable[[str, "ServeError | None", Call, float], None]
 
 
 def handler(
@@ -71,7 +72,7 @@ def handler(
         call = Call.of(context)
         response, failure = attempt(name, answer, data, call)
         if observe is not None:
-            observe(name, data, failure, call, time.perf_counter() - started)
+            observe(name, failure, call, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log_request(name, data, response, failure, call, time.perf_counter() - started)
         context.set_trailing_metadata(call.timing.trailers())

@@ -14,7 +14,7 @@ from genserve.models.model import Models
 from genserve.models.states import VersionStatus
 
 
-def status(models: Models[Any], request: Any) -> Any:
+def status(models: Models, request: Any) -> Any:
     """Answer a GetModelStatusRequest for one version, or for all of them, the newest first; labels are ignored.
 
     Raises:

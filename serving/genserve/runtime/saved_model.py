@@ -29,7 +29,7 @@ CALLABLES_KEPT = 64
 Run = Callable[..., list[Any]]
 
 
-class Servable:
+class SavedModelServable:
     """A version that can answer: `signatures` maps a signature's key to its SignatureDef."""
 
     def __init__(self, name: str, version: int, session: Any, signatures: Mapping[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Servable:
     @classmethod
     def load(
         cls, name: str, version: int, path: Path, tags: Sequence[str] = ("serve",), config: Any = None
-    ) -> Servable:
+    ) -> SavedModelServable:
         """Load the SavedModel in `path`.
 
         Args:

@@ -1,6 +1,6 @@
 """One loaded version that is a TFLite file, run by LiteRT: `--prefer_tflite_model`.
 
-Has the attributes and methods of saved_model.py's Servable, so a request meets the same code before and after. A file
+A Servable like that of saved_model.py, so a request meets the same code before and after. A file
 whose batch is fixed at one (all of genexport's are) is run once for each row, several rows at a time, each on an
 interpreter of its own: LiteRT lets go of Python's lock while it runs.
 Source: TF Serving's servables/tensorflow/tflite_session.cc and interpreter_pool.cc.
@@ -143,7 +143,7 @@ class TfliteServable:
         deadline: float | None = None,
         timing: Timing | None = None,
     ) -> list[Any]:
-        """As `Servable.run`; tensor names are those in `signatures`.
+        """As `SavedModelServable.run`; tensor names are those in `signatures`.
 
         Raises:
             ServeError: INVALID_ARGUMENT for dtypes and shapes other than the signature's, INTERNAL where LiteRT fails.

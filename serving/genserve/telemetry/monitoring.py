@@ -32,7 +32,7 @@ _ROWS = exponential(1, 2, 14)
 class Monitoring:
     """The metrics of one server."""
 
-    def __init__(self, models: Models[Any], batching_threads: str = "") -> None:
+    def __init__(self, models: Models, batching_threads: str = "") -> None:
         """All zero.
 
         Args:

@@ -7,7 +7,6 @@ Not for what is counted (monitoring.py) nor for spans (tracing.py).
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import grpc
 
@@ -41,7 +40,7 @@ class Telemetry:
         self._tracing = tracing
 
     @classmethod
-    def of(cls, flags: Flags, models: Models[Any], batching_threads: str = "batch_threads") -> Telemetry | None:
+    def of(cls, flags: Flags, models: Models, batching_threads: str = "batch_threads") -> Telemetry | None:
         """What flags and environment ask for.
 
         Args:
@@ -62,15 +61,13 @@ class Telemetry:
         monitoring = Monitoring(models, batching_threads if flags.enable_batching else "") if path else None
         return cls(monitoring, path, tracing)
 
-    def rpc(self, api: str, data: bytes, failure: ServeError | None, call: Call, seconds: float) -> None:
-        """Tell of a gRPC request, called `api`, of these bytes."""
-        if self.monitoring is not None or self._tracing is not None:
-            self._tell(api, "GRPC", model_name(data, api), failure, call, seconds)
+    def rpc(self, api: str, failure: ServeError | None, call: Call, seconds: float) -> None:
+        """Tell of a gRPC request, called `api`."""
+        self._tell(api, "GRPC", failure, call, seconds)
 
     def rest(
         self,
         verb: str,
-        model: str,
         failure: ServeError | None,
         bytes_in: int,
         bytes_out: int,
@@ -89,7 +86,7 @@ class Telemetry:
                 bytes_in,
                 bytes_out,
             )
-        self._tell(verb, "REST", model, failure, call, seconds)
+        self._tell(verb, "REST", failure, call, seconds)
 
     def page(self, path: str) -> bytes | None:
         """The metrics, if this is their path."""
@@ -100,61 +97,10 @@ class Telemetry:
         if self._tracing is not None:
             self._tracing.close()
 
-    def _tell(
-        self, api: str, entrypoint: str, model: str, failure: ServeError | None, call: Call, seconds: float
-    ) -> None:
+    def _tell(self, api: str, entrypoint: str, failure: ServeError | None, call: Call, seconds: float) -> None:
         code = failure.code if failure else grpc.StatusCode.OK
         if self.monitoring is not None and api in COUNTED:
-            self.monitoring.request(model, api, entrypoint, code, seconds, call.timing)
+            self.monitoring.request(call.model, api, entrypoint, code, seconds, call.timing)
         if self._tracing is not None:
             message = truncated(failure.line) if failure else ""
-            self._tracing.request(api or "malformed", entrypoint, truncated(model), code, message, seconds, call)
-
-
-def model_name(data: bytes, api: str = "") -> str:
-    """The model's name in the bytes of a request, without reading the rest of it; "" where there is none.
-
-    The ModelSpec is field 1 of each request, of MultiInference field 1 of the tasks in field 1; its name is field 1.
-    """
-    try:
-        spec = _field_1(_field_1(data)) if api == "MultiInference" else _field_1(data)
-        return _field_1(spec).decode()
-    except (IndexError, ValueError):
-        return ""
-
-
-def _field_1(data: bytes) -> bytes:
-    """The first value of field 1, which holds bytes.
-
-    Raises:
-        ValueError: the message is broken.
-        IndexError: it is cut short.
-    """
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        wire_type = tag & 7
-        if wire_type == 2:
-            length, at = _varint(data, at)
-            if tag >> 3 == 1:
-                return data[at : at + length]
-            at += length
-        elif wire_type == 0:
-            _, at = _varint(data, at)
-        elif wire_type in (1, 5):
-            at += 8 if wire_type == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire_type}")
-    return b""
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at += 1
-        if byte < 128:
-            return value, at
-        shift += 7
-    raise ValueError("a varint of more than ten bytes")
+            self._tracing.request(api or "malformed", entrypoint, truncated(call.model), code, message, seconds, call)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from batches import Asked, Held
 from genserve import batching
 from genserve.errors import ServeError
-from genserve.runtime.saved_model import Servable
+from genserve.runtime.saved_model import SavedModelServable
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def model(tmp_path_factory):
         "counted": of(counted, x=any_rows),
     }
     tf.saved_model.save(module, str(path), signatures=signatures)
-    return Servable.load("toy", 1, path)
+    return SavedModelServable.load("toy", 1, path)
 
 
 @pytest.fixture

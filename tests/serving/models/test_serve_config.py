@@ -18,6 +18,7 @@ from genserve.options.flags import FlagError, Flags
 from genserve.repository.versions import ALL, Policy
 from genserve.rpcs import config_service
 from genserve.rpcs.predict import respond
+from genserve.rpcs.rpc import Call
 from model_configs import entry, model_list, text, write
 from tensorflow_serving.apis import model_management_pb2, predict_pb2
 
@@ -114,7 +115,7 @@ def ask(models, name, **version):
         else:
             request.model_spec.version.value = value
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.zeros(1, np.float32)))
-    answer = respond(models, request.SerializeToString())
+    answer = respond(models, request.SerializeToString(), Call(None, lambda: True, tuple))
     return predict_pb2.PredictResponse.FromString(answer).model_spec.version.value
 
 
@@ -337,7 +338,7 @@ def test_batching_parameters_per_model_batch_only_versions_that_bring_them(count
     (own / "batching_params.pbtxt").write_text("max_batch_size { value")
     with pytest.raises(FlagError):
         load("a", 1, own)
-    assert (type(without).__name__, type(batched).__name__) == ("Servable", "BatchingSession")
+    assert (type(without).__name__, type(batched).__name__) == ("SavedModelServable", "BatchingSession")
     without.close()
     batched.close()
 

@@ -14,7 +14,7 @@ from genserve.rpcs.classify import fill as classify_fill
 from genserve.rpcs.examples import fill_spec
 from genserve.rpcs.regress import fill as regress_fill
 from genserve.rpcs.regress import regress
-from genserve.runtime.saved_model import Servable
+from genserve.runtime.saved_model import SavedModelServable
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, inference_pb2, model_pb2, prediction_log_pb2, regression_pb2
 
@@ -158,7 +158,7 @@ def test_multi_inference_refuses_tasks_that_do_not_go_together(server, fails, ta
 
 
 def test_method_name_is_checked_only_where_asked(examples_path):
-    model = Model("examples", examples_path, Servable.load)
+    model = Model("examples", examples_path, SavedModelServable.load)
     model.poll()
     models = {"examples": model}
     ours = "tensorflow/serving/predict"
@@ -226,7 +226,7 @@ def version(examples_path, copy_version, tmp_path):
 
 @pytest.fixture
 def loaded(version):
-    servable = Servable.load("examples", 1, version)
+    servable = SavedModelServable.load("examples", 1, version)
     yield servable
     servable.close()
 

@@ -10,13 +10,22 @@ import grpc
 import numpy as np
 import pytest
 from genserve.errors import ServeError, not_found
-from genserve.options.flags import FlagError
+from genserve.options.flags import FlagError, Flags
+from genserve.rpcs.rpc import Call
+from genserve.rpcs.services import MODEL_SERVICE, PREDICTION_SERVICE, services
 from genserve.runtime.timing import Timing
 from genserve.telemetry.config import PROMETHEUS_PATH, prometheus_path
 from genserve.telemetry.metrics import MAX_SERIES, Counter, Gauge, Histogram, page
 from genserve.telemetry.monitoring import Monitoring
-from genserve.telemetry.telemetry import model_name
-from tensorflow_serving.apis import get_model_status_pb2, inference_pb2, predict_pb2
+from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
 PREDICT = "/v1/models/toy:predict"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -216,24 +225,29 @@ def test_counting_from_many_threads_loses_nothing():
     assert histogram.series()[-2:] == ['times_sum{x="y"} 16000', 'times_count{x="y"} 16000']
 
 
-def test_model_is_read_from_the_bytes_of_a_request():
-    request = predict_pb2.PredictRequest()
-    request.inputs["x"].tensor_content = bytes(1000)
-    request.output_filter.append("y")
-    inputs_first = request.SerializeToString()
-    request.model_spec.name = "toy"
-    request.model_spec.version.value = 3
-    assert model_name(request.SerializeToString()) == "toy"
-    assert model_name(inputs_first + request.SerializeToString()) == "toy"
-    assert (
-        model_name(get_model_status_pb2.GetModelStatusRequest(model_spec=request.model_spec).SerializeToString())
-        == "toy"
-    )
-    multi = inference_pb2.MultiInferenceRequest()
-    multi.tasks.add(model_spec=request.model_spec)
-    assert model_name(multi.SerializeToString(), "MultiInference") == "toy"
-    for broken in (b"", inputs_first, b"\x0a\x05", b"\xff" * 20, b"\x0a\x02\x0a\xff", b"\x0f"):
-        assert model_name(broken) == ""
+@pytest.mark.parametrize(
+    ("service", "method", "request_type"),
+    [
+        (PREDICTION_SERVICE, "Predict", predict_pb2.PredictRequest),
+        (PREDICTION_SERVICE, "Classify", classification_pb2.ClassificationRequest),
+        (PREDICTION_SERVICE, "Regress", regression_pb2.RegressionRequest),
+        (PREDICTION_SERVICE, "MultiInference", inference_pb2.MultiInferenceRequest),
+        (PREDICTION_SERVICE, "GetModelMetadata", get_model_metadata_pb2.GetModelMetadataRequest),
+        (MODEL_SERVICE, "GetModelStatus", get_model_status_pb2.GetModelStatusRequest),
+    ],
+)
+def test_model_that_a_request_names_is_known_to_its_call(service, method, request_type):
+    respond = services({}, Flags(model_base_path="/none"))[service][method]
+    named, nameless, broken = (Call(None, lambda: True, tuple) for _ in range(3))
+    request = request_type()
+    with pytest.raises(ServeError):
+        respond(request.SerializeToString(), nameless)
+    (request.tasks.add() if method == "MultiInference" else request).model_spec.name = "toy"
+    with pytest.raises(ServeError):
+        respond(request.SerializeToString(), named)
+    with pytest.raises(DecodeError):
+        respond(b"\x0a\x02\x0a\xff", broken)
+    assert [call.model for call in (named, nameless, broken)] == ["toy", "", ""]
 
 
 def test_request_has_a_span_with_its_parts_in_the_trace_of_the_client(server, rest, collector, until):

@@ -18,7 +18,7 @@ from genserve.models.model import Model
 from genserve.rest.api import Api
 from genserve.rpcs import predict
 from genserve.rpcs.rpc import Call
-from genserve.runtime.saved_model import Servable
+from genserve.runtime.saved_model import SavedModelServable
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2, predict_pb2
 
 MUTATIONS = 10_000
@@ -86,7 +86,7 @@ def test_request_of_more_rows_than_the_flag_says_is_refused(server, fails):
 
 
 def test_deadline_that_passes_before_the_model_is_free_spares_it(toy_path):
-    servable = Servable.load("toy", 3, toy_path / "00000003")
+    servable = SavedModelServable.load("toy", 3, toy_path / "00000003")
     info = servable.signatures["serving_default"]
     feeds, fetches = {info.inputs["x"].name: X}, [info.outputs["y"].name]
     assert servable.run(feeds, fetches, deadline=time.monotonic() + 60)
@@ -102,7 +102,7 @@ def test_deadline_that_passes_before_the_model_is_free_spares_it(toy_path):
 
 
 def test_deadline_that_has_passed_spares_the_model_over_rest_too(toy_path):
-    model = Model("toy", toy_path, Servable.load)
+    model = Model("toy", toy_path, SavedModelServable.load)
     model.poll()
     infer = {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
     api = Api({"toy": model})

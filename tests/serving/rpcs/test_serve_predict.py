@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genserve.rpcs import predict
-from genserve.runtime.saved_model import Servable
+from genserve.runtime.saved_model import SavedModelServable
 from genserve.runtime.tensors import decode
 from genserve.runtime.timing import Timing
 from google.protobuf import any_pb2
@@ -86,7 +86,7 @@ def test_every_dtype_travels_there_and_back_in_both_encodings(toy, values, encod
 @pytest.fixture(scope="module")
 def loaded(toy_path):
     """The toy model in this process."""
-    servable = Servable.load("toy", 3, toy_path / "00000003")
+    servable = SavedModelServable.load("toy", 3, toy_path / "00000003")
     yield servable
     servable.close()
 

@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import flexbuffers
 from genserve.errors import ServeError
 from genserve.runtime import tflite
-from genserve.runtime.saved_model import Servable
+from genserve.runtime.saved_model import SavedModelServable
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_log_pb2
 
@@ -89,7 +89,7 @@ def run(servable, array, signature="serving_default"):
 @pytest.mark.parametrize("kind", ["row", "free"])
 @pytest.mark.parametrize("rows", [0, 1, 2, 5])
 def test_images_are_those_of_the_saved_model_for_any_number_of_rows(servable, generator_path, latents, kind, rows):
-    reference = Servable.load("digits", 1, generator_path / "1")
+    reference = SavedModelServable.load("digits", 1, generator_path / "1")
     expected = run(reference, latents[:rows])
     reference.close()
     images = run(servable(kind), latents[:rows])
