@@ -11,16 +11,16 @@ import grpc
 import numpy as np
 import pytest
 from genclient import Client, ClientError, RpcError
-from genclient.client.call import Call, Images
+from genclient.client.call import Call, Results
 from genclient.client.schedule import Limits, Part, Plan, Schedule
 from genclient.errors import MAX_MESSAGE
-from genclient.model.binding import read_generator
-from genclient.model.inputs import counted_seeds, of_generator
+from genclient.latents.array import counted_seeds
 from genclient.model.signature import ModelInfo, SignatureSpec, TensorSpec, model_info
 from genclient.rpc import wire
 from genclient.rpc.channel import METADATA, PREDICT, STATUS, Connection
 from genclient.rpc.status import version_statuses
 from genclient.rpc.target import parse_target
+from genclient.tasks import IMAGE_GENERATION
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 CONNECTION = Connection(parse_target("localhost:8500"), 10)
@@ -33,10 +33,10 @@ def read_predict(content):
     """Read bytes as the reply to a request for four images."""
     images = {"images": TensorSpec("float32", (None, 6, 4, 3)), "png_bytes": TensorSpec("string", (None,))}
     spec = SignatureSpec({"latents": TensorSpec("float32", (None, 5))}, images)
-    reading = read_generator(ModelInfo("digits", 3, {"serving_default": spec}), "serving_default", {})
-    rows = of_generator(reading.spec, counted_seeds(0, ROWS), 1.0, None, None)
+    binding = IMAGE_GENERATION.bind(ModelInfo("digits", 3, {"serving_default": spec}), "serving_default", {})
+    examples = IMAGE_GENERATION.examples(binding, {"seeds": counted_seeds(0, ROWS)})
     schedule = Schedule(Plan(ROWS, 16, 64, 2**22, 2**25, None, 1, 10, 10), Limits())
-    call = Call(CONNECTION, "digits", reading, rows, schedule, Images(reading, rows, None))
+    call = Call(CONNECTION, "digits", binding, examples, schedule, Results(binding, examples, None))
     call.arrived(Part(0, ROWS), content, 0, 0.0)
     return next(schedule.ready()).images
 
@@ -45,7 +45,7 @@ def read_metadata(content):
     """Read bytes as the description of a model, and try all its signatures."""
     info = model_info(CONNECTION.parse(METADATA, content), "digits", "localhost:8500")
     for name in info.signatures:
-        read_generator(info, name, {})
+        IMAGE_GENERATION.bind(info, name, {})
     return info
 
 
@@ -250,7 +250,9 @@ def test_a_model_with_many_signatures_is_named_shortly():
     with pytest.raises(ClientError) as raised:
         read_metadata(reply.SerializeToString())
     with pytest.raises(ClientError) as raised:
-        read_generator(model_info(CONNECTION.parse(METADATA, reply.SerializeToString()), "digits", "x"), "none", {})
+        IMAGE_GENERATION.bind(
+            model_info(CONNECTION.parse(METADATA, reply.SerializeToString()), "digits", "x"), "none", {}
+        )
     assert len(str(raised.value)) <= MAX_MESSAGE + 1
 
 

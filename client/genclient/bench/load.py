@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from genclient.client.base import Question
 from genclient.client.call import Batch, Call
 from genclient.client.client import Client
 from genclient.client.requests import Requests
 from genclient.client.schedule import Part
 from genclient.errors import ClientError, RpcError
-from genclient.model import inputs
+from genclient.latents.array import counted_seeds
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -147,12 +148,12 @@ class Load:
         level.seconds = time.monotonic() - start
         return level
 
-    def _new_call(self) -> Call[Batch]:
-        wanted, numbered = self._wanted, inputs.counted_seeds(self._wanted.seed, None)
+    def _new_call(self) -> Call:
+        wanted = self._wanted
         # What `stream` does, but without an end and part by part.
-        return self._client._images_call(
-            self._client.info(), numbered, wanted.truncation, wanted.label, wanted.signature, None
-        )
+        seeds = counted_seeds(wanted.seed, None)
+        given = {"seeds": seeds, "truncation": wanted.truncation, "labels": wanted.label}
+        return self._client._new_call(self._client.info(), Question(given, wanted.signature, result="images"))
 
     def _size(self) -> int:
         """Images of a request, by what is known of the server now."""
@@ -169,7 +170,7 @@ class Load:
 class _Counted:
     """Takes what `Requests` receives, as a Call does, and counts it."""
 
-    def __init__(self, call: Call[Batch], level: Level) -> None:
+    def __init__(self, call: Call, level: Level) -> None:
         self._call, self._level = call, level
         self.running = 0
         self.since = 0.0

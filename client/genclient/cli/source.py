@@ -25,7 +25,7 @@ from genclient.model.classes import Classes, parse_classes
 if TYPE_CHECKING:
     from genclient.client.client import Batch, Client
     from genclient.device.generator import DeviceGenerator
-    from genclient.model.binding import Reading
+    from genclient.model.binding import Binding
 
 Command = Callable[..., Any]
 
@@ -132,7 +132,7 @@ class Served(Source):
     @property
     def z(self) -> int:
         """See `Source`."""
-        spec = self._reading().spec
+        spec = self._binding().spec
         if spec.z is None:
             raise UsageError("--signature: found one that takes seeds, expected one that takes latents")
         return spec.z
@@ -150,7 +150,7 @@ class Served(Source):
         """Batches end where shards do, so that a shard is made by the same requests whenever it is made."""
         from genclient.client.base import BATCH_BYTES, BATCH_ROWS
 
-        if self._client.batch_size is not None or self._reading().fixed_rows:
+        if self._client.batch_size is not None or self._binding().fixed_rows:
             return
         shapes = (spec.image_shape for spec in self._client.info(version=self.version).signatures.values())
         shape = next((shape for shape in shapes if shape and None not in shape), None)
@@ -159,10 +159,10 @@ class Served(Source):
         even = next(rows for rows in range(min(most, shard), 0, -1) if shard % rows == 0)
         self._client.batch_size = even if 2 * even > most or even == shard else most
 
-    def _reading(self) -> Reading:
-        from genclient.model.binding import read_generator
+    def _binding(self) -> Binding:
+        from genclient.tasks.registry import choose
 
-        return read_generator(self._client.info(version=self.version), self._signature, self._client.names)
+        return choose(self._client.info(version=self.version), self._signature, self._client.names, result="images")[1]
 
 
 class Local(Source):

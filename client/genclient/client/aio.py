@@ -10,32 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import numpy as np
 from grpc import aio
 from numpy.typing import ArrayLike, NDArray
 
-from genclient.client.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
-from genclient.client.base import CRITIC_SIGNATURE, START_OVER, Numbered, Seeds, Settings, Waiting
+from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
+from genclient.client.base import CRITIC_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.schedule import Part
 from genclient.client.server_config import config_text, explained, server_config
 from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
-from genclient.latents.array import latents_array
-from genclient.model import inputs
-from genclient.model.inputs import Label
+from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo
 from genclient.rpc import channel, wire
 from genclient.rpc.channel import Method, Renewal, log_call
 from genclient.rpc.status import VersionStatus, version_statuses
-
-T = TypeVar("T")
+from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
 
 class AsyncClient(Settings):
@@ -136,16 +134,33 @@ class AsyncClient(Settings):
         truncation: float = 1.0,
         label: Label = None,
         signature: str = "auto",
+        inputs: Mapping[str, ArrayLike] | None = None,
     ) -> NDArray[np.uint8]:
         """As `Client.sample`."""
-        wanted = wanted_seeds(n, seed, seeds, latents)
-        given = None if latents is None else latents_array(latents)
+        given = of_images(n, seed, seeds, latents, truncation, label, inputs)
+        return (await self._whole(self.model, None, Question(given, signature, result="images")))["images"]
+
+    async def run(
+        self,
+        inputs: Mapping[str, ArrayLike] | None = None,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        **named: Any,
+    ) -> dict[str, NDArray[Any]]:
+        """As `Client.run`."""
+        given = named_inputs({**(inputs or {}), **named})
+        return await self._whole(self._other(model), version, Question(given, signature))
+
+    async def _whole(self, model: str, version: int | None, question: Question) -> dict[str, NDArray[Any]]:
+        """As `Client._whole`."""
         for _ in range(START_OVER):
-            images = Collection(len(wanted))
+            results = Collection()
             try:
-                async for batch in self._stream(inputs.seed_numbers(wanted), truncation, label, signature, given):
-                    images.add(batch)
-                return images.whole()
+                async for batch in self._answers(model, version, replace(question, begun=results.expect)):
+                    results.add(batch)
+                return results.whole()
             except VersionGoneError as error:
                 gone = error
                 self._infos.clear()
@@ -168,7 +183,7 @@ class AsyncClient(Settings):
         """As `Client.sheet`."""
         wanted = {"seeds": seeds, "latents": latents, "truncation": truncation, "label": label, "signature": signature}
         images = await self.sample(n, seed, **wanted)  # type: ignore[arg-type]
-        said = captions_of(wanted_seeds(n, seed, seeds, latents), label) if captions else ()
+        said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
         return Sheet(images, columns, scale, said)
 
     async def iter_sample(
@@ -182,10 +197,8 @@ class AsyncClient(Settings):
         signature: str = "auto",
     ) -> AsyncIterator[NDArray[np.uint8]]:
         """As `Client.iter_sample`."""
-        check_alone(n, seed, seeds, None)
-        count = None if n is None else whole("n", n)
-        numbered = inputs.counted_seeds(whole("seed", seed), count) if seeds is None else inputs.seed_numbers(seeds)
-        async for batch in self._stream(numbered, truncation, label, signature, None):
+        given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
+        async for batch in self._answers(self.model, None, Question(given, signature, result="images")):
             for image in batch.images:
                 yield image
 
@@ -198,11 +211,11 @@ class AsyncClient(Settings):
         label: Label = None,
         signature: str = "auto",
         version: int | None = None,
+        inputs: Mapping[str, ArrayLike] | None = None,
     ) -> AsyncIterator[Batch]:
         """As `Client.stream`."""
-        given = None if latents is None else latents_array(latents)
-        numbered = inputs.seed_numbers(wanted_seeds(COUNT, FIRST, seeds, given))
-        async for batch in self._stream(numbered, truncation, label, signature, given, version):
+        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
+        async for batch in self._answers(self.model, version, Question(given, signature, result="images")):
             yield batch
 
     async def score(
@@ -214,11 +227,8 @@ class AsyncClient(Settings):
         signature: str = CRITIC_SIGNATURE,
     ) -> NDArray[np.float32]:
         """As `Client.score`."""
-
-        async def build(info: ModelInfo) -> Call[NDArray[np.float32]]:
-            return self._scores_call(info, images, label, signature)
-
-        return np.concatenate([scores async for scores in self._answers(self._critic(model), None, build)])
+        question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
+        return (await self._whole(self._critic(model), None, question))["scores"]
 
     async def score_files(
         self,
@@ -229,40 +239,22 @@ class AsyncClient(Settings):
         signature: str = "auto",
     ) -> NDArray[np.float32]:
         """As `Client.score_files`."""
+        from genclient.images import pictures
 
-        def build(info: ModelInfo) -> Awaitable[Call[NDArray[np.float32]]]:
-            return asyncio.to_thread(self._files_call, info, files, label, signature)
+        given = {"image_bytes": await asyncio.to_thread(pictures.read_all, files), "labels": label}
+        return (await self._whole(self._critic(model), None, Question(given, signature, FILES_DETECTION)))["scores"]
 
-        return np.concatenate([scores async for scores in self._answers(self._critic(model), None, build)])
-
-    async def _stream(
-        self,
-        numbered: Numbered,
-        truncation: float,
-        label: Label,
-        signature: str,
-        latents: NDArray[np.float32] | None,
-        version: int | None = None,
-    ) -> AsyncIterator[Batch]:
-        async def build(info: ModelInfo) -> Call[Batch]:
-            return self._images_call(info, numbered, truncation, label, signature, latents, version)
-
-        async for batch in self._answers(self.model, version, build):
-            yield batch
-
-    async def _answers(
-        self, model: str, version: int | None, build: Callable[[ModelInfo], Awaitable[Call[T]]]
-    ) -> AsyncIterator[T]:
+    async def _answers(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
         """As `Client._answers`."""
         known = await self.info(model, version)
         try:
-            call = await build(known)
+            call = self._new_call(known, question, version)
         except ClientError:
             if not self._is_old(known):
                 raise
             self._forget(version, known)
             known = await self.info(model, version)
-            call = await build(known)
+            call = self._new_call(known, question, version)
         try:
             async for result in self._run(call):
                 yield result
@@ -272,7 +264,7 @@ class AsyncClient(Settings):
             self._forget(version, known)
             if (fresh := await self.info(model, version)) == known:
                 raise
-            call = await build(fresh)
+            call = self._new_call(fresh, question, version)
             async for result in self._run(call):
                 yield result
         finally:
@@ -293,7 +285,7 @@ class AsyncClient(Settings):
                 self._tell(None)
                 return reply
 
-    async def _run(self, call: Call[T]) -> AsyncIterator[T]:
+    async def _run(self, call: Call) -> AsyncIterator[Batch]:
         """Send the parts of a call as they are due, and hand on their results in order."""
         running: dict[asyncio.Task[tuple[bytes, int, float]], Part] = {}
         try:
@@ -315,7 +307,7 @@ class AsyncClient(Settings):
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _ask(self, call: Call[T], part: Part) -> tuple[bytes, int, float]:
+    async def _ask(self, call: Call, part: Part) -> tuple[bytes, int, float]:
         request = await asyncio.to_thread(call.request, part)
         start = time.perf_counter()
         left = part.deadline - time.monotonic()
@@ -367,7 +359,7 @@ class AsyncClient(Settings):
         self._loop = loop
 
 
-async def _take(call: Call[Any], part: Part, task: asyncio.Task[tuple[bytes, int, float]]) -> None:
+async def _take(call: Call, part: Part, task: asyncio.Task[tuple[bytes, int, float]]) -> None:
     try:
         content, sent, seconds = task.result()
     except RpcError as error:

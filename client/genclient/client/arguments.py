@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.errors import UsageError
-from genclient.latents.array import latents_array
+from genclient.latents.array import counted_seeds, latents_array, seed_numbers
 from genclient.latents.seeds import seed_range
 
 Seeds = Sequence[int] | NDArray[np.int64]
@@ -117,16 +117,55 @@ def check_alone(n: int | None, seed: int, seeds: Seeds | None, latents: ArrayLik
         raise UsageError(f"n: found {_shown(n)} beside {name} of another number, expected one of them")
 
 
-def wanted_seeds(n: int, seed: int, seeds: Seeds | None, latents: ArrayLike | None) -> Seeds:
-    """The seeds of `sample`, or the rows of its latents.
+def of_images(
+    n: int | None,
+    seed: int,
+    seeds: Seeds | None,
+    latents: ArrayLike | None,
+    truncation: float,
+    label: Any,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    bounded: bool = True,
+) -> dict[str, Any]:
+    """The arguments of `sample` and the like as a task takes them: by the names of roles, and `truncation`.
+
+    `bounded`: not more than MAX_IMAGES, as they are kept in memory.
 
     Raises:
         UsageError: the arguments do not fit each other.
     """
     check_alone(n, seed, seeds, latents)
+    given: dict[str, Any] = {**named_inputs(inputs or {}), "truncation": truncation, "labels": label}
     if latents is not None:
-        return np.arange(len(latents_array(latents)), dtype=np.int64)
-    return seed_range(whole("seed", seed), whole("n", n)) if seeds is None else seeds
+        given["latents"] = latents_array(latents)
+    elif seeds is not None:
+        given["seeds"] = seed_numbers(seeds)
+    elif bounded and n is not None:
+        given["seeds"] = seed_numbers(seed_range(whole("seed", seed), whole("n", n)))
+    else:
+        given["seeds"] = counted_seeds(whole("seed", seed), None if n is None else whole("n", n))
+    return given
+
+
+def shown_numbers(n: int, seed: int, seeds: Seeds | None, latents: ArrayLike | None) -> NDArray[np.int64]:
+    """The seeds of images, or the rows of their latents: int64 (N,)."""
+    if latents is not None:
+        return np.arange(np.shape(latents)[0], dtype=np.int64)
+    return seed_range(int(seed), int(n)) if seeds is None else np.asarray(seeds)
+
+
+def named_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs by the names of roles, as `run` takes them; latents are made float32 (N, Z).
+
+    Raises:
+        UsageError: they are no mapping, or latents are no numbers (N, Z).
+    """
+    check_mapping("inputs", inputs)
+    given = dict(inputs)
+    if given.get("latents") is not None:
+        given["latents"] = latents_array(given["latents"])
+    return given
 
 
 def _is_number(value: Any) -> bool:

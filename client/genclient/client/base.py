@@ -5,29 +5,27 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from genclient.client import arguments, retry
 from genclient.client.arguments import Seeds
-from genclient.client.call import Batch, Call, Images, Scores
+from genclient.client.call import Batch, Call, Results
 from genclient.client.retry import Attempts, Throttle, is_lost
 from genclient.client.schedule import Limits, Plan, Schedule
 from genclient.errors import ClientError, RpcError, UsageError
-from genclient.model import inputs
-from genclient.model.binding import Reading, check_names, read_critic, read_files_critic, read_generator
+from genclient.model.binding import Binding, check_names
+from genclient.model.inputs import Examples
+from genclient.model.roles import Given
 from genclient.model.signature import ModelInfo, TensorSpec, model_info
 from genclient.rpc import wire
 from genclient.rpc.channel import Connection
 from genclient.rpc.security import Security
 from genclient.rpc.status import in_words, newest_available, version_statuses
 from genclient.rpc.target import parse_target
-
-T = TypeVar("T")
+from genclient.tasks.registry import choose, known_roles
+from genclient.tasks.task import AUTO, Task
 
 BATCH_ROWS = 64
 """Images of a request, at most, unless told: the largest batch that genexport's models are warmed up for."""
@@ -55,9 +53,26 @@ START_OVER = 3
 CRITIC_SUFFIX = "-critic"
 CRITIC_SIGNATURE = "discriminate"
 
-__all__ = ["Seeds", "Settings", "Waiting"]
+__all__ = ["Question", "Seeds", "Settings", "Waiting"]
 
-Numbered = tuple[int, Callable[[int, int], NDArray[np.int64]]]
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked for.
+
+    Attributes:
+        given: the arguments by the names of roles, and `truncation`.
+        signature: its function to call; `auto`: the cheapest that will do.
+        task: what it has to be for; None: what its tensors say.
+        result: what it has to give, where the task is not said; None: whatever it gives for `given`.
+        begun: is told how many examples there will be.
+    """
+
+    given: Given
+    signature: str = AUTO
+    task: Task | None = None
+    result: str | None = None
+    begun: Callable[[int], None] | None = None
 
 
 class Settings(ABC):
@@ -134,7 +149,7 @@ class Settings(ABC):
             arguments.check_range(output_range)
         arguments.check_mapping("names", names or {})
         arguments.check_mapping("headers", headers or {})
-        check_names(names or {})
+        check_names(names or {}, known_roles())
         if version_label is not None and (not isinstance(version_label, str) or not version_label):
             raise UsageError(f"version_label: found {version_label!r}, expected a label, such as stable")
         self.target = target
@@ -216,56 +231,31 @@ class Settings(ABC):
             self._said = str(trouble[0]) if trouble else ""
             self.on_wait(self._said, trouble[1] if trouble else 0.0)
 
-    def _images_call(
-        self,
-        info: ModelInfo,
-        numbered: Numbered,
-        truncation: float,
-        label: inputs.Label,
-        signature: str,
-        latents: NDArray[np.float32] | None,
-        version: int | None = None,
-    ) -> Call[Batch]:
-        """The call behind `stream`; raises what is wrong with its arguments."""
-        reading = read_generator(info, signature, self.names)
-        wanted = inputs.of_generator(reading.spec, numbered, truncation, label, latents)
-        declared = reading.spec.outputs.get("images")
-        read = Images(reading, wanted, self.output_range)
-        schedule: Schedule[Batch] = self._schedule(self.model, reading, wanted, declared)
-        return Call(self.connection, self.model, reading, wanted, schedule, read, version, self.version_label)
+    def _new_call(self, info: ModelInfo, question: Question, version: int | None = None) -> Call:
+        """The call of a model; raises what is wrong with its arguments."""
+        task, binding = self._bound(info, question)
+        examples = task.examples(binding, question.given)
+        if question.begun is not None:
+            question.begun(examples.count)
+        read = Results(binding, examples, self.output_range)
+        schedule = self._schedule(info.name, binding, examples)
+        return Call(self.connection, info.name, binding, examples, schedule, read, version, self.version_label)
 
-    def _scores_call(
-        self, info: ModelInfo, images: ArrayLike, label: inputs.Label, signature: str
-    ) -> Call[NDArray[np.float32]]:
-        """The call behind `score`; raises what is wrong with its arguments."""
-        reading = read_critic(info, signature, self.names)
-        wanted = inputs.of_critic(reading.spec, images, label)
-        schedule: Schedule[NDArray[np.float32]]
-        schedule = self._schedule(info.name, reading, wanted, reading.spec.inputs["images"])
-        read = Scores(reading)
-        return Call(self.connection, info.name, reading, wanted, schedule, read, None, self.version_label)
+    def _bound(self, info: ModelInfo, question: Question) -> tuple[Task, Binding]:
+        """The task that a model is asked for, and the signature that is called."""
+        signature, task = question.signature, question.task
+        if task is not None:
+            return task, task.bind(info, signature, self.names)
+        given = [name for name, value in question.given.items() if value is not None and name != "truncation"]
+        return choose(info, signature, self.names, given=() if question.result else given, result=question.result)
 
-    def _files_call(
-        self, info: ModelInfo, files: Sequence[bytes | str | PathLike[str]], label: inputs.Label, signature: str
-    ) -> Call[NDArray[np.float32]]:
-        """The call behind `score_files`; raises what is wrong with its arguments."""
-        from genclient.images import pictures  # with Pillow, which nothing else here needs
-
-        reading = read_files_critic(info, signature, self.names)
-        wanted = inputs.of_files(reading.spec, contents := pictures.read_all(files), label)
-        schedule: Schedule[NDArray[np.float32]]
-        schedule = self._schedule(info.name, reading, wanted, None, max(map(len, contents)))
-        return Call(self.connection, info.name, reading, wanted, schedule, Scores(reading), None, self.version_label)
-
-    def _schedule(
-        self, model: str, reading: Reading, wanted: inputs.Rows, images: TensorSpec | None, row_bytes: int | None = None
-    ) -> Schedule[Any]:
-        limits = self._limits.setdefault((model, reading.signature), Limits(row_bytes=_row_bytes(images)))
-        if row_bytes is not None:  # files of this call may be larger than those of the last
-            limits.row_bytes = float(row_bytes)
+    def _schedule(self, model: str, binding: Binding, examples: Examples) -> Schedule[Batch]:
+        limits = self._limits.setdefault((model, binding.signature), Limits(row_bytes=_row_bytes(binding)))
+        if examples.example_bytes is not None:  # files of this call may be larger than those of the last
+            limits.row_bytes = float(examples.example_bytes)
         plan = Plan(
-            rows=wanted.count,
-            batch_size=reading.fixed_rows or self.batch_size,
+            rows=examples.count,
+            batch_size=binding.fixed_rows or self.batch_size,
             fewest=FEWEST_ROWS,
             most=BATCH_ROWS,
             batch_bytes=BATCH_BYTES,
@@ -276,6 +266,11 @@ class Settings(ABC):
             end=time.monotonic() + self.deadline_seconds,
         )
         return Schedule(plan, limits, self._throttle)
+
+    def _other(self, model: str | None) -> str:
+        if model is not None:
+            arguments.check_model(model)
+        return self.model if model is None else model
 
     def _critic(self, model: str | None) -> str:
         if model is not None:
@@ -329,9 +324,15 @@ class Waiting:
         return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self.found}"
 
 
-def _row_bytes(spec: TensorSpec | None) -> float | None:
-    """Bytes of a declared image, where the declaration is complete."""
-    if spec is None or spec.shape is None or None in spec.shape[1:]:
+def _row_bytes(binding: Binding) -> float | None:
+    """Bytes of an example's largest tensor, by those that are declared completely."""
+    sides = (binding.inputs, binding.spec.inputs), (binding.outputs, binding.spec.outputs)
+    found = [_tensor_bytes(spec) for roles, specs in sides for name, spec in specs.items() if roles[name].large]
+    return max((size for size in found if size is not None), default=None)
+
+
+def _tensor_bytes(spec: TensorSpec) -> float | None:
+    if spec.shape is None or None in spec.shape[1:]:
         return None
     size = {"uint8": 1.5, "float64": 8, "float16": 3}.get(spec.dtype, 4)  # not sent as content, integers are varints
     return max(1.0, size * math.prod(side for side in spec.shape[1:] if side is not None))

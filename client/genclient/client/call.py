@@ -1,4 +1,4 @@
-"""What a call of the library sends and what it makes of the replies: images of a generator, scores of a critic.
+"""What a call of the library sends and what it makes of the replies: arrays by name, whatever the model does.
 
 The part of both clients that knows what is asked for; which part is due is schedule.py's, and the network theirs.
 """
@@ -6,9 +6,9 @@ The part of both clients that knows what is asked for; which part is due is sche
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from genclient.client.schedule import Part, Schedule
 from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.images import pixels
-from genclient.model.binding import Reading
-from genclient.model.inputs import Rows
+from genclient.model.binding import Binding
+from genclient.model.inputs import Examples
 from genclient.rpc import channel, codec, wire
 from genclient.rpc.channel import Connection
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,59 +35,72 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one request.
+    """Results of one request.
 
     Attributes:
-        seeds: int64 (N,); of given latents, which rows they are.
-        images: uint8 (N, H, W, C).
+        seeds: int64 (N,); where there are none, which examples they are.
+        outputs: arrays (N, …) by name: `images` uint8 (N, H, W, C), `scores` float32 (N,), …
         version: that made them, if told.
-        labels: int64 (N,), where the generator is conditional.
+        labels: int64 (N,), where the model is conditional.
         exchange: what the request cost; None of what no server made.
     """
 
     seeds: NDArray[np.int64]
-    images: NDArray[np.uint8]
+    outputs: Mapping[str, NDArray[Any]]
     version: int | None
     labels: NDArray[np.int64] | None = None
     exchange: Exchange | None = None
 
+    def __len__(self) -> int:
+        """How many examples."""
+        return len(self.seeds)
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """uint8 (N, H, W, C)."""
+        return self.outputs["images"]
+
 
 class Collection:
-    """Gathers the images of a call in one array, which is made with the first of them."""
+    """Gathers the results of a call in one array for each output, which are made with the first of them."""
 
-    def __init__(self, count: int) -> None:
-        """Take how many images there will be."""
-        self._count, self._at = count, 0
-        self._images: NDArray[np.uint8] | None = None
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._count = self._at = 0
+        self._outputs: dict[str, NDArray[Any]] = {}
+
+    def expect(self, count: int) -> None:
+        """Take how many examples there will be, and forget what came before."""
+        self._count, self._at, self._outputs = count, 0, {}
 
     def add(self, batch: Batch) -> None:
-        """Take the next images."""
-        if self._images is None:
+        """Take the next results."""
+        for name, array in batch.outputs.items():
             # The only batch is given as it is.
-            if len(batch.images) == self._count and batch.images.flags.writeable:
-                self._images = batch.images
-                return
-            self._images = np.empty((self._count, *batch.images.shape[1:]), np.uint8)
-        self._images[self._at : self._at + len(batch.images)] = batch.images
-        self._at += len(batch.images)
+            if len(array) == self._count and array.flags.writeable:
+                self._outputs[name] = array
+                continue
+            if name not in self._outputs:
+                self._outputs[name] = np.empty((self._count, *array.shape[1:]), array.dtype)
+            self._outputs[name][self._at : self._at + len(array)] = array
+        self._at += len(batch)
 
-    def whole(self) -> NDArray[np.uint8]:
-        """All of them: uint8 (N, H, W, C)."""
-        assert self._images is not None
-        return self._images
+    def whole(self) -> dict[str, NDArray[Any]]:
+        """All of them by name, (N, …)."""
+        return self._outputs
 
 
-class Call(Generic[T]):
+class Call:
     """One call: its requests and its results, all from one version of the model."""
 
     def __init__(
         self,
         connection: Connection,
         model: str,
-        reading: Reading,
-        rows: Rows,
-        schedule: Schedule[T],
-        read: Callable[[Mapping[str, Any], Part, int | None], T],
+        binding: Binding,
+        examples: Examples,
+        schedule: Schedule[Batch],
+        read: Results,
         version: int | None = None,
         version_label: str | None = None,
     ) -> None:
@@ -97,8 +108,8 @@ class Call(Generic[T]):
         self.schedule = schedule
         self._connection = connection
         self._model = model
-        self._reading = reading
-        self._rows = rows
+        self._binding = binding
+        self.examples = examples
         self._read = read
         # The first reply says which version answers; the rest asks for that one, or a reload would mix two models.
         self._version = version
@@ -108,7 +119,7 @@ class Call(Generic[T]):
     @property
     def signature(self) -> str:
         """The function of the model that is called."""
-        return self._reading.signature
+        return self._binding.signature
 
     @property
     def version(self) -> int | None:
@@ -121,13 +132,13 @@ class Call(Generic[T]):
 
     def request(self, part: Part) -> bytes:
         """The message that asks for a part."""
-        spec = wire.ModelSpec(name=self._model, signature_name=self._reading.signature)
+        spec = wire.ModelSpec(name=self._model, signature_name=self._binding.signature)
         if self._version is not None:
             spec.version.value = self._version
         elif self._label is not None:
             spec.version_label = self._label
         request = wire.PredictRequest(model_spec=spec)
-        self._reading.fill(request, self._rows.inputs(part.start, part.stop))
+        self._binding.fill(request, self.examples.inputs(part.start, part.stop))
         content: bytes = request.SerializeToString()
         return content
 
@@ -142,12 +153,11 @@ class Call(Generic[T]):
         if self._version is None:
             self._version = version
         self._answered = True
-        if isinstance(result, Batch):
-            took = time.perf_counter() - since
-            result = replace(result, exchange=Exchange(sent_bytes, len(content), wait_seconds, took, part.attempts))
+        took = time.perf_counter() - since
+        result = replace(result, exchange=Exchange(sent_bytes, len(content), wait_seconds, took, part.attempts))
         self.schedule.arrived(part, result, max(sent_bytes, len(content)))
 
-    def read(self, part: Part, content: bytes) -> tuple[T, int | None]:
+    def read(self, part: Part, content: bytes) -> tuple[Batch, int | None]:
         """What the reply to a part says, and which version made it, if told.
 
         Raises:
@@ -174,67 +184,36 @@ class Call(Generic[T]):
         self.schedule.failed(part, error, now)
 
 
-class Images:
-    """Reads a generator's replies; for one call, in which sizes and the range of pixels stay as in the first reply."""
+class Results:
+    """Reads the replies of one call, by the roles of what the model gives."""
 
-    def __init__(self, reading: Reading, rows: Rows, value_range: pixels.Range | None) -> None:
+    def __init__(self, binding: Binding, examples: Examples, value_range: pixels.Range | None) -> None:
         """Take the range of pixels where it is known; else the first reply tells."""
-        self._reading = reading
-        self._rows = rows
-        self._range = value_range
-        self._told = value_range is not None
-        self._shape: tuple[int, ...] | None = None
+        self._binding, self._examples = binding, examples
+        self._reads = {name: role.reader(value_range) for name, role in binding.outputs.items()}
 
     def __call__(self, outputs: Mapping[str, Any], part: Part, version: int | None) -> Batch:
-        """The images of a part."""
-        images = self._images(outputs, len(part))
-        shape = images.shape[1:]
-        if self._shape is not None and shape != self._shape:
-            raise ClientError(f"images: found {shape} after {self._shape} in the same call, expected one size")
-        self._shape = shape
-        return Batch(
-            self._rows.numbers(part.start, part.stop), images, version, self._rows.labels(part.start, part.stop)
-        )
+        """The results of a part.
 
-    def _images(self, outputs: Mapping[str, Any], rows: int) -> NDArray[np.uint8]:
-        for role in ("images", "png_bytes"):
-            name = self._reading.names.get(role, role)
-            if name in outputs:
-                array = decoded(outputs, name, rows)
-                return pixels.decode_pngs(array, name) if role == "png_bytes" else self._pixels(array, name)
-        raise ClientError(f"the reply has outputs {sorted(outputs)}, expected images or png_bytes")
+        Raises:
+            ClientError: an output is missing, or is not what it should be.
+        """
+        found: dict[str, NDArray[Any]] = {}
+        for role in self._binding.outputs.values():
+            name = self._binding.names.get(role.name, role.name)
+            if name in outputs and role.result not in found:
+                found[role.result] = self._reads[role.name](decoded(outputs, name, len(part)), name)
+        for role_name in self._binding.spec.outputs:
+            if self._binding.outputs[role_name].result not in found:
+                raise ClientError(f"the reply has outputs {sorted(outputs)}, expected {self._expected(role_name)}")
+        numbers, labels = (made(part.start, part.stop) for made in (self._examples.numbers, self._examples.labels))
+        return Batch(numbers, found, version, labels)  # type: ignore[arg-type]
 
-    def _pixels(self, images: NDArray[Any], name: str) -> NDArray[np.uint8]:
-        images = pixels.channels_last(images, name)
-        if images.dtype.kind != "f":
-            return pixels.to_pixels(images, name)
-        found = pixels.range_of(*pixels.limits(images, name))
-        if self._range is None:
-            self._range = found
-        elif not self._told and (self._range, found) == (pixels.UNIT, pixels.SIGNED):
-            raise ClientError(
-                f"{name}: found values below 0 after images in [0, 1], expected one range in a call: output_range "
-                "says which"
-            )
-        return pixels.to_pixels(images, name, self._range)
-
-
-class Scores:
-    """Reads a critic's replies: float32 (N,)."""
-
-    def __init__(self, reading: Reading) -> None:
-        """Take what the scores are called."""
-        self._name = reading.names["scores"]
-
-    def __call__(self, outputs: Mapping[str, Any], part: Part, version: int | None) -> NDArray[np.float32]:
-        """The scores of a part."""
-        if self._name not in outputs:
-            raise ClientError(f"the reply has outputs {sorted(outputs)}, expected {self._name}")
-        scores = decoded(outputs, self._name, len(part))
-        if scores.size != len(part) or scores.dtype.kind != "f" or not np.isfinite(scores).all():
-            found = f"{scores.dtype} {codec.shape_text(scores.shape)}"
-            raise ClientError(f"{self._name}: found {found}, expected a finite number for each image")
-        return scores.reshape(-1).astype(np.float32)
+    def _expected(self, role_name: str) -> str:
+        """The model's names for an output, and for those that would do instead."""
+        others = [name for name in self._binding.outputs[role_name].instead if name in self._binding.outputs]
+        known = [name for name in self._binding.outputs if name in (role_name, *others)]
+        return " or ".join(self._binding.names.get(name, name) for name in known)
 
 
 def decoded(outputs: Mapping[str, Any], name: str, rows: int) -> NDArray[Any]:

@@ -7,32 +7,30 @@ with Client("localhost:8500", "digits") as client:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genclient.client.arguments import COUNT, FIRST, check_alone, wanted_seeds, whole
-from genclient.client.base import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Numbered, Seeds, Settings, Waiting
+from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
+from genclient.client.base import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
 from genclient.client.call import Batch, Call, Collection, Exchange
 from genclient.client.requests import Requests
 from genclient.client.server_config import config_text, explained, server_config
 from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
-from genclient.latents.array import latents_array
-from genclient.model import inputs
-from genclient.model.inputs import Label
+from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo
 from genclient.rpc import channel, wire
 from genclient.rpc.channel import Channel, Method
 from genclient.rpc.status import VersionStatus, version_statuses
+from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
 __all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
-
-T = TypeVar("T")
 
 
 class Client(Settings):
@@ -154,19 +152,56 @@ class Client(Settings):
         truncation: float = 1.0,
         label: Label = None,
         signature: str = "auto",
+        inputs: Mapping[str, ArrayLike] | None = None,
     ) -> NDArray[np.uint8]:
         """Images of `n` seeds from `seed` on, of `seeds` or of `latents`, uint8 (N, H, W, C); the rest is in `stream`.
 
         It begins anew should the version of the first images be unloaded meanwhile.
         """
-        wanted = wanted_seeds(n, seed, seeds, latents)
-        given = None if latents is None else latents_array(latents)
+        given = of_images(n, seed, seeds, latents, truncation, label, inputs)
+        return self._whole(self.model, None, Question(given, signature, result="images"))["images"]
+
+    def run(
+        self,
+        inputs: Mapping[str, ArrayLike] | None = None,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        **named: Any,
+    ) -> dict[str, NDArray[Any]]:
+        """Whatever a model gives for named inputs, by name: `client.run(latents=z, image=pictures)["images"]`.
+
+        What the model does is known from the names of its tensors: see `genclient.tasks`.
+
+        Args:
+            inputs: by name, where that is handier than as arguments.
+            model: another one than the client's.
+            version: of the model; None: the one that answers first.
+            signature: which of its functions to call; `auto`: the cheapest that takes these inputs.
+            named: by the names of roles: `latents` float (N, Z) or `seeds`, with `truncation`; `labels`; `image` and
+                `images`, uint8 or floats in [0, 1]; `image_bytes`, contents of picture files. What is one for all, such
+                as a single class or image, is sent with each.
+
+        Returns:
+            Arrays (N, …): `images` uint8 (N, H, W, C), `scores` float32 (N,), and others as the model gives them.
+
+        Raises:
+            UsageError: the inputs do not fit each other or the model.
+            ClientError: the model fits no task that is known; the server refuses, cannot be reached, or answers
+                something else.
+        """
+        given = named_inputs({**(inputs or {}), **named})
+        return self._whole(self._other(model), version, Question(given, signature))
+
+    def _whole(self, model: str, version: int | None, question: Question) -> dict[str, NDArray[Any]]:
+        """All results of a call; it begins anew should the version of the first ones be unloaded meanwhile."""
         for _ in range(START_OVER):
-            images = Collection(len(wanted))
+            results = Collection()
             try:
-                for batch in self._images(inputs.seed_numbers(wanted), truncation, label, signature, given):
-                    images.add(batch)
-                return images.whole()
+                for batch in self._answers(model, version, replace(question, begun=results.expect)):
+                    results.add(batch)
+                return results.whole()
             except VersionGoneError as error:
                 gone = error
                 self._infos.clear()  # the next one may take other latents
@@ -202,7 +237,7 @@ class Client(Settings):
         """
         wanted = {"seeds": seeds, "latents": latents, "truncation": truncation, "label": label, "signature": signature}
         images = self.sample(n, seed, **wanted)  # type: ignore[arg-type]
-        said = captions_of(wanted_seeds(n, seed, seeds, latents), label) if captions else ()
+        said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
         return Sheet(images, columns, scale, said)
 
     def iter_sample(
@@ -229,10 +264,9 @@ class Client(Settings):
             UsageError: the arguments do not fit each other or the model.
             ClientError: the server refuses, cannot be reached, or answers something that is not images.
         """
-        check_alone(n, seed, seeds, None)
-        count = None if n is None else whole("n", n)
-        numbered = inputs.counted_seeds(whole("seed", seed), count) if seeds is None else inputs.seed_numbers(seeds)
-        return (image for batch in self._images(numbered, truncation, label, signature, None) for image in batch.images)
+        given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
+        batches = self._answers(self.model, None, Question(given, signature, result="images"))
+        return (image for batch in batches for image in batch.images)
 
     def stream(
         self,
@@ -243,6 +277,7 @@ class Client(Settings):
         label: Label = None,
         signature: str = "auto",
         version: int | None = None,
+        inputs: Mapping[str, ArrayLike] | None = None,
     ) -> Iterator[Batch]:
         """Images of `seeds`, in their order, a request at a time, all from one version of the model.
 
@@ -255,14 +290,14 @@ class Client(Settings):
             label: class of every image, or one for each, where the generator is conditional.
             signature: which of the model's functions to call; `auto`: the cheapest that gives images.
             version: of the model that has to make them; None: the one that answers first.
+            inputs: what the model takes besides, as `run` does: `{"image": pictures}`.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the server refuses, cannot be reached, or answers something that is not images.
         """
-        given = None if latents is None else latents_array(latents)
-        numbered = inputs.seed_numbers(wanted_seeds(COUNT, FIRST, seeds, given))
-        return self._images(numbered, truncation, label, signature, given, version)
+        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
+        return self._answers(self.model, version, Question(given, signature, result="images"))
 
     def score(
         self,
@@ -284,42 +319,25 @@ class Client(Settings):
             UsageError: the arguments do not fit each other or the critic.
             ClientError: the server refuses, cannot be reached, or answers something that is not scores.
         """
-        answers = self._answers(
-            self._critic(model), None, lambda info: self._scores_call(info, images, label, signature)
-        )
-        return np.concatenate(list(answers))
+        question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
+        return self._whole(self._critic(model), None, question)["scores"]
 
-    def _images(
-        self,
-        numbered: Numbered,
-        truncation: float,
-        label: Label,
-        signature: str,
-        latents: NDArray[np.float32] | None,
-        version: int | None = None,
-    ) -> Iterator[Batch]:
-        """What `stream` gives; what is wrong with its arguments is raised at once."""
-        return self._answers(
-            self.model,
-            version,
-            lambda info: self._images_call(info, numbered, truncation, label, signature, latents, version),
-        )
+    def _answers(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
+        """The results of a call, by what a model says of itself, which is asked anew where that is old.
 
-    def _answers(self, model: str, version: int | None, build: Callable[[ModelInfo], Call[T]]) -> Iterator[T]:
-        """The results of the call that `build` makes of what a model says of itself, asked anew where that is old."""
+        What is wrong with the arguments is raised at once.
+        """
         info = self.info(model, version)
         try:
-            return self._again(build(info), info, version, build)
+            return self._again(self._new_call(info, question, version), info, version, question)
         except ClientError:
             if not self._is_old(info):
                 raise
         self._forget(version, info)
         info = self.info(model, version)
-        return self._again(build(info), info, version, build)
+        return self._again(self._new_call(info, question, version), info, version, question)
 
-    def _again(
-        self, call: Call[T], known: ModelInfo, version: int | None, build: Callable[[ModelInfo], Call[T]]
-    ) -> Iterator[T]:
+    def _again(self, call: Call, known: ModelInfo, version: int | None, question: Question) -> Iterator[Batch]:
         """The results of a call; of another one, should the model be another by now than it said."""
         try:
             yield from self._run(call)
@@ -329,7 +347,7 @@ class Client(Settings):
             self._forget(version, known)
             if (fresh := self.info(known.name, version)) == known:
                 raise
-            call = build(fresh)
+            call = self._new_call(fresh, question, version)
             yield from self._run(call)
         finally:
             self._see_version(known, version, call.version)
@@ -369,10 +387,12 @@ class Client(Settings):
             UsageError: the arguments do not fit each other or the critic.
             ClientError: a picture cannot be read, or as for `score`.
         """
-        answers = self._answers(self._critic(model), None, lambda info: self._files_call(info, files, label, signature))
-        return np.concatenate(list(answers))
+        from genclient.images import pictures  # with Pillow, which nothing else here needs
 
-    def _run(self, call: Call[T]) -> Iterator[T]:
+        given = {"image_bytes": pictures.read_all(files), "labels": label}
+        return self._whole(self._critic(model), None, Question(given, signature, FILES_DETECTION))["scores"]
+
+    def _run(self, call: Call) -> Iterator[Batch]:
         """Send the parts of a call as they are due, and hand on their results in order."""
         requests = Requests(self._channel, call)
         try:

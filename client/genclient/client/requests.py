@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from genclient.client.call import Call
 from genclient.client.schedule import Part
@@ -23,7 +22,7 @@ class Requests:
     One thread makes and sends them, in order: Ctrl-C, which arrives in the main thread, never meets gRPC half way.
     """
 
-    def __init__(self, connected: Channel, call: Call[Any]) -> None:
+    def __init__(self, connected: Channel, call: Call) -> None:
         """Take what to send them over."""
         self._channel, self._call = connected, call
         self._sender = ThreadPoolExecutor(1, "genclient")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,16 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genclient.client.arguments import COUNT, FIRST, check_alone
-from genclient.client.client import Batch
+from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images
+from genclient.client.call import Batch, Collection
 from genclient.device import interpreter, layout
 from genclient.device.interpreter import Function, litert_errors
 from genclient.device.layout import Layout
 from genclient.errors import UsageError
 from genclient.images import pixels
-from genclient.latents.array import latents_array
-from genclient.model import inputs, tflite_metadata
+from genclient.latents.array import counted_seeds
+from genclient.model import tflite_metadata
+from genclient.model.inputs import Examples
+from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
+from genclient.tasks.image_generation import IMAGE_GENERATION
 
 BATCH_ROWS = 16
 """Images between two signs of progress, at most; the batch of a file that takes any number."""
@@ -87,7 +90,7 @@ class DeviceGenerator:
 
     def generator(self) -> SignatureSpec | None:
         """What it does in genline's words: latents (N, Z) [, labels (N,)] → images (N, H, W, C); None: no generator."""
-        return self._layout.spec() if self._layout else None
+        return self._layout.spec() if self._layout and self._layout.makes_images else None
 
     @property
     def class_count(self) -> int:
@@ -100,7 +103,8 @@ class DeviceGenerator:
         *,
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
-        label: inputs.Label = None,
+        label: Label = None,
+        inputs: Mapping[str, ArrayLike] | None = None,
     ) -> Iterator[Batch]:
         """Images of `seeds` or `latents`, in their order, a few at a time; arguments as in `Client.stream`.
 
@@ -111,29 +115,52 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file is no generator's, fails to run, or makes something that is not images.
         """
-        check_alone(COUNT, FIRST, seeds, latents)
-        given = None if latents is None else latents_array(latents)
-        if given is not None:
-            seeds = np.arange(len(given), dtype=np.int64)
-        numbered = inputs.counted_seeds(0, 16) if seeds is None else inputs.seed_numbers(seeds)
-        wanted = inputs.of_generator(self._found().spec(), numbered, truncation, label, given)
-        self._check_classes(label)
-        self._check_truncation(truncation)
-        if self._range is None:
+        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
+        if self._layout is None or not self._layout.makes_images:
+            raise layout.not_a_generator(self._info)
+        return self._stream(self._examples(given))
+
+    def run(self, inputs: Mapping[str, ArrayLike] | None = None, **named: Any) -> dict[str, NDArray[Any]]:
+        """Whatever the file gives for named inputs, by name; arguments and results as in `Client.run`.
+
+        Raises:
+            UsageError: the inputs do not fit each other or the model.
+            ClientError: the file fits no task that is known, or fails to run.
+        """
+        wanted, results = self._examples(named_inputs({**(inputs or {}), **named})), Collection()
+        results.expect(wanted.count)
+        for batch in self._stream(wanted):
+            results.add(batch)
+        return results.whole()
+
+    def _examples(self, given: Mapping[str, Any]) -> Examples:
+        """What is asked for, checked."""
+        plan = self._found()
+        wanted = plan.task.examples(plan.binding(), given)
+        self._check_classes(given.get("labels"))
+        self._check_truncation(given.get("truncation", 1.0))
+        if self._range is None and plan.makes_images:
+            self._find_range(wanted, given)
+        return wanted
+
+    def _find_range(self, wanted: Examples, given: Mapping[str, Any]) -> None:
+        """Judge the range of pixels by the images of four seeds; of a model that takes more, by its first images."""
+        plan, count = self._found(), min(_PROBES, wanted.count)
+        if plan.task is IMAGE_GENERATION:
+            label = given.get("labels")
             one = None if label is None else int(np.ravel(np.asarray(label))[0])
-            probes = inputs.of_generator(self._found().spec(), inputs.counted_seeds(0, _PROBES), 1.0, one, None)
-            images = self._make(probes.inputs(0, _PROBES), threading.Event())
-            self._range = _range_of(images)
-            if self._range != (0.0, 1.0):
-                self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by the images of 4 seeds")
-        return self._stream(wanted)
+            probe = {"seeds": counted_seeds(0, _PROBES), "labels": one}
+            wanted, count = plan.task.examples(plan.binding(), probe), _PROBES
+        self._range = _range_of(self._make(wanted.inputs(0, count), threading.Event())["images"])
+        if self._range != (0.0, 1.0):
+            self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by the images of {count} seeds")
 
     def _found(self) -> Layout:
         if self._layout is None:
             raise layout.not_a_generator(self._info)
         return self._layout
 
-    def _check_classes(self, label: inputs.Label) -> None:
+    def _check_classes(self, label: Label) -> None:
         most = -1 if label is None else int(np.max(label))
         if self._class_count and most >= self._class_count:
             raise UsageError(f"label: found {most}, expected a class from 0 to {self._class_count - 1}")
@@ -144,10 +171,10 @@ class DeviceGenerator:
             said = f"its integers hold the generator's images up to a truncation of {most:g}, not of {truncation:g}"
             self.notes.append(f"{self._name}: {said}; the float32 and dynamic files take any")
 
-    def _stream(self, wanted: inputs.Rows) -> Iterator[Batch]:
+    def _stream(self, wanted: Examples) -> Iterator[Batch]:
         stop, pool = threading.Event(), ThreadPoolExecutor(self._threads, "genclient")
         # Parts that are made ahead of the one that is due: few, so that memory does not grow with their number.
-        ahead: deque[tuple[int, int, Future[NDArray[Any]]]] = deque()
+        ahead: deque[tuple[int, int, Future[dict[str, NDArray[Any]]]]] = deque()
         try:
             for start, stop_at in self._parts(wanted.count):
                 ahead.append((start, stop_at, pool.submit(self._make, wanted.inputs(start, stop_at), stop)))
@@ -166,10 +193,10 @@ class DeviceGenerator:
         size = max(size, batch or 1) // (batch or 1) * (batch or 1)
         return ((start, min(start + size, count)) for start in range(0, count, size))
 
-    def _make(self, inputs: dict[str, NDArray[Any]], stop: threading.Event) -> NDArray[Any]:
-        """Images as the file gives them, (N, H, W, C), in as many runs as its batch needs; none when stopped."""
+    def _make(self, inputs: dict[str, NDArray[Any]], stop: threading.Event) -> dict[str, NDArray[Any]]:
+        """Outputs as the file gives them, (N, …), in as many runs as its batch needs; none when stopped."""
         plan, function, runs = self._found(), self._take(), []
-        count = len(inputs["latents"])
+        count = len(next(iter(inputs.values())))
         size = plan.batch or count
         try:
             for start in range(0, count, size):
@@ -177,10 +204,10 @@ class DeviceGenerator:
                     break
                 some = {name: array[start : start + size] for name, array in inputs.items()}
                 with litert_errors(f"{self._name} failed to run"):
-                    runs.append(plan.images(function(plan.given(some)), len(some["latents"])))
+                    runs.append(plan.results(function(plan.given(some)), min(size, count - start)))
         finally:
             self._idle.put(function)
-        return np.concatenate(runs) if runs else np.empty(0)
+        return {name: np.concatenate([run[name] for run in runs]) for name in plan.outputs} if runs else {}
 
     def _take(self) -> Function:
         """A function that is not in use; with an interpreter of its own where there is none."""
@@ -190,12 +217,18 @@ class DeviceGenerator:
             with litert_errors(f"{self._name}: no interpreter for another thread"):
                 return Function(interpreter.open_interpreter(self._content), self._found().signature)
 
-    def _batch(self, wanted: inputs.Rows, start: int, stop: int, made: Future[NDArray[Any]]) -> Batch:
-        images, (low, high) = made.result(), self._range or (0.0, 1.0)
-        if images.dtype.kind == "f" and (low, high) != (0.0, 1.0):
-            images = (images.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-        pictures = pixels.to_pixels(images, "images")
-        return Batch(wanted.numbers(start, stop), pictures, None, wanted.labels(start, stop))
+    def _batch(self, wanted: Examples, start: int, stop: int, made: Future[dict[str, NDArray[Any]]]) -> Batch:
+        outputs = {name: self._read(name, array) for name, array in made.result().items()}
+        return Batch(wanted.numbers(start, stop), outputs, None, wanted.labels(start, stop))
+
+    def _read(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+        """An output as results have it."""
+        if name != "images":
+            return self._found().task.outputs[name].reader(None)(array, name)
+        low, high = self._range or (0.0, 1.0)
+        if array.dtype.kind == "f" and (low, high) != (0.0, 1.0):
+            array = (array.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+        return pixels.to_pixels(array, name)
 
 
 def _range_of(images: NDArray[Any]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Which function of a TFLite file makes images, and which of its tensors are latents, labels and images.
+"""Which function of a TFLite file is meant, and which of its tensors are latents, labels, images, or what a task has.
 
 By names where they are genline's, else by shapes: a file of whatever origin is run if only one reading fits. It runs
 nothing.
@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ from numpy.typing import NDArray
 
 from genclient.device.interpreter import Function, Tensor
 from genclient.errors import ClientError
+from genclient.model.binding import Binding
 from genclient.model.signature import MAX_Z, ModelInfo, SignatureSpec, TensorSpec
+from genclient.tasks.image_generation import IMAGE_GENERATION
+from genclient.tasks.registry import tasks
+from genclient.tasks.task import Task
 
 SIGNATURE = "generate"
 """genline's name of the function that makes an image of latents; looked at first."""
@@ -29,72 +34,88 @@ CHANNELS = (1, 3, 4)
 
 @dataclass(frozen=True)
 class Layout:
-    """A function that makes images: its signature (None: the file has none), and each tensor under the file's name."""
+    """A function whose tensors have roles: its signature (None: the file has none), and each under the file's name."""
 
     signature: str | None
+    task: Task
     inputs: Mapping[str, tuple[str, Tensor]]  # genline's name → the file's name and the tensor
-    output: tuple[str, Tensor]
+    outputs: Mapping[str, tuple[str, Tensor]]
 
     @property
     def batch(self) -> int | None:
-        """Images of one run, None where it takes any number."""
-        return self.inputs["latents"][1].shape[0]
+        """Examples of one run, None where it takes any number."""
+        return next((t.shape[0] for _, t in self.inputs.values() if t.shape), 1)
 
     @property
-    def channels_first(self) -> bool:
-        """Whether images come as (N, C, H, W), as in files made of PyTorch's models."""
-        return _channels_first(self.output[1])
+    def makes_images(self) -> bool:
+        """Whether it is a generator."""
+        return "images" in self.outputs
+
+    def binding(self) -> Binding:
+        """The function in genline's words, with the file's names."""
+        names = {name: own for name, (own, _) in (*self.inputs.items(), *self.outputs.items())}
+        return Binding(self.signature or "none", self.spec(), names, self.task.inputs, self.task.outputs)
 
     def spec(self) -> SignatureSpec:
         """The function in genline's words: latents float32 (N, Z) [, labels int32 (N,)] → images (N, H, W, C)."""
-        z = _row_size(self.inputs["latents"][1])
-        shapes: dict[str, TensorSpec] = {"latents": TensorSpec("float32", (self.batch, z))}
-        if "labels" in self.inputs:
-            shapes["labels"] = TensorSpec("int32", (self.batch,))
-        n, *sizes = self.output[1].shape
-        sizes = [*sizes[1:], sizes[0]] if self.channels_first else sizes
-        return SignatureSpec(shapes, {"images": TensorSpec(self.output[1].dtype.name, (n, *sizes))})
+        inputs = {name: self._input_spec(name, tensor) for name, (_, tensor) in self.inputs.items()}
+        return SignatureSpec(inputs, {name: _output_spec(name, tensor) for name, (_, tensor) in self.outputs.items()})
 
     def given(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """What to feed the file, of latents float32 (N, Z) and labels int32 (N,); too small a batch is filled up."""
+        """What to feed the file, of arrays by genline's names; too small a batch is filled up."""
         return {own: _fitted(inputs[name], tensor, self.batch) for name, (own, tensor) in self.inputs.items()}
 
-    def images(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> NDArray[Any]:
-        """The first `rows` images of what the file gives: (N, H, W, C), floats, or integers as they are.
+    def results(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
+        """The first `rows` of what the file gives, by genline's names: floats, or integers as they are.
 
         Raises:
-            ClientError: there are fewer.
+            ClientError: there are fewer, or images are none.
         """
-        name, tensor = self.output
-        images = tensor.dequantise(outputs[name])
-        if images.ndim != 4 or len(images) < rows:
-            raise ClientError(
-                f"{name}: found shape {images.shape}, expected ({rows}, H, W, C), an image of each latents"
-            )
-        return np.moveaxis(images, 1, -1)[:rows] if self.channels_first else images[:rows]
+        return {name: _first(rows, name, own, tensor, outputs[own]) for name, (own, tensor) in self.outputs.items()}
 
     def note(self) -> str | None:
         """What was taken for what, for people; None where all has genline's names."""
-        names = {name: own for name, (own, _) in self.inputs.items()} | {"images": self.output[0]}
+        names = {name: own for name, (own, _) in (*self.inputs.items(), *self.outputs.items())}
         if self.signature == SIGNATURE and all(name == own for name, own in names.items()):
             return None
         where = "no signature" if self.signature is None else f"signature {self.signature!r}"
         return f"{where}: taken by shape, " + ", ".join(f"{name} = {own!r}" for name, own in names.items())
 
+    def _input_spec(self, name: str, tensor: Tensor) -> TensorSpec:
+        if name == "latents":
+            return TensorSpec("float32", (self.batch, _row_size(tensor)))
+        return TensorSpec("int32", (self.batch,)) if name == "labels" else tensor.spec()
+
 
 def find(functions: Mapping[str | None, Function]) -> Layout | None:
-    """The first function, genline's before others, whose tensors can be a generator's; None if there is none."""
-    for signature in sorted(functions, key=lambda name: (name != SIGNATURE, name or "")):
-        function = functions[signature]
-        latents = _pick("latents", function.inputs, _may_be_latents)
-        labels = _pick("labels", function.inputs, _may_be_labels)
-        images = _pick("images", function.outputs, _may_be_images)
-        if latents is None or images is None or set(function.inputs) - {latents, labels}:
-            continue
-        own = {"latents": latents} | ({} if labels is None else {"labels": labels})
-        inputs = {name: (key, function.inputs[key]) for name, key in own.items()}
-        return Layout(signature, inputs, (images, function.outputs[images]))
-    return None
+    """The first function, genline's before others, whose tensors are a generator's, or some task's; None: no one's."""
+    ordered = sorted(functions, key=lambda name: (name != SIGNATURE, name or ""))
+    found = (_generator(signature, functions[signature]) for signature in ordered)
+    others = (_of_task(task, signature, functions[signature]) for task in tasks() for signature in ordered)
+    return next((layout for layout in itertools.chain(found, others) if layout is not None), None)
+
+
+def _generator(signature: str | None, function: Function) -> Layout | None:
+    """A function whose tensors can be a generator's, by name or by shape."""
+    latents = _pick("latents", function.inputs, _may_be_latents)
+    labels = _pick("labels", function.inputs, _may_be_labels)
+    images = _pick("images", function.outputs, _may_be_images)
+    if latents is None or images is None or set(function.inputs) - {latents, labels}:
+        return None
+    own = {"latents": latents} | ({} if labels is None else {"labels": labels})
+    inputs = {name: (key, function.inputs[key]) for name, key in own.items()}
+    return Layout(signature, IMAGE_GENERATION, inputs, {"images": (images, function.outputs[images])})
+
+
+def _of_task(task: Task, signature: str | None, function: Function) -> Layout | None:
+    """A function whose tensors have the names of a task's, or are the only ones that fit."""
+    name = signature or "none"
+    bound = task.fitting(ModelInfo("", None, {name: function.spec()}), name, {})
+    if bound is None:
+        return None
+    inputs = {role: (bound.names[role], function.inputs[bound.names[role]]) for role in bound.spec.inputs}
+    outputs = {role: (bound.names[role], function.outputs[bound.names[role]]) for role in bound.spec.outputs}
+    return Layout(signature, task, inputs, outputs)
 
 
 def not_a_generator(info: ModelInfo) -> ClientError:
@@ -109,6 +130,22 @@ def _pick(name: str, tensors: Mapping[str, Tensor], fits: Callable[[Tensor], boo
     if name in fitting:
         return name
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _output_spec(name: str, tensor: Tensor) -> TensorSpec:
+    if name != "images":
+        return tensor.spec()
+    n, *sizes = tensor.shape
+    return TensorSpec(tensor.dtype.name, (n, *([*sizes[1:], sizes[0]] if _channels_first(tensor) else sizes)))
+
+
+def _first(rows: int, name: str, own: str, tensor: Tensor, output: NDArray[Any]) -> NDArray[Any]:
+    array = tensor.dequantise(output)
+    if name == "images" and (array.ndim != 4 or len(array) < rows):
+        raise ClientError(f"{own}: found shape {array.shape}, expected ({rows}, H, W, C), an image of each latents")
+    if len(array) < rows:
+        raise ClientError(f"{own}: found shape {array.shape}, expected {rows} rows")
+    return np.moveaxis(array, 1, -1)[:rows] if name == "images" and _channels_first(tensor) else array[:rows]
 
 
 def _may_be_latents(tensor: Tensor) -> bool:

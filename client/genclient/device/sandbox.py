@@ -87,9 +87,11 @@ def _run_once(content: bytes) -> int:
         functions = interpreter.functions(interpreter.open_interpreter(content))
         plan = layout.find(functions)
         if plan is not None:
-            spec, rows = plan.spec(), plan.batch or 1
-            zeros = {"latents": np.zeros((rows, spec.z or 1), np.float32), "labels": np.zeros(rows, np.int32)}
-            functions[plan.signature](plan.given({name: zeros[name] for name in plan.inputs}))
+            zeros = {
+                name: np.zeros([plan.batch or 1, *(size or 1 for size in (spec.shape or (1,))[1:])], spec.dtype)
+                for name, spec in plan.spec().inputs.items()
+            }
+            functions[plan.signature](plan.given(zeros))
     except MemoryError:
         return _OUT_OF_MEMORY
     except (ClientError, ValueError, RuntimeError, TypeError):

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from genclient.files.whole import NewFile, writing
 from genclient.latents.seeds import latents
 from genclient.outputs.order import Order
-from genclient.outputs.output import Output, Places
+from genclient.outputs.output import Output, Outputs, Places
 
 
 class Archive(Output):
-    """Arrays `images` uint8 (N, H, W, C), `seeds` int64 (N,) or `latents` float32 (N, Z), `labels` int32 (N,), and
+    """Arrays `images` uint8 (N, H, W, C) and whatever else the model gives, `seeds` int64 (N,) or `latents` float32 (N, Z), `labels` int32 (N,), and
     what made them: `truncation`, `model`, and `version` where it is known. Latents are not yet scaled.
     """
 
@@ -30,14 +30,22 @@ class Archive(Output):
         self._new: NewFile | None = None
         self._zip: zipfile.ZipFile | None = None
         self._images: IO[bytes] | None = None
+        self._others: dict[str, list[NDArray[Any]]] = {}  # other outputs, which are kept until the images are written
+
+    def encode(self, places: Places, outputs: Outputs, version: int | None) -> Outputs:
+        """All outputs."""
+        return outputs
 
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
-        """Write images."""
+        """Write images, and keep other outputs."""
+        images = encoded["images"]
         if self._images is None:
-            self._images = self._open((len(self.order), *encoded.shape[1:]))
+            self._images = self._open((len(self.order), *images.shape[1:]))
             self.version = version
         with writing(self._path):
-            self._images.write(np.ascontiguousarray(encoded).data)
+            self._images.write(np.ascontiguousarray(images).data)
+        for name in encoded.keys() - {"images"}:
+            self._others.setdefault(name, []).append(encoded[name])
         return []
 
     def finish(self) -> Sequence[Path]:
@@ -89,6 +97,7 @@ class Archive(Output):
             arrays["latents"] = latents(order.numbers, self._z)
         if order.image_labels is not None:
             arrays["labels"] = order.image_labels.astype(np.int32)
+        arrays.update({name: np.concatenate(parts) for name, parts in sorted(self._others.items())})
         arrays["truncation"] = np.asarray(order.truncation, np.float64)
         arrays["model"] = np.asarray(order.model)
         if self.version is not None:

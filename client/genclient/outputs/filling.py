@@ -47,9 +47,9 @@ def fill(output: Output, places: Places, batches: Iterator[Batch]) -> Generator[
             except ClientError as error:  # what came before it is not lost; a file that fails ends everything at once
                 failure = error
                 break
-            part = places[at : at + len(batch.images)]
+            part = places[at : at + len(batch)]
             at += len(part)
-            encoded.append((part, batch, pool.submit(output.encode, part, batch.images, batch.version)))
+            encoded.append((part, batch, pool.submit(output.encode, part, batch.outputs, batch.version)))
             if len(encoded) > threads:
                 yield _step(output, *encoded.popleft())
         while encoded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from genclient.outputs.order import Order
 
 Places = NDArray[np.int64]
 """Which images of an order, by number from 0."""
+
+Outputs = Mapping[str, NDArray[Any]]
+"""What a model gave for them, by name: `images` uint8 (N, H, W, C), and perhaps more."""
 
 
 class Output(ABC):
@@ -48,9 +51,9 @@ class Output(ABC):
         self.version = version
         return np.arange(len(self.order))
 
-    def encode(self, places: Places, images: NDArray[np.uint8], version: int | None) -> Any:
-        """What `add` takes; the slow part, and free of side effects."""
-        return images
+    def encode(self, places: Places, outputs: Outputs, version: int | None) -> Any:
+        """What `add` takes, of a batch's outputs by name; the slow part, and free of side effects."""
+        return outputs["images"]
 
     @abstractmethod
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path | str]:

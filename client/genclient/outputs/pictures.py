@@ -19,7 +19,7 @@ from genclient.outputs import png
 from genclient.outputs.fileset import FileSet
 from genclient.outputs.manifest import Manifest
 from genclient.outputs.order import Order
-from genclient.outputs.output import Places
+from genclient.outputs.output import Outputs, Places
 from genclient.outputs.template import Template
 
 
@@ -44,9 +44,9 @@ class Pictures(FileSet):
         self._whole = replace(order, seeds=np.unique(order.seeds))  # later with the seeds of earlier runs
         self._good: set[str] = set()  # names of files that are whole
 
-    def encode(self, places: Places, images: NDArray[np.uint8], version: int | None) -> list[bytes]:
+    def encode(self, places: Places, outputs: Outputs, version: int | None) -> list[bytes]:
         """PNG files."""
-        return png.encode(images, [self.order.text(place, version) for place in places.tolist()])
+        return png.encode(outputs["images"], [self.order.text(place, version) for place in places.tolist()])
 
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
         """Write pictures; gives their paths."""

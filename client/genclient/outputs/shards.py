@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genclient.errors import UsageError
 from genclient.files.whole import NewFile, writing
@@ -23,7 +22,7 @@ from genclient.latents.seeds import format_seeds
 from genclient.outputs import png, tfrecord, webdataset
 from genclient.outputs.fileset import FileSet
 from genclient.outputs.order import Order
-from genclient.outputs.output import Output, Places
+from genclient.outputs.output import Output, Outputs, Places
 from genclient.outputs.template import Template
 
 SHARD_IMAGES = 1024
@@ -69,10 +68,10 @@ class Shards(FileSet):
             ValueError: it is damaged.
         """
 
-    def encode(self, places: Places, images: NDArray[np.uint8], version: int | None) -> list[bytes]:
+    def encode(self, places: Places, outputs: Outputs, version: int | None) -> list[bytes]:
         """Records."""
-        pictures = png.encode(images, [self.order.text(place, version) for place in places.tolist()])
-        return self.records(places, pictures, images.shape[1:], version)
+        pictures = png.encode(outputs["images"], [self.order.text(place, version) for place in places.tolist()])
+        return self.records(places, pictures, outputs["images"].shape[1:], version)
 
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
         """Write records; gives the shards that are whole by this."""

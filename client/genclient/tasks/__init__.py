@@ -1,0 +1,39 @@
+"""Tasks: what models do, each in a file of its own. The roles of a signature's tensors say which one it is.
+
+`task.py` has what a task is, `image_generation.py` and `fake_detection.py` are genline's own, `registry.py` knows all
+of them and chooses. A task from outside:
+
+    from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task, register
+
+    register(Task("tint", inputs=[LATENTS, SEEDS, IMAGE], outputs=[IMAGES, PNG]))
+"""
+
+from genclient.model.binding import Binding
+from genclient.model.inputs import Examples
+from genclient.model.roles import FILES, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS, Column, Role
+from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
+from genclient.tasks.image_generation import IMAGE_GENERATION
+from genclient.tasks.registry import choose, register, tasks
+from genclient.tasks.task import Task
+
+__all__ = [
+    "FAKE_DETECTION",
+    "FILES",
+    "FILES_DETECTION",
+    "IMAGE",
+    "IMAGES",
+    "IMAGE_GENERATION",
+    "LABELS",
+    "LATENTS",
+    "PNG",
+    "SCORES",
+    "SEEDS",
+    "Binding",
+    "Column",
+    "Examples",
+    "Role",
+    "Task",
+    "choose",
+    "register",
+    "tasks",
+]

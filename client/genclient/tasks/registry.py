@@ -1,0 +1,109 @@
+"""All tasks there are: genline's own, those that a program registers, and those of installed packages.
+
+A package's `pyproject.toml` names its tasks as entry points:
+
+    [project.entry-points."genclient.tasks"]
+    tint = "genline_tint:TINT"
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Collection, Iterator, Mapping
+
+from genclient.errors import ClientError, UsageError
+from genclient.model.binding import Binding
+from genclient.model.roles import IMAGE
+from genclient.model.signature import ModelInfo
+from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
+from genclient.tasks.image_generation import IMAGE_GENERATION
+from genclient.tasks.task import AUTO, Task
+
+GROUP = "genclient.tasks"
+
+_OWN = (IMAGE_GENERATION, FAKE_DETECTION, FILES_DETECTION)
+_registered: list[Task] = []
+
+
+def register(task: Task) -> Task:
+    """Have clients, the device runner and the command know a task; gives it back.
+
+    Raises:
+        UsageError: it is no task.
+    """
+    if not isinstance(task, Task):
+        raise UsageError(f"task: found {task!r:.60}, expected a genclient.tasks.Task")
+    if task not in _registered:
+        _registered.append(task)
+    return task
+
+
+def tasks() -> Iterator[Task]:
+    """Genline's own first; those of packages are loaded when it comes to them."""
+    yield from _OWN
+    yield from _registered
+    yield from _installed()
+
+
+def choose(
+    info: ModelInfo,
+    signature: str,
+    names: Mapping[str, str],
+    *,
+    given: Collection[str] = (),
+    result: str | None = None,
+) -> tuple[Task, Binding]:
+    """The first task that a model's signature is one of.
+
+    Args:
+        info: what the model says of itself.
+        signature: its name, or `auto`: of all the first that fits.
+        names: the model's names of tensors, as a user says.
+        given: inputs that it has to take, if any does.
+        result: what its results have to have, such as images.
+
+    Raises:
+        ClientError: it is none's; the message is of the first task with such results.
+    """
+    for task in tasks() if given else ():
+        for name in task.order(info) if signature == AUTO else (signature,):
+            found = task.fitting(info, name, names)
+            if found is not None and set(given) <= {*found.spec.inputs, *(("seeds",) if found.spec.z else ())}:
+                return task, found
+    first: Task | None = None
+    for task in tasks():
+        if result is not None and result not in task.results():
+            continue
+        first = first or task
+        if (found := task.fitting(info, signature, names)) is not None:
+            return task, found
+    if first is None:
+        raise UsageError(f"found no task with results {result}")
+    if result is None and signature == AUTO:
+        known = ", ".join(dict.fromkeys(task.name for task in tasks()))
+        found_all = "; ".join(f"{name}: {spec}" for name, spec in sorted(info.signatures.items())) or "no signatures"
+        raise ClientError(f"model {info.name!r} fits no task: found {found_all}; known are {known}")
+    return first, first.bind(info, signature, names)
+
+
+def known_roles() -> set[str]:
+    """Names of the roles of genline's own and of registered tasks."""
+    found = {IMAGE.name}
+    for task in (*_OWN, *_registered):
+        found |= {*task.inputs, *task.outputs}
+    return found
+
+
+@functools.cache
+def _installed() -> tuple[Task, ...]:
+    found = []
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        try:
+            task = entry.load()
+        except Exception as error:  # a package's own code may raise anything
+            raise ClientError(f"task {entry.name} of an installed package cannot be loaded: {error}") from error
+        if not isinstance(task, Task):
+            raise ClientError(f"task {entry.name}: {entry.value} is no genclient.tasks.Task")
+        found.append(task)
+    return tuple(found)
