@@ -19,8 +19,9 @@ from genclient.outputs.output import Output, Outputs, Places
 
 
 class Archive(Output):
-    """Arrays `images` uint8 (N, H, W, C) and whatever else the model gives, `seeds` int64 (N,) or `latents` float32 (N, Z), `labels` int32 (N,), and
-    what made them: `truncation`, `model`, and `version` where it is known. Latents are not yet scaled.
+    """Arrays `images` uint8 (N, H, W, C) and whatever else the model gives, `seeds` int64 (N,) or `latents` float32
+    (N, Z), `labels` int32 (N,), and what made them: `truncation`, `model`, and `version` where it is known. Latents are
+    not yet scaled.
     """
 
     def __init__(self, order: Order, path: Path, z: int | None = None) -> None:
