@@ -123,7 +123,7 @@ def _sorted(path: Path, found: Mapping[str, Any], lines: Mapping[Keys, int]) -> 
     commands: dict[str, dict[str, Entry]] = {}
     for key, value in found.items():
         # An option whose value is a table of pairs may stand among the commands' tables; no command has such a name.
-        if isinstance(value, dict) and key.replace("-", "_") not in ("header", "map"):
+        if isinstance(value, dict) and key.replace("-", "_") not in ("header", "map", "input"):
             table = commands.setdefault(key, {})
             for name, inner in value.items():
                 _add(table, name, Entry(inner, _where(path, lines, (key, name))))

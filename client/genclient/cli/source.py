@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genclient.client.client import Batch, Client
     from genclient.device.generator import DeviceGenerator
     from genclient.model.binding import Binding
+    from genclient.model.signature import TensorSpec
 
 Command = Callable[..., Any]
 
@@ -101,6 +102,14 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def inputs(self) -> Mapping[str, TensorSpec]:
+        """What it takes, by name.
+
+        Raises:
+            ClientError: it is no generator, or cannot be asked.
+        """
+
+    @abstractmethod
     def stream(self, **wanted: Any) -> Iterator[Batch]:
         """Images, as in `Client.stream`, from `version` where it is known."""
 
@@ -136,6 +145,10 @@ class Served(Source):
         if spec.z is None:
             raise UsageError("--signature: found one that takes seeds, expected one that takes latents")
         return spec.z
+
+    def inputs(self) -> Mapping[str, TensorSpec]:
+        """See `Source`."""
+        return self._binding().spec.inputs
 
     def ask(self) -> None:
         """See `Source`."""
@@ -183,6 +196,11 @@ class Local(Source):
         if spec is None or spec.z is None:
             raise ClientError(f"{self.model} is not a generator: it takes no latents")
         return spec.z
+
+    def inputs(self) -> Mapping[str, TensorSpec]:
+        """See `Source`."""
+        spec = self._device.generator()
+        return {} if spec is None else spec.inputs
 
     def ask(self) -> None:
         """A file has no version."""

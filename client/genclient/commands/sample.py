@@ -16,6 +16,7 @@ from genclient.cli.console import Console, emit, on_terminal, tell
 from genclient.cli.options import Server, command, output_options
 from genclient.cli.resolve import is_default, nearest
 from genclient.cli.source import Source, generator_options, open_source
+from genclient.cli.types import Pairs
 from genclient.errors import ClientError, RpcError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.call import Batch
+    from genclient.images.arrays import GivenImages
     from genclient.latents.file import Latents
     from genclient.outputs.order import Order
     from genclient.outputs.output import Output, Places
@@ -43,6 +45,13 @@ MOST_SHOWN = 64
 @click.option("--seed", type=int, metavar="SEED", help="Seed of the first image; the next has the next.  [default: 0]")
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
 @click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy, or of a .npz of this command; - is stdin.")
+@click.option(
+    "--input",
+    multiple=True,
+    type=Pairs(","),
+    metavar="NAME=PATH",
+    help="What the model takes besides: a picture for all images, or a folder or .npy with one for each.",
+)
 @click.option("--save-latents", is_flag=True, help="Write the latents of seeds to a .npz too.")
 @click.option("--label", metavar="CLASS", help="Class, by index or name, or all: every class of each seed.")
 @click.option(
@@ -210,7 +219,9 @@ def stream(source: Source, order: Order, places: Places) -> Any:
     """
     numbers, labels = order.numbers[places], order.image_labels
     label = order.label if labels is None or not order.labels else labels[places]
-    given = {"seeds": numbers} if order.latents is None else {"latents": order.latents.array[numbers]}
+    given: dict[str, Any] = {"seeds": numbers} if order.latents is None else {"latents": order.latents.array[numbers]}
+    if order.inputs:
+        given["inputs"] = order.inputs_of(places)
     return source.stream(truncation=order.truncation, label=label, **given)
 
 
@@ -243,7 +254,28 @@ def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None
         source.classes.names,
         latents,
         source.model_sha256,
+        _inputs(source, options["input"], len(seeds)),
     )
+
+
+def _inputs(source: Source, pairs: tuple[tuple[str, str], ...], count: int) -> tuple[GivenImages, ...]:
+    """What is given besides, by the names of the model's inputs."""
+    if not pairs:
+        return ()
+    from genclient.images.arrays import read_images
+
+    known = source.inputs()
+    found = []
+    for name, place in pairs:
+        if name not in known or name in ("latents", "seeds", "labels"):
+            expected = sorted(set(known) - {"latents", "seeds", "labels"})
+            raise UsageError(f"--input: found {name}, expected {' or '.join(expected) or 'none, by this model'}")
+        shape = known[name].shape
+        found.append(read_images(name, place, shape[-1] if shape else None))
+        if found[-1].count not in (None, count):
+            found_count = found[-1].count
+            raise UsageError(f"--input: found {found_count} in {place}, expected one, or one for each of {count} seeds")
+    return tuple(found)
 
 
 def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | None, tuple[int, ...]]:

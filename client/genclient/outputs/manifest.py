@@ -91,7 +91,7 @@ def check(path: Path, old: Manifest, request: Mapping[str, Any], version: int | 
     Raises:
         UsageError: it is another; the message says in what.
     """
-    for key, wanted in request.items():
+    for key, wanted in {"inputs": None, **request}.items():
         if key != growing and old.request.get(key) != wanted:
             found, expected = (_short(value) for value in (old.request.get(key), wanted))
             raise UsageError(f"{path}: found a set with {key} {found}, expected {expected} as asked for; {_ADVICE}")

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from genclient.errors import printable
 from genclient.latents.file import Latents
 from genclient.latents.seeds import format_seeds
+
+if TYPE_CHECKING:
+    from genclient.images.arrays import GivenImages
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Order:
         classes: names of the classes 0, 1, …, where they are known.
         latents: instead of seeds.
         model_sha256: of the model's file, where it is one.
+        inputs: what the model takes besides, one for all or one for each seed.
     """
 
     model: str
@@ -39,6 +43,7 @@ class Order:
     classes: tuple[str, ...] = ()
     latents: Latents | None = None
     model_sha256: str | None = None
+    inputs: tuple[GivenImages, ...] = ()
 
     def __len__(self) -> int:
         """How many images."""
@@ -117,7 +122,12 @@ class Order:
             "classes": list(self.classes),
             "latents_sha256": None if self.latents is None else self.latents.sha256,
             "seeds": format_seeds(self.seeds),
+            **({"inputs": {given.name: given.sha256 for given in self.inputs}} if self.inputs else {}),
         }
+
+    def inputs_of(self, places: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """What the model takes besides for some images."""
+        return {given.name: given.of(places % len(self.seeds)) for given in self.inputs}
 
     def _shared(self, place: int, version: int | None) -> tuple[dict[str, str], str]:
         """What images of a class have in common, as text and as JSON; made once, as there may be a million."""
@@ -125,6 +135,7 @@ class Order:
         if (label, version) not in self._made:
             shared: dict[str, Any] = {"model": self.model, "version": version, "truncation": self.truncation}
             shared.update(label=label, latents_sha256=None if self.latents is None else self.latents.sha256)
+            shared.update({f"{given.name}_sha256": given.sha256 for given in self.inputs})
             shared["class"] = None if label is None else self.class_name(label)
             values = {key: value for key, value in shared.items() if value is not None}
             text = {key: printable(str(value)) for key, value in values.items()}

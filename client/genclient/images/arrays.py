@@ -1,0 +1,87 @@
+"""Images that a model starts from, as arrays: of a picture file, a folder of them, or a .npy file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from PIL import Image
+
+from genclient.errors import ClientError, UsageError
+from genclient.images import pictures
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+@dataclass(frozen=True)
+class GivenImages:
+    """An input of a model.
+
+    Attributes:
+        name: of the input.
+        array: (H, W, C), one for all examples, or (N, H, W, C), one for each.
+        sha256: of its bytes.
+    """
+
+    name: str
+    array: NDArray[Any]
+    sha256: str
+
+    @property
+    def count(self) -> int | None:
+        """How many there are; None: one for all."""
+        return None if self.array.ndim == 3 else len(self.array)
+
+    def of(self, places: NDArray[np.int64]) -> NDArray[Any]:
+        """Those of some examples; one for all as it is."""
+        return self.array if self.count is None else self.array[places]
+
+
+def read_images(name: str, place: str, channels: int | None) -> GivenImages:
+    """The images at a path: a picture file, a folder of them in the order of their names, or a .npy of such arrays.
+
+    Args:
+        name: of the input, for errors.
+        place: the path.
+        channels: that the model takes; None: as a picture has them.
+
+    Raises:
+        UsageError: pictures have different sizes, or a .npy is no such array.
+        ClientError: a file cannot be read.
+    """
+    array = _array(name, place) if place.endswith(".npy") else _pixels(name, place, channels)
+    return GivenImages(name, array, hashlib.sha256(np.ascontiguousarray(array).data).hexdigest())
+
+
+def _array(name: str, place: str) -> NDArray[Any]:
+    try:
+        with open(place, "rb") as file:
+            array = npy.read_array(file, allow_pickle=False)
+    except OSError as error:
+        raise ClientError(f"--input: cannot read {place}: {error.strerror or error}") from None
+    except (ValueError, EOFError, SyntaxError) as error:  # of a damaged header
+        raise UsageError(f"--input: found {place}, which is no .npy file of numbers: {error}") from None
+    if array.ndim not in (3, 4) or not array.size:
+        raise UsageError(f"--input: found {array.shape} in {place}, expected {name} (N, H, W, C)")
+    return np.asarray(array)
+
+
+def _pixels(name: str, place: str, channels: int | None) -> NDArray[np.uint8]:
+    paths = list(pictures.find([place]))
+    found = []
+    for path, content in zip(paths, pictures.load(paths), strict=True):
+        if isinstance(content, str):
+            raise ClientError(f"{path}: {content}")
+        with Image.open(io.BytesIO(content)) as picture:
+            image = np.asarray(picture.convert(_MODES.get(channels or 0, "RGB")))
+        found.append(image[..., None] if image.ndim == 2 else image)
+    sizes = {image.shape for image in found}
+    if len(sizes) > 1:
+        raise UsageError(f"--input: found pictures of {len(sizes)} sizes in {place}, expected {name} of one")
+    return np.stack(found) if Path(place).is_dir() else found[0]

@@ -1,0 +1,237 @@
+"""A task from outside: a model that takes an image beside latents, which the client has never heard of.
+
+It adds half of the image that it is given to half of the one that it makes: `tint`. The task is three lines of a file
+that belongs to no package of genline's, and nothing else is touched.
+"""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError
+from genclient.latents import latents
+from genclient.tasks import registry
+from PIL import Image
+
+PACKAGE = """
+from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task
+
+TINT = Task("tint", inputs=[LATENTS, SEEDS, IMAGE], outputs=[IMAGES, PNG])
+"""
+ENTRY_POINTS = "[genclient.tasks]\ntint = tint:TINT\n"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A folder with an installed package that has the task, as pip leaves it."""
+    folder = tmp_path_factory.mktemp("package")
+    (folder / "tint.py").write_text(PACKAGE)
+    (folder / "tint-1.dist-info").mkdir()
+    (folder / "tint-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: tint\nVersion: 1\n")
+    (folder / "tint-1.dist-info/entry_points.txt").write_text(ENTRY_POINTS)
+    return folder
+
+
+@pytest.fixture
+def tint(monkeypatch, package):
+    """The task, registered for one test as a program would."""
+    monkeypatch.syspath_prepend(package)
+    monkeypatch.setattr(registry, "_registered", [])
+    monkeypatch.setattr(registry, "_installed", tuple)
+    from tint import TINT
+
+    return registry.register(TINT)
+
+
+class Tinted(tf.Module):
+    """The model: latents float32 (N, 5), image float32 (N, 6, 4, 3) → images."""
+
+    def __init__(self, tools):
+        super().__init__()
+        self.weights = tf.Variable(tools.WEIGHTS)
+
+    def generate(self, latents, image):
+        made = tf.reshape(tf.sigmoid(latents @ self.weights), [-1, 6, 4, 3])
+        return {"images": 0.5 * made + 0.5 * image}
+
+
+def tinted(tools, z, image):
+    """What it makes, as pixels."""
+    return tools.pixels(0.5 * tools.render(z) + 0.5 * image.astype(np.float32) / 255)
+
+
+@pytest.fixture(scope="module")
+def exported(tools, tmp_path_factory):
+    """The model in a repository, and as a TFLite file."""
+    folder, model = tmp_path_factory.mktemp("tint"), Tinted(tools)
+    specs = [tf.TensorSpec([None, 5], tf.float32, "latents"), tf.TensorSpec([None, 6, 4, 3], tf.float32, "image")]
+    function = tf.function(model.generate, input_signature=specs)
+    tf.saved_model.save(model, str(folder / "tint/1"), signatures={"serving_default": function})
+    one = [tf.TensorSpec([1, *spec.shape[1:]], tf.float32, spec.name) for spec in specs]
+    small = tf.function(model.generate, input_signature=one)
+    tf.saved_model.save(model, str(folder / "one"), signatures={"generate": small})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "one"), signature_keys=["generate"])
+    (folder / "tint.tflite").write_bytes(converter.convert())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def target(exported):
+    """The address of a real server of it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    genserve = Path(sys.executable).with_name("genserve")
+    options = ["--port", str(port), "--model_name", "tint", "--model_base_path", exported / "tint"]
+    with subprocess.Popen([genserve, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            with Client(f"127.0.0.1:{port}", "tint") as client:
+                client.wait(120)
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+@pytest.fixture
+def pictures():
+    """An image for each of 40 examples, uint8."""
+    return np.random.default_rng(3).integers(0, 256, (40, 6, 4, 3), np.uint8)
+
+
+def check_all(tools, run, pictures):
+    """See what `run` gives for seeds, latents, one image for all, one for each, and floats."""
+    seeds = np.arange(40)
+    z = latents(seeds, 5)
+    near = {"atol": 1}
+    expected = tinted(tools, z, pictures).astype(int)
+    np.testing.assert_allclose(run(latents=z, image=pictures)["images"].astype(int), expected, **near)
+    np.testing.assert_allclose(run(seeds=seeds, image=pictures)["images"].astype(int), expected, **near)
+    floats = run({"image": pictures / 255}, seeds=seeds)["images"]
+    np.testing.assert_allclose(floats.astype(int), expected, **near)
+    alone = tinted(tools, z * np.float32(0.5), pictures[:1]).astype(int)
+    shared = run(seeds=seeds, truncation=0.5, image=pictures[0])["images"]
+    assert shared.dtype == np.uint8
+    np.testing.assert_allclose(shared.astype(int), alone, **near)
+
+
+def test_a_client_runs_it_by_the_names_of_its_tensors(tools, tint, target, pictures):
+    with Client(target, "tint") as client:
+        check_all(tools, client.run, pictures)
+        shown = client.sample(40, inputs={"image": pictures})
+        assert np.array_equal(shown, client.run(seeds=range(40), image=pictures)["images"])
+        (batch, *_) = client.stream([7, 8], inputs={"image": pictures[:2]})
+        assert (batch.seeds.tolist(), batch.images.shape, list(batch.outputs)) == ([7, 8], (2, 6, 4, 3), ["images"])
+
+
+def test_an_asynchronous_client_does_the_same(tools, tint, target, pictures):
+    def run(*arguments, **named):
+        async def act():
+            async with AsyncClient(target, "tint") as client:
+                return await client.run(*arguments, **named)
+
+        return asyncio.run(act())
+
+    check_all(tools, run, pictures)
+
+
+def test_a_file_on_this_machine_does_the_same(tools, tint, exported, pictures):
+    device = DeviceGenerator(str(exported / "tint.tflite"), threads=2)
+    check_all(tools, device.run, pictures)
+    (batch, *_) = device.stream([7], inputs={"image": pictures[0]})
+    np.testing.assert_allclose(
+        batch.images.astype(int), tinted(tools, latents(np.array([7]), 5), pictures[:1]).astype(int), atol=1
+    )
+
+
+def test_what_does_not_fit_is_one_line(tint, target, exported, pictures):
+    device = DeviceGenerator(str(exported / "tint.tflite"))
+    with Client(target, "tint") as client:
+        for run in (client.run, device.run):
+            for named, message in (
+                ({"seeds": [1]}, r"^image: found none, expected some"),
+                ({"image": pictures}, r"^latents: found none, expected latents or seeds"),
+                ({"seeds": [1, 2], "image": pictures}, r"^image: found 40, expected 2, one for each example"),
+                ({"seeds": [1], "image": np.zeros((1, 8, 8, 3), np.uint8)}, r"^image: found \(8, 8, 3\), expected"),
+                ({"seeds": [1], "image": pictures[:1] * 2.0}, r"^image: found floats from .* expected uint8"),
+                ({"seeds": [1], "image": pictures[0], "labels": 3}, r"^labels: found some, expected latents, image"),
+                ({"seeds": [1], "image": pictures[0], "depth": 3}, r"^depth: found some, expected latents, image"),
+                ({"latents": [["a"]], "image": pictures[0]}, r"^latents: found"),
+            ):
+                with pytest.raises(UsageError, match=message):
+                    run(**named)
+
+
+def test_a_model_of_a_task_that_nobody_registered_is_told_with_what_it_takes(monkeypatch, target, exported, pictures):
+    monkeypatch.setattr(registry, "_installed", tuple)
+    with Client(target, "tint") as client:
+        with pytest.raises(
+            ClientError, match=r"fits no task: .*image float32 \(N, 6, 4, 3\).*known are image-generation"
+        ):
+            client.run(seeds=[1], image=pictures[0])
+        with pytest.raises(ClientError, match=r"is not a generator: .*expected no input 'image'"):
+            client.sample(1)
+    with pytest.raises(ClientError, match=r"is not a generator: .*image"):
+        DeviceGenerator(str(exported / "tint.tflite")).run(seeds=[1], image=pictures[0])
+    with pytest.raises(UsageError, match=r"^task: found 'tint'"):
+        registry.register("tint")
+
+
+def command(package, folder, *arguments):
+    """Run genclient beside the installed package."""
+    program = [sys.executable, "-c", "from genclient.cli import main; main()", *map(str, arguments)]
+    environment = {"PATH": "", "PYTHONPATH": str(package), "HOME": str(folder)}
+    return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("source", ["server", "file"])
+def test_the_command_makes_images_of_pictures_once_a_package_with_the_task_is_installed(
+    tools, package, target, exported, pictures, tmp_path, source
+):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.fromarray(pictures[number]).save(tmp_path / f"photos/{number}.png")
+    np.save(tmp_path / "photos.npy", pictures[:3])
+    where = {"server": ("--target", target, "--model", "tint"), "file": ("--tflite", exported / "tint.tflite")}[source]
+    sample = ("sample", *where, "--n", 3)
+    z, near = latents(np.arange(3), 5), {"atol": 1}
+    for given, wanted in (("photos/1.png", pictures[1:2]), ("photos/", pictures[:3]), ("photos.npy", pictures[:3])):
+        done = command(package, tmp_path, *sample, "--input", f"image={given}", "--out", "out.npz")
+        assert done.returncode == 0, done.stderr
+        with np.load(tmp_path / "out.npz") as made:
+            np.testing.assert_allclose(made["images"].astype(int), tinted(tools, z, wanted).astype(int), **near)
+    done = command(package, tmp_path, *sample, "--input", "image=photos/", "--out", "made/")
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads((tmp_path / "made/manifest.json").read_text())["request"]["inputs"]) == ["image"]
+    done = command(package, tmp_path, *sample, "--input", "image=photos/0.png", "--out", "made/")
+    assert (done.returncode, "found a set with inputs" in done.stderr) == (2, True)
+    done = command(package, tmp_path, *sample, "--input", "picture=photos/", "--out", "x.npz")
+    assert done.stderr == "genclient: --input: found picture, expected image\n"
+    done = command(package, tmp_path, *sample[:-1], 2, "--input", "image=photos/", "--out", "x.npz")
+    assert done.stderr == "genclient: --input: found 3 in photos/, expected one, or one for each of 2 seeds\n"
+
+
+def test_a_package_that_cannot_be_loaded_is_named(package, target, tmp_path):
+    (tmp_path / "tint.py").write_text("import no_such_module")
+    (tmp_path / "tint-1.dist-info").symlink_to(package / "tint-1.dist-info")
+    done = command(tmp_path, tmp_path, "sample", "--target", target, "--model", "tint", "--n", 1)
+    assert done.returncode == 1
+    assert "task tint of an installed package cannot be loaded: No module named 'no_such_module'" in done.stderr
+
+
+def test_genlines_own_tasks_are_run_by_name_too(serve, tools):
+    served = serve(signatures=tools.signature_table(conditional=True))
+    with Client(served.target) as client:
+        made = client.run(seeds=[3, 4], labels=[0, 2])
+        assert list(made) == ["images"]
+        assert np.array_equal(made["images"], client.sample(seeds=[3, 4], label=[0, 2]))
+        z = latents(np.array([3, 4]), 5)
+        assert np.array_equal(
+            client.run(latents=z, labels=1, signature="uint8")["images"], client.sample(2, 3, label=1)
+        )
