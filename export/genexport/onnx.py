@@ -6,10 +6,12 @@ The packages come with the extra `onnx`; everything else in genexport works with
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from genexport.errors import CannotBeMade, ExportError
 from genexport.generator import layer_names
 from genexport.generator.load import Generator
 from genexport.progress import Progress
+from genexport.roles import ROLES
 from genexport.savedmodel import signatures
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
@@ -29,7 +32,7 @@ INSTALL = "in genline's checkout: pip install '.[onnx]'"
 # Old enough for the runtimes of the last years, new enough for every op that a generator has.
 OPSET = 17
 
-ROWS = 64
+BATCH = 64
 
 NODE = re.compile(r"Name:'([^']+)'|Node ?\(([^)]+)\)|In Node, \(\"([^\"]+)\"")
 """Where a message of ONNX Runtime names a node."""
@@ -46,7 +49,7 @@ def missing() -> str:
 
 
 def convert(generator: Generator, name: str) -> bytes:
-    """The ONNX file: `latents` float32 (N, Z) [, `labels` int32 (N,)] → `images` float32 (N, H, W, C) in [0, 1].
+    """The ONNX file: the inputs of `serving_default` → `images` float32 (N, H, W, C) in [0, 1].
 
     Any N, also where the generator's layers name none. Name, Z and the seed rule are in the file's metadata.
 
@@ -58,7 +61,7 @@ def convert(generator: Generator, name: str) -> bytes:
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     _, specs = signatures.signatures(generator)["serving_default"]
-    function = tf.function(lambda latents, *labels: {"images": generator.images(latents, *labels)})
+    function = tf.function(lambda *values: {"images": generator.images(*values)})
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     try:
         model, _ = tf2onnx.from_function(function, input_signature=specs, opset=OPSET)
@@ -75,8 +78,10 @@ def convert(generator: Generator, name: str) -> bytes:
     return content
 
 
-def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Images of (latents,) or (latents, labels) by ONNX Runtime on the processor; float32 (N, H, W, C).
+def run(
+    file: Path, inputs: Mapping[str, Any], progress: Progress | None = None
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Images by ONNX Runtime on the processor, of the inputs that the file knows; float32 (N, H, W, C).
 
     Raises:
         ExportError: a package is missing, or ONNX Runtime refuses the file.
@@ -86,12 +91,13 @@ def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors arrive as exceptions
-    names = ["latents", "labels"][: len(inputs)]
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        given = {wanted.name: np.asarray(inputs[wanted.name]) for wanted in session.get_inputs()}
+        count = len(next(iter(given.values())))
         batches = [
-            session.run(["images"], {name: np.asarray(v)[i : i + ROWS] for name, v in zip(names, inputs, strict=True)})
-            for i in (progress or Progress.none()).over(range(0, len(inputs[0]), ROWS), "batches")
+            session.run(["images"], {name: values[i : i + BATCH] for name, values in given.items()})
+            for i in (progress or Progress.none()).over(range(0, count, BATCH), "batches")
         ]
     except Exception as error:  # ONNX Runtime's own classes share no base
         raise CannotBeMade(f"{file.name}: ONNX Runtime cannot run it: {' '.join(str(error).split())[:600]}") from error
@@ -99,12 +105,12 @@ def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -
 
 
 def _try(generator: Generator, content: bytes) -> None:
-    """Run it on two rows: what ONNX Runtime refuses is told by its layer."""
+    """Run it on two examples: what ONNX Runtime refuses is told by its layer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "generator.onnx"
         file.write_bytes(content)
         try:
-            run(file, tuple(np.asarray(values) for values in generator.examples(2)))
+            run(file, generator.examples(2))
         except CannotBeMade as error:
             raise CannotBeMade(f"{generator.path}: no ONNX file: {_reason(generator, str(error))}") from error
 
@@ -143,7 +149,8 @@ def require() -> None:
 def _describe(model: Any, generator: Generator, name: str) -> None:
     """A batch of a readable name, and what a reader of the file alone wants to know."""
     model.graph.name = name
-    model.producer_name, model.doc_string = "genline", f"{name}: latents to images in [0, 1]"
+    takes = " and ".join(tensor.role for tensor in generator.inputs)
+    model.producer_name, model.doc_string = "genline", f"{name}: {takes} to images in [0, 1]"
     for value in (*model.graph.input, *model.graph.output):
         dimension = value.type.tensor_type.shape.dim[0]
         dimension.ClearField("dim_value")
@@ -152,9 +159,11 @@ def _describe(model: Any, generator: Generator, name: str) -> None:
         "name": name,
         "latent_size": str(generator.latent_size),
         "class_names": "\n".join(generator.class_names),
-        "latents": "N(0, 1), float32 (N, Z)",
         "images": "float32 (N, H, W, C) in [0, 1]",
-        "seed": "StatelessRandomNormalV2(shape=[Z], key=[seed], counter=[0, 0], alg=1): Philox 4x32-10, Box-Muller",
     }
+    for tensor in generator.inputs:
+        facts |= ROLES[tensor.role].onnx(tensor)
+    if generator.description:
+        facts["interface"] = json.dumps(generator.description.json, ensure_ascii=False)
     for key, value in facts.items():
         model.metadata_props.add(key=key, value=value)

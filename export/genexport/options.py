@@ -19,7 +19,7 @@ class Options:
     Attributes:
         keep: of the model's versions so many remain, the newest and the published one always; all unless given.
         limits: what the files may differ from Keras by.
-        critic: whether the run's critic is published too, where it has one.
+        discriminator: whether the run's discriminator is published too, where it has one.
         files: those of `FILES` that must come out, and no others; without any, all that can be made of the generator.
         onnx: True: an ONNX file must come out; False: there is none.
         target: cpu: TFLite files are rewritten so that processors are fast; npu: they keep the generator's own layers.
@@ -29,7 +29,7 @@ class Options:
 
     keep: int | None = None
     limits: Limits = field(default_factory=Limits)
-    critic: bool = True
+    discriminator: bool = True
     files: tuple[str, ...] = ()
     onnx: bool | None = None
     target: str = "cpu"

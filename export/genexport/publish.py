@@ -1,6 +1,6 @@
 """A generator becomes a version: build everything in a hidden folder, run and compare all of it, then one rename.
 
-The critic of its run becomes a version of NAME-critic in the same way, under the same number.
+The discriminator of its run becomes a version of NAME-critic in the same way, under the same number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tensorflow as tf
 from genexport import onnx
 from genexport.errors import ExportError
 from genexport.generator.load import Generator
-from genexport.kinds import discriminator, discriminator_version
+from genexport.kinds import discriminator_model, discriminator_version
 from genexport.kinds.generator_version import Tell, build
 from genexport.options import Options
 from genexport.repository import store
@@ -39,7 +39,7 @@ def publish(
         name: the model's; its versions lie in root/name.
         version: its number; the next one unless given.
         tell: called with what is being done.
-        run: the run directory that it comes from, if any: its critic, its feature net, its numbers.
+        run: the run directory that it comes from, if any: its discriminator, its feature net, its numbers.
         options: the defaults unless given.
 
     Returns:
@@ -53,9 +53,9 @@ def publish(
     store.check_name(name)
     if options.insists_on("onnx"):
         onnx.require()
-    judge = discriminator.load(generator, run) if run and options.critic else None
-    base, critic_base = root / name, root / f"{name}{discriminator.SUFFIX}"
-    bases = [base, critic_base] if judge else [base]
+    judge = discriminator_model.load(generator, run) if run and options.discriminator else None
+    base, judge_base = root / name, root / f"{name}{discriminator_model.SUFFIX}"
+    bases = [base, judge_base] if judge else [base]
     if version is not None:
         for each in bases:
             store.check_free(each, version)
@@ -64,10 +64,10 @@ def publish(
         if judge is None:
             published = [store.publish(folder, base, version)]
         else:
-            with _building(critic_base, generator) as critic_folder:
-                tell("critic: " + ", ".join(discriminator_version.signatures(judge)))
-                discriminator_version.build(judge, name, options, critic_folder)
-                published = store.publish_pair(folder, base, critic_folder, critic_base, version)
+            with _building(judge_base, generator) as judge_folder:
+                tell("discriminator: " + ", ".join(discriminator_version.signatures(judge)))
+                discriminator_version.build(judge, name, options, judge_folder)
+                published = store.publish_pair(folder, base, judge_folder, judge_base, version)
     tell("published " + ", ".join(map(str, published)))
     _follow_up(bases, published, options, tell)
     return published[0]

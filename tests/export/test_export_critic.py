@@ -14,7 +14,7 @@ import tensorflow as tf
 from genexport.compare.parity import Limits
 from genexport.errors import ExportError
 from genexport.generator.load import load
-from genexport.kinds import discriminator
+from genexport.kinds import discriminator_model
 from genexport.options import Options
 from genexport.publish import publish
 from genexport.repository import manifest
@@ -85,7 +85,7 @@ def test_it_is_published_with_the_generators_number_and_is_whole(
     reference["scores"][-1] += 0.02
     np.savez(copy / "reference.npz", **reference)
     manifest.write(copy, {key: value for key, value in found.items() if key != "files"})
-    with pytest.raises(ExportError, match=r"the critic's savedmodel: scores differ from Keras by 0\.02"):
+    with pytest.raises(ExportError, match=r"the discriminator's savedmodel: scores differ from Keras by 0\.02"):
         verify(copy)
 
 
@@ -134,8 +134,10 @@ def test_what_is_no_picture_is_an_invalid_argument(served) -> None:
 
 def test_a_run_says_how_its_pictures_were_framed(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"settings": {"crop": "none", "background": "#00ff00"}}))
-    assert preprocess.Frame.of((8, 8, 3), tmp_path) == preprocess.Frame((8, 8, 3), False, (0, 255, 0))
-    assert preprocess.Frame.of((8, 8, 3), tmp_path / "nowhere") == preprocess.Frame((8, 8, 3), True, (255, 255, 255))
+    assert preprocess.Frame.of((8, 8, 3), preprocess.of_run(tmp_path)) == preprocess.Frame(
+        (8, 8, 3), False, (0, 255, 0)
+    )
+    assert preprocess.Frame.of((8, 8, 3), preprocess.of_run(tmp_path / "nowhere")) == preprocess.Frame((8, 8, 3))
 
 
 def test_its_warm_up_has_every_signature_and_batch_size_and_replays(version: Path, served) -> None:
@@ -169,7 +171,7 @@ def test_a_conditional_critic_takes_labels_and_both_get_a_number_that_both_have_
         assert (np.sign(one - other) != 0).all(), "the label counts"
     assert verify(root / "pair-critic" / "7")
     assert manifest.read(root / "pair-critic" / "7")["limit"] <= 0.01
-    model = discriminator.load(load(run), run)
+    model = discriminator_model.load(load(run), run)
     assert model is not None
     generated = np.asarray(model.scores(tf.constant(model.examples(256)["images"]), model.examples(256)["labels"]))
     assert abs(np.median(generated) - 0.5) < 0.02
@@ -179,16 +181,18 @@ def test_a_conditional_critic_takes_labels_and_both_get_a_number_that_both_have_
 def test_nothing_is_published_where_the_critic_cannot_be_and_it_can_be_left_out(tmp_path: Path) -> None:
     run, root = conditional_run(tmp_path), tmp_path / "models"
     (run / "discriminator.keras").write_bytes(b"no zip")
-    with pytest.raises(ExportError, match=r"discriminator\.keras: not a \.keras file; --no-critic leaves it out"):
+    with pytest.raises(
+        ExportError, match=r"discriminator\.keras: not a \.keras file; --no-discriminator leaves it out"
+    ):
         publish(load(run), root, "pair", run=run)
     shutil.copy(run / "generator.keras", run / "discriminator.keras")
-    with pytest.raises(ExportError, match=r"expected images \(12, 8, 3\).* --no-critic leaves it out"):
+    with pytest.raises(ExportError, match=r"expected images \(12, 8, 3\).* --no-discriminator leaves it out"):
         publish(load(run), root, "pair", run=run)
     assert not root.exists()
     with pytest.raises(ExportError, match=r"tflite/float32: pixels differ"):
-        publish(load(run), root, "pair", run=run, options=Options(critic=False, onnx=False, limits=IMPOSSIBLE))
+        publish(load(run), root, "pair", run=run, options=Options(discriminator=False, onnx=False, limits=IMPOSSIBLE))
     (run / "discriminator.keras").unlink()
-    assert discriminator.load(load(run), run) is None, "a run without a critic has none"
+    assert discriminator_model.load(load(run), run) is None, "a run without a critic has none"
 
 
 def test_without_the_generator_there_is_no_critic(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from described import metadata_of, metadata_of_bytes
 from genexport import onnx
 from genexport.compare import parity, rounding
 from genexport.compare.parity import Limits
@@ -21,7 +22,7 @@ from genexport.options import Options
 from genexport.progress import Progress
 from genexport.publish import publish
 from genexport.repository import manifest
-from genexport.tflite import convert, float16, metadata, ops
+from genexport.tflite import convert, float16, ops
 from keras import layers
 
 OWN = """
@@ -130,11 +131,12 @@ def test_a_generator_that_multiplies_its_own_rounding_is_held_against_that(tmp_p
     assert 1e-5 < found["limits"]["float32"] == found["limits"]["savedmodel"] < 1e-2
     assert 1e-6 < found["parity"]["tflite/float32"]["max_error"] < found["limits"]["float32"]
     inputs = generator.examples(rounding.EXAMPLES)
-    expected = np.asarray(generator.images(*inputs))
-    by_double, by_shaking = (noise(generator, inputs, expected) for noise in (rounding.noise, rounding._by_shaking))
+    expected = np.asarray(generator.images(*inputs.values()))
+    by_double = rounding.noise(generator, inputs, expected)
+    by_shaking = rounding._by_shaking(generator, tuple(inputs.values()), expected)
     assert found["limits"]["float32"] == pytest.approx(rounding.TIMES * by_double, rel=1e-3)
     assert 1 / 4 < by_shaking / by_double < 4
-    assert np.array_equal(generator.images(*inputs), expected), "the generator is as it was"
+    assert np.array_equal(generator.images(*inputs.values()), expected), "the generator is as it was"
 
 
 def test_the_rounding_of_a_layer_that_insists_on_float32_is_found_too(own: Path, tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_the_rounding_of_a_layer_that_insists_on_float32_is_found_too(own: Path,
     insists = import_classes([str(own)])["Insists"]()
     generator = loaded(end(insists(start(latents))), latents, tmp_path, own)
     inputs = generator.examples(rounding.EXAMPLES)
-    assert 1e-8 < rounding.noise(generator, inputs, np.asarray(generator.images(*inputs))) < 1e-5
+    assert 1e-8 < rounding.noise(generator, inputs, np.asarray(generator.images(*inputs.values()))) < 1e-5
 
 
 def test_what_cannot_be_made_is_left_out_with_its_reason_and_the_rest_is_published(own: Path, tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_weights_that_are_equal_in_float16_go_back_to_their_own_values(tmp_path:
     everything = float16.restored(half, whole, names)
     assert float16.halved(half)
     assert not float16.halved(everything)
-    inputs = tuple(np.asarray(values) for values in generator.examples(4))
+    inputs = generator.examples(4)
     np.testing.assert_array_equal(*(convert._run_bytes(content, inputs) for content in (everything, whole)))
 
 
@@ -329,12 +331,13 @@ def test_an_integer_file_says_up_to_which_truncation_it_holds_and_the_client_hee
     file = tmp_path / "int8.tflite"
     with convert.Converter(generator, "x", lambda _: None, limits) as converter:
         file.write_bytes(converter.make("int8"))
-        assert "truncation_at_most" not in metadata.describe(generator, "x", "dynamic")["latents"]
-    most = metadata.read(file)["latents"]["truncation_at_most"]
+        assert "truncation_at_most" not in metadata_of_bytes(converter.make("dynamic"))["latents"]
+    most = metadata_of(file)["latents"]["truncation_at_most"]
 
     def decibels(factor: float) -> float:
-        rows = (np.asarray(generator.examples(16)[0]) * np.float32(factor),)
-        return parity.compare(convert.run(file, rows), np.asarray(generator.images(*rows))).psnr_db or 99.0
+        latents = np.asarray(generator.examples(16)["latents"]) * np.float32(factor)
+        made = convert.run(file, {"latents": latents})
+        return parity.compare(made, np.asarray(generator.images(latents))).psnr_db or 99.0
 
     later = [factor for factor in convert.TRUNCATIONS if factor > most]
     assert decibels(most) >= limits.int8_db
@@ -362,7 +365,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Path]:
     generator = load(run)
     net = keras.Sequential([keras.Input(generator.image_shape), layers.GlobalAveragePooling2D()])
     net.save(run / "features.keras")
-    real = np.asarray(net(generator.images(*generator.examples(256, 10**6))))
+    real = np.asarray(net(generator.images(*generator.examples(256, 10**6).values())))
     np.savez(run / "features.npz", mean=real.mean(axis=0) + 0.1, covariance=np.cov(real, rowvar=False))
     options = Options(files=("float32", "float16"), limits=Limits(float16=3e-5))
     published = publish(generator, run / "models", "two", tell=told.append, run=run, options=options)
@@ -469,7 +472,7 @@ def test_class_names_stand_by_their_labels_from_the_run_to_the_picture(version, 
     from PIL import Image
 
     file = version[1] / "tflite" / "two-float32.tflite"
-    assert metadata.read(file)["class_names"] == manifest.read(version[1])["class_names"] == NAMES
+    assert metadata_of(file)["class_names"] == manifest.read(version[1])["class_names"] == NAMES
     brightness = []
     for name in NAMES:
         out = tmp_path / f"{name}.png"

@@ -106,7 +106,7 @@ CASES = tuple(cases())
 def same(generator: Generator, by_hand) -> None:
     low, high = generator.output_range
     expected = (np.asarray(by_hand) - low) / (high - low)
-    given = (LATENTS, LABELS) if generator.conditional else (LATENTS,)
+    given = (LATENTS, LABELS) if generator.class_count else (LATENTS,)
     np.testing.assert_allclose(generator.images(*given), np.clip(expected, 0, 1), atol=1e-6)
 
 
@@ -284,7 +284,7 @@ def test_inputs_and_outputs_of_a_saved_model_are_told_apart_by_their_names(by: s
         tf.saved_model.save(module, str(tmp_path / "two"), signatures=module.f)
     for output in ("images", "zoomed"):
         generator = load(tmp_path / "two", "-1..1", choices=Choices(output=output))
-        assert generator.conditional
+        assert generator.class_count
         same(generator, two_of_each(LATENTS, LABELS)[output])
 
 

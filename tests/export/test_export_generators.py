@@ -51,7 +51,7 @@ def sigmoid_generator() -> keras.Model:
 def test_a_sequential_sigmoid_generator_is_taken_with_its_own_range(tmp_path: Path) -> None:
     generator = load(save(sigmoid_generator(), tmp_path))
     assert (generator.output_range, generator.image_shape, generator.latent_size) == ((0.0, 1.0), (8, 8, 3), 6)
-    assert not generator.conditional
+    assert not generator.class_count
     assert "taken as 0..1" in generator.notes[0]
     assert "ambiguous" not in generator.notes[0]
     np.testing.assert_allclose(generator.images(LATENTS), generator.model(LATENTS), atol=1e-6)
@@ -279,8 +279,8 @@ def test_a_subclass_is_taken_with_its_weights_when_its_module_is_imported(kind: 
     (expected,) = keras.tree.flatten(model(*inputs))
     file = save(model, tmp_path)
     generator = load(file, imports=["own_layers"])
-    assert generator.conditional == (len(keras.tree.flatten(inputs)) > 1)
-    labels = (LABELS,) if generator.conditional else ()
+    assert bool(generator.class_count) == (len(keras.tree.flatten(inputs)) > 1)
+    labels = (LABELS,) if generator.class_count else ()
     np.testing.assert_allclose(generator.images(LATENTS, *labels), in_unit_range(expected), atol=1e-6)
     assert any("1 × UpSampling2D by a resize op" in note for note in generator.notes)
     assert load(file, imports=[str(tmp_path / "own_layers.py")]).latent_size == 6
@@ -451,7 +451,7 @@ def test_as_many_rows_as_an_image_has_are_rows_still(tmp_path: Path) -> None:
     levels = keras.initializers.Constant([[-0.5], [0.5]])
     light = layers.Reshape((1, 1, 1))(layers.Embedding(2, 1, embeddings_initializer=levels)(label))
     generator = load(save(keras.Model([z, label], layers.Add()([layers.Rescaling(0.1)(drawn(z)), light])), tmp_path))
-    latents, labels = generator.examples(8)
-    made = generator.many((latents, labels))
+    latents, labels = generator.examples(8).values()
+    made = generator.many({"latents": latents, "labels": labels})
     assert (made.mean(axis=(1, 2, 3)) > 0.5).tolist() == [label == 1 for label in [0, 1] * 4]
     assert np.ptp(made[0].mean(axis=(1, 2))) < 0.2

@@ -117,7 +117,7 @@ def test_pictures_of_12_bits_are_as_bright_as_training_saw_them(tmp_path: Path, 
     settings = {"crop": "center", "background": "white"}
     (tmp_path / "config.json").write_text(json.dumps({"settings": settings}))
     (tmp_path / "dataset.json").write_text(json.dumps(trained.describe()))
-    frame = preprocess.Frame.of((16, 16, channels), tmp_path)
+    frame = preprocess.Frame.of((16, 16, channels), preprocess.of_run(tmp_path))
     assert (0, 4095) in frame.deep
     seen = preprocess.decoded(tf.constant([picture]), frame)
     np.testing.assert_allclose(seen * 255, trained.images, atol=1)

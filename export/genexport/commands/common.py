@@ -65,9 +65,10 @@ def print_parity(
     manifest: Mapping[str, Any], parity: Mapping[str, Mapping[str, Any]] | None = None, err: bool = False
 ) -> None:
     """The table of a version's artifacts beside Keras: what was measured at first, unless `parity` is given."""
+    from genexport import kinds
     from genexport.describe import tables
 
-    header = ["the critic's scores" if manifest.get("kind") == "critic" else tables.PARITY_HEADER[0]]
+    header = [kinds.of(manifest).compared]
     rows = [[*header, *tables.PARITY_HEADER[1:]], *tables.parity_rows(manifest, parity)]
     if not any(row[4] for row in rows[1:]):  # no feature net at hand
         rows = [row[:4] + row[5:] for row in rows]

@@ -117,11 +117,12 @@ def parse_shape(context: click.Context, option: click.Parameter, text: str | Non
 )
 @click.option("--onnx/--no-onnx", default=None, help="An ONNX file too.  [default: where the extra onnx is installed]")
 @click.option(
-    "--critic/--no-critic",
+    "--discriminator/--no-discriminator",
     default=True,
     show_default=True,
-    help="The run's critic too, as NAME-critic under the same number.",
+    help="Also publish the run's discriminator, as NAME-critic under the same number.",
 )
+@click.option("--critic/--no-critic", default=None, hidden=True)
 @click.option("--batching", is_flag=True, help="Also write NAME/batching_parameters.txt for TensorFlow Serving.")
 @click.option("--licence", "--license", default="", metavar="TEXT", help="Of the data, for MODEL_CARD.md: cc-by-4.0.")
 def publish(
@@ -138,6 +139,7 @@ def publish(
     output: str | None,
     imports: tuple[str, ...],
     limits: tuple[str, ...],
+    critic: bool | None,
     **options: Any,
 ) -> None:
     """Export the generator of a run, or any Keras generator, check every file of it, and publish it whole.
@@ -156,6 +158,8 @@ def publish(
         check_free(repository / name, version)
     if options["onnx"] is False and "onnx" in options["files"]:
         raise click.UsageError("--files names onnx, and --no-onnx leaves it out")
+    if critic is not None:  # as it was called before
+        options["discriminator"] = critic
     parsed = parse_limits(limits)
     clock = Clock()
     import_tensorflow()
@@ -204,7 +208,10 @@ def parse_limits(texts: tuple[str, ...]) -> Limits:
 
 
 def _about(generator: Generator) -> str:
+    from genexport.roles import ROLES
+
     low, high = generator.output_range
     height, width, channels = generator.image_shape
-    classes = f", {generator.class_count} classes" if generator.conditional else ""
-    return f"{width}×{height}×{channels} from {generator.latent_size} latents{classes}, pixels from {low:g} to {high:g}"
+    facts = {**generator.facts, "class_names": ()}
+    takes = ", ".join(ROLES[tensor.role].words(tensor.shape, facts) for tensor in generator.inputs)
+    return f"{width}×{height}×{channels} from {takes}, pixels from {low:g} to {high:g}"

@@ -40,6 +40,7 @@ def list_(name: str | None, repository: Path) -> None:
 
 
 def _row(base: Path, number: int, is_newest: bool) -> tuple[str, ...]:
+    from genexport import kinds
     from genexport.describe import tables
     from genexport.repository import manifest
 
@@ -47,7 +48,7 @@ def _row(base: Path, number: int, is_newest: bool) -> tuple[str, ...]:
     try:
         found = manifest.read(base / str(number))
         copied = f" (copy of {found['copy_of']['version']})" if "copy_of" in found else ""
-        quality = "a critic" if found.get("kind") == "critic" else tables.quality_text(found) or "not measured"
+        quality = kinds.of(found).quality(found)
         size = tables.bytes_text(tables.total_bytes(found))
         return base.name, shown, found["created"] + copied, size, tables.shape_text(found), quality
     except (ExportError, KeyError, TypeError, ValueError):
@@ -68,13 +69,13 @@ def show(version: Path) -> None:
 
     VERSION is a folder such as models/digits/1, or models/digits for the newest one in it.
     """
+    from genexport import kinds
     from genexport.describe import tables
     from genexport.repository import manifest
 
     folder = newest(version)
     found = manifest.read(folder)
-    from_ = "judged by a critic" if found.get("kind") == "critic" else f"from {found['latent_size']} latents"
-    click.echo(f"{folder}: {tables.shape_text(found)} {from_}, {found['created']}")
+    click.echo(f"{folder}: {tables.shape_text(found)} {kinds.of(found).takes(found)}, {found['created']}")
     if "copy_of" in found:
         click.echo(f"copy of     version {found['copy_of']['version']}, {found['copy_of']['created']}")
     if quality := tables.quality_text(found):
@@ -136,5 +137,7 @@ def rollback(name: str, version: int, repository: Path) -> None:
     folder = roll_back(base, version)
     critic = base.with_name(f"{base.name}-critic")
     if version in versions(critic)[:-1]:
-        click.echo(f"its critic stays as it is; with it goes: genexport rollback {critic} {version}", err=True)
+        click.echo(
+            f"the discriminator stays as it is; to roll it back too: genexport rollback {critic} {version}", err=True
+        )
     click.echo(folder)

@@ -6,7 +6,7 @@ sums in another order; so what a float32 file may differ by is measured on the g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,15 +33,15 @@ class _Double(keras.DTypePolicy):
         return "float64", "float32"
 
 
-def noise(generator: Generator, inputs: tuple[Any, ...], expected: np.ndarray[Any, Any]) -> float:
+def noise(generator: Generator, inputs: Mapping[str, Any], expected: np.ndarray[Any, Any]) -> float:
     """The greatest difference of a pixel in [0, 1] that comes from computing in float32.
 
     Args:
         generator: from `genexport.generator.load`.
-        inputs: (latents,) or (latents, labels); the first 13 rows are used.
+        inputs: values by role; the first 13 are used.
         expected: Keras' images of them in float32, (N, H, W, C) in [0, 1].
     """
-    rows = tuple(values[:EXAMPLES] for values in inputs)
+    rows = tuple(inputs[tensor.role][:EXAMPLES] for tensor in generator.inputs)
     try:
         with _in_double(generator.model):
             exact = np.asarray(generator.interface.call(*rows), np.float64)

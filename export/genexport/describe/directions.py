@@ -26,7 +26,7 @@ COUNT = 10
 SHOWN = 8
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
-ROWS = 64
+BATCH = 64
 
 # Seeds for small images, and fewer the larger they are, so that it takes seconds. Against 512 exact Jacobians of the
 # digits' generator, 1024 seeds give ten directions that hold 0.96 or more of the best ones' strength.
@@ -37,6 +37,8 @@ PIXELS = 1 << 22
 
 def write(generator: Generator, folder: Path) -> tuple[list[dict[str, Any]], str]:
     """The strongest directions, drawn into a version's folder; or none, and why."""
+    if not generator.latent_size:
+        return [], "it takes no latents"
     try:
         found = strongest(generator)
     except (tf.errors.OpError, LookupError) as error:  # some ops have no gradient, or none on this processor
@@ -66,12 +68,13 @@ def strongest(generator: Generator) -> list[dict[str, Any]]:
 
 
 def draw(generator: Generator, directions: list[dict[str, Any]], file: Path) -> None:
-    """Write a sheet: a row for each of the eight strongest directions, seed 0 from −3 to +3 along it."""
-    first, *labels = (values[:1] for values in generator.examples(1))
+    """Write an image grid: a row for each of the eight strongest directions, seed 0 from −3 to +3 along it."""
+    first = generator.examples(1)
     rows = {}
     for number, direction in enumerate(directions[:SHOWN], start=1):
         line = tf.constant(STEPS)[:, None] * tf.constant(direction["latents"])[None, :]
-        images = generator.images(first + line, *(tf.repeat(values, len(STEPS)) for values in labels))
+        inputs = {role: tf.repeat(values, len(STEPS), axis=0) for role, values in first.items()}
+        images = generator.images(*{**inputs, "latents": inputs["latents"] + line}.values())
         caption = f"{number}   {STEPS[0]:+g} … {STEPS[-1]:+g}   strength {direction['strength']:.3f}"
         rows[caption] = np.asarray(images)
     image_grid.write(rows, file)
@@ -79,20 +82,20 @@ def draw(generator: Generator, directions: list[dict[str, Any]], file: Path) -> 
 
 def _gradients(generator: Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Jᵀr (seeds, Z): for every seed its own random signs."""
-    seeds = int(np.clip(PIXELS // np.prod(generator.image_shape), FEWEST_SEEDS, MOST_SEEDS)) // ROWS * ROWS
+    seeds = int(np.clip(PIXELS // np.prod(generator.image_shape), FEWEST_SEEDS, MOST_SEEDS)) // BATCH * BATCH
     examples = generator.examples(seeds)
     signs = np.random.default_rng(0)
 
-    def pulled_back(latents: tf.Tensor, signs: tf.Tensor, *labels: tf.Tensor) -> tf.Tensor:
+    def pulled_back(inputs: dict[str, tf.Tensor], signs: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(latents)
-            projected = tf.reduce_sum(generator.images(latents, *labels) * signs)
-        return tape.gradient(projected, latents, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            tape.watch(inputs["latents"])
+            projected = tf.reduce_sum(generator.images(*(inputs[role] for role in examples)) * signs)
+        return tape.gradient(projected, inputs["latents"], unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     call = tf.function(pulled_back)
     found = []
-    for start in range(0, seeds, ROWS):
-        latents, *labels = (values[start : start + ROWS] for values in examples)
-        r = tf.constant(signs.choice([-1.0, 1.0], (ROWS, *generator.image_shape)).astype(np.float32))
-        found.append(np.asarray(call(latents, r, *labels), np.float64))
+    for start in range(0, seeds, BATCH):
+        inputs = {role: values[start : start + BATCH] for role, values in examples.items()}
+        r = tf.constant(signs.choice([-1.0, 1.0], (BATCH, *generator.image_shape)).astype(np.float32))
+        found.append(np.asarray(call(inputs, r), np.float64))
     return np.concatenate(found)

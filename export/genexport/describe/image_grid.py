@@ -1,4 +1,4 @@
-"""Sheets of images in captioned rows: contact_sheet.png (every file's images of the same latents), directions.png."""
+"""Image grids, captioned rows: contact_sheet.png (every file's images of the same inputs), directions.png."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_SIDE = 64
 
 def write(rows: Mapping[str, np.ndarray[Any, Any]], file: Path) -> None:
     """Write rows of float images (N, H, W, C) in [0, 1], each under its caption, at a size to be seen."""
-    count, height, width, channels = next(iter(rows.values())).shape
+    count, height, width, _ = next(iter(rows.values())).shape
     scale: float = max(1, SHOWN_SIDE // max(height, width))
     if max(height, width) > 2 * SHOWN_SIDE:
         scale = 2 * SHOWN_SIDE / max(height, width)
@@ -36,10 +36,10 @@ def write(rows: Mapping[str, np.ndarray[Any, Any]], file: Path) -> None:
         top += CAPTION_HEIGHT
         pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
         for column, image in enumerate(pixels):
-            picture = Image.fromarray(image[..., 0] if channels == 1 else image)
+            picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
             resampling = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
             picture = picture.resize(size, resampling)
-            sheet.paste(picture, (GAP + column * cell_width, top), picture if channels == 4 else None)
+            sheet.paste(picture, (GAP + column * cell_width, top), picture if image.shape[-1] == 4 else None)
         top += cell_height
     mark = PngInfo()  # by which whoever reads images knows that it is none
     mark.add_text("genline", "a sheet of images")

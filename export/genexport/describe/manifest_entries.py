@@ -24,17 +24,17 @@ def described(
     differences: Mapping[str, Difference],
     options: Options,
 ) -> dict[str, Any]:
-    """What the manifests of generators and critics have in common; `folder` holds the SavedModel."""
+    """What the manifests of all kinds have in common; `folder` holds the SavedModel."""
     packages = ("genline", "tensorflow", "keras", "ai-edge-litert")
+    interface = {"interface": generator.description.json} if generator.description else {}
     return {
         "name": name,
         "kind": kind,
         "created": manifest.now(),
-        "latent_size": generator.latent_size,
+        **generator.facts,
         "image_shape": list(generator.image_shape),
         "output_range_of_the_generator": list(generator.output_range),
-        "class_count": generator.class_count,
-        "class_names": list(generator.class_names),
+        **interface,
         "signatures": saved_model.describe(folder),
         "warmup_batch_sizes": list(batch_sizes.BATCH_SIZES),
         "limits": asdict(options.limits.over(0.0)),

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genexport.describe import tables
+from genexport.roles import ROLES
+from genexport.roles.role import Role
 
 FILE = "MODEL_CARD.md"
 
@@ -23,6 +25,13 @@ LICENCES = """
 """
 
 NOT_STATED = "not stated"
+
+PIPELINES = {
+    "image-generation": "unconditional-image-generation",
+    "video-generation": "text-to-video",
+    "fake-detection": "image-classification",
+}
+"""Task of interface.json → the hub's tag, where it is another."""
 
 
 def text(manifest: Mapping[str, Any]) -> str:
@@ -63,18 +72,23 @@ def _front_matter(manifest: Mapping[str, Any]) -> str:
     tags += ["tflite", "litert"] if any(name.startswith("tflite/") for name in manifest["files"]) else []
     tags += ["onnx"] if any(name.startswith("onnx/") for name in manifest["files"]) else []
     tags += ["class-conditional"] if manifest["class_count"] else []
-    lines += ["library_name: keras", "pipeline_tag: unconditional-image-generation", "tags:"]
+    task = (manifest.get("interface") or {}).get("task", "image-generation")
+    lines += ["library_name: keras", f"pipeline_tag: {PIPELINES.get(task, task)}", "tags:"]
     return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---"])
 
 
 def _summary(manifest: Mapping[str, Any]) -> str:
-    count = manifest["class_count"]
-    classes = f", {count} classes ({_names(manifest['class_names'])})" if manifest["class_names"] else ""
-    classes = classes or (f", {count} classes" if count else "")
+    takes = [_plain(role.words(tuple(spec["shape"]), manifest)) for role, spec in _inputs(manifest)]
     return (
-        f"A GAN generator of {tables.shape_text(manifest)} images (width×height×channels) from "
-        f"{manifest['latent_size']} latents{classes}. Exported {manifest['created']}."
+        f"A GAN generator of {tables.shape_text(manifest)} images (width×height×channels) from {', '.join(takes)}. "
+        f"Exported {manifest['created']}."
     )
+
+
+def _inputs(manifest: Mapping[str, Any]) -> list[tuple[Role, Mapping[str, Any]]]:
+    """The roles that the signatures take, and what they are there."""
+    given = manifest["signatures"]["serving_default"]["inputs"]
+    return [(role, given[name]) for name, role in ROLES.items() if name in given]
 
 
 def _data(manifest: Mapping[str, Any]) -> str:
@@ -143,22 +157,31 @@ def _files(manifest: Mapping[str, Any]) -> str:
 
 
 def _calling(manifest: Mapping[str, Any]) -> str:
-    name = manifest["name"]
-    label = " --label 0" if manifest["class_count"] else ""
-    labels = " and `labels` int32 (N,)" if manifest["class_count"] else ""
+    name, inputs = manifest["name"], _inputs(manifest)
+    options = "".join(role.option for role, _ in inputs)
     small = next((file for file in manifest["files"] if file.endswith(("-dynamic.tflite", "-float32.tflite"))), "")
-    device = f"\ngenclient sample --tflite {small} --seeds 0-15{label} --out sheet.png     # no server" if small else ""
-    return f"""\
+    sample = f"--seeds 0-15{options} --out grid.png"
+    device = f"\ngenclient sample --tflite {small} {sample}     # no server" if small else ""
+    seeds = f"""\
 One seed is one image, in every file and on every device: the latents of a seed are
 `tf.raw_ops.StatelessRandomNormalV2(shape=[{manifest["latent_size"]}], key=[seed], counter=[0, 0], alg=1)`.
 
-```sh
+"""
+    arguments = ", ".join(f"{role.name}=…" for role, _ in inputs)
+    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in inputs)
+    return f"""\
+{seeds if "seeds" in manifest["signatures"] else ""}```sh
 genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow Serving
-genclient sample --model {name} --seeds 0-15{label} --out sheet.png{device}
+genclient sample --model {name} {sample}{device}
 ```
 
-From Python: `tf.saved_model.load(folder).signatures["serving_default"](latents=…)`, `latents` float32
-(N, {manifest["latent_size"]}){labels}; images come as float32 (N, H, W, C) from 0 to 1."""
+From Python: `tf.saved_model.load(folder).signatures["serving_default"]({arguments})`, {takes};
+images, here and there, are float32 (N, H, W, C) from 0 to 1."""
+
+
+def _sizes(shape: Sequence[int | None]) -> str:
+    sizes = ["N" if size is None else str(size) for size in shape]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
 def _limits(manifest: Mapping[str, Any]) -> str:
@@ -173,14 +196,9 @@ def _limits(manifest: Mapping[str, Any]) -> str:
     licence = manifest["data"]["licence"]
     told = "was not stated at the export" if licence == NOT_STATED else f"is {_plain(licence)}, as stated at the export"
     lines.append(
-        f"The licence of the data {told}; whether it binds images made by the model, the law of your place says."
+        f"The licence of the data {told}; whether it extends to generated images depends on your jurisdiction."
     )
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(_plain(name) for name in names[:20])
-    return shown + (", …" if len(names) > 20 else "")
 
 
 def _facts(rows: Mapping[str, Any]) -> str:

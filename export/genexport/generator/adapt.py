@@ -16,8 +16,9 @@ import keras
 import numpy as np
 
 from genexport.errors import ExportError
-from genexport.generator.interface import EXPECTED, Slot, shape
+from genexport.generator.interface import EXPECTED, Slot
 from genexport.generator.rebuild import PlainEmbedding
+from genexport.roles.tensor import shape
 
 ACTIVATIONS = ("sigmoid", "tanh", "clip")
 CHANNELS = (1, 3, 4)

@@ -7,17 +7,18 @@ Functional and Sequential models tell by their inputs. A subclass of keras.Model
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from genexport.errors import ExportError
 from genexport.generator import keras_file
+from genexport.roles import ROLES
+from genexport.roles.tensor import FILE, Description, Tensor, shape
 
 EXPECTED = "expected latents, float32 (N, Z), and perhaps labels, int32 (N,), as inputs"
 
@@ -41,8 +42,12 @@ class Slot:
         sizes = self.shape[1:]
         return floating and bool(sizes) and None not in sizes and sum(size != 1 for size in sizes) <= 1
 
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether a tensor of interface.json can be this input."""
+        return self.dtype in (None, tensor.dtype) and self.shape[1:] == tensor.shape[1:]
+
     def fill(self, values: Any, dtype: str) -> Any:
-        """Latents (N, Z) or labels (N,) in this input's own shape and type."""
+        """Values such as latents (N, Z) or labels (N,) in this input's own shape and type."""
         sizes = [-1, *self.shape[1:]]
         values = tf.cast(values, self.dtype or dtype)
         return values if len(sizes) == len(values.shape) else tf.reshape(values, sizes)
@@ -50,31 +55,34 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Interface:
-    """How a model is called: `latents` and `labels` are its inputs, `arrange` puts their values in its order."""
+    """How a model is called.
+
+    Attributes:
+        model: the Keras model.
+        tensors: its inputs by role, in the order in which `call` takes their values.
+        slots: role → the model's own input.
+        arrange: values by the names of the slots → the model's arguments.
+    """
 
     model: Any
-    latents: Slot
-    labels: Slot | None
+    tensors: tuple[Tensor, ...]
+    slots: Mapping[str, Slot]
     arrange: Callable[[dict[str, Any]], tuple[Any, ...]]
 
-    @property
-    def latent_size(self) -> int:
-        """Z."""
-        return int(np.prod([size or 1 for size in self.latents.shape[1:]]))
-
-    def call(self, latents: Any, labels: Any = None) -> Any:
-        """(N, Z) and perhaps (N,) → the model's one output in inference, whatever structure it comes in."""
-        values = {self.latents.name: self.latents.fill(latents, "float32")}
-        if self.labels is not None:
-            values[self.labels.name] = self.labels.fill(labels, "int32")
-        outputs = keras.tree.flatten(self.model(*self.arrange(values), training=False))
+    def call(self, *values: Any) -> Any:
+        """A batch of values for each tensor → the model's one output in inference, whatever structure it comes in."""
+        given = {}
+        for tensor, value in zip(self.tensors, values, strict=True):
+            slot = self.slots[tensor.role]
+            given[slot.name] = slot.fill(ROLES[tensor.role].inside(tensor, value), tensor.dtype)
+        outputs = keras.tree.flatten(self.model(*self.arrange(given), training=False))
         if len(outputs) != 1:
             raise ValueError(f"{len(outputs)} outputs {', '.join(shape(output.shape) for output in outputs)}")
         return outputs[0]
 
 
-def find(path: Path, model: Any) -> Interface:
-    """The interface of the model in `path`.
+def find(path: Path, model: Any, description: Description | None = None) -> Interface:
+    """The interface of the model in `path`: as its interface.json describes it, else judged by types and shapes.
 
     Raises:
         ExportError: its inputs are not those of a generator, or the file does not tell what they are.
@@ -82,17 +90,42 @@ def find(path: Path, model: Any) -> Interface:
     if not isinstance(model, keras.Model):
         raise ExportError(f"{path}: holds a {type(model).__name__}, expected a keras.Model")
     slots, arrange = _declared(model) if getattr(model, "inputs", None) else _built(path, model)
+    if description is not None:
+        return Interface(model, description.inputs, _described(path, slots, description), arrange)
     labels = [slot for slot in slots if slot.is_labels()] if len(slots) > 1 else []
     latents = [slot for slot in slots if slot not in labels and slot.is_latents()]
     if len(latents) != 1 or len(labels) > 1 or len(latents) + len(labels) != len(slots):
-        found = ", ".join(f"{slot.name} {slot.dtype or ''} {shape(slot.shape)}".replace("  ", " ") for slot in slots)
-        raise ExportError(f"{path}: {EXPECTED}; found {found}{_hint(slots)}")
-    return Interface(model, latents[0], labels[0] if labels else None, arrange)
+        raise ExportError(f"{path}: {EXPECTED}; found {_listed(slots)}{_hint(slots)}")
+    judged = {"latents": latents[0]} | ({"labels": labels[0]} if labels else {})
+    types = {"latents": "float32", "labels": "int32"}
+    tensors = tuple(Tensor(slot.name, role, types[role], slot.shape) for role, slot in judged.items())
+    return Interface(model, tensors, judged, arrange)
 
 
-def shape(sizes: Any) -> str:
-    """A shape as it is written in messages, N for a free first size and ? for another."""
-    return "(" + ", ".join(("?" if i else "N") if size is None else str(size) for i, size in enumerate(sizes)) + ")"
+def examples(tensors: Iterable[Tensor], count: int, first: int = 0) -> dict[str, Any]:
+    """Role → values of the seeds first to first + count − 1, for `Interface.call` in this order."""
+    return {tensor.role: ROLES[tensor.role].examples(tensor, count, first) for tensor in tensors}
+
+
+def _described(path: Path, slots: list[Slot], description: Description) -> dict[str, Slot]:
+    """Role → the model's input that interface.json names, if they are what it says."""
+    known = {slot.name: slot for slot in slots}
+    for tensor in description.inputs:
+        if tensor.role not in ROLES:
+            raise ExportError(
+                f"{description.path}: input {tensor.name} has the role {tensor.role!r}; expected {', '.join(ROLES)}"
+            )
+        slot = known.get(tensor.name)
+        if slot is None or not slot.holds(tensor):
+            said = f"{tensor.name} {tensor.dtype} {shape(tensor.shape)}"
+            raise ExportError(f"{path}: expected the input {said}, as {FILE} says; found {_listed(slots)}")
+    if len(description.inputs) != len(slots):
+        raise ExportError(f"{description.path}: does not describe every input of {path.name}: {_listed(slots)}")
+    return {tensor.role: known[tensor.name] for tensor in description.inputs}
+
+
+def _listed(slots: list[Slot]) -> str:
+    return ", ".join(f"{slot.name} {slot.dtype or ''} {shape(slot.shape)}".replace("  ", " ") for slot in slots)
 
 
 def _hint(slots: list[Slot]) -> str:

@@ -1,11 +1,11 @@
-"""Load a generator and check that it is one. From here on it maps latents (and labels) to images in [0, 1]."""
+"""Load a generator and check that it is one. From here on it maps values of its inputs to images in [0, 1]."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from genexport.generator.adapt import Choices, adapt
 from genexport.generator.interface import Interface
 from genexport.generator.output_range import OUTPUT_RANGES
 from genexport.generator.output_range import find as find_range
-from genexport.roles.latents import latents_of_seeds
+from genexport.roles import ROLES
+from genexport.roles.tensor import Description, Tensor, shape
+from genexport.roles.tensor import read as read_description
 
 __all__ = ["OUTPUT_RANGES", "Generator", "load"]
 
@@ -28,64 +30,78 @@ COMPARED = 8
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """A Keras model with what is known of it.
+    """A Keras model with what is known of it. Its *values* are a batch for each input, in their order.
 
     Attributes:
-        model: latents float32 (N, Z) and perhaps labels int32 (N,) → images (N, H, W, C), in float32.
-        interface: how the model is called.
+        model: the Keras model, in float32.
+        interface: how it is called; its images come out as (N, H, W, C).
         path: the file, or the folder of a SavedModel.
-        latents_input, labels_input: names of the model's inputs; `labels_input` is None without classes.
-        latent_size: Z.
         image_shape: (H, W, C).
         output_range: the model's own lowest and highest pixel values.
-        class_count: the number of labels; 0 without classes.
-        class_names: names of the labels, where known.
         provenance: where it comes from, for the manifest.
         notes: what was found and what was rebuilt, a sentence each, for the user.
+        description: the run's interface.json, where there is one.
     """
 
     model: Any
     interface: Interface
     path: Path
-    latents_input: str
-    labels_input: str | None
-    latent_size: int
     image_shape: tuple[int, int, int]
     output_range: tuple[float, float]
-    class_count: int
-    class_names: tuple[str, ...]
     provenance: dict[str, Any]
     notes: tuple[str, ...] = ()
+    description: Description | None = None
 
     @property
-    def conditional(self) -> bool:
-        """Whether it takes labels."""
-        return self.labels_input is not None
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What it takes, by role."""
+        return self.interface.tensors
 
-    def images(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
-        """Float32 (N, Z) [and int32 (N,)] → float32 (N, H, W, C) in [0, 1]; may be traced."""
-        return tf.clip_by_value(self.uncut(latents, labels), 0.0, 1.0)
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What manifests and files say of the inputs: `latent_size`, `class_count`, `class_names`."""
+        found = {key: value for role in ROLES.values() for key, value in role.facts.items()}
+        for tensor in self.inputs:
+            found.update(ROLES[tensor.role].found(tensor))
+        return found
 
-    def uncut(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+    @property
+    def latent_size(self) -> int:
+        """Z; 0 without latents."""
+        return int(self.facts["latent_size"])
+
+    @property
+    def class_count(self) -> int:
+        """The number of labels; 0 without classes."""
+        return int(self.facts["class_count"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels, where known."""
+        return tuple(self.facts["class_names"])
+
+    def images(self, *values: tf.Tensor) -> tf.Tensor:
+        """Values (latents float32 (N, Z), labels int32 (N,), …) → float32 (N, H, W, C) in [0, 1]; may be traced."""
+        return tf.clip_by_value(self.uncut(*values), 0.0, 1.0)
+
+    def uncut(self, *values: tf.Tensor) -> tf.Tensor:
         """As `images`, but what lies outside [0, 1] is left: for files whose output type cuts it."""
         low, high = self.output_range
-        raw = tf.cast(self.interface.call(latents, labels), tf.float32)
+        raw = tf.cast(self.interface.call(*values), tf.float32)
         return raw if (low, high) == (0.0, 1.0) else (raw - low) / (high - low)
 
-    def many(self, inputs: Sequence[Any]) -> np.ndarray[Any, Any]:
-        """Images of any number of rows of (latents,) or (latents, labels), 64 at a time."""
-        specs = [tf.TensorSpec((None, *values.shape[1:]), values.dtype) for values in inputs]
+    def many(self, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+        """Images of any number of values by role, 64 at a time; other names are passed over."""
+        values = [inputs[tensor.role] for tensor in self.inputs]
+        specs = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in values]
         call = tf.function(self.images, input_signature=specs)  # a batch of known size is not always the same to Keras
-        starts = range(0, len(inputs[0]), PROBES)
-        pieces = [call(*(tf.constant(values[i : i + PROBES]) for values in inputs)) for i in starts]
+        starts = range(0, len(values[0]), PROBES)
+        pieces = [call(*(tf.constant(each[i : i + PROBES]) for each in values)) for i in starts]
         return np.concatenate([np.asarray(piece) for piece in pieces])
 
-    def examples(self, count: int, first: int = 0) -> tuple[tf.Tensor, ...]:
-        """The inputs of seeds first to first + count − 1, labels taken in turn: (latents,) or (latents, labels)."""
-        latents = latents_of_seeds(tf.range(first, first + count, dtype=tf.int64), self.latent_size)
-        if not self.conditional:
-            return (latents,)
-        return latents, tf.range(count, dtype=tf.int32) % max(self.class_count, 1)
+    def examples(self, count: int, first: int = 0) -> dict[str, tf.Tensor]:
+        """Role → the values of seeds first to first + count − 1, in the order of the inputs."""
+        return interface.examples(self.inputs, count, first)
 
 
 def load(
@@ -102,7 +118,7 @@ def load(
 
     Args:
         source: a run directory (contract 1), a .keras or HDF5 file of Keras 3 or 2, or the folder of a SavedModel.
-        output_range: one of `OUTPUT_RANGES`, or `auto`: judged by the images of 64 seeds.
+        output_range: one of `OUTPUT_RANGES`, or `auto`: as the run's interface.json says, else judged by 64 images.
         snapshot: of a run, `best` by its own metric where it was measured, or the `last`.
         imports: modules, or paths of .py files, with classes that the model needs. Their code is run.
         choices: what is to be known of a model that takes or gives something else; nothing unless given.
@@ -112,37 +128,28 @@ def load(
     """
     path, choices = _file(source, snapshot), Choices() if choices is None else choices
     classes = keras_file.import_classes(imports)
-    model, adapted = adapt(path, keras_file.read(path, classes), choices)
-    saved = _open(path, model)
-    class_names = _class_names(source) if saved.labels else ()
-    class_count = len(class_names) or (_embedded_classes(saved.model) if saved.labels else 0)
-    inputs = _inputs(saved.latent_size, class_count if saved.labels else None)
-    built, rebuilt, replaced = _rebuild(path, saved, classes, choices, tuple(values[:COMPARED] for values in inputs))
-    images = _images(path, built, inputs)
-    determinism.check_alone(path, lambda rows: _call(path, built, rows), inputs)
-    span, how = find_range(path, built.model, images, output_range, cut=choices.activation == "clip")
+    description = read_description(source) if is_run(source) and not choices else None
+    opened = _Opener(path, classes, choices, description)
+    saved, adapted = opened(keras_file.read(path, classes))
+    saved = replace(saved, tensors=tuple(_with_classes(tensor, saved.model, source) for tensor in saved.tensors))
+    values = tuple(interface.examples(saved.tensors, PROBES).values())
+    built, rebuilt, replaced = _rebuild(opened, saved, tuple(each[:COMPARED] for each in values))
+    images = _images(path, built, values)
+    determinism.check_alone(path, lambda rows: _call(path, built, rows), values)
+    known = _output(description).range if description else None
+    span, how = find_range(path, built.model, images, output_range, choices.activation == "clip", known)
     if is_run(source):  # nothing there that its owner did not know
         adapted, replaced = [], []
-    notes = [how, *adapted, *rebuilt, *replaced]
-    if len(built.latents.shape) > 2:
-        notes.append(
-            f"latents (N, {built.latent_size}) are reshaped to the model's {interface.shape(built.latents.shape)}"
-        )
-    if built.labels and not class_count:
-        notes.append("the number of classes stands nowhere in the model: it is checked with label 0 alone")
+    notes = [how, *adapted, *rebuilt, *replaced, *(ROLES[tensor.role].note(tensor) for tensor in built.tensors)]
     return Generator(
         model=built.model,
         interface=built,
         path=path,
-        latents_input=built.latents.name,
-        labels_input=built.labels.name if built.labels else None,
-        latent_size=built.latent_size,
         image_shape=(images.shape[1], images.shape[2], images.shape[3]),
         output_range=span,
-        class_count=max(class_count, 1) if built.labels else 0,
-        class_names=class_names,
         provenance=_provenance(source, path),
-        notes=tuple(notes),
+        notes=tuple(note for note in notes if note),
+        description=description,
     )
 
 
@@ -161,54 +168,62 @@ def _file(source: Path, snapshot: str) -> Path:
     return path
 
 
-def _open(path: Path, model: Any) -> Interface:
-    """The model's interface, its layout checked and its weights in place."""
-    rebuild.check_layout(path, model)
-    found = interface.find(path, model)
-    if not getattr(model, "inputs", None):
+@dataclass(frozen=True)
+class _Opener:
+    """Makes a model's interface, adapted as the options say, its layout checked and its weights in place."""
+
+    path: Path
+    classes: dict[str, Any]
+    choices: Choices
+    description: Description | None
+
+    def __call__(self, model: Any) -> tuple[Interface, list[str]]:
+        """The interface, and what was adapted."""
+        notes: list[str] = []
+        if self.description is None:
+            model, notes = adapt(self.path, model, self.choices)
+        rebuild.check_layout(self.path, model)
+        found = interface.find(self.path, model, self.description)
+        if not getattr(model, "inputs", None):
+            self._build(model, found)
+        return found, notes
+
+    def _build(self, model: Any, found: Interface) -> None:
         # Keras leaves a subclass with several arguments unbuilt and its weights unread, with a warning alone.
-        _call(path, found, _inputs(found.latent_size, 1 if found.labels else None, 2))
-        rebuild.check_layout(path, model)
+        _call(self.path, found, tuple(interface.examples(found.tensors, 2).values()))
+        rebuild.check_layout(self.path, model)
         try:
-            model.load_weights(path)
+            model.load_weights(self.path)
         except Exception as error:  # Keras raises by whatever does not fit
-            raise ExportError(f"{path}: its weights do not fit the class: {keras_file.one_line(error)}") from error
-    return found
+            raise ExportError(f"{self.path}: its weights do not fit the class: {keras_file.one_line(error)}") from error
 
 
-def _rebuild(
-    path: Path, saved: Interface, classes: dict[str, Any], choices: Choices, inputs: tuple[Any, ...]
-) -> tuple[Interface, list[str], list[str]]:
+def _rebuild(opened: _Opener, saved: Interface, values: tuple[Any, ...]) -> tuple[Interface, list[str], list[str]]:
     """The same generator in float32 and of layers that convert; what became float32, and what was replaced."""
-    notes = []
+    path, notes = opened.path, []
     was = rebuild.precision(saved.model)
-    before = np.asarray(_call(path, saved, inputs), np.float32)
-    determinism.check_fixed(path, lambda rows: _call(path, saved, rows), inputs)
+    before = np.asarray(_call(path, saved, values), np.float32)
+    determinism.check_fixed(path, lambda rows: _call(path, saved, rows), values)
     built = saved
     if was:
-        built = _open(path, adapt(path, keras_file.read_in_float32(path, classes), choices)[0])
+        built = replace(opened(keras_file.read_in_float32(path, opened.classes))[0], tensors=saved.tensors)
         rebuild.check_float32(path, built.model, was)
-        after = np.asarray(_call(path, built, inputs), np.float32)
+        after = np.asarray(_call(path, built, values), np.float32)
         rebuild.compare(path, f"rebuilt in float32 from {was}", before, after, rebuild.tolerance(was))
         notes.append(f"rebuilt in float32 from {was}")
         before = after
     replaced = rebuild.replace_layers(built.model)
     if replaced:
-        after = np.asarray(_call(path, built, inputs), np.float32)
+        after = np.asarray(_call(path, built, values), np.float32)
         rebuild.compare(path, "with layers replaced by such as convert", before, after, 1e-6)
     return built, notes, [f"replaced, so that it converts: {'; '.join(replaced)}"] if replaced else []
-
-
-def _inputs(latent_size: int, class_count: int | None, count: int = PROBES) -> tuple[Any, ...]:
-    latents = latents_of_seeds(tf.range(count, dtype=tf.int64), latent_size)
-    return (latents,) if class_count is None else (latents, tf.range(count, dtype=tf.int32) % max(class_count, 1))
 
 
 def _call(path: Path, model: Interface, inputs: tuple[Any, ...]) -> Any:
     try:
         return model.call(*inputs)
     except Exception as error:  # whatever the model's own code or TensorFlow raises
-        given = " and ".join(interface.shape(values.shape) for values in inputs)
+        given = " and ".join(shape(values.shape) for values in inputs)
         raise ExportError(f"{path}: fails on inputs {given}: {keras_file.one_line(error)}") from error
 
 
@@ -221,7 +236,7 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
         first = " (--image-shape HxWxC folds flat images)" if len(sizes) == 2 else first
         raise ExportError(
             f"{path}: expected one output of images, (N, height, width, 1, 3 or 4 channels); "
-            f"found {interface.shape((None, *sizes[1:]))}{first}"
+            f"found {shape((None, *sizes[1:]))}{first}"
         )
     if sizes[0] != PROBES:
         raise ExportError(f"{path}: makes {sizes[0]} images of {PROBES} latents; the batch has to be free")
@@ -230,9 +245,22 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
     return images
 
 
-def _class_names(source: Path) -> tuple[str, ...]:
+def _output(description: Description) -> Tensor:
+    """The images that interface.json promises."""
+    if [tensor.role for tensor in description.outputs] != ["images"]:
+        found = ", ".join(tensor.role for tensor in description.outputs)
+        raise ExportError(f"{description.path}: expected one output of the role images, found {found}")
+    return description.outputs[0]
+
+
+def _with_classes(tensor: Tensor, model: Any, source: Path) -> Tensor:
+    """Labels with their names as dataset.json has them, or their number as the model has it."""
+    if tensor.role != "labels" or tensor.range or tensor.classes:
+        return tensor
     described = source / "dataset.json"
-    return tuple(json.loads(described.read_text(encoding="utf-8"))["class_names"]) if described.exists() else ()
+    names = tuple(json.loads(described.read_text(encoding="utf-8"))["class_names"]) if described.exists() else ()
+    count = len(names) or _embedded_classes(model)
+    return replace(tensor, classes=names, range=(0.0, count - 1.0) if count else None)
 
 
 def _embedded_classes(model: Any) -> int:

@@ -17,7 +17,12 @@ CUT = 0.01  # of the range may be cut from a pixel on average where it was asked
 
 
 def find(
-    path: Path, model: Any, images: np.ndarray[Any, Any], wanted: str, cut: bool = False
+    path: Path,
+    model: Any,
+    images: np.ndarray[Any, Any],
+    wanted: str,
+    cut: bool = False,
+    described: tuple[float, float] | None = None,
 ) -> tuple[tuple[float, float], str]:
     """The generator's lowest and highest pixel value, and a sentence that says how that is known.
 
@@ -27,6 +32,7 @@ def find(
         images: what it makes of some seeds, in its own range.
         wanted: one of `OUTPUT_RANGES`, or `auto`.
         cut: whether whatever lies outside may be cut, however much it is (`--output-activation clip`).
+        described: what the run's interface.json says, where there is one; `wanted` goes before it.
 
     Raises:
         ExportError: the images do not lie in the range.
@@ -39,6 +45,10 @@ def find(
             raise ExportError(f"{path}: {lie}, not within --output-range {wanted}; {_advice(images)}")
         lost = f"; {outside:.2%} of the values lie outside and are cut" if outside else ""
         return OUTPUT_RANGES[wanted], f"{lie} by the images of {len(images)} seeds, {wanted} by --output-range{lost}"
+    if described:
+        if not cut and _outside(images, described):
+            raise ExportError(f"{path}: {lie}, not within [{described[0]:g}, {described[1]:g}] as interface.json says")
+        return described, f"{lie} by the images of {len(images)} seeds, as interface.json says"
     fits = [name for name, span in OUTPUT_RANGES.items() if not _outside(images, span)]
     if not fits and cut:
         # Around zero it is a tanh that is missing; a sigmoid's range has no dark side.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,16 +13,23 @@ import numpy as np
 
 from genexport import onnx
 from genexport.compare import frechet, parity, rounding
+from genexport.compare.parity import Difference, Limits
 from genexport.describe import directions, image_grid, manifest_entries, model_card, tables
 from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.load import Generator
 from genexport.kinds import proof, worst_layer
+from genexport.kinds.generator import Generator as Kind
 from genexport.options import Options
 from genexport.repository import manifest
+from genexport.roles import requests, tensor
 from genexport.savedmodel import saved_model, signatures, warmup
+from genexport.savedmodel.saved_model import ServingSession
 from genexport.tflite import convert, ops
 
 REFERENCE = "reference.npz"
+
+ASSET = f"assets.extra/{tensor.FILE}"
+"""TensorFlow Serving reads nothing in that folder but the warm-up requests."""
 
 Tell = Callable[[str], None]
 
@@ -34,14 +42,16 @@ def build(generator: Generator, name: str, run: Path | None, options: Options, f
     features = frechet.Features.of(run)
     count = frechet.EXAMPLES if features else parity.EXAMPLES
     inputs, expected = proof.reference(generator, count)
-    kept = {key: values[: parity.EXAMPLES] for key, values in inputs.items()}
+    kept = requests.keep({key: values[: parity.EXAMPLES] for key, values in inputs.items()})
     np.savez_compressed(folder / REFERENCE, **kept, images=expected[: proof.SHEET_COLUMNS])
     options = _with_rounding(options, generator, inputs, expected)
 
     endpoints = signatures.signatures(generator)
     tell("SavedModel: " + ", ".join(endpoints))
     saved_model.write(endpoints, folder)
-    warmup.write(endpoints, lambda rows: signatures.examples(generator, rows), name, folder)
+    warmup.write(endpoints, partial(signatures.examples, generator), name, folder)
+    if generator.description:
+        (folder / ASSET).write_text(json.dumps(generator.description.json, indent=2) + "\n", encoding="utf-8")
     blamed = partial(worst_layer.worst_layer, generator, tell=tell)
     proven = proof.Proof(folder, name, inputs, expected, options.limits, features, blamed, tell)
     _kept_to(options, proven.savedmodel)
@@ -54,9 +64,9 @@ def build(generator: Generator, name: str, run: Path | None, options: Options, f
     if without:
         left_out["directions"] = without
         tell(f"no directions: {without}")
-    image_grid.write({"Keras": expected[: proof.SHEET_COLUMNS], **proven.rows}, folder / image_grid.CONTACT_SHEET)
+    _contact_sheet(proven, folder)
     described = {
-        **manifest_entries.described(generator, name, "generator", folder, proven.differences, options),
+        **manifest_entries.described(generator, name, Kind.name, folder, proven.differences, options),
         **manifest_entries.told(generator, run, options.licence),
         "notes": list(generator.notes),
         "left_out": left_out,
@@ -69,10 +79,31 @@ def build(generator: Generator, name: str, run: Path | None, options: Options, f
     manifest.write(folder, described)
 
 
+def verify(folder: Path, found: Mapping[str, Any], reference: dict[str, Any], tell: Tell) -> dict[str, Difference]:
+    """Run a version: the SavedModel beside the images that it keeps of Keras', every file beside the SavedModel."""
+    limits = Limits(**{"int8_spread": float("inf"), **found.get("limits", {})})  # older versions do not have this one
+    kept, inputs = reference.pop("images"), requests.restore(reference)
+    with ServingSession(folder) as served:
+        expected = served.run_all("serving_default", inputs)
+    difference = parity.compare(expected[: len(kept)], kept)
+    parity.check("savedmodel", difference, limits.of("savedmodel"))
+    if (folder / onnx.place(found["name"])).exists() and (missing := onnx.missing()):
+        tell(f"the ONNX file is not run: {missing} is not installed ({onnx.INSTALL})")
+    # Among equals of the SavedModel it would be compared with itself.
+    return {**proof.prove(folder, found["name"], inputs, expected, limits).differences, "savedmodel": difference}
+
+
+def _contact_sheet(proven: proof.Proof, folder: Path) -> None:
+    """The first images of every file, and the pictures that they are made of."""
+    few = {key: values[: proof.SHEET_COLUMNS] for key, values in proven.inputs.items()}
+    given = {f"given: {key}": values for key, values in few.items() if values.ndim == 4}
+    rows = {"Keras": proven.expected[: proof.SHEET_COLUMNS], **proven.rows, **given}
+    image_grid.write(rows, folder / image_grid.CONTACT_SHEET)
+
+
 def _with_rounding(options: Options, generator: Generator, inputs: Any, expected: Any) -> Options:
     """With limits for what is computed in float32 that the generator's own rounding does not break."""
-    arguments = tuple(inputs[key] for key in ("latents", "labels") if key in inputs)
-    return replace(options, limits=options.limits.over(rounding.TIMES * rounding.noise(generator, arguments, expected)))
+    return replace(options, limits=options.limits.over(rounding.TIMES * rounding.noise(generator, inputs, expected)))
 
 
 def _files(

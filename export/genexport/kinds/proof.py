@@ -35,10 +35,9 @@ Images = np.ndarray[Any, Any]
 
 
 def reference(generator: Generator, count: int) -> tuple[dict[str, Any], Images]:
-    """Values of all inputs for the seeds 0 to count − 1, and Keras' images of them, float32 in [0, 1]."""
+    """Values by name for the seeds 0 to count − 1, and Keras' images of them, float32 in [0, 1]."""
     inputs = {name: np.asarray(values) for name, values in signatures.examples(generator, count).items()}
-    arguments = [inputs[name] for name in ("latents", "labels") if name in inputs]
-    return inputs, generator.many(arguments)
+    return inputs, generator.many(inputs)
 
 
 @dataclass
@@ -48,7 +47,7 @@ class Proof:
     Attributes:
         folder: of the version.
         name: the model's.
-        inputs: input name → values, as many rows as `expected`.
+        inputs: name → values, as many as `expected`, of which `roles.requests.fit` makes every signature's inputs.
         expected: Keras' images, float32 (N, H, W, C) in [0, 1]; the first 256 are compared pixel by pixel.
         limits: what may differ.
         features: the net for the rise of the Fréchet distance, of all N images.
@@ -90,10 +89,9 @@ class Proof:
             CannotBeMade: LiteRT or ONNX Runtime refuses it, or it holds no more of the pictures than noise.
             ExportError: past its limit.
         """
-        arguments = tuple(self.inputs[key] for key in ("latents", "labels") if key in self.inputs)
         what, place = artifact(kind), file_of(self.folder, self.name, kind)
         progress = Progress(self.tell, what)
-        self._check(what, (onnx if kind == "onnx" else convert).run(place, arguments, progress))
+        self._check(what, (onnx if kind == "onnx" else convert).run(place, self.inputs, progress))
 
     def _check(self, what: str, images: Images) -> None:
         compared = images[: parity.EXAMPLES]

@@ -7,7 +7,7 @@ weights in int8 with activations rounded as they come (dynamic), are rounded in 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def worst_layer(generator: Generator, variant: str, tell: Callable[[str], None] 
     """
     progress = Progress(tell, f"TFLite {variant} is past its limit: looking for the layer that loses most")
     inputs = generator.examples(EXAMPLES)
-    expected = np.asarray(generator.images(*inputs))
+    expected = np.asarray(generator.images(*inputs.values()))
     measured: dict[str, parity.Difference] = {}
     for layer, images in _alone(generator, variant, inputs, progress):
         measured[layer] = parity.compare(images, expected)
@@ -57,20 +57,20 @@ def _decibels(difference: parity.Difference) -> float:
 
 
 def _alone(
-    generator: Generator, variant: str, inputs: tuple[Any, ...], progress: Progress
+    generator: Generator, variant: str, inputs: Mapping[str, Any], progress: Progress
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """(layer, images with that layer alone rounded), one after the other."""
     if variant in ("int8", "micro"):
-        yield from _quantised_alone(generator, variant, inputs, progress)
+        yield from _quantized_alone(generator, variant, inputs, progress)
     elif variant in ("float16", "dynamic"):
         layers = [layer for layer in rebuild.layers_of(generator.model) if layer_names.has_kernel(layer)]
         for layer in progress.over(layers, "layers"):
             with _rounded(layer, variant == "dynamic"):
-                yield layer_names.said(layer), np.asarray(generator.images(*inputs))
+                yield layer_names.said(layer), np.asarray(generator.images(*inputs.values()))
 
 
-def _quantised_alone(
-    generator: Generator, variant: str, inputs: tuple[Any, ...], progress: Progress
+def _quantized_alone(
+    generator: Generator, variant: str, inputs: Mapping[str, Any], progress: Progress
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     with subpixel.faster(generator, variant), quiet.stderr():
         calibrated = quantize.calibrate(generator)
@@ -85,7 +85,7 @@ def _quantised_alone(
         for layer, own in progress.over(list(layers.items()), "layers"):
             with quiet.stderr():
                 rest = [name for name in outputs if name not in own]
-                file.write_bytes(quantize.quantise(calibrated, tf.float32, tf.float32, rest))
+                file.write_bytes(quantize.quantize(calibrated, tf.float32, tf.float32, rest))
             yield layer, np.clip(convert.run(file, inputs), 0, 1)
 
 

@@ -1,6 +1,23 @@
 """Named tensors: what a generator takes and gives, and what each role means to an export.
 
-latents.py         from seeds to latents, in the graph
+A further role is one file with a subclass of `Role`, and its name in `ROLES`.
+
+tensor.py          a tensor with its role; interface.json
+role.py            what every role tells: examples, what signatures take, what files and card say
+latents.py         N(0, 1), and from seeds to latents in the graph
+labels.py          classes
+image.py           a picture as floats, bytes or file
+requests.py        values by name as each signature takes them; reference.npz
 preprocess.py      picture files → the pixels that training saw of them, in the graph
 picture_files.py   what is in a picture file: JPEG, PNG, BMP, GIF, EXIF
 """
+
+from __future__ import annotations
+
+from genexport.roles.image import Image
+from genexport.roles.labels import Labels
+from genexport.roles.latents import Latents
+from genexport.roles.role import Role
+
+ROLES: dict[str, Role] = {role.name: role for role in (Latents(), Labels(), Image())}
+"""Name → role of an input, in the order in which the card lists them."""

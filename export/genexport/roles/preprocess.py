@@ -7,6 +7,7 @@ with Lanczos in whole numbers. Each step is done here as there; what is in the f
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import tensorflow as tf
 from PIL import ImageColor
 
 from genexport.roles import picture_files
+from genexport.roles.tensor import Tensor
 
 WHITE = (255, 255, 255)
 
@@ -43,23 +45,39 @@ class Frame:
     deep: tuple[picture_files.Range, picture_files.Range] = (picture_files.DEEP, picture_files.DEEP)
 
     @classmethod
-    def of(cls, shape: tuple[int, int, int], run: Path) -> Frame:
-        """As a run's config.json and dataset.json say; cropped and over white where there are none."""
+    def of(cls, shape: tuple[int, int, int], preprocessing: Mapping[str, Any]) -> Frame:
+        """As `preprocessing` in interface.json says; cropped and over white where it does not."""
         try:
-            settings = json.loads((run / "config.json").read_text(encoding="utf-8"))["settings"]
-            crop, background = settings["crop"], ImageColor.getrgb(settings["background"])[:3]
-            return cls(shape, crop == "center", background, crop == "pad", _deep(run))
-        except (OSError, ValueError, KeyError, TypeError):
+            crop = str(preprocessing.get("crop", "center"))
+            background = ImageColor.getrgb(str(preprocessing.get("background", "white")))[:3]
+        except ValueError:
             return cls(shape)
+        ranges = preprocessing.get("value_ranges")
+        deep = _taken(ranges, "16-bit images"), _taken(ranges, "16-bit colour images")
+        return cls(shape, crop == "center", background, crop == "pad", deep)
+
+    @classmethod
+    def of_tensor(cls, tensor: Tensor) -> Frame:
+        """What pictures become for a tensor (N, H, W, C)."""
+        height, width, channels = (int(size or 0) for size in tensor.shape[1:])
+        return cls.of((height, width, channels), tensor.preprocessing)
 
 
-def _deep(run: Path) -> tuple[picture_files.Range, picture_files.Range]:
-    """Which values of 16 bits training took for black and white, where it met any."""
+def of_run(run: Path) -> dict[str, Any]:
+    """The `preprocessing` of a run that has no interface.json, by its config.json and dataset.json."""
+    settings, dataset = _json(run / "config.json").get("settings"), _json(run / "dataset.json")
+    settings = settings if isinstance(settings, dict) else {}
+    if not {"crop", "background"} <= settings.keys():
+        return {}
+    return {"crop": settings["crop"], "background": settings["background"], "value_ranges": dataset.get("value_ranges")}
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
-        ranges = json.loads((run / "dataset.json").read_text(encoding="utf-8"))["value_ranges"]
-    except (OSError, ValueError, KeyError, TypeError):
-        ranges = {}
-    return _taken(ranges, "16-bit images"), _taken(ranges, "16-bit colour images")
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _taken(ranges: Any, kind: str) -> picture_files.Range:

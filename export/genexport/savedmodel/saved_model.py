@@ -15,10 +15,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from genexport.roles import requests
 from genexport.savedmodel.signatures import Signature
 
-ROWS = 64
-"""Rows of a run: a batch size that a server may use, and little memory."""
+BATCH = 64
+"""Examples of a run: a batch size that a server may use, and little memory."""
 
 
 def write(endpoints: Mapping[str, Signature], folder: Path) -> None:
@@ -58,13 +59,13 @@ class ServingSession:
         self.session.close()
 
     def run_all(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-        """The one output of a signature for inputs of many rows, of which it takes those that it knows.
+        """The one output of a signature for many examples, of whose values it takes those that it knows.
 
-        The first row goes alone, so that an image which depends on the others in its batch differs from Keras'.
+        The first example goes alone, so that an image which depends on the others in its batch differs from Keras'.
         """
-        wanted = {name: inputs[name] for name in self.signatures[signature].inputs}
-        rows = len(next(iter(wanted.values())))
-        ends = [1, *range(ROWS, rows, ROWS), rows]
+        wanted = requests.fit({name: info.dtype for name, info in self.signatures[signature].inputs.items()}, inputs)
+        count = len(next(iter(wanted.values())))
+        ends = [1, *range(BATCH, count, BATCH), count]
         batches = [
             {name: values[start:end] for name, values in wanted.items()}
             for start, end in zip([0, *ends], ends, strict=False)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from genexport.roles import requests
 from genexport.savedmodel.batch_sizes import BATCH_SIZES
 from genexport.savedmodel.signatures import Signature
 
@@ -26,22 +26,20 @@ def write(
 
     Args:
         endpoints: the signatures of the SavedModel.
-        examples: rows → a value for every input name that any of them has, a tensor or a TensorProto to be sent.
+        examples: batch size → values by name, of which `roles.requests.warm` makes every input.
         name: the model's.
         folder: the version's.
     """
     file = folder / PLACE
     file.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
-        for rows in BATCH_SIZES:
-            values = examples(rows)
+        for batch in BATCH_SIZES:
+            values = examples(batch)
             for signature, (_, specs) in endpoints.items():
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = name
                 request.model_spec.signature_name = signature
                 for spec in specs:
-                    value = values[spec.name]
-                    proto = value if isinstance(value, tensor_pb2.TensorProto) else tf.make_tensor_proto(value)
-                    request.inputs[spec.name].CopyFrom(proto)
+                    request.inputs[spec.name].CopyFrom(requests.warm(spec, batch, values))
                 log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
                 writer.write(log.SerializeToString())

@@ -7,7 +7,7 @@ builtin ops are allowed, since what is missing would otherwise become a Flex op 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
@@ -100,14 +100,14 @@ class Converter:
         content = self._make(variant)
         self._try(variant, content)
         described = metadata.describe(self.generator, self.name, variant)
-        if variant in INTEGERS:
+        if variant in INTEGERS and "latents" in described:
             described["latents"]["truncation_at_most"] = self._truncation(content)
         return metadata.add(content, described)
 
     def _try(self, variant: str, content: bytes) -> None:
         """Run it once: what LiteRT refuses is told by its layer."""
         try:
-            _run_bytes(content, tuple(values[:1] for values in self._inputs))
+            _run_bytes(content, self._some(np.arange(1)))
         except CannotBeMade as error:
             op, layer = ops.guilty(content, str(error), self.generator.model)
             if not op:
@@ -151,11 +151,14 @@ class Converter:
 
     def _images(self, content: bytes, rows: Any) -> tuple[Any, Any]:
         """A file's images of some of the seeds 0 to 255, and Keras'."""
-        return _run_bytes(content, tuple(values[rows] for values in self._inputs)), self._expected[rows]
+        return _run_bytes(content, self._some(rows)), self._expected[rows]
+
+    def _some(self, rows: Any) -> dict[str, Any]:
+        return {role: values[rows] for role, values in self._inputs.items()}
 
     @cached_property
-    def _inputs(self) -> tuple[Any, ...]:
-        return tuple(np.asarray(values) for values in self.generator.examples(parity.EXAMPLES))
+    def _inputs(self) -> dict[str, Any]:
+        return {role: np.asarray(values) for role, values in self.generator.examples(parity.EXAMPLES).items()}
 
     @cached_property
     def _expected(self) -> Any:
@@ -163,10 +166,10 @@ class Converter:
 
     def _truncation(self, content: bytes) -> float:
         """Up to which factor on the latents an integer file keeps its limit; it was calibrated with 1."""
-        inputs, reached = tuple(values[:FEW] for values in self._inputs), 1.0
+        inputs, reached = self._some(np.arange(FEW)), 1.0
         for factor in TRUNCATIONS:
-            rows = (inputs[0] * np.float32(factor), *inputs[1:])
-            difference = parity.compare(_run_bytes(content, rows), self.generator.many(rows))
+            wider = {**inputs, "latents": inputs["latents"] * np.float32(factor)}
+            difference = parity.compare(_run_bytes(content, wider), self.generator.many(wider))
             if not (difference.psnr_db or np.inf) >= self.limits.int8_db:
                 break
             reached = factor
@@ -197,13 +200,15 @@ class Converter:
             if calibrated is None:
                 calibrated = _convert(self.generator, variant, partial(quantize.calibrate, self.generator))
                 self._calibrated[tuple(rewritten)] = calibrated
-        content = _convert(self.generator, variant, partial(quantize.quantise, calibrated, inputs, outputs))
+        content = _convert(self.generator, variant, partial(quantize.quantize, calibrated, inputs, outputs))
         quantize.check_pixels(self.generator.path, content, (1 / 255, zero))
         return content
 
 
-def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Images of (latents,) or (latents, labels), one row after the other; float32 (N, H, W, C) in [0, 1].
+def run(
+    file: Path, inputs: Mapping[str, Any], progress: Progress | None = None
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Images one after the other, of the inputs that the file knows; float32 (N, H, W, C) in [0, 1].
 
     Integers are scaled on the way in and out, as the file says.
 
@@ -213,12 +218,10 @@ def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -
     progress = progress or Progress.none()
     try:
         generate = _interpreter(file).get_signature_runner("generate")
-        wanted = generate.get_input_details()
-        names = ("latents", "labels")[: len(inputs)]
-        given = {name: _quantised(values, wanted[name]) for name, values in zip(names, inputs, strict=True)}
+        given = {name: _quantized(inputs[name], wanted) for name, wanted in generate.get_input_details().items()}
         images = [
             generate(**{name: values[i : i + 1] for name, values in given.items()})["images"]
-            for i in progress.over(range(len(given["latents"])))
+            for i in progress.over(range(len(next(iter(given.values())))))
         ]
         scale, zero = generate.get_output_details()["images"]["quantization"]
     except (RuntimeError, ValueError, KeyError) as error:
@@ -227,7 +230,7 @@ def run(file: Path, inputs: tuple[Any, ...], progress: Progress | None = None) -
     return made if made.dtype == np.float32 else (np.float32(scale) * (made.astype(np.float32) - zero))
 
 
-def _run_bytes(content: bytes, inputs: tuple[Any, ...]) -> Any:
+def _run_bytes(content: bytes, inputs: Mapping[str, Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "generator.tflite"
         file.write_bytes(content)
@@ -256,7 +259,7 @@ def _convert(generator: Generator, variant: str, work: Callable[[], bytes]) -> b
     raise CannotBeMade(f"{generator.path}: no TFLite {variant} file: {_reason(generator, failure)}") from failure
 
 
-def _quantised(values: Any, wanted: dict[str, Any]) -> np.ndarray[Any, Any]:
+def _quantized(values: Any, wanted: dict[str, Any]) -> np.ndarray[Any, Any]:
     values = np.asarray(values)
     if wanted["dtype"] not in (np.int8, np.uint8) or np.issubdtype(values.dtype, np.integer):
         return values.astype(wanted["dtype"])

@@ -7,20 +7,12 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from genexport.errors import ExportError
-
-if TYPE_CHECKING:
-    from genexport.generator.load import Generator
+from genexport.generator.load import Generator
+from genexport.roles import ROLES
 
 NAME = "genline"
-
-SEED_RULE = (
-    "StatelessRandomNormalV2(shape=[latent_size], key=[seed], counter=[0, 0], alg=1) of TensorFlow: Philox 4x32-10 and "
-    "Box-Muller, float32; the seed in 64 bits, two's complement; truncation multiplies the latents"
-)
 
 
 def describe(generator: Generator, name: str, variant: str) -> dict[str, Any]:
@@ -29,15 +21,16 @@ def describe(generator: Generator, name: str, variant: str) -> dict[str, Any]:
         "name": name,
         "variant": variant,
         "signature": "generate",
-        "latent_size": generator.latent_size,
-        "latents": {"distribution": "normal", "mean": 0.0, "deviation": 1.0, "of_a_seed": SEED_RULE},
         "image_shape": list(generator.image_shape),
         "images": {"range": [0.0, 1.0], "layout": "NHWC", "dequantised": "scale * (value - zero_point)"},
-        "class_count": generator.class_count,
-        "class_names": list(generator.class_names),
+        **generator.facts,
         "generator_sha256": generator.provenance["generator_sha256"],
         "genline": version("genline"),
     }
+    for tensor in generator.inputs:
+        described |= ROLES[tensor.role].metadata(tensor)
+    if generator.description:
+        described["interface"] = generator.description.json
     return described
 
 
@@ -55,25 +48,3 @@ def add(content: bytes, described: dict[str, Any]) -> bytes:
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def read(file: Path) -> dict[str, Any]:
-    """The description in a TFLite file.
-
-    Raises:
-        ExportError: no such file, not a TFLite file, or none of genline's.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ExportError(f"{file}: {error.strerror}") from error
-    if content[4:8] != b"TFL3":
-        raise ExportError(f"{file}: not a TFLite file")
-    model = schema.Model.GetRootAs(content)
-    for i in range(model.MetadataLength()):
-        if model.Metadata(i).Name() == NAME.encode():
-            found: dict[str, Any] = json.loads(bytes(model.Buffers(model.Metadata(i).Buffer()).DataAsNumpy()))
-            return found
-    raise ExportError(f"{file}: holds no metadata of the name {NAME!r}; it was not published by genexport")

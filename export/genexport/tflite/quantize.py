@@ -3,7 +3,7 @@
 TensorFlow's converter does this in two halves, calibration and quantisation, and so does this file, as TensorFlow's own
 QuantizationDebugger does. Between the halves stand the ranges of every tensor, and two of them are known better than
 any sample tells: pixels lie in [0, 1], so that a byte out of the file is a pixel; and latents get steps of 1/32 up to
-±4, so that a microcontroller quantises by a shift. On the digits that gives 39.2 dB, with ±4.5 38.6, ±5 37.9, ±3 36.6.
+±4, so that a microcontroller quantizes by a shift. On the digits that gives 39.2 dB, with ±4.5 38.6, ±5 37.9, ±3 36.6.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ai_edge_litert.tools import flatbuffer_utils
 from genexport import quiet
 from genexport.errors import CannotBeMade
 from genexport.generator.load import Generator
+from genexport.roles import ROLES
+from genexport.roles.role import Steps
 from genexport.savedmodel import saved_model, signatures
 
 EXAMPLES = 200
 # Not the seeds on which the files are compared: those would be flattered.
 FIRST_SEED = 1_000_000
 
-LATENTS_RANGE = (-4.0, 127 / 32)  # scale 1/32, zero point 0
-LATENTS_SEEN = 5.0  # what normal draws stay below in calibration; what is greater did not come from them
 IMAGES_RANGE = (0.0, 1.0)  # as uint8: scale 1/255, zero point 0
 
 MOVES = (
@@ -52,15 +52,15 @@ def calibrate(generator: Generator) -> bytes:
         whatever the converter raises, for `tflite.convert` to put into words.
     """
 
-    def generate(latents: tf.Tensor, *labels: tf.Tensor) -> dict[str, tf.Tensor]:
+    def generate(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         # Always ends in an op whose output range is free: a sigmoid's is fixed at 1/256, which is no pixel's.
-        return {"images": tf.nn.relu(generator.uncut(latents, *labels))}
+        return {"images": tf.nn.relu(generator.uncut(*values))}
 
-    inputs = [np.asarray(values) for values in generator.examples(EXAMPLES, FIRST_SEED)]
+    inputs = {role: np.asarray(values) for role, values in generator.examples(EXAMPLES, FIRST_SEED).items()}
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def examples() -> Iterator[dict[str, Any]]:
         for i in range(EXAMPLES):
-            yield {name: values[i : i + 1] for name, values in zip(("latents", "labels"), inputs, strict=False)}
+            yield {role: values[i : i + 1] for role, values in inputs.items()}
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own calibrator uses the deprecated interpreter
@@ -68,17 +68,17 @@ def calibrate(generator: Generator) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["generate"])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = rows
+        converter.representative_dataset = examples
         converter._experimental_calibrate_only = True
-        return _with_known_ranges(converter.convert())
+        return _with_known_ranges(converter.convert(), generator)
 
 
-def quantise(calibrated: bytes, inputs: Any, outputs: Any, keep_float: Sequence[str] = ()) -> bytes:
+def quantize(calibrated: bytes, inputs: Any, outputs: Any, keep_float: Sequence[str] = ()) -> bytes:
     """A file in int8 from one of `calibrate`.
 
     Args:
         calibrated: from `calibrate`.
-        inputs: the type of latents: tf.float32, tf.int8 or tf.uint8.
+        inputs: the type of inputs that are floats, such as latents: tf.float32, tf.int8 or tf.uint8.
         outputs: the type of images, one of the same.
         keep_float: output tensors of ops that stay in float32, by name.
     """
@@ -105,27 +105,32 @@ def check_pixels(path: Path, content: bytes, expected: tuple[float, int]) -> Non
         )
 
 
-def _with_known_ranges(calibrated: bytes) -> bytes:
+def _with_known_ranges(calibrated: bytes, generator: Generator) -> bytes:
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(calibrated))
     (graph,) = model.subgraphs
-    for indices, (low, high) in ((_latents(model), LATENTS_RANGE), (_pixels(model), IMAGES_RANGE)):
+    names = {entry.name.decode(): entry.tensorIndex for entry in model.signatureDefs[0].inputs}
+    known = [(_pixels(model), IMAGES_RANGE)]
+    for tensor in generator.inputs:
+        if steps := ROLES[tensor.role].steps:
+            known.append((_same_values(model, names[tensor.role], steps), steps.range))
+    for indices, (low, high) in known:
         for i in indices:
             graph.tensors[i].quantization.min = np.array([low], np.float32)
             graph.tensors[i].quantization.max = np.array([high], np.float32)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _latents(model: Any) -> list[int]:
-    """The latents and what holds them in another order or beside labels of no greater values: they share one scale."""
+def _same_values(model: Any, given: int, steps: Steps) -> list[int]:
+    """An input and what holds it in another order or beside no greater values: they share one scale."""
     (graph,) = model.subgraphs
-    latents = [i for i in graph.inputs if graph.tensors[i].type == flatbuffer_utils.TensorType.FLOAT32]
+    found = [given]
     for op in graph.operators:
         kind = flatbuffer_utils.opcode_to_name(model, op.opcodeIndex)
-        if kind in (*MOVES, "CONCATENATION") and latents[-1] in op.inputs:
+        if kind in (*MOVES, "CONCATENATION") and found[-1] in op.inputs:
             observed = graph.tensors[op.outputs[0]].quantization
-            if max(-observed.min[0], observed.max[0]) < LATENTS_SEEN:
-                latents.append(op.outputs[0])
-    return latents
+            if max(-observed.min[0], observed.max[0]) < steps.seen:
+                found.append(op.outputs[0])
+    return found
 
 
 def _pixels(model: Any) -> list[int]:
@@ -141,7 +146,7 @@ def _pixels(model: Any) -> list[int]:
 
 
 def op_outputs(calibrated: bytes) -> list[str]:
-    """The names of what the ops of a file of `calibrate` put out, in order; `quantise` takes them in `keep_float`."""
+    """The names of what the ops of a file of `calibrate` put out, in order; `quantize` takes them in `keep_float`."""
     return _outputs_of(calibrated, None)
 
 

@@ -133,12 +133,12 @@ def _calls(generator: Generator) -> list[Call]:
         return output
 
     with watch(note):
-        generator.images(*generator.examples(1))
+        generator.images(*generator.examples(1).values())
     return calls
 
 
 def _same_images(generator: Generator, answers: dict[Any, Answer]) -> bool:
-    inputs = generator.examples(ROWS)
+    inputs = generator.examples(ROWS).values()
     before = np.asarray(generator.images(*inputs))
     with _answering(answers):
         after = np.asarray(generator.images(*inputs))

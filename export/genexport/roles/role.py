@@ -1,0 +1,89 @@
+"""What every role tells: example values, what signatures take for it, how the model, the files and the card have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from genexport.roles.tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+class Feed(NamedTuple):
+    """How a signature takes a tensor.
+
+    Attributes:
+        name, dtype: of the signature's input.
+        shape: of one example.
+        read: a batch of it → the tensor's values as `serving_default` takes them; traced.
+    """
+
+    name: str
+    dtype: tf.DType
+    shape: tuple[int, ...] = ()
+    read: Callable[[tf.Tensor], tf.Tensor] = lambda values: values
+
+    def spec(self, batch: int | None = None) -> tf.TensorSpec:
+        """For tracing; any batch unless given."""
+        return tf.TensorSpec((batch, *self.shape), self.dtype, name=self.name)
+
+
+class Steps(NamedTuple):
+    """Which values get the 256 steps of an integer file: `range`, where no greater value than `seen` was calibrated."""
+
+    range: tuple[float, float]
+    seen: float
+
+
+class Role:
+    """A role of an input; its *values* are what `serving_default` takes. A new role is a subclass in `roles.ROLES`."""
+
+    name: str
+    steps: Steps | None = None
+    """Of floats in int8 and micro; without any, calibration finds them."""
+
+    facts: Mapping[str, Any] = {}
+    """What the manifest says where a generator has no input of this role."""
+
+    def feed(self, tensor: Tensor, signature: str) -> Feed:
+        """How a signature takes it; by default all take its values."""
+        raise NotImplementedError
+
+    def examples(self, tensor: Tensor, count: int, first: int) -> tf.Tensor:
+        """Values of the seeds first to first + count − 1, always the same, as various as users' are."""
+        raise NotImplementedError
+
+    def others(self, count: int, first: int) -> dict[str, tf.Tensor]:
+        """Example values of further inputs that some signatures take in its place, by name."""
+        return {}
+
+    def inside(self, tensor: Tensor, values: tf.Tensor) -> tf.Tensor:
+        """Values → what the Keras model takes; traced."""
+        return values
+
+    def found(self, tensor: Tensor) -> dict[str, Any]:
+        """What the manifest says of this input, instead of `facts`."""
+        return {}
+
+    def metadata(self, tensor: Tensor) -> dict[str, Any]:
+        """What a TFLite file says of it beside that."""
+        return {}
+
+    def onnx(self, tensor: Tensor) -> dict[str, str]:
+        """The same for an ONNX file's metadata."""
+        return {}
+
+    def note(self, tensor: Tensor) -> str:
+        """What a user should know of how this input was understood, or nothing."""
+        return ""
+
+    def words(self, shape: tuple[int | None, ...], manifest: Mapping[str, Any]) -> str:
+        """`32 latents`: for people. `manifest` has what `found` gives."""
+        raise NotImplementedError
+
+    option = ""
+    """How genclient is told of it in the card's examples."""

@@ -1,0 +1,102 @@
+"""What a generator takes and gives: named tensors, each with a role, as interface.json has them (docs/contracts.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genexport.errors import ExportError
+
+FILE = "interface.json"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output.
+
+    Attributes:
+        name: of the Keras model's input or output.
+        role: what it means; the name that signatures have for it.
+        dtype, shape: inside the model; None for the batch.
+        range: lowest and highest value inside the model, where that is known.
+        classes: names of the classes, where it holds labels with names.
+        preprocessing: how picture files became its values.
+    """
+
+    name: str
+    role: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Description:
+    """An interface.json: the task, all inputs and outputs in order, and the JSON itself, to be copied."""
+
+    path: Path
+    task: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    json: Mapping[str, Any]
+
+
+def shape(sizes: Any) -> str:
+    """A shape as it is written in messages, N for a free first size and ? for another."""
+    return "(" + ", ".join(("?" if i else "N") if size is None else str(size) for i, size in enumerate(sizes)) + ")"
+
+
+def read(run: Path) -> Description | None:
+    """The interface.json of a run directory, or None where there is none.
+
+    Raises:
+        ExportError: it is damaged, of a later version, or gives a role twice; the message says what was expected.
+    """
+    path = run / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        raise ExportError(f"{path}: damaged; expected the JSON that gentrain writes") from None
+    if isinstance(found, dict) and isinstance(found.get("version"), int) and found["version"] > VERSION:
+        raise ExportError(f"{path}: version {found['version']}, expected {VERSION}: a newer genline wrote it")
+    try:
+        inputs, outputs = (tuple(_tensor(each) for each in found[side]) for side in ("inputs", "outputs"))
+        description = Description(path, str(found["task"]), inputs, outputs, found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ExportError(f"{path}: not as docs/contracts.md describes it: {what}") from None
+    for tensors in (inputs, outputs):
+        roles = [tensor.role for tensor in tensors]
+        if len(set(roles)) < len(roles) or not roles:
+            raise ExportError(f"{path}: expected inputs and outputs with each role at most once, found {roles}")
+    return description
+
+
+def _tensor(found: Mapping[str, Any]) -> Tensor:
+    span = found.get("range")
+    return Tensor(
+        name=str(found["name"]),
+        role=str(found["role"]),
+        dtype=str(found["dtype"]),
+        shape=tuple(None if size is None else int(size) for size in found["shape"]),
+        range=None if span is None else _span(*span),
+        classes=tuple(map(str, found.get("classes") or ())),
+        preprocessing=dict(found.get("preprocessing") or {}),
+    )
+
+
+def _span(low: float, high: float) -> tuple[float, float]:
+    if not -math.inf < low <= high < math.inf:
+        raise ValueError(f"range [{low}, {high}]")
+    return float(low), float(high)
