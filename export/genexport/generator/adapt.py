@@ -18,7 +18,7 @@ import numpy as np
 from genexport.errors import ExportError
 from genexport.generator.interface import EXPECTED, Slot
 from genexport.generator.rebuild import PlainEmbedding
-from genexport.roles.tensor import shape
+from genexport.roles.tensor import FILE, shape
 
 ACTIVATIONS = ("sigmoid", "tanh", "clip")
 CHANNELS = (1, 3, 4)
@@ -158,13 +158,13 @@ def _check(path: Path, model: Any, roles: list[str]) -> None:
     if pictures and "latents" not in roles and not any(_NOISE.search(tensor.name) for tensor in pictures):
         raise ExportError(
             f"{path}: an image-to-image model ({found}); only generators of images from latents, and perhaps labels, "
-            "can be published so far"
+            f"are published without an {FILE} (docs/contracts.md)"
         )
     hint = ""
     if other and all(_NOISE.search(tensor.name) for tensor in other):
         hint = " (noise as an input: make it a part of the model, or leave it out)"
     elif pictures:
-        hint = f" (a picture as an input, {pictures[0].name}: no such generator can be published so far)"
+        hint = f" (a picture as an input, {pictures[0].name}: a run directory with {FILE} says so, docs/contracts.md)"
     elif sum(role in ("labels", "one-hot") for role in roles) > 1:
         hint = " (labels twice: make a model that takes one of them and fixes the other)"
     if other or "latents" not in roles or hint:

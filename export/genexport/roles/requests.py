@@ -32,8 +32,9 @@ def _fit(name: str, dtype: tf.DType, values: Mapping[str, Any]) -> Any:
 
 
 def _pictures(name: str, values: Iterable[str]) -> str:
+    """`image_bytes` are the files of what is judged, `images`, where that is an input; else of `image`."""
     base = name.removesuffix(ENDING)
-    return next(key for key in (base, f"{base}s") if key in values)
+    return next(key for key in (f"{base}s", base) if key in values)
 
 
 def png_files(pictures: Any) -> Array:
