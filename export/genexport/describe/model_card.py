@@ -78,7 +78,7 @@ def _front_matter(manifest: Mapping[str, Any]) -> str:
 
 
 def _summary(manifest: Mapping[str, Any]) -> str:
-    takes = [_plain(role.words(tuple(spec["shape"]), manifest)) for role, spec in _inputs(manifest)]
+    takes = [_plain(role.words(tuple(spec.get("shape", ())), manifest)) for role, spec in _inputs(manifest)]
     return (
         f"A GAN generator of {tables.shape_text(manifest)} images (width×height×channels) from {', '.join(takes)}. "
         f"Exported {manifest['created']}."
@@ -86,9 +86,10 @@ def _summary(manifest: Mapping[str, Any]) -> str:
 
 
 def _inputs(manifest: Mapping[str, Any]) -> list[tuple[Role, Mapping[str, Any]]]:
-    """The roles that the signatures take, and what they are there."""
+    """The roles of a version's inputs, and what they are in its signatures."""
     given = manifest["signatures"]["serving_default"]["inputs"]
-    return [(role, given[name]) for name, role in ROLES.items() if name in given]
+    told = {name for name, role in ROLES.items() if any(manifest.get(key) != none for key, none in role.facts.items())}
+    return [(role, given.get(name, {})) for name, role in ROLES.items() if name in {*given, *told}]
 
 
 def _data(manifest: Mapping[str, Any]) -> str:
@@ -168,7 +169,7 @@ One seed is one image, in every file and on every device: the latents of a seed 
 
 """
     arguments = ", ".join(f"{role.name}=…" for role, _ in inputs)
-    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in inputs)
+    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in inputs if spec)
     return f"""\
 {seeds if "seeds" in manifest["signatures"] else ""}```sh
 genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow Serving
