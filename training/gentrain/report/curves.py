@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from markupsafe import Markup
+
 from gentrain.report import figures
 from gentrain.report import html as page
 from gentrain.report.record import Record
@@ -41,7 +43,7 @@ CHARTS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
 )
 
 
-def charts(found: Record) -> list[str]:
+def charts(found: Record) -> list[Markup]:
     """A figure of HTML for every group of `CHARTS` that the log has numbers of, then one for each other key."""
     keys = list(dict.fromkeys(key for line in found.log for key in line if key not in ("kimg", "seconds")))
     drawn = []
@@ -53,7 +55,7 @@ def charts(found: Record) -> list[str]:
     return drawn + [_chart(found, NAMES.get(key, key), key, [key]) for key in keys[: MOST_CHARTS - len(drawn)]]
 
 
-def _chart(found: Record, title: str, label: str, keys: list[str]) -> str:
+def _chart(found: Record, title: str, label: str, keys: list[str]) -> Markup:
     lines = {_plain(NAMES.get(key, key)): found.curve(key) for key in keys}
     references = {
         _plain(NAMES.get(k, k)): s.reference for k, s in found.scores().items() if k in keys and s.reference is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
 from gentrain import sources
@@ -52,14 +53,16 @@ def write(run: Path, out: Path, film: Path, read: Read = sources.read) -> None:
         temporary.write_bytes(html)
 
 
-def _body(found: Record, film: Path | None, read: Read) -> Iterable[str]:
+def _body(found: Record, film: Path | None, read: Read) -> Iterable[Markup]:
     dataset, reason = _dataset(found, read)
     snapshot = snapshots.shown(found)
     yield page.heading(_name(found.run))
     yield page.paragraph(_summary(found), "lead")
     yield page.paragraph(f"Samples, scores and nearest images below are those of {snapshot}.")
     by_class = list(_classes(found, snapshot, dataset))
-    yield page.section("Samples", *(by_class or _samples(found, snapshot, dataset)), reason and page.paragraph(reason))
+    yield page.section(
+        "Samples", *(by_class or _samples(found, snapshot, dataset)), page.paragraph(reason) if reason else Markup()
+    )
     yield page.section("Over the training", _film(found, film))
     yield page.section("Scores", *_scores(found, snapshot))
     yield page.section("Nearest training images", _nearest(found))
@@ -108,7 +111,7 @@ def _dataset(found: Record, read: Read) -> tuple[Dataset | None, str]:
     return dataset, ""
 
 
-def _samples(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[str]:
+def _samples(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[Markup]:
     png = _sheet_of(found, snapshot)
     if not png:
         yield page.paragraph("There is no sheet of samples yet.")
@@ -131,7 +134,7 @@ def _sheet_of(found: Record, snapshot: Snapshot) -> bytes:
     return sheets[-1].read_bytes() if sheets else b""
 
 
-def _classes(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[str]:
+def _classes(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[Markup]:
     """Real images beside samples, a row a class, where the generator takes labels."""
     if "labels" not in record.input_names(snapshot.file):
         return
@@ -140,7 +143,7 @@ def _classes(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iter
     rows = []
     samples = _drawn(snapshot.file, [range(COLUMNS)] * len(shown))
     for label, (name, drawn) in enumerate(zip(shown, samples, strict=True)):
-        real = ""
+        real = Markup()
         if dataset is not None and dataset.labels is not None:
             members = np.flatnonzero(dataset.labels == label)
             members = np.random.default_rng(0).permutation(members)[:COLUMNS]
@@ -168,7 +171,7 @@ def _drawn(generator: Path, rows: Sequence[Sequence[int]]) -> list[Pixels]:
     ]
 
 
-def _film(found: Record, film: Path | None) -> str:
+def _film(found: Record, film: Path | None) -> Markup:
     if film is None:
         return page.paragraph("A time-lapse needs two sheets of samples; so far there are fewer.")
     with Image.open(film) as opened:
@@ -180,10 +183,10 @@ def _film(found: Record, film: Path | None) -> str:
     alt = f"Time-lapse: the same latents at {frames} times of the training"
     moving = page.moving(film.read_bytes(), kind, still.getvalue(), alt)
     caption = f"The same latents throughout, to the last of the training; also in {film.name}"
-    return f'<div class="narrow">{page.figure(moving, caption=caption)}</div>'
+    return page.figure(moving, caption=caption, narrow=True)
 
 
-def _scores(found: Record, snapshot: Snapshot) -> Iterable[str]:
+def _scores(found: Record, snapshot: Snapshot) -> Iterable[Markup]:
     scores, metrics = found.scores(), found.metrics
     if not scores:
         yield page.paragraph(f"Not measured yet: `gentrain evaluate {found.run}`")
@@ -223,10 +226,10 @@ def _scores(found: Record, snapshot: Snapshot) -> Iterable[str]:
         yield page.fold("Taken for the class that was asked for", page.table([row[:2] for row in rows[:MOST_ROWS]]))
 
 
-def _copies(memorised: Any) -> str:
+def _copies(memorised: Any) -> Markup:
     value = memorised.get("value") if isinstance(memorised, dict) else None
     if not isinstance(value, (int, float)):
-        return ""
+        return Markup()
     said = "It copies: the other numbers say nothing." if value > MEMORISER else ""
     return page.paragraph(
         f"{value:.1%} of the samples are nearer to a training image than 99 in 100 unseen real images are. {said}"
@@ -240,11 +243,11 @@ def _brief(key: str, value: Any) -> str:
     return f"{key} {str(value)[:12] if key == 'hash' else value}"
 
 
-def _nearest(found: Record) -> str:
+def _nearest(found: Record) -> Markup:
     try:
         data = (found.run / "nearest.png").read_bytes()
     except OSError:
-        return ""
+        return Markup()
     alt = "Generated images, each with the training images that are nearest to it"
     ratios = found.metrics.get("nearest")
     told = ratios.items() if isinstance(ratios, dict) else ()
@@ -255,7 +258,7 @@ def _nearest(found: Record) -> str:
     return page.figure(page.image(data, "image/png", alt), caption=caption)
 
 
-def _facts(found: Record) -> Iterable[str]:
+def _facts(found: Record) -> Iterable[Markup]:
     config, preset = found.config, found.config.get("preset")
     standard = vars(PRESETS[preset]()) if preset in PRESETS else {}
     changed = {name: value for name, value in found.settings.items() if standard.get(name, value) != value}
@@ -273,7 +276,7 @@ def _facts(found: Record) -> Iterable[str]:
     yield page.fold("Files skipped", page.table(shown))
 
 
-def _row(images: Pixels, alt: str) -> str:
+def _row(images: Pixels, alt: str) -> Markup:
     """Images of one class side by side; with fewer than a row has, the rest stays white."""
     missing = COLUMNS - len(images)
     padded = np.concatenate([images, np.full((missing, *images.shape[1:]), 255, np.uint8)]) if missing else images
