@@ -145,16 +145,20 @@ def test_a_loss_beside_the_adversarial_one_is_learned_from_by_all_networks(share
         gan = gan_of([Matched(3) if auxiliary else Labels(3)], loss="bce", gamma=0.0, shared_pass=shared_pass)
         images = np.stack([PICTURES[:8]] * gan.parts)
         labels = np.stack([np.arange(8, dtype=np.int32) % 3] * gan.parts)
+        gan.images_seen.assign(100_000)
         start = [weight.numpy() for loss in gan.auxiliary for weight in loss.network.weights]
         gan.train_step({"images": tf.constant(images), "labels": tf.constant(labels)})
         for loss in gan.auxiliary:
             assert not np.array_equal(start[0], loss.network.weights[0])
+        for _, optimizer in gan.helpers.values():
+            assert float(optimizer.learning_rate) == float(gan.g_optimizer.learning_rate) < 2e-3
         return gan
 
     plain, gan = trained(False), trained(True)
     for network in ("generator", "discriminator"):
         one, other = (getattr(each, network).trainable_variables[0].numpy() for each in (plain, gan))
         assert not np.array_equal(one, other)
+    assert float(gan._added(tf.constant(1.0), "g", [(Matching(), tf.constant(3.0))])) == 7.0, "a weight of 2"
     checkpoints.save(tmp_path, gan, Progress(8, 1.0))
     kept = [np.asarray(variable) for variable in gan.state]
     resumed = gan_of([Matched(3)], loss="bce", gamma=0.0, shared_pass=shared_pass)

@@ -295,6 +295,10 @@ def test_a_conditional_run_draws_its_classes_in_rows_and_says_so_to_the_exporter
     assert code == 0, err
     with Image.open(run / "samples" / "000000kimg.png") as sheet:
         assert sheet.height / sheet.width == pytest.approx(10 / 8, abs=0.01), "a row a class, a column a seed"
+    interface = json.loads((run / "interface.json").read_text())
+    labels = {"name": "labels", "role": "labels", "dtype": "int32", "shape": [None], "range": [0, 9]}
+    assert interface["inputs"][1:] == [labels | {"classes": list("0123456789")}]
+    assert interface["task"] == "image-generation"
     generator = keras.models.load_model(run / "generator.keras", safe_mode=True)
     assert [tensor.name for tensor in generator.inputs] == ["latents", "labels"]
     critic = keras.models.load_model(run / "discriminator.keras", safe_mode=True)

@@ -312,9 +312,11 @@ def test_what_a_kill_left_half_written_before_a_run_is_no_obstacle_and_goes(tmp_
     run.mkdir()
     (run / ".tmp-1-config.json").write_text("{")
     (run / "dataset.json").write_text("{")
+    (run / "interface.json").write_text("{")
     code, _, err = gentrain("fit", "--run", run, *SMALL_RUN, *UNPENALISED, "--kimg", "0.1")
     assert code == 0, err
     assert not list(run.glob("**/.tmp-*"))
+    assert json.loads((run / "interface.json").read_text())["inputs"][0]["shape"] == [None, 16]
 
 
 def test_two_lengths_are_wrong_use(tmp_path: Path, gentrain) -> None:
