@@ -56,6 +56,28 @@ def read(source: Source, frame: Frame = FRAME) -> Dataset:
     return cache.decoded(source, frame, lambda done, total: None)
 
 
+def test_columns_beside_images_and_labels_are_kept_and_count(entries: Path) -> None:
+    images, depths = np.full((3, 8, 8, 1), 7, np.uint8), np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+
+    def of(**columns: np.ndarray) -> Source:
+        def decode(frame, append, show) -> Contents:
+            append(images)
+            return Contents(columns=columns)
+
+        return Source("pairs", repr(columns), decode)
+
+    first, again, plain, other = (read(of(**c)) for c in ({"depth": depths}, {"depth": depths}, {}, {"depth": -depths}))
+    for dataset in (first, again):
+        assert dataset.columns.keys() == {"depth"}
+        assert isinstance(dataset.columns["depth"], np.memmap)
+        np.testing.assert_array_equal(dataset.columns["depth"], depths)
+    assert plain.columns == {}
+    assert first.fingerprint == again.fingerprint
+    assert len({first.fingerprint, plain.fingerprint, other.fingerprint}) == 3
+    with pytest.raises(ValueError, match="2 depth for 3 images"):
+        read(of(depth=depths[:2]))
+
+
 def visible(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
 

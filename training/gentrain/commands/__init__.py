@@ -1,1 +1,7 @@
-"""One file a command: its options, one call of the room beneath, and what it prints."""
+"""One file a command: its options, one call of the room beneath, and what it prints.
+
+fit.py, presets.py, data.py, evaluate.py, report.py   the commands of the same names
+augment_study.py                                      `gentrain augment-study`; the study itself is in study/
+subject.py                                            what `gentrain evaluate` measures
+reading.py, options.py                                what several of them share
+"""

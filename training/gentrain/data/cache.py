@@ -1,7 +1,7 @@
 """Where decoded images and feature nets are kept between runs.
 
-Images are decoded once: an entry of `images/` is a folder with `images.npy`, `labels.npy` and `dataset.json`, named by
-a digest of the source's identity and the frame. It appears in one rename, whole, or never.
+Images are decoded once: an entry of `images/` is a folder with `images.npy`, `labels.npy`, other columns and
+`dataset.json`, named by a digest of the source's identity and the frame. It appears in one rename, whole, or never.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from gentrain.files.locks import lock as lock_file
 DECODING_VERSION = 2
 
 MOST_ENTRIES = 20
+
+# How the files of columns begin that are neither images nor labels.
+COLUMN = "column-"
 
 
 def root() -> Path:
@@ -97,6 +100,11 @@ def _load(entry: Path, source: Source) -> Dataset | None:
         first_alike = (
             np.load(entry / "first_alike.npy", allow_pickle=False) if "first_alike.npy" in told["bytes"] else None
         )
+        columns = {
+            name.removeprefix(COLUMN).removesuffix(".npy"): np.load(entry / name, mmap_mode="r", allow_pickle=False)
+            for name in told["bytes"]
+            if name.startswith(COLUMN)
+        }
         fingerprint, class_names, notes = told["fingerprint"], tuple(told["class_names"]), tuple(told["notes"])
         rest = (
             told["classes_from"],
@@ -105,6 +113,7 @@ def _load(entry: Path, source: Source) -> Dataset | None:
             told["value_ranges"],
             first_alike,
             told["grey_in_colour"],
+            columns,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -139,17 +148,19 @@ def _place(temporary: Path, entry: Path) -> None:
 
 def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Rows | None, grey: bool) -> None:
     arrays = {"labels": contents.labels, "first_alike": first_alike}
+    arrays |= {f"{COLUMN}{name}": column for name, column in contents.columns.items()}
     for name, array in arrays.items():
         if array is not None:
             content = io.BytesIO()  # NumPy does not notice that a disk refuses the end of a file
             np.save(content, array)
             (entry / f"{name}.npy").write_bytes(content.getvalue())
     images = np.load(entry / "images.npy", mmap_mode="r")
-    if contents.labels is not None and len(contents.labels) != len(images):
-        raise ValueError(f"{source.name}: {len(contents.labels)} labels for {len(images)} images")
+    for name, column in {"labels": contents.labels, **contents.columns}.items():
+        if column is not None and len(column) != len(images):
+            raise ValueError(f"{source.name}: {len(column)} {name} for {len(images)} images")
     c = contents
     known = (c.labels, c.class_names, c.skipped, c.notes, c.classes_from, c.left_out, c.split, c.value_ranges)
-    dataset = Dataset(source.name, images, *known, first_alike, grey)
+    dataset = Dataset(source.name, images, *known, first_alike, grey, c.columns)
     told = dataset.describe() | {"bytes": {file.name: file.stat().st_size for file in entry.glob("*.npy")}}
     (entry / "dataset.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 

@@ -21,6 +21,8 @@ from gentrain.errors import UsageError
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 Rows = np.ndarray[Any, np.dtype[np.int64]]
+Columns = Mapping[str, np.ndarray[Any, Any]]
+"""Named arrays, each with a row for every image."""
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 CROPS = ("center", "none", "pad")
@@ -149,7 +151,8 @@ class Contents:
 
     `classes_from` says where these come from, `left_out` how many files of which ending were no images, and `split`
     what was taken of data with splits; `value_ranges` what values images of more than 8 bits have, by their kind, and
-    which became black and white: {"16-bit images": {"found": [0, 4080], "taken": [0, 4095]}}.
+    which became black and white: {"16-bit images": {"found": [0, 4080], "taken": [0, 4095]}}. `columns` is
+    whatever else a source knows of each image, for a condition to take.
     """
 
     labels: Labels | None = None
@@ -160,6 +163,7 @@ class Contents:
     left_out: Mapping[str, int] = field(default_factory=dict)
     split: str = ""
     value_ranges: Mapping[str, Any] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
 
 
 Append = Callable[[Pixels], None]
@@ -205,11 +209,12 @@ class Dataset:
     value_ranges: Mapping[str, Any] = field(default_factory=dict)
     first_alike: Rows | None = None
     grey_in_colour: bool = False
+    columns: Columns = field(default_factory=dict)
     known_fingerprint: str | None = field(default=None, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over shape, pixels, labels and class names: equal fingerprints train alike."""
+        """SHA-256 over shape, pixels, labels, class names and columns: equal fingerprints train alike."""
         if self.known_fingerprint is not None:
             return self.known_fingerprint
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode("utf-8", "surrogateescape"))
@@ -217,6 +222,9 @@ class Dataset:
             digest.update(np.ascontiguousarray(self.images[start : start + 4096]).data)
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels).data)
+        for name, column in sorted(self.columns.items()):
+            digest.update(repr((name, column.dtype.str, column.shape)).encode("utf-8", "surrogateescape"))
+            digest.update(np.ascontiguousarray(column).data)
         return digest.hexdigest()
 
     def class_counts(self) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """GAN losses: an adversarial loss is one module here with `discriminator` and `generator`, and its name in
 settings.CHOICES. It sees logits and gradients only, one value an image, no model.
 
-auxiliary.py   losses beside the adversarial one, which conditions bring along
+rpgan.py, bce.py, lsgan.py, hinge.py, wgan_gp.py   the adversarial losses
+auxiliary.py                                       losses beside the adversarial one, which conditions bring along
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """How far generated images are from real ones: the registry of metrics, one file a metric, all on features (N, F).
 
 Features come from `gentrain.metrics.features`; who wants numbers for a generator takes `gentrain.metrics.judge`.
+
+metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training images
+features    features.py chooses between classifier.py, random_net.py and inception.py; feature_files.py keeps them
+generators  generate.py: images to measure; judge.py: every metric beside its reference
 """
 
 from __future__ import annotations

@@ -1,7 +1,12 @@
 """The generators and discriminators to choose from: a pair is one module here with `generate` and `discriminate`, and
 its name in settings.CHOICES.
 
-A pair maps tensors; here these become Keras models with their inputs, their condition and their last activation.
+A pair maps tensors; here these become Keras models, with inputs, what the conditions add, and the last activation.
+
+genline.py                            genline's own pair
+dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
+parts.py                              what several of them are built from
+latents.py                            from seeds to latents
 """
 
 from __future__ import annotations

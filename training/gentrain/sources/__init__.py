@@ -2,6 +2,10 @@
 
 A source is asked for by its name (`digits`), by its name and a path (`celeba:faces.zip`), or by the path alone, where
 what lies there tells which it is.
+
+sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji
+folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py
+pictures    pictures.py: from a file to a square; values.py: more than 8 bits; encoded.py: many files; arrays.py
 """
 
 from __future__ import annotations

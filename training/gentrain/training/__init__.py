@@ -1,6 +1,7 @@
 """The training itself, from a batch to a checkpoint.
 
 gan.py           the Keras model: networks, optimisers and one step for both
+draws.py         the random numbers of a step
 augment.py       DiffAugment
 devices.py       precision, and one device or several
 loop.py          `fit` for several devices

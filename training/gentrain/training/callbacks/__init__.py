@@ -2,6 +2,10 @@
 
 None of this changes what is learned, but for the clock, which says where schedules end. Order matters: the meter is
 asked by the others, the evaluator and the watch add to the tick's line, the log writes it.
+
+meter.py, stop.py          how far a run is, the clock, Ctrl-C and SIGTERM
+evaluator.py, watch.py     metrics and the best snapshot; losses that are not finite, a collapse
+log.py, keeper.py          log.jsonl and TensorBoard; checkpoints, networks and image grids
 """
 
 from __future__ import annotations
