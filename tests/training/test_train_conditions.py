@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain.conditions import Conditions, Labels, register
+from gentrain.conditions import REGISTERED, Conditions, Labels, of_run, register
+from gentrain.data.dataset import Dataset
 from gentrain.losses.auxiliary import Auxiliary, Seen
 from gentrain.networks import NETWORKS, build_generator
 from gentrain.settings import Settings
@@ -73,8 +74,23 @@ def test_a_condition_that_nobody_registered_is_wrong_use(tmp_path: Path, gentrai
     begin = ["--data", "pictures.npz", "--run", "run", "--kimg", 1]
     code, _, err = gentrain("fit", *begin, "--set", "conditions=depth")
     assert code == 2
-    assert err.splitlines()[-1] == "gentrain: conditions: depth is not registered; there are labels, image"
+    assert "gentrain: conditions: depth is not registered; there are labels, image" in err.splitlines()[-1]
     assert not Path("run").exists()
+
+
+def test_an_installed_package_brings_its_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "brought").mkdir()
+    code = "from gentrain.conditions import Labels\nclass Style(Labels):\n    name = 'style'\n"
+    (tmp_path / "brought" / "styles.py").write_text(code)
+    (tmp_path / "brought" / "styles-1.dist-info").mkdir()
+    (tmp_path / "brought" / "styles-1.dist-info" / "METADATA").write_text("Name: styles\nVersion: 1\n")
+    points = "[gentrain.conditions]\nstyle = styles:Style\n"
+    (tmp_path / "brought" / "styles-1.dist-info" / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(tmp_path / "brought")
+    monkeypatch.setattr("gentrain.conditions.REGISTERED", dict(REGISTERED))
+    data = Dataset("two", PICTURES, np.arange(60, dtype=np.int32) % 2, ("oil", "ink"))
+    (style,) = of_run(Settings(conditions="style"), data)
+    assert (type(style).__name__, style.classes) == ("Style", 2)
 
 
 def test_two_conditions_cannot_have_one_name() -> None:

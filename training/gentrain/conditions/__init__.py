@@ -10,6 +10,7 @@ Everything passes as dictionaries of named tensors, from the columns of a data s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 Conditions = Sequence[Condition]
+
+ENTRY_POINTS = "gentrain.conditions"
+"""Where a package says which conditions it brings: `depth = my_package:Depth`."""
 
 REGISTERED: dict[str, type[Condition]] = {Labels.name: Labels}
 
@@ -70,10 +74,7 @@ def of_run(settings: Settings, dataset: Dataset) -> tuple[Condition, ...]:
         UsageError: a name that nobody has registered.
         TrainError: the data lack what one of them needs.
     """
-    names = named(settings)
-    if unknown := [name for name in names if name not in REGISTERED]:
-        raise UsageError(f"conditions: {unknown[0]} is not registered; there are {', '.join(REGISTERED)}")
-    return tuple(REGISTERED[name].of(dataset) for name in names)
+    return tuple(_known(name).of(dataset) for name in named(settings))
 
 
 def of_generator(generator: Any, dataset: Dataset) -> tuple[Condition, ...]:
@@ -85,13 +86,25 @@ def of_generator(generator: Any, dataset: Dataset) -> tuple[Condition, ...]:
     names = [tensor.name for tensor in generator.inputs if tensor.name != "latents"]
     if len(generator.inputs) == 1:
         return ()  # whatever it is called, it is the latents
-    found = [REGISTERED[name] for name in names if name in REGISTERED]
+    try:
+        found = [_known(name) for name in names]
+    except UsageError:
+        found = []
     if len(found) < len(generator.inputs) - 1:
         shapes = ", ".join(f"{tensor.name} {tuple(tensor.shape)}" for tensor in generator.inputs)
         raise TrainError(
             f"generator has the inputs {shapes}; expected latents (N, Z), and beside them {', '.join(REGISTERED)}"
         )
     return tuple(condition.of(dataset) for condition in found)
+
+
+def _known(name: str) -> type[Condition]:
+    """The condition of this name: registered, or an installed package's entry point; raises UsageError for neither."""
+    for entry in () if name in REGISTERED else entry_points(group=ENTRY_POINTS, name=name):
+        register(entry.load())
+    if name not in REGISTERED:
+        raise UsageError(f"conditions: {name} is not registered; there are {', '.join(REGISTERED)}")
+    return REGISTERED[name]
 
 
 def columns(conditions: Conditions, dataset: Dataset) -> dict[str, Array]:
