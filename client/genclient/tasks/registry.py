@@ -9,7 +9,6 @@ A package's `pyproject.toml` names its tasks as entry points:
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 from collections.abc import Collection, Iterator, Mapping
 
 from genclient.errors import ClientError, UsageError
@@ -97,6 +96,8 @@ def known_roles() -> set[str]:
 
 @functools.cache
 def _installed() -> tuple[Task, ...]:
+    import importlib.metadata  # which takes as long to import as much of this package
+
     found = []
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:
