@@ -192,7 +192,7 @@ def test_a_picture_that_cannot_be_read_is_reported_after_the_others(genclient, c
 def test_the_critic_its_signature_and_a_label_can_be_named(genclient, critic, tmp_path):
     save(tmp_path / "white.png", "white")
     target, _ = critic(conditional=True, signature="serving_default")
-    options = ("--critic", "digits-critic", "--model", "other", "--label", "rain", "--classes", "sun,snow,rain")
+    options = ("--discriminator", "digits-critic", "--model", "other", "--label", "rain", "--classes", "sun,snow,rain")
     done = genclient("detect", "white.png", "--target", target, *options)
     assert done.stdout == b"  3.0000  white.png\n", done.stderr.decode()
 
@@ -215,12 +215,16 @@ def test_what_cannot_be_scored_is_one_line(fails, critic, serve, tmp_path):
         (("none.png",), 1, "none.png: found no such file or folder, expected pictures"),
         (("empty",), 1, "empty: found no pictures in it"),
         (("white.png", "--label", "1"), 2, "label: found 1, expected none"),
-        (("white.png", "--critic-signature", "x"), 1, "has no signature 'x'"),
+        (("white.png", "--discriminator-signature", "x"), 1, "has no signature 'x'"),
         (("white.png", "--critic", "no"), 69, "NOT_FOUND"),
+        (("white.png", "--critic-signature", "y"), 1, "has no signature 'y'"),
     ):
         found_code, line = fails("detect", *arguments, "--target", target)
         assert (found_code, found in line) == (code, True), line
-    assert "takes no picture files" in fails("detect", "white.png", "--critic", "digits", "--target", serve().target)[1]
+    assert (
+        "takes no picture files"
+        in fails("detect", "white.png", "--discriminator", "digits", "--target", serve().target)[1]
+    )
     arrays = serve(
         name="digits-critic",
         signatures={"discriminate": ({"images": (FLOAT, [-1, 6, 4, 3])}, {"scores": (FLOAT, [-1])})},

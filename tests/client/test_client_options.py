@@ -315,7 +315,7 @@ def see_version_label(ask, tmp_path, **_):
         assert served.prediction.described[0].model_spec.version_label == "stable", command
     Image.new("RGB", (2, 2)).save(tmp_path / "picture.png")
     files = {"encoded": ({"image_bytes": (types_pb2.DT_STRING, [-1])}, {"scores": (types_pb2.DT_FLOAT, [-1])})}
-    detect = {"command": ("detect", "picture.png", "--critic", "digits"), "signatures": files, "answer": refused}
+    detect = {"command": ("detect", "picture.png", "--discriminator", "digits"), "signatures": files, "answer": refused}
     assert ask(*label, **detect)[1].prediction.requests[0].model_spec.version_label == "stable"
 
 

@@ -21,7 +21,7 @@ from grpc import aio
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
-from genclient.client.base import CRITIC_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
+from genclient.client.base import DISCRIMINATOR_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.schedule import Part
 from genclient.client.server_config import config_text, explained, server_config
@@ -224,11 +224,11 @@ class AsyncClient(Settings):
         *,
         label: Label = None,
         model: str | None = None,
-        signature: str = CRITIC_SIGNATURE,
+        signature: str = DISCRIMINATOR_SIGNATURE,
     ) -> NDArray[np.float32]:
         """As `Client.score`."""
         question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
-        return (await self._whole(self._critic(model), None, question))["scores"]
+        return (await self._whole(self._discriminator(model), None, question))["scores"]
 
     async def score_files(
         self,
@@ -242,7 +242,8 @@ class AsyncClient(Settings):
         from genclient.images import pictures
 
         given = {"image_bytes": await asyncio.to_thread(pictures.read_all, files), "labels": label}
-        return (await self._whole(self._critic(model), None, Question(given, signature, FILES_DETECTION)))["scores"]
+        question = Question(given, signature, FILES_DETECTION)
+        return (await self._whole(self._discriminator(model), None, question))["scores"]
 
     async def _answers(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
         """As `Client._answers`."""

@@ -50,8 +50,8 @@ FRESH_SECONDS = 1.0
 START_OVER = 3
 """Times that `sample` begins anew when the version of its first images is unloaded meanwhile."""
 
-CRITIC_SUFFIX = "-critic"
-CRITIC_SIGNATURE = "discriminate"
+DISCRIMINATOR_SUFFIX = "-critic"
+DISCRIMINATOR_SIGNATURE = "discriminate"
 
 __all__ = ["Question", "Seeds", "Settings", "Waiting"]
 
@@ -272,10 +272,10 @@ class Settings(ABC):
             arguments.check_model(model)
         return self.model if model is None else model
 
-    def _critic(self, model: str | None) -> str:
+    def _discriminator(self, model: str | None) -> str:
         if model is not None:
             arguments.check_model(model)
-        return f"{self.model}{CRITIC_SUFFIX}" if model is None else model
+        return f"{self.model}{DISCRIMINATOR_SUFFIX}" if model is None else model
 
 
 class Waiting:

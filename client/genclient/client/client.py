@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
-from genclient.client.base import BATCH_ROWS, CRITIC_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
+from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
 from genclient.client.call import Batch, Call, Collection, Exchange
 from genclient.client.requests import Requests
 from genclient.client.server_config import config_text, explained, server_config
@@ -305,22 +305,22 @@ class Client(Settings):
         *,
         label: Label = None,
         model: str | None = None,
-        signature: str = CRITIC_SIGNATURE,
+        signature: str = DISCRIMINATOR_SIGNATURE,
     ) -> NDArray[np.float32]:
-        """How real images look to the critic: float32 (N,), higher is more real.
+        """How real images look to the discriminator: float32 (N,), higher is more real.
 
         Args:
-            images: uint8, or floats in [0, 1], (N, H, W, C), of the critic's size; floats beyond are refused.
-            label: class of every image, or one for each, where the critic is conditional.
-            model: the critic's name; None: the generator's with `-critic` after it.
+            images: uint8, or floats in [0, 1], (N, H, W, C), of the discriminator's size; floats beyond are refused.
+            label: class of every image, or one for each, where the discriminator is conditional.
+            model: the discriminator's name; None: the generator's with `-critic` after it.
             signature: which of its functions to call.
 
         Raises:
-            UsageError: the arguments do not fit each other or the critic.
+            UsageError: the arguments do not fit each other or the discriminator.
             ClientError: the server refuses, cannot be reached, or answers something that is not scores.
         """
         question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
-        return self._whole(self._critic(model), None, question)["scores"]
+        return self._whole(self._discriminator(model), None, question)["scores"]
 
     def _answers(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
         """The results of a call, by what a model says of itself, which is asked anew where that is old.
@@ -375,22 +375,22 @@ class Client(Settings):
         model: str | None = None,
         signature: str = "auto",
     ) -> NDArray[np.float32]:
-        """How picture files look to the critic, which makes of them the pixels that training saw: float32 (N,).
+        """How picture files look to the discriminator, which makes of them the pixels that training saw: float32 (N,).
 
         Args:
             files: paths, or contents, of pictures of any size and of any kind that Pillow reads.
-            label: class of every picture, or one for each, where the critic is conditional.
-            model: the critic's name; None: the generator's with `-critic` after it.
+            label: class of every picture, or one for each, where the discriminator is conditional.
+            model: the discriminator's name; None: the generator's with `-critic` after it.
             signature: which of its functions to call; `auto`: the one that takes files.
 
         Raises:
-            UsageError: the arguments do not fit each other or the critic.
+            UsageError: the arguments do not fit each other or the discriminator.
             ClientError: a picture cannot be read, or as for `score`.
         """
         from genclient.images import pictures  # with Pillow, which nothing else here needs
 
         given = {"image_bytes": pictures.read_all(files), "labels": label}
-        return self._whole(self._critic(model), None, Question(given, signature, FILES_DETECTION))["scores"]
+        return self._whole(self._discriminator(model), None, Question(given, signature, FILES_DETECTION))["scores"]
 
     def _run(self, call: Call) -> Iterator[Batch]:
         """Send the parts of a call as they are due, and hand on their results in order."""

@@ -1,4 +1,4 @@
-"""`genclient detect`: how real pictures look to the critic of a run."""
+"""`genclient detect`: how real pictures look to the discriminator of a run."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ SORTS = ("score", "name", "none")
 
 @command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
-@click.option("--critic", metavar="NAME", help="Model that scores.  [default: --model with -critic after it]")
-@click.option("--critic-signature", default="auto", show_default=True, metavar="NAME", help="Function of it to call.")
-@click.option("--label", metavar="NAME|INDEX", help="Class of all pictures, where the critic is conditional.")
+@click.option("--discriminator", metavar="NAME", help="Model that scores.  [default: --model with -critic after it]")
+@click.option(
+    "--discriminator-signature", default="auto", show_default=True, metavar="NAME", help="Signature of it to call."
+)
+@click.option("--critic", hidden=True)  # the old name of --discriminator
+@click.option("--critic-signature", hidden=True)
+@click.option("--label", metavar="NAME|INDEX", help="Class of all pictures, where the discriminator is conditional.")
 @classes_option
 @click.option("--sort", type=click.Choice(SORTS), default="score", show_default=True, help="Order of the table.")
 @click.option("--top", type=click.IntRange(1), metavar="COUNT", help="Show only so many.")
@@ -55,12 +59,14 @@ def detect(
     console: Console,
     **options: Any,
 ) -> None:
-    """Score pictures by the critic. The best come first.
+    """Score pictures by the discriminator. The best come first.
 
     A score says how real a picture looks to it, in [0, 1] if genexport published it. IMAGE is a file, or a folder whose
-    pictures are taken at any depth, of any kind that Pillow reads. The critic makes of them the very pixels that
+    pictures are taken at any depth, of any kind that Pillow reads. The discriminator makes of them the very pixels that
     training saw. A picture that cannot be read is reported, and the exit code is 1 then.
     """
+    for name in ("discriminator", "discriminator_signature"):
+        options[name] = options.pop(name.replace("discriminator", "critic")) or options[name]
     options["label"] = label_index(options["label"], options["classes"])
     from genclient.images import pictures
 
@@ -71,7 +77,7 @@ def detect(
     failed = [row for row in found if "error" in row]
     key = {"score": lambda row: -row["score"], "name": lambda row: row["path"], "none": None}[sort]
     rows = (sorted(scored, key=key) if key else scored)[:top]
-    data = {"model": options["critic"] or f"{server.model}-critic", "images": rows, "failed": failed}
+    data = {"model": options["discriminator"] or f"{server.model}-critic", "images": rows, "failed": failed}
     console.result(_table(rows), data, "".join(f"{_score(row)}\t{row['path']}\n" for row in rows))
     for row in failed:
         console.note(f"{row['path']}: {row['error']}")
@@ -83,7 +89,8 @@ def _scored(client: Client, paths: list[Path], options: dict[str, Any], meter: M
     """A row for each picture, in the order in which they are found: with its score, or with what is wrong with it."""
     from genclient.images import pictures
 
-    wanted = {"model": options["critic"], "label": options["label"], "signature": options["critic_signature"]}
+    model, signature = options["discriminator"], options["discriminator_signature"]
+    wanted = {"model": model, "label": options["label"], "signature": signature}
     done = 0
     for some in _parts(paths, AT_A_TIME):
         loaded = pictures.load(some)

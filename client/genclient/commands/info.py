@@ -74,7 +74,7 @@ def _tell(console: Console, lines: str, data: dict[str, Any], classes: Classes |
 
 
 def _probe(client: Client) -> dict[str, Any]:
-    """What one image costs, or why there is none: a critic can be described, though it makes no images."""
+    """What one image costs, or why there is none: a discriminator can be described, though it makes no images."""
     try:
         labels = {signature.conditional for signature in client.info().signatures.values()}
         exchanges = []

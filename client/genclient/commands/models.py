@@ -35,7 +35,7 @@ def models(
     """List models and the states of their versions.
 
     The exit code is 0 when each has an AVAILABLE version, else 1. genserve lists its models over REST. TensorFlow
-    Serving has no such list: without REST it is asked for NAME..., or for --model and its critic.
+    Serving has no such list: without REST it is asked for NAME..., or for --model and its discriminator.
     """
     found = _asked(server, names) if names else _listed(server, rest, console)
     lines = [f"{name}\t{version_line(version)}" for name, versions in found.items() for version in versions]
@@ -80,7 +80,7 @@ def _listed(server: Server, rest: str | None, console: Console) -> Models:
     try:
         return list_models(_rest_address(server.target), min(GUESS_SECONDS, server.timeout), security)
     except ClientError as error:
-        console.note(f"{error}; asking {server.target} for {server.model} and its critic")
+        console.note(f"{error}; asking {server.target} for {server.model} and its discriminator")
     return {
         name: versions
         for name, versions in _asked(server, _guesses(server)).items()
@@ -89,9 +89,9 @@ def _listed(server: Server, rest: str | None, console: Console) -> Models:
 
 
 def _guesses(server: Server) -> tuple[str, str]:
-    from genclient.client.base import CRITIC_SUFFIX
+    from genclient.client.base import DISCRIMINATOR_SUFFIX
 
-    return server.model, f"{server.model}{CRITIC_SUFFIX}"
+    return server.model, f"{server.model}{DISCRIMINATOR_SUFFIX}"
 
 
 def _rest_address(target: str) -> str:

@@ -1,7 +1,8 @@
-"""Picture files as a critic takes them: which are meant, and their bytes, as JPEG or PNG. Files are only read here.
+"""Picture files as a discriminator takes them: which are meant, and their bytes, as JPEG or PNG. They are only read.
 
-What becomes of the pixels (turned, laid on a background, cropped, resized) is in the critic's graph alone. A file that
-the graph would read differently than training did is given as a PNG of the same pixels, opacity and 16 bits included.
+What becomes of the pixels (turned, laid on a background, cropped, resized) is in the discriminator's graph alone. A
+file that the graph would read differently than training did is given as a PNG of the same pixels, opacity and 16 bits
+included.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def read_all(files: Sequence[bytes | str | PathLike[str]]) -> list[bytes]:
 
 
 def portable(content: bytes) -> bytes:
-    """A picture file as a critic's graph reads it like training did: as it is, or as a PNG of the same pixels.
+    """A picture file as a discriminator's graph reads it like training did: as it is, or as a PNG of the same pixels.
 
     Raises:
         OSError, ValueError and others, as Pillow does: it is no picture, or damaged.

@@ -41,7 +41,7 @@ def test_images_are_scored_by_the_critic(serve, tools):
 
 def test_what_scores_no_images_is_named(serve, tools):
     settings = {**critic(tools), "signatures": {"discriminate": tools.signature_table()["serving_default"]}}
-    with Client(serve(**settings).target) as client, pytest.raises(ClientError, match="is not a critic"):
+    with Client(serve(**settings).target) as client, pytest.raises(ClientError, match="is not a discriminator"):
         client.score(np.zeros((1, *tools.IMAGE_SHAPE)))
 
 
