@@ -98,7 +98,8 @@ def test_without_names_and_a_list_the_model_and_its_discriminator_are_asked_for(
     done = genclient("models", "--target", target)
     assert (done.returncode, done.stdout) == (0, b"digits  3 AVAILABLE\n")
     assert done.stderr.decode().splitlines() == [
-        f"genclient: where {target} has REST is not known (--rest says it); asking {target} for digits and its discriminator"
+        f"genclient: where {target} has REST is not known (--rest says it); asking {target} "
+        "for digits and its discriminator"
     ]
 
 

@@ -190,22 +190,32 @@ def command(package, folder, *arguments):
     return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("source", ["server", "file"])
-def test_the_command_makes_images_of_pictures_once_a_package_with_the_task_is_installed(
-    tools, package, target, exported, pictures, tmp_path, source
-):
+@pytest.fixture
+def photos(pictures, tmp_path):
+    """The first three as files, and as an array."""
     (tmp_path / "photos").mkdir()
     for number in range(3):
         Image.fromarray(pictures[number]).save(tmp_path / f"photos/{number}.png")
     np.save(tmp_path / "photos.npy", pictures[:3])
+
+
+@pytest.mark.parametrize("source", ["server", "file"])
+def test_the_command_makes_images_of_pictures_once_a_package_with_the_task_is_installed(
+    tools, package, target, exported, pictures, photos, tmp_path, source
+):
     where = {"server": ("--target", target, "--model", "tint"), "file": ("--tflite", exported / "tint.tflite")}[source]
     sample = ("sample", *where, "--n", 3)
     z, near = latents(np.arange(3), 5), {"atol": 1}
-    for given, wanted in (("photos/1.png", pictures[1:2]), ("photos/", pictures[:3]), ("photos.npy", pictures[:3])):
+    one, each, array = ("photos/1.png", pictures[1:2]), ("photos/", pictures[:3]), ("photos.npy", pictures[:3])
+    for given, wanted in (one, each, array) if source == "server" else (each,):
         done = command(package, tmp_path, *sample, "--input", f"image={given}", "--out", "out.npz")
         assert done.returncode == 0, done.stderr
         with np.load(tmp_path / "out.npz") as made:
             np.testing.assert_allclose(made["images"].astype(int), tinted(tools, z, wanted).astype(int), **near)
+
+
+def test_what_images_were_made_of_is_in_their_manifest_and_told_from_other_pictures(package, target, photos, tmp_path):
+    sample = ("sample", "--target", target, "--model", "tint", "--n", 3)
     done = command(package, tmp_path, *sample, "--input", "image=photos/", "--out", "made/")
     assert done.returncode == 0, done.stderr
     assert list(json.loads((tmp_path / "made/manifest.json").read_text())["request"]["inputs"]) == ["image"]
