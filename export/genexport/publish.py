@@ -53,21 +53,21 @@ def publish(
     store.check_name(name)
     if options.insists_on("onnx"):
         onnx.require()
-    judge = discriminator_model.load(generator, run) if run and options.discriminator else None
-    base, judge_base = root / name, root / f"{name}{discriminator_model.SUFFIX}"
-    bases = [base, judge_base] if judge else [base]
+    discriminator = discriminator_model.load(generator, run) if run and options.discriminator else None
+    base, discriminator_base = root / name, root / f"{name}{discriminator_model.SUFFIX}"
+    bases = [base, discriminator_base] if discriminator else [base]
     if version is not None:
         for each in bases:
             store.check_free(each, version)
     with _building(base, generator) as folder:
         build(generator, name, run, options, folder, tell)
-        if judge is None:
+        if discriminator is None:
             published = [store.publish(folder, base, version)]
         else:
-            with _building(judge_base, generator) as judge_folder:
-                tell("discriminator: " + ", ".join(discriminator_version.signatures(judge)))
-                discriminator_version.build(judge, name, options, judge_folder)
-                published = store.publish_pair(folder, base, judge_folder, judge_base, version)
+            with _building(discriminator_base, generator) as discriminator_folder:
+                tell("discriminator: " + ", ".join(discriminator_version.signatures(discriminator)))
+                discriminator_version.build(discriminator, name, options, discriminator_folder)
+                published = store.publish_pair(folder, base, discriminator_folder, discriminator_base, version)
     tell("published " + ", ".join(map(str, published)))
     _follow_up(bases, published, options, tell)
     return published[0]

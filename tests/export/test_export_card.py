@@ -82,7 +82,7 @@ def test_the_licence_of_the_data_is_what_was_given(known: dict) -> None:
     assert r"ours: " r'"all \| rights" &lt;reserved>' in text
 
 
-def test_quality_stands_beside_its_floor_or_says_that_it_has_none(known: dict, tmp_path: Path) -> None:
+def test_quality_stands_beside_its_reference_or_says_that_it_has_none(known: dict, tmp_path: Path) -> None:
     assert "Not measured." in model_card.text({**known, "quality": {}})
     measured = {"kimg": 40.0, "by": "frechet", "frechet": 1.5, "recall": 0.5}
     quality = run_facts.quality(tmp_path, "best", measured)
@@ -101,7 +101,7 @@ def test_quality_stands_beside_its_floor_or_says_that_it_has_none(known: dict, t
     assert "| frechet | 1.25 | 0.25 |" in text
     assert "Features: classifier; 2,500 generated images." in text
     assert "recall" not in quality["metrics"]
-    assert tables.quality_text({"quality": quality}) == "frechet 1.25 (floor 0.25)"
+    assert tables.quality_text({"quality": quality}) == "frechet 1.25 (reference 0.25)"
     other = run_facts.quality(tmp_path, "last", {})
     assert other == {}, "numbers of another snapshot are not this one's"
     assert run_facts.quality(tmp_path, "best", {**measured, "kimg": 80.0})["metrics"]["frechet"] == {"value": 1.5}

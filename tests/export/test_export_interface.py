@@ -255,3 +255,50 @@ def test_an_interface_that_does_not_fit_is_refused_in_one_line(
 def test_without_an_interface_a_picture_among_the_inputs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"a picture as an input, sketch: .*interface\.json"):
         load(write(tmp_path / "run", None))
+
+
+TONE = """
+import tensorflow as tf
+from genexport.roles import register
+from genexport.roles.role import Feed, Role
+
+class Tone(Role):
+    name = "tone"
+    option = " --tone 0.5"
+
+    def feed(self, tensor, signature):
+        return Feed("tone", tf.float32)
+
+    def examples(self, tensor, count, first):
+        return tf.cast(tf.range(count), tf.float32) / count
+
+    def words(self, shape, manifest):
+        return "a tone"
+
+register(Tone())
+"""
+
+
+def test_a_role_from_outside_is_published_by_one_module(tmp_path: Path) -> None:
+    (tmp_path / "tone_role.py").write_text(TONE)
+    run = tmp_path / "run"
+    run.mkdir()
+    z, tone = keras.Input((4,), name="z"), keras.Input((), name="tone")
+    x = layers.Reshape((4, 4, 3))(layers.Dense(48, activation="tanh")(z))
+    x = layers.Add()([layers.Rescaling(0.5)(x), layers.Rescaling(0.5)(layers.Reshape((1, 1, 1))(tone))])
+    model = keras.Model([z, tone], x)
+    model.save(run / "generator.keras")
+    tensors = [LATENTS | {"name": "z"}, {"name": "tone", "role": "tone", "dtype": "float32", "shape": [None]}]
+    images = {"name": "images", "role": "images", "dtype": "float32", "shape": [None, 4, 4, 3], "range": [-1, 1]}
+    (run / "interface.json").write_text(json.dumps({**interface(*tensors), "outputs": [images]}))
+    arguments = ["publish", run, "--repository", tmp_path, "--name", "toned", "--files", "float32"]
+    done = CliRunner().invoke(cli, [*map(str, arguments), "--import", str(tmp_path / "tone_role.py")])
+    assert done.exit_code == 0, done.output
+    given = {"latents": np.ones((2, 4), np.float32), "tone": np.array([-0.5, 1], np.float32)}
+    expected = (np.asarray(model(list(given.values()))) + 1) / 2
+    with ServingSession(tmp_path / "toned" / "1") as served:
+        np.testing.assert_allclose(served.run("serving_default", given), expected, atol=1e-6)
+    file = tmp_path / "toned" / "1" / "tflite" / "toned-float32.tflite"
+    np.testing.assert_allclose(convert.run(file, given), expected, atol=1e-5)
+    assert verify(tmp_path / "toned" / "1")
+    assert "from 4 latents, a tone." in (tmp_path / "toned" / "1" / "MODEL_CARD.md").read_text()

@@ -16,7 +16,7 @@ repository_option = click.option(
     type=click.Path(path_type=Path),
     default=REPOSITORY,
     show_default=True,
-    help="The folder that holds all models.",
+    help="Folder that holds all models.",
 )
 
 

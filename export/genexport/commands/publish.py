@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from genexport.generator.load import Generator
 
 LIMITS_HELP = (
-    "What a file may differ from Keras by, instead of the default. Largest error of a pixel in [0, 1]: "
-    "savedmodel and float32 (TFLite and ONNX): 1e-5, or six times what rounding alone does where that is more; "
-    "float16=5e-3. Least PSNR: dynamic_db=40, int8_db=30. Root mean square error of int8 and micro as a share of the "
-    "pictures' spread: int8_spread=0.5. Rise of the Fréchet distance: frechet_rise=0.1. May be repeated."
+    "How much a file may differ from Keras. Maximum error of a pixel in [0, 1]: savedmodel and float32 (TFLite and "
+    "ONNX), by default 1e-5 or six times the rounding error, whichever is larger; float16=5e-3. Minimum PSNR: "
+    "dynamic_db=40, int8_db=30. Root mean square error of int8 and micro relative to the standard deviation of the "
+    "images: int8_spread=0.5. Increase of the Fréchet distance: frechet_rise=0.1. May be repeated."
 )
 FILES_HELP = (
-    "Only these, separated by commas, beside the SavedModel, and each must come out: float32, float16, dynamic, int8, "
-    "micro (TFLite), onnx.  [default: all that can be made; what cannot is left out, and said]"
+    "Write exactly these files beside the SavedModel and fail if one of them cannot be made: float32, float16, "
+    "dynamic, int8, micro (TFLite), onnx, separated by commas.  [default: all that can be made]"
 )
 
 
@@ -60,49 +60,56 @@ def parse_shape(context: click.Context, option: click.Parameter, text: str | Non
 @click.command()
 @click.argument("source", metavar="RUN_OR_MODEL", type=click.Path(path_type=Path))
 @repository_option
-@click.option("--name", required=True, help="The model's name: a folder of the repository.")
-@click.option("--version", type=click.IntRange(min=1), help="Its number; the next one unless given.")
+@click.option("--name", required=True, help="Name of the model: a folder in the repository.")
+@click.option("--version", type=click.IntRange(min=1), help="Version number.  [default: the next free one]")
 @click.option(
     "--keep",
     type=click.IntRange(min=1),
     metavar="K",
-    help="Afterwards remove old versions but the newest K; the one published stays.  [default: all stay]",
+    help="After publishing, remove all but the newest K versions (never the new one).  [default: keep all]",
 )
 @click.option(
     "--snapshot",
     type=click.Choice(["best", "last"]),
     default="best",
     show_default=True,
-    help="Of a run that was measured while it trained; of any other, best is the last too.",
+    help="Which snapshot of a run to export; a run that was not measured has only the last.",
 )
 @click.option(
     "--output-range",
     type=click.Choice(["auto", "-1..1", "0..1", "0..255"]),
     default="auto",
     show_default=True,
-    help="The generator's own lowest and highest pixel; auto judges by 64 images.",
+    help="Lowest and highest pixel value of the generator; auto infers it from 64 images.",
 )
 @click.option(
     "--output-activation",
     "activation",
     type=click.Choice(["sigmoid", "tanh", "clip"]),
-    help="What the model's output still lacks: it ends in logits (sigmoid, tanh), or leaves its range (clip).",
+    help="Append an activation: sigmoid or tanh if the model ends in logits, clip if it leaves its range.",
 )
-@click.option("--latents", type=click.IntRange(min=1), metavar="Z", help="Of one input of latents and class: latents.")
+@click.option(
+    "--latents", type=click.IntRange(min=1), metavar="Z", help="Number of latents in an input that also holds a class."
+)
 @click.option(
     "--one-hot",
     type=click.IntRange(min=2),
     metavar="CLASSES",
-    help="The model takes the class as one-hot, in an input of its own or behind the latents: add the encoding.",
+    help="Add a one-hot encoding: the model takes the class so, as an input of its own or after the latents.",
 )
-@click.option("--image-shape", metavar="HxWxC", callback=parse_shape, help="Of images that come flat: 28x28x1.")
-@click.option("--output", metavar="NAME", help="Of several outputs the one that has the images.")
+@click.option(
+    "--image-shape",
+    metavar="HxWxC",
+    callback=parse_shape,
+    help="Shape of images that the model outputs flat, such as 28x28x1.",
+)
+@click.option("--output", metavar="NAME", help="Which of several outputs holds the images.")
 @click.option(
     "--import",
     "imports",
     multiple=True,
     metavar="MODULE",
-    help="Import this first: it registers layers or models of your own with Keras. RUNS ITS CODE. May be repeated.",
+    help="Import a module that registers your own layers or models with Keras. RUNS ITS CODE. May be repeated.",
 )
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help=LIMITS_HELP)
 @click.option("--files", metavar="NAME,…", callback=parse_files, help=FILES_HELP)
@@ -112,10 +119,12 @@ def parse_shape(context: click.Context, option: click.Parameter, text: str | Non
     type=click.Choice(["cpu", "npu"]),
     default="cpu",
     show_default=True,
-    help="What the TFLite files run on. cpu: transposed convolutions become what processors are fast at; npu: the "
-    "generator's own layers stay, since accelerators have no shuffles of pixels (docs/export.md has a table).",
+    help="What the TFLite files are optimized for. cpu: transposed convolutions become ops that CPUs run faster; npu: "
+    "the generator's layers stay as they are, since accelerators lack pixel shuffles (see docs/export.md).",
 )
-@click.option("--onnx/--no-onnx", default=None, help="An ONNX file too.  [default: where the extra onnx is installed]")
+@click.option(
+    "--onnx/--no-onnx", default=None, help="Also write an ONNX file.  [default: if the extra onnx is installed]"
+)
 @click.option(
     "--discriminator/--no-discriminator",
     default=True,
@@ -124,7 +133,9 @@ def parse_shape(context: click.Context, option: click.Parameter, text: str | Non
 )
 @click.option("--critic/--no-critic", default=None, hidden=True)
 @click.option("--batching", is_flag=True, help="Also write NAME/batching_parameters.txt for TensorFlow Serving.")
-@click.option("--licence", "--license", default="", metavar="TEXT", help="Of the data, for MODEL_CARD.md: cc-by-4.0.")
+@click.option(
+    "--licence", "--license", default="", metavar="TEXT", help="Licence of the training data, for MODEL_CARD.md."
+)
 def publish(
     source: Path,
     repository: Path,
@@ -142,9 +153,9 @@ def publish(
     critic: bool | None,
     **options: Any,
 ) -> None:
-    """Export the generator of a run, or any Keras generator, check every file of it, and publish it whole.
+    """Export the generator of a run, or any Keras generator, verify every file, and publish the version atomically.
 
-    A generator from elsewhere is a .keras or .h5 file (of Keras 2 too) or the folder of a SavedModel.
+    RUN_OR_MODEL is a run directory, a .keras or .h5 file (Keras 2 included), or the folder of a SavedModel.
 
     \b
     genexport publish runs/digits --name digits

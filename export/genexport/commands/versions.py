@@ -25,7 +25,7 @@ LIST_HEADER = ("name", "version", "created", "size", "images", "quality")
 def list_(name: str | None, repository: Path) -> None:
     """List the versions of all models, or of NAME.
 
-    Oldest first; the newest of each model, which servers take, is marked with *.
+    Oldest first; the newest version of each model, which servers load, is marked with *.
     """
     from genexport.describe.tables import aligned
     from genexport.repository.store import models, versions
@@ -65,7 +65,7 @@ def _row(base: Path, number: int, is_newest: bool) -> tuple[str, ...]:
 @click.command()
 @click.argument("version", type=click.Path(path_type=Path))
 def show(version: Path) -> None:
-    """Tell what is in a version.
+    """Show what is in a version.
 
     VERSION is a folder such as models/digits/1, or models/digits for the newest one in it.
     """
@@ -99,10 +99,10 @@ def show(version: Path) -> None:
 @click.command()
 @click.argument("version", type=click.Path(path_type=Path))
 def verify(version: Path) -> None:
-    """Check every byte of a version and run it again.
+    """Check that a version is intact and still gives its images.
 
-    VERSION is a folder such as models/digits/1, or models/digits for the newest one in it. Every SHA-256 is checked,
-    and the images that each of its files gives.
+    VERSION is a folder such as models/digits/1, or models/digits for the newest one in it. The SHA-256 of every file
+    is checked, then each file is run and its images are compared.
     """
     from genexport.repository import manifest
 
@@ -122,9 +122,9 @@ def verify(version: Path) -> None:
 @click.argument("version", type=click.IntRange(min=1))
 @repository_option
 def rollback(name: str, version: int, repository: Path) -> None:
-    """Publish an old version as the newest again.
+    """Publish a copy of an old version as the newest.
 
-    It is copied, and every SHA-256 is checked before and after.
+    Every SHA-256 is checked before and after copying.
 
     \b
     genexport rollback digits 1

@@ -64,15 +64,15 @@ def text(manifest: Mapping[str, Any]) -> str:
 def _front_matter(manifest: Mapping[str, Any]) -> str:
     licence = manifest["data"]["licence"]
     known = licence.lower() in LICENCES.split()
-    lines = ["# That of the data, as stated at the export."]
+    lines = ["# That of the training data, as stated at export."]
     lines += ["license: " + (licence.lower() if known else "unknown" if licence == NOT_STATED else "other")]
     if not known and licence != NOT_STATED:
         lines.append(f"license_name: {json.dumps(' '.join(licence.split()))}")
-    tags = ["gan", "image-generation", "tensorflow", "keras"]
+    task = (manifest.get("interface") or {}).get("task", "image-generation")
+    tags = ["gan", task, "tensorflow", "keras"]
     tags += ["tflite", "litert"] if any(name.startswith("tflite/") for name in manifest["files"]) else []
     tags += ["onnx"] if any(name.startswith("onnx/") for name in manifest["files"]) else []
     tags += ["class-conditional"] if manifest["class_count"] else []
-    task = (manifest.get("interface") or {}).get("task", "image-generation")
     lines += ["library_name: keras", f"pipeline_tag: {PIPELINES.get(task, task)}", "tags:"]
     return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---"])
 
@@ -98,7 +98,7 @@ def _data(manifest: Mapping[str, Any]) -> str:
     rows = {
         "source": data.get("source", NOT_STATED),
         "images": f"{data['count']:,}" if "count" in data else NOT_STATED,
-        "passed over": data.get("skipped"),
+        "skipped": data.get("skipped"),
         "classes": ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:50]),
         "fingerprint": data.get("fingerprint"),
         "licence": data["licence"],
@@ -109,7 +109,7 @@ def _data(manifest: Mapping[str, Any]) -> str:
 def _training(manifest: Mapping[str, Any]) -> str:
     training = manifest["training"]
     if not training:
-        return "Not known: it was published from a Keras file alone."
+        return "Unknown: published from a model file without a run directory."
     seconds = training.get("seconds")
     versions = training.get("versions") or {}
     rows = {
@@ -127,26 +127,26 @@ def _training(manifest: Mapping[str, Any]) -> str:
 def _quality(manifest: Mapping[str, Any]) -> str:
     quality = manifest["quality"]
     if not quality:
-        return "Not measured. `gentrain evaluate RUN` before the export brings the numbers here."
+        return "Not measured. Run `gentrain evaluate RUN` before exporting to have the numbers here."
     rows = [
         [name, f"{score['value']:.4g}", f"{score['floor']:.4g}" if "floor" in score else "not measured"]
         for name, score in quality["metrics"].items()
     ]
-    about = ["The floor is what real images score in the place of the generated ones, so it is the best that can be."]
+    about = ["The reference is what real images score in place of generated ones: the best possible value."]
     net = quality.get("features", {}).get("name")
     about += (
         [f"Features: {_plain(net)}; {quality['samples']:,} generated images."] if net and "samples" in quality else []
     )
     if not any("floor" in score for score in quality["metrics"].values()):
-        about = ["Measured while it trained. `gentrain evaluate RUN` measures the floors: what real images score."]
-    return "\n\n".join([_markdown(("metric", "value", "floor"), rows), " ".join(about)])
+        about = ["Measured during training. `gentrain evaluate RUN` adds the reference: what real images score."]
+    return "\n\n".join([_markdown(("metric", "value", "reference"), rows), " ".join(about)])
 
 
 def _files(manifest: Mapping[str, Any]) -> str:
     rows = [row for row in tables.parity_rows(manifest) if row[-1]]
     about = (
-        "Each file made the images of 256 fixed latents and was compared with Keras, pixels from 0 to 1, before it was "
-        "published. SHA-256 of everything: `manifest.json`; `genexport verify` repeats the checks."
+        "Before publishing, each file generated the images of 256 fixed seeds, which were compared with Keras (pixels "
+        "from 0 to 1). `manifest.json` has the SHA-256 of every file; `genexport verify` repeats the checks."
     )
     header = ["file", *tables.PARITY_HEADER[1:]]
     if not any(row[4] for row in rows):  # no feature net at hand
@@ -177,7 +177,7 @@ genclient sample --model {name} {sample}{device}
 ```
 
 From Python: `tf.saved_model.load(folder).signatures["serving_default"]({arguments})`, {takes};
-images, here and there, are float32 (N, H, W, C) from 0 to 1."""
+images are float32 (N, H, W, C) from 0 to 1."""
 
 
 def _sizes(shape: Sequence[int | None]) -> str:
@@ -187,15 +187,15 @@ def _sizes(shape: Sequence[int | None]) -> str:
 
 def _limits(manifest: Mapping[str, Any]) -> str:
     lines = [
-        "It can show only what its training images show, with their gaps and their biases, and nothing larger than "
+        "It reproduces the gaps and biases of its training images, and generates nothing larger than "
         f"{tables.shape_text(manifest)}.",
-        "Latents far from N(0, 1) give images that nobody has looked at.",
-        "It may repeat training images in part: look at `nearest.png` of the run before you publish it.",
+        "Latents far from N(0, 1) give images that were never checked.",
+        "It may reproduce parts of training images: check `nearest.png` of the run before publishing it.",
     ]
     if not manifest["quality"]:
         lines.append("Its quality has not been measured.")
     licence = manifest["data"]["licence"]
-    told = "was not stated at the export" if licence == NOT_STATED else f"is {_plain(licence)}, as stated at the export"
+    told = "was not stated at export" if licence == NOT_STATED else f"is {_plain(licence)}, as stated at export"
     lines.append(
         f"The licence of the data {told}; whether it extends to generated images depends on your jurisdiction."
     )

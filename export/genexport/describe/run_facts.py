@@ -46,7 +46,9 @@ def data(run: Path, licence: str) -> dict[str, Any]:
 
 
 def quality(run: Path, snapshot: str, measured: dict[str, Any]) -> dict[str, Any]:
-    """What `gentrain evaluate` measured of this snapshot, each metric beside its floor; else what the training did.
+    """What `gentrain evaluate` measured of this snapshot, each metric beside its reference; else what training did.
+
+    The reference, what real images score, is called `floor` in the files.
 
     Args:
         run: the run directory.

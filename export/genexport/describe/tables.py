@@ -77,13 +77,13 @@ def shape_text(manifest: Mapping[str, Any]) -> str:
 
 
 def quality_text(manifest: Mapping[str, Any]) -> str:
-    """`frechet 0.28 (floor 0.22)`, the metric that the best snapshot was chosen by; nothing where none is known."""
+    """`frechet 0.28 (reference 0.22)`, the metric that the best snapshot was chosen by; nothing where none is known."""
     quality = manifest.get("quality")
     if not quality:
         return ""
     score = quality["metrics"][quality["by"]]
-    floor = f" (floor {score['floor']:.3g})" if "floor" in score else ""
-    return f"{quality['by']} {score['value']:.3g}{floor}"
+    reference = f" (reference {score['floor']:.3g})" if "floor" in score else ""
+    return f"{quality['by']} {score['value']:.3g}{reference}"
 
 
 def inputs_outputs(signature: Mapping[str, Any]) -> str:

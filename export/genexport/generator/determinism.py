@@ -1,4 +1,4 @@
-"""One seed is one image: neither drawn at random, nor dependent on the other rows of a batch.
+"""One seed is one image: neither drawn at random, nor dependent on the other examples of a batch.
 
 Both are found by what comes out, and the layer by what it gives when it is watched.
 """
@@ -16,10 +16,10 @@ from genexport.errors import ExportError
 from genexport.generator import rebuild
 from genexport.generator.layer_hooks import watch
 
-ROWS = 5
-"""No side of an image: Keras' Add takes a batch of as many rows as a side for channels (3.15)."""
+EXAMPLES = 5
+"""No side of an image: Keras' Add takes a batch as large as a side for channels (3.15)."""
 APART = 1e-3
-"""Root mean square between a row alone and in a batch, against the spread; what kernels round is far below it."""
+"""Root mean square between an example alone and in a batch, against the spread; what kernels round is far below it."""
 
 Call = Callable[[tuple[Any, ...]], Any]
 
@@ -29,13 +29,13 @@ def check_fixed(path: Path, call: Call, inputs: tuple[Any, ...]) -> None:
 
     Args:
         path: for messages.
-        call: the model, given (latents,) or (latents, labels), eager.
-        inputs: a few rows of them.
+        call: the model, eager, given a batch for each of its inputs.
+        inputs: a few examples, a batch for each input.
 
     Raises:
         ExportError: two calls give two images; the layer is named.
     """
-    rows = tuple(values[:ROWS] for values in inputs)
+    rows = tuple(values[:EXAMPLES] for values in inputs)
     if not np.array_equal(call(rows), call(rows)):
         layer = _first(_outputs(call, rows), _outputs(call, rows), _differ)
         raise ExportError(
@@ -45,19 +45,19 @@ def check_fixed(path: Path, call: Call, inputs: tuple[Any, ...]) -> None:
 
 
 def check_alone(path: Path, call: Call, inputs: tuple[Any, ...]) -> None:
-    """See that a row gives the same image alone and among others; arguments as of `check_fixed`, in float32.
+    """See that an example gives the same image alone and among others; arguments as of `check_fixed`, in float32.
 
     Raises:
         ExportError: it gives another; the layer is named.
     """
-    rows = tuple(values[:ROWS] for values in inputs)
+    rows = tuple(values[:EXAMPLES] for values in inputs)
     single = [tuple(values[i : i + 1] for values in rows) for i in range(len(rows[0]))]
     if _apart(np.asarray(call(rows)), np.concatenate([np.asarray(call(row)) for row in single])):
         layer = _first(_outputs(call, rows), _outputs(call, single[-1]), _last_row_differs)
         raise ExportError(
             f"{path}: an image depends on the others in its batch: {layer} gives a row other values when it is alone; "
-            "one seed must be one image, so let it use what is fixed (BatchNormalization's moving averages) or what is "
-            "of the row itself (LayerNormalization, GroupNormalization)"
+            "one seed must be one image, so use fixed statistics (BatchNormalization's moving averages) or those of "
+            "the example itself (LayerNormalization, GroupNormalization)"
         )
 
 

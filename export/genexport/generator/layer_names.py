@@ -29,7 +29,7 @@ def said(layer: Any) -> str:
 
 
 def has_kernel(layer: Any) -> bool:
-    """Whether a layer multiplies by a matrix of weights, which is what is quantised."""
+    """Whether a layer multiplies by a matrix of weights, which is what is quantized."""
     return any(len(weight.shape) > 1 for weight in getattr(layer, "weights", []))
 
 

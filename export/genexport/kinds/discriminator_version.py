@@ -33,40 +33,42 @@ SIGNATURES = ("serving_default", "discriminate", "encoded")
 """The first two are the same; `encoded` takes pictures as files. Any batch from 0 on."""
 
 
-def build(judge: Discriminator, name: str, options: Options, folder: Path) -> None:
+def build(discriminator: Discriminator, name: str, options: Options, folder: Path) -> None:
     """Everything of a version of the discriminator of the model `name`, run and compared, with its manifest last."""
-    endpoints = signatures(judge)
+    endpoints = signatures(discriminator)
     saved_model.write(endpoints, folder)
-    warmup.write(endpoints, lambda batch: _zeros(judge, batch), f"{name}{SUFFIX}", folder)
-    inputs = {role: np.asarray(values) for role, values in judge.examples(parity.EXAMPLES).items()}
-    expected = judge.keras_scores(inputs)
-    limit = _limit_of_scores(judge, options.limits.over(0.0).savedmodel or 0.0)
+    warmup.write(endpoints, lambda batch: _zeros(discriminator, batch), f"{name}{SUFFIX}", folder)
+    inputs = {role: np.asarray(values) for role, values in discriminator.examples(parity.EXAMPLES).items()}
+    expected = discriminator.keras_scores(inputs)
+    limit = _limit_of_scores(discriminator, options.limits.over(0.0).savedmodel or 0.0)
     differences = prove(folder, inputs, expected, limit)
     stored = requests.keep(inputs)
     kept = {"pixels": stored.pop("images"), "scores": expected, **stored}
     np.savez_compressed(folder / REFERENCE, **{key: values[:KEPT] for key, values in kept.items()})
-    described = manifest_entries.described(judge.generator, f"{name}{SUFFIX}", Kind.name, folder, differences, options)
-    manifest.write(folder, {**described, "generator": name, "limit": limit, "scores": _describe(judge)})
+    described = manifest_entries.described(
+        discriminator.generator, f"{name}{SUFFIX}", Kind.name, folder, differences, options
+    )
+    manifest.write(folder, {**described, "generator": name, "limit": limit, "scores": _describe(discriminator)})
 
 
-def _zeros(judge: Discriminator, batch: int) -> dict[str, Any]:
+def _zeros(discriminator: Discriminator, batch: int) -> dict[str, Any]:
     """For warm-up requests, where pictures are grey."""
-    values = {role: tf.zeros_like(value) for role, value in judge.generator.examples(batch).items()}
-    return {**values, "images": tf.zeros((batch, *judge.generator.image_shape))}
+    values = {role: tf.zeros_like(value) for role, value in discriminator.generator.examples(batch).items()}
+    return {**values, "images": tf.zeros((batch, *discriminator.generator.image_shape))}
 
 
-def signatures(judge: Discriminator) -> dict[str, Signature]:
+def signatures(discriminator: Discriminator) -> dict[str, Signature]:
     """Name → (function, specs), of `SIGNATURES`."""
-    return {name: _signature(judge, name) for name in SIGNATURES}
+    return {name: _signature(discriminator, name) for name in SIGNATURES}
 
 
-def _signature(judge: Discriminator, name: str) -> Signature:
-    feeds = [IMAGES.feed(judge.images, name)]
-    feeds += [ROLES[tensor.role].feed(tensor, "serving_default") for tensor in judge.conditions]
+def _signature(discriminator: Discriminator, name: str) -> Signature:
+    feeds = [IMAGES.feed(discriminator.images, name)]
+    feeds += [ROLES[tensor.role].feed(tensor, "serving_default") for tensor in discriminator.conditions]
 
     def scores(*given: tf.Tensor) -> dict[str, tf.Tensor]:
         values = [feed.read(value) for feed, value in zip(feeds, given, strict=True)]
-        return {"scores": with_one_example(judge.scores, *values)}
+        return {"scores": with_one_example(discriminator.scores, *values)}
 
     return scores, [feed.spec() for feed in feeds]
 
@@ -97,18 +99,18 @@ def verify(folder: Path, found: Mapping[str, Any], reference: dict[str, Any]) ->
     return prove(folder, requests.restore(reference), expected, found["limit"])
 
 
-def _limit_of_scores(judge: Discriminator, limit: float) -> float:
+def _limit_of_scores(discriminator: Discriminator, limit: float) -> float:
     """What scores may differ by, if logits may differ by `limit` of their size: the sigmoid's steepest slope is ¼."""
-    return min(limit * max(1.0, abs(judge.zero)) * max(1.0, 0.25 / judge.scale), LARGEST_LIMIT)
+    return min(limit * max(1.0, abs(discriminator.zero)) * max(1.0, 0.25 / discriminator.scale), LARGEST_LIMIT)
 
 
-def _describe(judge: Discriminator) -> dict[str, Any]:
+def _describe(discriminator: Discriminator) -> dict[str, Any]:
     """For the manifest."""
     return {
-        "loss": judge.generator.provenance.get("run", {}).get("settings", {}).get("loss"),
+        "loss": discriminator.generator.provenance.get("run", {}).get("settings", {}).get("loss"),
         "seeds": SEEDS,
-        "zero": judge.zero,
-        "scale": judge.scale,
+        "zero": discriminator.zero,
+        "scale": discriminator.scale,
         "meaning": "sigmoid((logit - zero) / scale); of generated images half score above 0.5, a quarter above 0.75",
-        "discriminator_sha256": manifest.sha256(judge.path),
+        "discriminator_sha256": manifest.sha256(discriminator.path),
     }

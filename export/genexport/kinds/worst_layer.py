@@ -1,6 +1,6 @@
 """Which layer loses most of a file's accuracy: each is rounded alone, and the images are compared with Keras'.
 
-In int8 that is done by TensorFlow's quantiser itself, with every other layer kept in float32. Weights in float16, and
+In int8 that is done by TensorFlow's quantizer itself, with every other layer kept in float32. Weights in float16, and
 weights in int8 with activations rounded as they come (dynamic), are rounded in Keras, layer by layer.
 """
 
@@ -26,7 +26,7 @@ from genexport.tflite import convert, quantize, subpixel
 
 EXAMPLES = 16
 SMALLEST = 1024
-"""Weights that dynamic-range quantisation leaves alone have fewer elements than this."""
+"""Weights that dynamic-range quantization leaves alone have fewer elements than this."""
 
 
 def worst_layer(generator: Generator, variant: str, tell: Callable[[str], None] = lambda _: None) -> str:

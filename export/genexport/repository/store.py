@@ -97,16 +97,16 @@ def publish(folder: Path, base: Path, version: int | None = None, at_least: int 
         return target
 
 
-def publish_pair(folder: Path, base: Path, judge: Path, judge_base: Path, version: int | None = None) -> list[Path]:
-    """Publish a generator and its discriminator under one number: the wanted one, or the next that both have free.
+def publish_pair(folder: Path, base: Path, second: Path, second_base: Path, version: int | None = None) -> list[Path]:
+    """Publish two models, a generator and its discriminator, under one number: the one given, or the next free in both.
 
     The generator goes first, and alone if it must. Who has its number has the other's: all who publish take both so.
 
     Raises:
         ExportError: as `publish`.
     """
-    first = publish(folder, base, version, at_least=max(versions(judge_base), default=0) + 1)
-    return [first, publish(judge, judge_base, int(first.name))]
+    first = publish(folder, base, version, at_least=max(versions(second_base), default=0) + 1)
+    return [first, publish(second, second_base, int(first.name))]
 
 
 def remove_old(base: Path, keep: int, published: Path) -> list[Path]:

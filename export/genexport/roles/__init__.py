@@ -1,6 +1,7 @@
 """Named tensors: what a generator takes and gives, and what each role means to an export.
 
-A further role is one file with a subclass of `Role`, and its name in `ROLES`.
+A further role is a subclass of `Role` in a file of its own, with a line in `ROLES`; from outside, a module that
+`--import` names can `register` one.
 
 tensor.py          a tensor with its role; interface.json
 role.py            what every role tells: examples, what signatures take, what files and card say
@@ -21,3 +22,14 @@ from genexport.roles.role import Role
 
 ROLES: dict[str, Role] = {role.name: role for role in (Latents(), Labels(), Image())}
 """Name → role of an input, in the order in which the card lists them."""
+
+
+def register(role: Role) -> Role:
+    """Make a role known by its name, which interface.json uses.
+
+    Raises:
+        ValueError: there is another role of that name.
+    """
+    if type(ROLES.setdefault(role.name, role)) is not type(role):
+        raise ValueError(f"there is another role called {role.name}")
+    return ROLES[role.name]

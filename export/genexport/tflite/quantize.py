@@ -1,6 +1,6 @@
 """Integers for a generator: activations are watched on latents of seeds, then weights and activations become int8.
 
-TensorFlow's converter does this in two halves, calibration and quantisation, and so does this file, as TensorFlow's own
+TensorFlow's converter does this in two halves, calibration and quantization, and so does this file, as TensorFlow's own
 QuantizationDebugger does. Between the halves stand the ranges of every tensor, and two of them are known better than
 any sample tells: pixels lie in [0, 1], so that a byte out of the file is a pixel; and latents get steps of 1/32 up to
 ±4, so that a microcontroller quantizes by a shift. On the digits that gives 39.2 dB, with ±4.5 38.6, ±5 37.9, ±3 36.6.
@@ -84,7 +84,7 @@ def quantize(calibrated: bytes, inputs: Any, outputs: Any, keep_float: Sequence[
     """
     from tensorflow.lite.python.convert import mlir_quantize
 
-    # The quantiser gives ONE_HOT's result another scale than its values have (2.21), so that a class reads as 3.6.
+    # The quantizer gives ONE_HOT's result another scale than its values have (2.21), so that a class reads as 3.6.
     apart = [*keep_float, *_outputs_of(calibrated, "ONE_HOT")]
     return bytes(
         mlir_quantize(calibrated, input_data_type=inputs, output_data_type=outputs, denylisted_nodes=apart or None)
