@@ -174,7 +174,7 @@ def test_card_contact_sheet_and_warm_up_know_the_picture(version: Path) -> None:
     card = (version / "MODEL_CARD.md").read_text()
     assert "from 4 latents, 2 classes (cat, dog), an image of 12×8×3." in card
     assert "`latents` float32 (N, 4) and `labels` int32 (N,) and `image` float32 (N, 8, 12, 3)" in card
-    assert "--label 0 --image picture.png" in card
+    assert "--label 0 --input image=picture.png" in card
     assert "pipeline_tag: image-to-image" in card
     with Image.open(version / "contact_sheet.png") as sheet:
         assert sheet.height == 4 + 9 * (18 + 4 + 8 * 5), "Keras, the SavedModel, six files, and the pictures given"

@@ -25,7 +25,7 @@ class Image(Role):
 
     name = "image"
     steps = Steps((0.0, 1.0), 1.0 + 1e-6)
-    option = " --image picture.png"
+    option = " --input image=picture.png"
 
     def feed(self, tensor: Tensor, signature: str) -> Feed:
         frame = Frame.of_tensor(tensor)
