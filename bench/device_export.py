@@ -46,7 +46,7 @@ def export(source: Path | None, generator: Generator, parameters: float, reposit
         images = ["--side", generator.side, "--channels", generator.channels]
         run(sys.executable, HERE / "untrained.py", source, *images, *width)
     command = [BIN / "genexport", "publish", source, "--repository", repository, "--name", generator.name]
-    command += ["--no-critic"] + [part for limit in LOOSE for part in ("--limit", limit)] * (source is stand_in)
+    command += ["--no-discriminator"] + [part for limit in LOOSE for part in ("--limit", limit)] * (source is stand_in)
     begun = time.perf_counter()
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=ENVIRONMENT)
     if done.returncode:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from genexport.errors import CannotBeMade, ExportError
-
-if TYPE_CHECKING:
-    from genexport.compare.frechet import Features
 
 EXAMPLES = 256
 
@@ -92,15 +89,12 @@ class Difference:
         return asdict(self)
 
 
-def compare(
-    images: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], features: Features | None = None
-) -> Difference:
+def compare(images: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> Difference:
     """Differences of two float (N, H, W, C) in [0, 1]; values that are not finite count as infinitely far.
 
     Args:
         images: of the file.
         expected: Keras', of the same inputs.
-        features: with them the rise of the Fréchet distance is measured too.
 
     Raises:
         ExportError: the images have another shape.
@@ -111,10 +105,9 @@ def compare(
     error[~np.isfinite(error)] = np.inf
     square = float(np.mean(error**2))
     psnr = -10 * np.log10(square) if 0 < square < np.inf else None if square == 0 else -np.inf
-    rise = None if features is None or not np.isfinite(square) else features.rise(images, expected)
     spread = float(np.std(expected.astype(np.float64)))
     share = math.sqrt(square) / spread if spread else None
-    return Difference(float(error.max()), float(error.mean()), None if psnr is None else float(psnr), rise, share)
+    return Difference(float(error.max()), float(error.mean()), None if psnr is None else float(psnr), of_spread=share)
 
 
 def check(what: str, difference: Difference, limit: Limit) -> None:

@@ -138,6 +138,7 @@ def load(
     determinism.check_alone(path, lambda rows: _call(path, built, rows), values)
     known = _output(description).range if description else None
     span, how = find_range(path, built.model, images, output_range, choices.activation == "clip", known)
+    adapted += _judged(built)
     if is_run(source):  # nothing there that its owner did not know
         adapted, replaced = [], []
     notes = [how, *adapted, *rebuilt, *replaced, *(ROLES[tensor.role].note(tensor) for tensor in built.tensors)]
@@ -251,6 +252,14 @@ def _output(description: Description) -> Tensor:
         found = ", ".join(tensor.role for tensor in description.outputs)
         raise ExportError(f"{description.path}: expected one output of the role images, found {found}")
     return description.outputs[0]
+
+
+def _judged(built: Interface) -> list[str]:
+    """Which input was taken for what, where the model's own names do not say it."""
+    names = {role: slot.name for role, slot in built.slots.items()}
+    if len(names) == 1 or all(role == name for role, name in names.items()):
+        return []
+    return ["inputs by their types and shapes: " + ", ".join(f"{name} is {role}" for role, name in names.items())]
 
 
 def _with_classes(tensor: Tensor, model: Any, source: Path) -> Tensor:
