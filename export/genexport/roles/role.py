@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Steps(NamedTuple):
     seen: float
 
 
-class Role:
+class Role(ABC):
     """A role of an input; its *values* are what `serving_default` takes. A new role is a subclass in `roles.ROLES`."""
 
     name: str
@@ -49,13 +50,13 @@ class Role:
     facts: Mapping[str, Any] = {}
     """What the manifest says where a generator has no input of this role."""
 
+    @abstractmethod
     def feed(self, tensor: Tensor, signature: str) -> Feed:
-        """How a signature takes it; by default all take its values."""
-        raise NotImplementedError
+        """How a signature takes it."""
 
+    @abstractmethod
     def examples(self, tensor: Tensor, count: int, first: int) -> tf.Tensor:
         """Values of the seeds first to first + count − 1, always the same, as various as users' are."""
-        raise NotImplementedError
 
     def others(self, count: int, first: int) -> dict[str, tf.Tensor]:
         """Example values of further inputs that some signatures take in its place, by name."""
@@ -81,9 +82,9 @@ class Role:
         """What a user should know of how this input was understood, or nothing."""
         return ""
 
+    @abstractmethod
     def words(self, shape: tuple[int | None, ...], manifest: Mapping[str, Any]) -> str:
         """`32 latents`: for people. `manifest` has what `found` gives."""
-        raise NotImplementedError
 
     option = ""
     """How genclient is told of it in the card's examples."""
