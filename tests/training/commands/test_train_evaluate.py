@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gentrain import sources
+from gentrain.commands import subject
 from gentrain.data import holdout
 from gentrain.data.dataset import Frame
-from gentrain.metrics import subject
 from PIL import Image
 
 METRICS = ["frechet", "kernel", "precision", "recall", "density", "coverage"]
