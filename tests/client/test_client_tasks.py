@@ -14,10 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError
+from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError, tasks
 from genclient.latents import latents
+from genclient.model.signature import ModelInfo, SignatureSpec, TensorSpec
+from genclient.outputs.archive import Archive
+from genclient.outputs.filling import fill
+from genclient.outputs.order import Order
 from genclient.tasks import registry
 from PIL import Image
+from tensorflow.core.framework import types_pb2
 
 PACKAGE = """
 from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task
@@ -221,6 +226,8 @@ def test_what_images_were_made_of_is_in_their_manifest_and_told_from_other_pictu
     assert list(json.loads((tmp_path / "made/manifest.json").read_text())["request"]["inputs"]) == ["image"]
     done = command(package, tmp_path, *sample, "--input", "image=photos/0.png", "--out", "made/")
     assert (done.returncode, "found a set with inputs" in done.stderr) == (2, True)
+    done = command(package, tmp_path, *sample, "--out", "made/")
+    assert (done.returncode, "expected none as asked for" in done.stderr) == (2, True)
     done = command(package, tmp_path, *sample, "--input", "picture=photos/", "--out", "x.npz")
     assert done.stderr == "genclient: --input: found picture, expected image\n"
     done = command(package, tmp_path, *sample[:-1], 2, "--input", "image=photos/", "--out", "x.npz")
@@ -233,6 +240,81 @@ def test_a_package_that_cannot_be_loaded_is_named(package, target, tmp_path):
     done = command(tmp_path, tmp_path, "sample", "--target", target, "--model", "tint", "--n", 1)
     assert done.returncode == 1
     assert "task tint of an installed package cannot be loaded: No module named 'no_such_module'" in done.stderr
+
+
+FLOATS, FILES = TensorSpec("float32", (None, 5)), TensorSpec("string", (None,))
+BYTES = TensorSpec("uint8", (None, 6, 4, 3))
+SIGNATURES = {
+    "serving_default": SignatureSpec({"latents": FLOATS, "image": BYTES}, {"images": BYTES}),
+    "png": SignatureSpec({"latents": FLOATS, "image_bytes": FILES}, {"png_bytes": FILES}),
+    "encoded": SignatureSpec({"image_bytes": FILES}, {"scores": TensorSpec("float32", (None,))}),
+    "discriminate": SignatureSpec({"images": BYTES}, {"scores": TensorSpec("float32", (None,))}),
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "task", "signature"),
+    [
+        (["latents", "image"], "image-to-image", "serving_default"),
+        (["seeds", "image"], "image-to-image", "serving_default"),
+        (["seeds", "image_bytes"], "image-to-image", "png"),
+        (["images"], "fake-detection", "discriminate"),
+        (["image_bytes"], "fake-detection", "encoded"),
+    ],
+)
+def test_the_task_and_the_signature_are_those_that_take_what_is_given(monkeypatch, given, task, signature):
+    monkeypatch.setattr(registry, "_installed", tuple)
+    monkeypatch.setattr(registry, "_registered", [])
+    roles = {"inputs": [tasks.LATENTS, tasks.IMAGE, tasks.FILES], "outputs": [tasks.IMAGES, tasks.PNG]}
+    tasks.register(tasks.Task("image-to-image", **roles))
+    info = ModelInfo("any", 1, SIGNATURES)
+    found, binding = tasks.choose(info, "auto", {}, given=given)
+    assert (found.name, binding.signature) == (task, signature)
+
+
+def test_a_role_of_its_own_says_what_is_sent_and_what_results_are(serve, tools, monkeypatch):
+    class Angle(tasks.Role):
+        name, expected = "angle", "angle to be float32 (N)"
+
+        def column(self, spec, given, count):
+            degrees = np.float32(self.needed(given))
+            return tasks.Column(lambda start, stop: np.full(stop - start, np.deg2rad(degrees)))
+
+    monkeypatch.setattr(registry, "_registered", [])
+    tasks.register(tasks.Task("turned", inputs=[tasks.LATENTS, Angle()], outputs=[tasks.IMAGES]))
+    inputs = {"latents": (types_pb2.DT_FLOAT, [-1, 5]), "angle": (types_pb2.DT_FLOAT, [-1])}
+    served = serve(signatures={"serving_default": (inputs, {"images": (types_pb2.DT_FLOAT, [-1, 6, 4, 3])})})
+    with Client(served.target) as client:
+        made = client.run(seeds=[1, 2], angle=180)["images"]
+    assert np.array_equal(made, tools.pixels(tools.render(latents(np.array([1, 2]), 5))))
+    sent = tools.tf.make_ndarray(served.prediction.requests[0].inputs["angle"])
+    assert (sent.dtype, sent.tolist()) == (np.float32, [np.float32(np.pi)] * 2)
+
+
+def test_what_a_model_gives_besides_images_is_in_results_and_in_an_archive(serve, tools, monkeypatch, tmp_path):
+    class Depth(tasks.Role):
+        name, expected, guessed = "depth", "depth to be floats (N)", False
+
+    monkeypatch.setattr(registry, "_registered", [])
+    tasks.register(tasks.Task("depth", inputs=[tasks.LATENTS], outputs=[tasks.IMAGES, Depth()]))
+
+    def answer(request, context):
+        response = served.prediction.generate(request, context)
+        count = response.outputs["images"].tensor_shape.dim[0].size
+        response.outputs["depth"].CopyFrom(tools.as_values(np.arange(count, dtype=np.float32)))
+        return response
+
+    outputs = {"images": (types_pb2.DT_FLOAT, [-1, 6, 4, 3]), "depth": (types_pb2.DT_FLOAT, [-1])}
+    served = serve(signatures={"serving_default": ({"latents": (types_pb2.DT_FLOAT, [-1, 5])}, outputs)}, answer=answer)
+    with Client(served.target, batch_size=2) as client:
+        made = client.run(seeds=[4, 5, 6])
+        assert (sorted(made), made["depth"].tolist()) == (["depth", "images"], [0, 1, 0])
+        order = Order("digits", np.array([4, 5, 6]))
+        steps = list(fill(Archive(order, tmp_path / "x.npz"), np.arange(3), client.stream([4, 5, 6])))
+    assert sum(step.images for step in steps) == 3
+    with np.load(tmp_path / "x.npz") as archive:
+        assert archive["depth"].tolist() == [0, 1, 0]
+        assert np.array_equal(archive["images"], made["images"])
 
 
 def test_genlines_own_tasks_are_run_by_name_too(serve, tools):

@@ -53,37 +53,46 @@ def choose(
     given: Collection[str] = (),
     result: str | None = None,
 ) -> tuple[Task, Binding]:
-    """The first task that a model's signature is one of.
+    """The task that a model is for, and the signature to call: of those that fit the first that takes all outputs.
 
     Args:
         info: what the model says of itself.
-        signature: its name, or `auto`: of all the first that fits.
+        signature: its name, or `auto`: the cheapest.
         names: the model's names of tensors, as a user says.
         given: inputs that it has to take, if any does.
         result: what its results have to have, such as images.
 
     Raises:
-        ClientError: it is none's; the message is of the first task with such results.
+        ClientError: it is for none; the message is of the first task with such results.
     """
-    for task in tasks() if given else ():
-        for name in task.order(info) if signature == AUTO else (signature,):
-            found = task.fitting(info, name, names)
-            if found is not None and set(given) <= {*found.spec.inputs, *(("seeds",) if found.spec.z else ())}:
-                return task, found
-    first: Task | None = None
+    some: tuple[Task, Binding] | None = None
+    for wanted in (given, ()) if given else ((),):
+        for task, binding in _fitting(info, signature, names, wanted, result):
+            if len(binding.spec.outputs) == len(info.signature(binding.signature).outputs):
+                return task, binding
+            some = some or (task, binding)
+        if some is not None:
+            return some
+    if result is None and signature == AUTO:
+        known = ", ".join(dict.fromkeys(task.name for task in tasks()))
+        found = "; ".join(f"{name}: {spec}" for name, spec in sorted(info.signatures.items())) or "no signatures"
+        raise ClientError(f"model {info.name!r} fits no task: found {found}; known are {known}")
+    first = next(task for task in tasks() if result is None or result in task.results())
+    return first, first.bind(info, signature, names)
+
+
+def _fitting(
+    info: ModelInfo, signature: str, names: Mapping[str, str], given: Collection[str], result: str | None
+) -> Iterator[tuple[Task, Binding]]:
+    """Tasks that a model can be for, each with the cheapest signature that takes what is given."""
     for task in tasks():
         if result is not None and result not in task.results():
             continue
-        first = first or task
-        if (found := task.fitting(info, signature, names)) is not None:
-            return task, found
-    if first is None:
-        raise UsageError(f"found no task with results {result}")
-    if result is None and signature == AUTO:
-        known = ", ".join(dict.fromkeys(task.name for task in tasks()))
-        found_all = "; ".join(f"{name}: {spec}" for name, spec in sorted(info.signatures.items())) or "no signatures"
-        raise ClientError(f"model {info.name!r} fits no task: found {found_all}; known are {known}")
-    return first, first.bind(info, signature, names)
+        for name in task.order(info) if given and signature == AUTO else (signature,):
+            binding = task.fitting(info, name, names)
+            if binding is not None and set(given) <= {*binding.spec.inputs, *(("seeds",) if binding.spec.z else ())}:
+                yield task, binding
+                break
 
 
 def known_roles() -> set[str]:
