@@ -93,6 +93,24 @@ def test_an_installed_package_brings_its_conditions(tmp_path: Path, monkeypatch:
     assert (type(style).__name__, style.classes) == ("Style", 2)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"), [("nowhere:Depth", "cannot be loaded"), ("json:dumps", "is no gentrain.conditions.Condition")]
+)
+def test_a_package_whose_condition_is_none_is_told_in_one_line(
+    value: str, message: str, tmp_path: Path, monkeypatch, gentrain
+) -> None:
+    information = tmp_path / "depth-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: depth\nVersion: 1\n")
+    (information / "entry_points.txt").write_text(f"[gentrain.conditions]\ndepth = {value}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    np.savez("pictures.npz", images=PICTURES)
+    code, _, err = gentrain("fit", "--data", "pictures.npz", "--run", "run", "--kimg", 1, "--set", "conditions=depth")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("gentrain: condition depth")
+    assert message in err.splitlines()[-1]
+
+
 def test_two_conditions_cannot_have_one_name() -> None:
     assert register(Labels) is Labels
     with pytest.raises(ValueError, match="another condition called image"):

@@ -99,9 +99,20 @@ def of_generator(generator: Any, dataset: Dataset) -> tuple[Condition, ...]:
 
 
 def _known(name: str) -> type[Condition]:
-    """The condition of this name: registered, or an installed package's entry point; raises UsageError for neither."""
+    """The condition of this name: registered, or an installed package's entry point.
+
+    Raises:
+        UsageError: it is neither.
+        TrainError: the package's cannot be loaded.
+    """
     for entry in () if name in REGISTERED else entry_points(group=ENTRY_POINTS, name=name):
-        register(entry.load())
+        try:
+            condition = entry.load()
+        except Exception as error:  # a package's own code may raise anything
+            raise TrainError(f"condition {name} of an installed package cannot be loaded: {error}") from error
+        if not (isinstance(condition, type) and issubclass(condition, Condition) and condition.name == name):
+            raise TrainError(f"condition {name}: {entry.value} is no gentrain.conditions.Condition of that name")
+        register(condition)
     if name not in REGISTERED:
         raise UsageError(f"conditions: {name} is not registered; there are {', '.join(REGISTERED)}")
     return REGISTERED[name]
