@@ -78,3 +78,24 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
         assert there.exists(), target
         if anchor and there.suffix == ".md":
             assert anchor in anchors(there), target
+
+
+ROOMS = {"gentrain": "training", "genexport": "export", "genserve": "serving", "genclient": "client"}
+
+
+def test_the_files_functions_and_packages_that_a_contributor_is_led_through_are_there() -> None:
+    room = None
+    for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines():
+        if named := re.search(r"files in `\w+/(\w+)/`", line):
+            room = ROOT / ROOMS[named[1]] / named[1]
+        if table := re.match(r"\| `(\w+/gen\w+)` \| (.*) \|", line):
+            for package in re.findall(r"\w+", table[2]):
+                assert list((ROOT / table[1]).glob(f"{package}*")), f"{table[1]}/{package}"
+        for name, path in re.findall(r"`(gen\w+)/([\w/.]*)`", line):
+            assert (ROOT / ROOMS[name] / name / path).exists(), f"{name}/{path}"
+        for path, symbols in re.findall(r"`([a-z]\w*/\w+\.py|\w+\.py)(?::([\w.]+))?`", line):
+            if room is None or not re.match(r"\d\.|   ", line):
+                continue
+            text = (room / path).read_text()
+            for symbol in filter(None, symbols.split(".")):
+                assert re.search(rf"^\s*(async )?(def|class) {symbol}\b|^{symbol}\b", text, re.MULTILINE), path + symbol
