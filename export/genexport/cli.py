@@ -1,4 +1,4 @@
-"""The genexport command: its sub-commands are in `commands/`, and every error is told in one line."""
+"""The genexport command: its subcommands are in `commands/`; every error is reported in one line."""
 
 from __future__ import annotations
 

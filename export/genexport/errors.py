@@ -1,4 +1,4 @@
-"""The exceptions that genexport raises for something the user can mend."""
+"""The exceptions that genexport raises for something the user can fix."""
 
 
 class ExportError(Exception):

@@ -105,7 +105,7 @@ def run(
 
 
 def _try(generator: Generator, content: bytes) -> None:
-    """Run it on two examples: what ONNX Runtime refuses is told by its layer."""
+    """Run it on two examples, so that what ONNX Runtime refuses is reported by layer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "generator.onnx"
         file.write_bytes(content)

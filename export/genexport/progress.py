@@ -1,4 +1,4 @@
-"""A sign of life from what takes long: how far it is and how long it still takes, a line in ten seconds at most."""
+"""Progress of long steps: how far they are and how long they will take, at most one line in ten seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class Progress:
-    """Tells of a loop, `what: 96 of 256 images, about 25 s to go`; nothing of one that is quick."""
+    """Reports a loop, `what: 96 of 256 images, about 25 s to go`, unless it is quick."""
 
     def __init__(self, tell: Callable[[str], None], what: str) -> None:
         self.tell, self.what = tell, what
@@ -20,7 +20,7 @@ class Progress:
 
     @classmethod
     def none(cls) -> Progress:
-        """One that tells nothing."""
+        """One that reports nothing."""
         return cls(lambda _: None, "")
 
     def over(self, items: Sequence[Item], unit: str = "images") -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""What the commands have in common: where the repository is, what is told, and TensorFlow imported quietly."""
+"""What the commands share: where the repository is, progress on stderr, and a quiet import of TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ repository_option = click.option(
 
 
 class Clock:
-    """Tells on stderr what is being done, each line with the seconds since the start."""
+    """Reports progress on stderr, each line with the seconds since the start."""
 
     def __init__(self) -> None:
         self.started = perf_counter()
@@ -37,14 +37,14 @@ class Clock:
 
 
 def import_tensorflow() -> None:
-    """Without its notes, and with the error of a missing extra if there is none."""
+    """Without its log; a missing TensorFlow is reported as a missing extra."""
     from genexport.quiet import import_tensorflow as quietly
 
     quietly()
 
 
 def model_folder(model: str, repository: Path) -> Path:
-    """Where the versions of a model are, named as NAME in the repository, or as a folder such as models/digits."""
+    """The folder of a model, given as NAME in the repository, or as a path such as models/digits."""
     if "/" in model:
         return Path(model)
     from genexport.repository.store import check_name

@@ -23,7 +23,7 @@ def find(model: Any, nodes: str) -> str | None:
 
 
 def said(layer: Any) -> str:
-    """A layer as it stands in messages."""
+    """A layer as messages name it."""
     kind = type(layer)
     return f"{layer.name} ({kind.__bases__[0].__name__ if kind.__module__ == rebuild.__name__ else kind.__name__})"
 

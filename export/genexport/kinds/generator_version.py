@@ -29,7 +29,7 @@ from genexport.tflite import convert, ops
 REFERENCE = "reference.npz"
 
 ASSET = f"assets.extra/{tensor.FILE}"
-"""TensorFlow Serving reads nothing in that folder but the warm-up requests."""
+"""TensorFlow Serving opens two files of that folder, by name: the warm-up requests and saved_model_config.pb."""
 
 Tell = Callable[[str], None]
 
@@ -56,7 +56,7 @@ def build(generator: Generator, name: str, run: Path | None, options: Options, f
     proven = proof.Proof(folder, name, inputs, expected, options.limits, features, blamed, tell)
     _kept_to(options, proven.savedmodel)
     by = " and by the Fréchet distance" if features else ""
-    tell(f"{len(options.wanted())} files, each compared with Keras on {count} latents{by}")
+    tell(f"{len(options.wanted())} files, each compared with Keras on {count} examples{by}")
     left_out, needs = _files(generator, proven, options, tell)
 
     tell("directions of the latent space")

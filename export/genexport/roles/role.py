@@ -87,4 +87,4 @@ class Role(ABC):
         """`32 latents`: for people. `manifest` has what `found` gives."""
 
     option = ""
-    """How genclient is told of it in the card's examples."""
+    """The option of genclient for it, in the card's examples."""

@@ -105,7 +105,7 @@ class Converter:
         return metadata.add(content, described)
 
     def _try(self, variant: str, content: bytes) -> None:
-        """Run it once: what LiteRT refuses is told by its layer."""
+        """Run it once, so that what LiteRT refuses is reported by layer."""
         try:
             _run_bytes(content, self._some(np.arange(1)))
         except CannotBeMade as error:
