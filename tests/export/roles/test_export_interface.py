@@ -206,9 +206,8 @@ def test_without_latents_there_are_no_seeds_and_no_directions(tmp_path: Path) ->
     run.mkdir()
     (run / "interface.json").write_text(json.dumps(interface(IMAGE)))
     keras.Model(sketch, layers.Rescaling(-1.0)(sketch)).save(run / "generator.keras")
-    done = CliRunner().invoke(
-        cli, ["publish", str(run), "--repository", str(tmp_path), "--name", "inverted", "--no-discriminator"]
-    )
+    arguments = ["publish", run, "--repository", tmp_path, "--name", "inverted", "--files", "float32,int8"]
+    done = CliRunner().invoke(cli, list(map(str, arguments)))
     assert done.exit_code == 0, done.output
     folder = tmp_path / "inverted" / "1"
     found = manifest.check(folder)
