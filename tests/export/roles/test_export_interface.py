@@ -19,9 +19,10 @@ from genexport.errors import ExportError
 from genexport.generator.load import load
 from genexport.publish import publish
 from genexport.repository import manifest
+from genexport.roles import Image as ImageRole
 from genexport.roles import preprocess, requests
 from genexport.savedmodel.saved_model import ServingSession
-from genexport.tflite import convert
+from genexport.tflite import convert, quantize
 from genexport.verify import verify
 from keras import layers
 from PIL import Image
@@ -157,6 +158,19 @@ def test_a_microcontroller_takes_the_bytes_of_the_picture_less_128(version: Path
     )
     assert inputs["image"]["quantization"] == (pytest.approx(1 / 255), -128)
     assert inputs["latents"]["quantization"] == (1 / 32, 0)
+
+
+def test_integers_span_all_values_that_an_input_can_have(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    plain = ImageRole.examples
+    monkeypatch.setattr(ImageRole, "examples", lambda *arguments: 0.25 + 0.5 * plain(*arguments))
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(quantize.calibrate(load(run))))
+    for entry in model.signatureDefs[0].inputs:
+        span = model.subgraphs[0].tensors[entry.tensorIndex].quantization
+        expected = {"image": (0.0, 1.0), "latents": (-4.0, 127 / 32)}.get(entry.name.decode())
+        if expected:
+            assert (span.min[0], span.max[0]) == expected
 
 
 def test_the_interface_is_copied_into_manifest_files_and_savedmodel(version: Path, run: Path) -> None:
