@@ -70,6 +70,7 @@ def test_one_tensor_alone_needs_no_name(foreign, tools):
     ("inputs", "outputs", "names", "message"),
     [
         ({"a": (FLOAT, [-1, 5]), "b": (FLOAT, [-1, 5])}, IMAGES, {}, "expected inputs latents or seeds.*--map"),
+        ({**LATENTS, "seeds": (INT64, [-1])}, IMAGES, {}, "expected inputs latents or seeds"),
         (LATENTS, {"a": (FLOAT, [-1, 6, 4, 3]), "b": (FLOAT, [-1, 6, 4, 3])}, {}, "expected an output images.*--map"),
         ({**LATENTS, "noise": (FLOAT, [-1, 9, 9])}, IMAGES, {}, "expected no input 'noise'"),
         ({"latents": (FLOAT, [-1, 5]), "labels": (FLOAT, [-1])}, IMAGES, {}, "expected labels to be integers"),

@@ -127,7 +127,7 @@ def check_all(tools, run, pictures):
 
 
 def test_a_client_runs_it_by_the_names_of_its_tensors(tools, tint, target, pictures):
-    with Client(target, "tint") as client:
+    with Client(target, "tint", batch_size=7) as client:
         check_all(tools, client.run, pictures)
         shown = client.sample(40, inputs={"image": pictures})
         assert np.array_equal(shown, client.run(seeds=range(40), image=pictures)["images"])

@@ -145,6 +145,8 @@ def test_a_class_can_be_given_by_its_name(named_tflite, genclient, fails, tmp_pa
     assert (code, line) == (2, "--label: found 'hail', expected the index of a class or one of sun, rain, snöw")
     code, line = fails("sample", "--tflite", named_tflite, "--label", 3)
     assert (code, line) == (2, "label: found 3, expected a class from 0 to 2")
+    with pytest.raises(UsageError, match="label: found 3, expected a class from 0 to 2"):
+        DeviceGenerator(str(named_tflite)).stream([0], label=3)
 
 
 def test_info_lists_the_classes_of_a_file(genclient, named_tflite):

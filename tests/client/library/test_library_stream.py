@@ -124,6 +124,14 @@ def test_the_cheapest_signature_is_found(serve, tools):
         assert [request.model_spec.signature_name for request in served.prediction.requests] == [chosen]
 
 
+def test_the_first_request_is_small_where_nothing_says_how_large_images_are(serve):
+    served = serve()
+    with Client(served.target) as client:
+        client.sample(40, signature="png")
+        client.sample(40, signature="uint8")
+    assert [rows_of(request) for request in served.prediction.requests] == [16, 24, 40]
+
+
 def test_a_batch_says_what_it_cost(serve):
     with Client(serve().target) as client:
         exchange = next(client.stream(range(8))).exchange
