@@ -203,16 +203,18 @@ def test_card_contact_sheet_and_warm_up_know_the_picture(version: Path) -> None:
     assert requested == {(name, n) for name in ("serving_default", "uint8", "png", "seeds") for n in (1, 4, 16, 64)}
 
 
-def test_a_version_with_a_picture_is_verified_and_so_is_its_discriminator(version: Path, given) -> None:
+def test_a_version_with_a_picture_is_verified_and_so_is_its_discriminator(version: Path, run: Path, given) -> None:
     assert {"savedmodel/png", "tflite/micro", "onnx/float32"} <= verify(version).keys()
     judge = version.parents[1] / "drawn-critic" / "1"
     assert verify(judge).keys() == {"savedmodel", "savedmodel/discriminate", "savedmodel/encoded"}
+    values = {"images": np.flip(given["image"], axis=0), "image": given["image"]}
     with ServingSession(judge) as served:
         assert set(served.signatures["encoded"].inputs) == {"image_bytes", "image"}
-        values = {"images": given["image"], "image": given["image"]}
-        assert not np.array_equal(
-            served.run("discriminate", values), served.run("discriminate", {**values, "image": 1 - given["image"]})
-        ), "the picture counts"
+        scores = served.run("discriminate", values)
+    model, told = keras.models.load_model(run / "discriminator.keras"), manifest.read(judge)["scores"]
+    logits = np.asarray(model([values["image"] * 2 - 1, values["images"] * 2 - 1]))[:, 0]
+    assert np.ptp(scores) > 0.01
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp((told["zero"] - logits) / told["scale"])), atol=1e-4)
 
 
 def test_without_latents_there_are_no_seeds_and_no_directions(tmp_path: Path) -> None:
