@@ -117,6 +117,13 @@ def test_two_conditions_cannot_have_one_name() -> None:
         register(type("Other", (Labels,), {"name": "image"}))
 
 
+def test_both_networks_see_a_picture() -> None:
+    gan = gan_of([blurred.Blurred(PICTURES)])
+    one, other = (tf.constant(PICTURES[rows] / 127.5 - 1, tf.float32) for rows in (slice(8), slice(8, 16)))
+    for network, first in ((gan.generator, tf.zeros((8, 6))), (gan.discriminator, one)):
+        assert np.abs(network([first, one]) - network([first, other])).max() > 1e-3, network.name
+
+
 def test_a_condition_is_mirrored_moved_and_cut_with_its_images() -> None:
     gan = gan_of([blurred.Blurred(PICTURES)], flip=True, augment=1.0)
     batch = {"images": tf.constant(PICTURES[:8]), "image": tf.constant(PICTURES[:8])}
