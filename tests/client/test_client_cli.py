@@ -197,7 +197,7 @@ def test_help_shows_the_options_that_matter_and_help_all_the_rest(capsys):
         "--model",
     ]
     assert "Below 1: more typical, less varied images (0.7 is common)" in " ".join(page.split())
-    assert "Keep trying this long while the server is unavailable" in " ".join(pages["sample", "--help-all"].split())
+    assert "Retry for up to SECONDS while the server is unavailable" in " ".join(pages["sample", "--help-all"].split())
 
 
 def test_a_command_that_is_misspelt_is_told_which_may_be_meant(refused):

@@ -86,37 +86,39 @@ _SERVER: tuple[Callable[[Function], Function], ...] = (
         default="localhost:8500",
         show_default=True,
         metavar="HOST:PORT",
-        help="gRPC address (port 8500 unless told), or unix:PATH; several with commas, or dns:///HOST:PORT.",
+        help="gRPC address (port 8500 by default) or unix:PATH; several separated by commas, or dns:///HOST:PORT.",
     ),
     _connection(
         "--model", default="digits", show_default=True, metavar="NAME", help="Name of the model on the server."
     ),
     _connection(
-        "--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="Time limit of a request."
+        "--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="Time limit for each request."
     ),
     _connection(
         "--retry",
         type=float,
         metavar="SECONDS",
-        help="Keep trying this long while the server is unavailable; 0: do not try again.  [default: --timeout]",
+        help="Retry for up to SECONDS while the server is unavailable; 0: never.  [default: --timeout]",
     ),
-    _connection("--tls", is_flag=True, help="Encrypt, and trust what this system trusts."),
-    _connection("--ca-file", type=click.Path(), metavar="FILE", help="Encrypt, and trust these certificates (PEM)."),
+    _connection("--tls", is_flag=True, help="Use TLS, and trust the system's certificates."),
+    _connection("--ca-file", type=click.Path(), metavar="FILE", help="Use TLS, and trust these certificates (PEM)."),
     _connection("--certificate-file", type=click.Path(), metavar="FILE", help="This client's certificate (PEM)."),
     _connection("--key-file", type=click.Path(), metavar="FILE", help="The key of that certificate (PEM)."),
     _connection("--server-name", metavar="NAME", help="Name in the server's certificate, if not the target's host."),
     _connection("--token", metavar="TEXT", help="Bearer token; better in GENCLIENT_TOKEN or a file."),
     _connection("--token-file", type=click.Path(), metavar="FILE", help="File with the bearer token."),
-    _connection("--insecure-token", is_flag=True, help="Send the token without TLS all the same."),
+    _connection("--insecure-token", is_flag=True, help="Allow the token to be sent without TLS."),
     _connection("--plaintext-token", is_flag=True, hidden=True),  # its old name
-    _connection("--authority", metavar="HOST", help="Host that requests name, where a proxy chooses by it."),
-    _connection("--header", multiple=True, type=Pairs("\n"), metavar="NAME:VALUE", help="Further header; repeatable."),
+    _connection("--authority", metavar="HOST", help="Host that requests name, for proxies that route by it."),
+    _connection(
+        "--header", multiple=True, type=Pairs("\n"), metavar="NAME:VALUE", help="Additional header; repeatable."
+    ),
     _connection(
         "--compression",
         type=click.Choice(["none", "gzip", "deflate"]),
         default="none",
         show_default=True,
-        help="Of requests.",
+        help="Compression of requests.",
     ),
     _connection(
         "--max-message-bytes",
@@ -129,7 +131,7 @@ _SERVER: tuple[Callable[[Function], Function], ...] = (
 )
 _REQUESTS: tuple[Callable[[Function], Function], ...] = (
     _request("--concurrency", type=int, default=4, show_default=True, metavar="COUNT", help="Requests in flight."),
-    _request("--deadline", type=float, metavar="SECONDS", help="Time limit of all requests together."),
+    _request("--deadline", type=float, metavar="SECONDS", help="Time limit for all requests together."),
 )
 _TENSORS: tuple[Callable[[Function], Function], ...] = (
     _request(
@@ -145,13 +147,13 @@ _TENSORS: tuple[Callable[[Function], Function], ...] = (
         multiple=True,
         type=Pairs(","),
         metavar="OURS=THEIRS",
-        help="The model's name of a tensor, as latents=z; repeatable.",
+        help="The model's own name for a tensor, such as latents=z; repeatable.",
     ),
     _request(
         "--output-range",
         type=(float, float),
         metavar="LOW HIGH",
-        help="Lowest and highest pixel, where the model gives floats.",
+        help="Lowest and highest pixel value, where the model returns floats.",
     ),
 )
 
@@ -211,10 +213,8 @@ def output_options(function: Function) -> Function:
             options["server"] = replace(options["server"], on_wait=console.waiting)
         return function(*arguments, console=console, **options)
 
-    verbose = _output("-v", "--verbose", is_flag=True, help="A line on stderr for each request: bytes and time.")
-    style = _output(
-        "--format", type=click.Choice(STYLES), default="human", show_default=True, help="How results are written."
-    )
+    verbose = _output("-v", "--verbose", is_flag=True, help="Log the bytes and time of each request to stderr.")
+    style = _output("--format", type=click.Choice(STYLES), default="human", show_default=True, help="Output format.")
     return style(verbose(gathered))
 
 
@@ -227,19 +227,19 @@ def version_label_option(function: Function) -> Function:
             raise UsageError("--version-label: found it beside --model-version, expected one of them")
         return function(*arguments, server=server.having(version_label=version_label), **options)
 
-    help_text = "Ask for the version that has this label, such as stable."
+    help_text = "Use the version that has this label, such as stable."
     return click.option("--version-label", metavar="LABEL", help=help_text)(gathered)
 
 
 def tflite_option(function: Function) -> Function:
     """The option that takes a file in place of a server; the command takes `tflite`."""
-    help_text = "Use this file on this machine instead of a server."
+    help_text = "Run this file on this machine instead of asking a server."
     return click.option("--tflite", type=click.Path(), metavar="FILE", help=help_text)(function)
 
 
 def classes_option(function: Function) -> Function:
     """The option that names classes; the command takes `classes`, text for `genclient.classes.parse_classes`."""
-    help_text = "Names of the classes, or how many, or a file: manifest.json, dataset.json, .tflite or text."
+    help_text = "Names of the classes, their number, or a file: manifest.json, dataset.json, .tflite or text."
     return click.option("--classes", metavar="NAME,…", help=help_text)(function)
 
 

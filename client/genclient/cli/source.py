@@ -46,7 +46,7 @@ def generator_options(function: Command) -> Command:
             click.option(
                 "--classes",
                 metavar="NAME,…",
-                help="Names of the classes, or how many, or a file: manifest.json, dataset.json, .tflite or text.",
+                help="Names of the classes, their number, or a file: manifest.json, dataset.json, .tflite or text.",
             ),
             click.option(
                 "--signature",
@@ -66,7 +66,7 @@ def generator_options(function: Command) -> Command:
                 "--threads",
                 type=int,
                 metavar="COUNT",
-                help="Images at a time, with --tflite.  [default: by processors]",
+                help="Images made in parallel, with --tflite.  [default: one per CPU, up to 8]",
             ),
             server_options,
             version_label_option,

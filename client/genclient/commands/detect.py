@@ -34,7 +34,7 @@ SORTS = ("score", "name", "none")
 
 @command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
-@click.option("--discriminator", metavar="NAME", help="Model that scores.  [default: --model with -critic after it]")
+@click.option("--discriminator", metavar="NAME", help="Model to score with.  [default: --model with -critic after it]")
 @click.option(
     "--discriminator-signature", default="auto", show_default=True, metavar="NAME", help="Signature of it to call."
 )
@@ -43,7 +43,7 @@ SORTS = ("score", "name", "none")
 @click.option("--label", metavar="NAME|INDEX", help="Class of all pictures, where the discriminator is conditional.")
 @classes_option
 @click.option("--sort", type=click.Choice(SORTS), default="score", show_default=True, help="Order of the table.")
-@click.option("--top", type=click.IntRange(1), metavar="COUNT", help="Show only so many.")
+@click.option("--top", type=click.IntRange(1), metavar="COUNT", help="Show only the first COUNT.")
 @server_options
 @version_label_option
 @request_options
@@ -59,11 +59,11 @@ def detect(
     console: Console,
     **options: Any,
 ) -> None:
-    """Score pictures by the discriminator. The best come first.
+    """Score pictures with the discriminator, and list the best first.
 
-    A score says how real a picture looks to it, in [0, 1] if genexport published it. IMAGE is a file, or a folder whose
-    pictures are taken at any depth, of any kind that Pillow reads. The discriminator makes of them the very pixels that
-    training saw. A picture that cannot be read is reported, and the exit code is 1 then.
+    A score says how real a picture looks to it, in [0, 1] if genexport published it. IMAGE is a file that
+    Pillow reads, or a folder that is searched at any depth. The discriminator itself prepares pictures as training did.
+    Pictures that cannot be read are reported, and the exit code is then 1.
     """
     for name in ("discriminator", "discriminator_signature"):
         options[name] = options.pop(name.replace("discriminator", "critic")) or options[name]

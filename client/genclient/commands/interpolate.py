@@ -32,15 +32,22 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 @command(common=COMMON)
 @click.option("-n", "--n", type=int, metavar="COUNT", help=f"Keyframes of each walk.  [default: {DEFAULT_KEYS}]")
 @click.option(
-    "--seed", type=int, metavar="SEED", help="Seed of the first keyframe; the next has the next.  [default: 0]"
+    "--seed",
+    type=int,
+    metavar="SEED",
+    help="Seed of the first keyframe; each further one has the next seed.  [default: 0]",
 )
 @click.option(
     "--seeds", metavar="LIST", help="Seeds of the keyframes, such as 0,3-5, instead; dealt to the walks in order."
 )
 @click.option("--latents", metavar="FILE", help="Keyframes from a .npy file or sample's .npz, instead of seeds.")
 @click.option("--direction", type=int, metavar="NUMBER", help="Move along a direction instead; 1 is the strongest.")
-@click.option("--from", "start", type=float, default=-3.0, show_default=True, metavar="STEP", help="Its beginning.")
-@click.option("--to", "end", type=float, default=3.0, show_default=True, metavar="STEP", help="Its end.")
+@click.option(
+    "--from", "start", type=float, default=-3.0, show_default=True, metavar="STEP", help="Where the movement starts."
+)
+@click.option(
+    "--to", "end", type=float, default=3.0, show_default=True, metavar="STEP", help="Where the movement ends."
+)
 @click.option(
     "--directions",
     type=click.Path(),
@@ -56,15 +63,13 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
     "--frames", type=int, default=20, show_default=True, metavar="COUNT", help="Frames from keyframe to keyframe."
 )
 @click.option("--fps", type=float, default=20.0, show_default=True, metavar="RATE", help="Frames per second.")
-@click.option(
-    "--loop/--no-loop", default=True, show_default=True, help="Go back to the first keyframe, and begin again."
-)
+@click.option("--loop/--no-loop", default=True, show_default=True, help="Return to the first keyframe, and repeat.")
 @click.option("--walks", default="1", show_default=True, metavar="COLSxROWS", help="Walks side by side.")
 @click.option(
     "--scale",
     type=click.IntRange(1, 64),
     metavar="FACTOR",
-    help="Enlarge the frames so many times; 1: bare pixels.  [default: to about 512 pixels; pictures in a folder: 1]",
+    help="Enlarge the frames by this factor; 1: original pixels.  [default: to about 512 pixels; in a folder: 1]",
 )
 @click.option(
     "-o",
@@ -74,7 +79,7 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
     metavar="PATH",
     help="An animation (.gif, .webp, .png, .mp4), or a folder or frame%05d.png for pictures.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be fetched and written, and do neither.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fetched and written, without doing it.")
 @generator_options
 @output_options
 @click.pass_context

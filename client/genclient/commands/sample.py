@@ -40,9 +40,18 @@ MOST_SHOWN = 64
 
 @command(common=COMMON)
 @click.option(
-    "-n", "--n", type=int, metavar="COUNT", help=f"Images; with --label all, of each class.  [default: {DEFAULT_N}]"
+    "-n",
+    "--n",
+    type=int,
+    metavar="COUNT",
+    help=f"Number of images; with --label all, of each class.  [default: {DEFAULT_N}]",
 )
-@click.option("--seed", type=int, metavar="SEED", help="Seed of the first image; the next has the next.  [default: 0]")
+@click.option(
+    "--seed",
+    type=int,
+    metavar="SEED",
+    help="Seed of the first image; each further one has the next seed.  [default: 0]",
+)
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
 @click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy, or of a .npz of this command; - is stdin.")
 @click.option(
@@ -50,9 +59,9 @@ MOST_SHOWN = 64
     multiple=True,
     type=Pairs(","),
     metavar="NAME=PATH",
-    help="What the model takes besides: a picture for all images, or a folder or .npy with one for each.",
+    help="Further input of the model: one picture for all images, or a folder or .npy with one for each.",
 )
-@click.option("--save-latents", is_flag=True, help="Write the latents of seeds to a .npz too.")
+@click.option("--save-latents", is_flag=True, help="Also write the latents of the seeds to the .npz.")
 @click.option("--label", metavar="CLASS", help="Class, by index or name, or all: every class of each seed.")
 @click.option(
     "-o",
@@ -60,20 +69,20 @@ MOST_SHOWN = 64
     default="out.png",
     show_default=True,
     metavar="PATH",
-    help="A sheet (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or - for a sheet on stdout.",
+    help="An image grid (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or -: grid on stdout.",
 )
-@click.option("--grid", metavar="COLSxROWS", help="Columns and rows of a sheet, such as 4x4.")
+@click.option("--grid", metavar="COLSxROWS", help="Columns and rows of the image grid, such as 4x4.")
 @click.option(
     "--scale",
     type=click.IntRange(1, 64),
     metavar="FACTOR",
-    help="Enlarge a sheet so many times; 1: bare pixels.  [default: to about 512 pixels]",
+    help="Enlarge the image grid by this factor; 1: original pixels.  [default: to about 512 pixels]",
 )
-@click.option("--captions", is_flag=True, help="Write the seed, and the class, below each image of a sheet.")
-@click.option("--shard-size", type=int, metavar="COUNT", help="Images of a shard.  [default: 1024]")
-@click.option("--show", is_flag=True, help="Draw the images in the terminal too.")
-@click.option("--overwrite", is_flag=True, help="Make a set anew, in place of another in the same folder.")
-@click.option("--dry-run", is_flag=True, help="Say what would be fetched and written, and do neither.")
+@click.option("--captions", is_flag=True, help="Caption each image of the grid with its seed and class.")
+@click.option("--shard-size", type=int, metavar="COUNT", help="Images per shard.  [default: 1024]")
+@click.option("--show", is_flag=True, help="Also draw the images in the terminal.")
+@click.option("--overwrite", is_flag=True, help="Replace another set of images in the same folder.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fetched and written, without doing it.")
 @generator_options
 @output_options
 @click.pass_context
@@ -81,15 +90,15 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
     """Make images, and print the paths of the files they are in.
 
     \b
-    --out sheet.png         one picture with all images, nearly square or as --grid says
+    --out grid.png          one picture with all images, nearly square or as --grid says
     --out images.npz        arrays images (uint8, N×H×W×C) and seeds (int64), and labels where there are classes
     --out pictures/         one seed0006.png for each seed, and manifest.json
     --out img_%05d.png      one picture for each seed, with its number in the name
     --out shards/%06d.tar   WebDataset: seed0006.png and seed0006.json for each image, 1024 images a file
     --out %05d.tfrecord     tf.train.Example: image/encoded (PNG), seed, label
-    --out -                 the sheet on stdout
+    --out -                 the image grid on stdout
 
-    Folders and shards are gone on with: run the same again after an interruption, and only what is missing is fetched.
+    Folders and shards resume: run the same command again after an interruption, and only what is missing is fetched.
     """
     options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
     grid = _grid(options["grid"])
