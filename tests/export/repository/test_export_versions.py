@@ -189,11 +189,12 @@ def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Pat
 def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(tiny: Path, tmp_path: Path) -> None:
     base = tmp_path / "tiny"
     arguments = [Path(sys.executable).with_name("genexport"), "publish", tiny, "--repository", tmp_path]
-    arguments += ["--name", "tiny", "--files", "int8"]
-    for stage in ["saved_model.pb", "tflite/tiny-int8.tflite"]:
+    arguments += ["--name", "tiny", "--files", "float32,dynamic"]
+    for stage in ["saved_model.pb", "tflite/tiny-float32.tflite"]:
         process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
         while not list(base.glob(f".staging-*/{stage}")):
             assert process.poll() is None, f"published before {stage} was seen"
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert store.versions(base) == []
