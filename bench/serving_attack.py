@@ -111,14 +111,17 @@ class Attacks:
         self.call("/tensorflow.serving.PredictionService/Classify", classify.SerializeToString())
 
     def streams(self) -> None:
-        """A connection with 200 RPCs whose messages never come, and one whose answers nobody reads."""
+        """A connection with 200 RPCs whose messages never come, and one with two whose answers nobody reads.
+
+        Two of 32 images are more than a connection takes unread; more would be honest work, which needs a quota.
+        """
         probe = Grpc(self.rpc, PREDICT, b"")
         probe.socket.close()
-        message = b"\0" + len(body := predict_request("digits", latents(64))).to_bytes(4, "big") + body
+        message = b"\0" + len(body := predict_request("digits", latents(32))).to_bytes(4, "big") + body
         for sent in (b"", message):
             client = self.hold(self.rpc)
             client.sendall(PREFACE + frame(SETTINGS, 0, 0, b""))
-            for stream in range(1, 400 if not sent else 12, 2):
+            for stream in range(1, 400 if not sent else 4, 2):
                 client.sendall(frame(HEADERS, END_HEADERS, stream, probe.headers))
                 if sent:
                     client.sendall(frame(DATA, END_STREAM, stream, sent))

@@ -29,11 +29,11 @@ from genserve.repository import versions
 
 log = logging.getLogger(__name__)
 
-HELP = """Serve the SavedModels under a folder, over gRPC, as TensorFlow Serving does.
+HELP = """Serve SavedModels over gRPC and REST, compatible with TensorFlow Serving.
 
-The folder holds one folder for each version, named by its number. The latest version is served; a new one is loaded
-beside it and takes over without a failed request. SIGTERM and Ctrl-C finish what is in flight. The flags are those of
-tensorflow_model_server.
+The model folder contains one subfolder per version, named by its number. The latest version is served; a new version
+is loaded while the old one serves, and replaces it without a failed request. SIGTERM and Ctrl-C let requests in flight
+finish. The flags are those of tensorflow_model_server.
 
 \b
 Example:

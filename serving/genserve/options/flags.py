@@ -1,7 +1,7 @@
-"""The settings of one server, under the names and with the defaults of tensorflow_model_server.
+"""The command-line flags, with the names and defaults of tensorflow_model_server.
 
-The fields of `Flags` are the flags, in the order of `--help`; cli.py makes its options of them. Also what is known of
-TF Serving's other flags: those that are accepted because they change nothing here, and those that are refused.
+The fields of `Flags` are the flags in the order of `--help`; cli.py turns them into options. Other flags of TF Serving
+are listed here too: those that are accepted but have no effect, and those that are rejected.
 Source: TF Serving's model_servers/main.cc and server.h.
 """
 
@@ -25,7 +25,7 @@ ANY_ADDRESS = "0.0.0.0"  # every interface, IPv6 too where there is one: so gRPC
 
 
 class FlagError(ValueError):
-    """A flag whose value cannot be served; the message names the flag."""
+    """An invalid flag value; the message names the flag."""
 
 
 def _flag(default: Any, about: str, metavar: str | None = None) -> Any:
@@ -34,91 +34,109 @@ def _flag(default: Any, about: str, metavar: str | None = None) -> Any:
 
 @dataclass(frozen=True)
 class Flags:
-    """What `genserve` was asked to do."""
+    """The flags of one server."""
 
-    # What is served
-    model_base_path: str = _flag("", "Folder of versions, such as models/digits or s3://models/digits.", "DIR")
-    model_name: str = _flag("default", "Name clients ask for.", "NAME")
+    # Models
+    model_base_path: str = _flag(
+        "", "Folder with one subfolder per version, such as models/digits or s3://models/digits.", "DIR"
+    )
+    model_name: str = _flag("default", "Name of the model in requests.", "NAME")
     model_config_file: str = _flag(
-        "", "Several models: text proto ModelServerConfig, instead of the two above.", "FILE"
+        "", "Serve the models listed in this ModelServerConfig text proto; replaces the two above.", "FILE"
     )
     model_config_file_poll_wait_seconds: float = _flag(
-        0.0, "Seconds between two looks at that file; 0 reads it only once.", "SECONDS"
+        0.0, "Seconds between polls of that file; 0 reads it once.", "SECONDS"
     )
     file_system_poll_wait_seconds: float = _flag(
-        1.0, "Seconds between two looks for versions; 0 looks only once.", "SECONDS"
+        1.0, "Seconds between polls for new versions; 0 polls once.", "SECONDS"
     )
-    max_num_load_retries: int = _flag(5, "How often a version that does not load is tried again.", "N")
-    load_retry_interval_micros: int = _flag(60_000_000, "Microseconds between two such tries.", "MICROS")
-    allow_version_labels_for_unavailable_models: bool = _flag(False, "Allow new labels on versions not available yet.")
-    prefer_tflite_model: bool = _flag(False, "Serve a version's TFLite file, where it has one, through LiteRT.")
-    num_tflite_pools: int = _flag(CORES, "Pools of LiteRT interpreters for each version.", "N")
-    num_tflite_interpreters_per_pool: int = _flag(1, "Interpreters in such a pool.", "N")
-    enable_model_warmup: bool = _flag(True, "Replay a version's warm-up requests before it serves.")
-    num_request_iterations_for_warmup: int = _flag(1, "How often each warm-up request is replayed.", "N")
+    max_num_load_retries: int = _flag(5, "Retries after a version fails to load.", "N")
+    load_retry_interval_micros: int = _flag(60_000_000, "Microseconds between load retries.", "MICROS")
+    allow_version_labels_for_unavailable_models: bool = _flag(
+        False, "Allow unused labels to be assigned to versions that are not available yet."
+    )
+    prefer_tflite_model: bool = _flag(False, "Serve the TFLite file of a version, if there is one, with LiteRT.")
+    num_tflite_pools: int = _flag(CORES, "LiteRT interpreter pools per version.", "N")
+    num_tflite_interpreters_per_pool: int = _flag(1, "LiteRT interpreters per pool.", "N")
+    enable_model_warmup: bool = _flag(True, "Replay the warm-up requests of a version before it serves.")
+    num_request_iterations_for_warmup: int = _flag(1, "Times each warm-up request is replayed.", "N")
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the MetaGraph to load.", "TAGS")
 
-    # How it is run
-    enable_batching: bool = _flag(False, "Run requests that arrive together as one.")
-    batching_parameters_file: str = _flag("", "Text proto BatchingParameters.", "FILE")
-    enable_per_model_batching_parameters: bool = _flag(False, "Read batching_params.pbtxt in each version instead.")
-    tensorflow_session_parallelism: int = _flag(0, "TensorFlow's threads, inter and intra op; 0 chooses.", "N")
-    tensorflow_intra_op_parallelism: int = _flag(0, "TensorFlow's threads within an op; 0 chooses.", "N")
-    tensorflow_inter_op_parallelism: int = _flag(0, "TensorFlow's threads across ops; 0 chooses.", "N")
-    tensorflow_session_config_file: str = _flag("", "Text proto ConfigProto for TensorFlow's session.", "FILE")
-    per_process_gpu_memory_fraction: float = _flag(0.0, "Part of the GPU's memory to take, 0 to 1; 0 chooses.", "X")
-    enable_signature_method_name_check: bool = _flag(False, "Classify and Regress check the signature's method name.")
-    enable_serialization_as_tensor_content: bool = _flag(False, "Answer in tensor_content instead of *_val fields.")
+    # Execution
+    enable_batching: bool = _flag(False, "Batch concurrent requests.")
+    batching_parameters_file: str = _flag("", "BatchingParameters text proto.", "FILE")
+    enable_per_model_batching_parameters: bool = _flag(
+        False, "Read batching_params.pbtxt from each version folder instead."
+    )
+    tensorflow_session_parallelism: int = _flag(0, "Inter-op and intra-op threads of TensorFlow; 0 is automatic.", "N")
+    tensorflow_intra_op_parallelism: int = _flag(0, "Threads to parallelise a single op; 0 is automatic.", "N")
+    tensorflow_inter_op_parallelism: int = _flag(0, "Ops that run in parallel; 0 is automatic.", "N")
+    tensorflow_session_config_file: str = _flag("", "ConfigProto text proto for the TensorFlow session.", "FILE")
+    per_process_gpu_memory_fraction: float = _flag(
+        0.0, "Fraction of GPU memory to allocate, 0 to 1; 0 is automatic.", "X"
+    )
+    enable_signature_method_name_check: bool = _flag(
+        False, "Check the method_name of the signature in Classify and Regress."
+    )
+    enable_serialization_as_tensor_content: bool = _flag(
+        False, "Return tensors in tensor_content instead of the *_val fields."
+    )
 
     # gRPC
-    port: int = _flag(8500, "Port for gRPC; 0 for none, with --grpc_socket_path.", "PORT")
-    grpc_socket_path: str = _flag("", "Unix socket for gRPC, beside the port.", "PATH")
-    ssl_config_file: str = _flag("", "Text proto SSLConfig: TLS for gRPC, with PEM contents.", "FILE")
-    grpc_channel_arguments: str = _flag("", "Comma-separated KEY=VALUE for gRPC.", "ARGS")
+    port: int = _flag(8500, "Port for gRPC; 0 disables it and requires --grpc_socket_path.", "PORT")
+    grpc_socket_path: str = _flag("", "Also serve gRPC on this UNIX socket.", "PATH")
+    ssl_config_file: str = _flag("", "SSLConfig text proto with PEM contents; enables TLS for gRPC.", "FILE")
+    grpc_channel_arguments: str = _flag("", "Comma-separated KEY=VALUE arguments for the gRPC server.", "ARGS")
     grpc_max_threads: int = _flag(
-        max(128, 4 * CORES), "Requests that are worked on, or wait in a batching queue, at a time.", "N"
+        max(128, 4 * CORES), "Concurrent gRPC requests, including those in a batching queue.", "N"
     )
-    enable_grpc_healthcheck_service: bool = _flag(False, "Serve grpc.health.v1.Health.")
+    enable_grpc_healthcheck_service: bool = _flag(False, "Enable the standard gRPC health checking service.")
 
     # REST
-    rest_api_port: int = _flag(0, "Port for REST; 0 for none.", "PORT")
-    rest_api_num_threads: int = _flag(4 * CORES, "REST requests that are worked on at a time.", "N")
-    rest_api_timeout_in_ms: int = _flag(30_000, "Limit for a REST request.", "MS")
-    rest_api_enable_cors_support: bool = _flag(False, "Let pages of other origins call the REST API.")
-    rest_api_max_body_bytes: int = _flag(256 * MIB, "Bytes of a request, unpacked too (genserve only).", "BYTES")
+    rest_api_port: int = _flag(0, "Port for REST; 0 disables it.", "PORT")
+    rest_api_num_threads: int = _flag(4 * CORES, "Concurrent REST requests.", "N")
+    rest_api_timeout_in_ms: int = _flag(30_000, "Timeout of a REST request.", "MS")
+    rest_api_enable_cors_support: bool = _flag(
+        False, "Send CORS headers, so that pages of any origin can call the REST API."
+    )
+    rest_api_max_body_bytes: int = _flag(
+        256 * MIB, "Maximum size of a request body, compressed or not (genserve only).", "BYTES"
+    )
     rest_api_max_bytes_in_flight: int = _flag(
-        512 * MIB, "Bytes of all requests and unread answers together (genserve only).", "BYTES"
+        512 * MIB, "Maximum size of all requests and unread responses together (genserve only).", "BYTES"
     )
-    rest_api_max_json_values: int = _flag(20_000_000, "Values in requests, all together (genserve only).", "N")
-    rest_api_max_connections: int = _flag(1000, "Connections at a time (genserve only).", "N")
-    rest_api_header_timeout_in_ms: int = _flag(10_000, "Limit for a request's header to come (genserve only).", "MS")
-    rest_api_idle_timeout_in_ms: int = _flag(
-        120_000, "Limit between two requests of a connection (genserve only).", "MS"
+    rest_api_max_json_values: int = _flag(
+        20_000_000, "Maximum number of JSON values in all requests together (genserve only).", "N"
     )
+    rest_api_max_connections: int = _flag(1000, "Maximum number of connections (genserve only).", "N")
+    rest_api_header_timeout_in_ms: int = _flag(
+        10_000, "Timeout for receiving the headers of a request (genserve only).", "MS"
+    )
+    rest_api_idle_timeout_in_ms: int = _flag(120_000, "Timeout of an idle connection (genserve only).", "MS")
     rest_api_stall_timeout_in_ms: int = _flag(
-        30_000, "Limit for the next 64 KiB to be sent, or read, by a client (genserve only).", "MS"
+        30_000, "Timeout for a client to send or read the next 64 KiB (genserve only).", "MS"
     )
-    monitoring_config_file: str = _flag("", "Text proto MonitoringConfig: Prometheus.", "FILE")
+    monitoring_config_file: str = _flag("", "MonitoringConfig text proto; enables Prometheus metrics.", "FILE")
 
-    # genserve's own
+    # genserve only
     bind_address: str = _flag(
-        ANY_ADDRESS, "Where gRPC and REST listen; 0.0.0.0 and :: are every interface (genserve only).", "HOST"
+        ANY_ADDRESS, "Address for gRPC and REST; 0.0.0.0 and :: are all interfaces (genserve only).", "HOST"
     )
-    keep_socket_in_use: bool = _flag(False, "Do not take the unix socket of a server that still runs (genserve only).")
+    keep_socket_in_use: bool = _flag(False, "Fail if another server is listening on the UNIX socket (genserve only).")
     imitate_tensor_content_fault: bool = _flag(
         False,
-        "Answer REST with zeros under --enable_serialization_as_tensor_content, a fault of TensorFlow Serving, to try "
-        "the checks of a deployment (genserve only).",
+        "Return zeros over REST under --enable_serialization_as_tensor_content, a TensorFlow Serving bug, to test the "
+        "checks of a deployment (genserve only).",
     )
-    max_queued_requests: int = _flag(1000, "Requests that may wait; more are refused (genserve only).", "N")
-    max_request_rows: int = _flag(0, "Rows that one request may have; 0 for any number (genserve only).", "N")
-    v: int = _flag(0, "1 logs a line for each request (genserve only).", "LEVEL")
+    max_queued_requests: int = _flag(1000, "Maximum number of queued requests; more are rejected (genserve only).", "N")
+    max_request_rows: int = _flag(0, "Maximum number of examples in a request; 0 is unlimited (genserve only).", "N")
+    v: int = _flag(0, "Log verbosity; 1 logs every request (genserve only).", "LEVEL")
 
     def __post_init__(self) -> None:
-        """Refuse what this server cannot do.
+        """Validate the flags.
 
         Raises:
-            FlagError: naming the flag, what was found and what was expected.
+            FlagError: names the flag, the value found and what was expected.
         """
         self._check_source()
         self._check_ranges()
@@ -127,7 +145,7 @@ class Flags:
 
     @property
     def base_path(self) -> Place:
-        """The folder of versions, a local one absolute, so that messages name it wholly.
+        """The folder that contains the versions; a local path is absolute, so that messages show it in full.
 
         Raises:
             ServeError: FAILED_PRECONDITION where the package for a bucket is missing.
@@ -137,11 +155,11 @@ class Flags:
 
     @property
     def host(self) -> str:
-        """`--bind_address` without the brackets that an IPv6 address may have."""
+        """`--bind_address` without the brackets of an IPv6 address."""
         return self.bind_address.removeprefix("[").removesuffix("]")
 
     def channel_arguments(self) -> dict[str, int | str]:
-        """`--grpc_channel_arguments` by key; what looks like a 32-bit integer is one, as in TF Serving.
+        """`--grpc_channel_arguments` as a dictionary; 32-bit integers are parsed, as in TF Serving.
 
         Raises:
             FlagError: a part that is not KEY=VALUE.
@@ -236,7 +254,7 @@ WITHOUT_EFFECT = {
     "xla_gpu_compilation_enabled": "TensorFlow in Python always allows XLA",
     "skip_initialize_tpu": "TPUs are not used",
 }
-"""Flags of TF Serving that are accepted, with a warning that says why they change nothing."""
+"""Flags of TF Serving that are accepted, with a warning that says why they have no effect."""
 
 REFUSED = {
     "use_alts_credentials": "TLS is --ssl_config_file",
@@ -244,11 +262,11 @@ REFUSED = {
     "thread_pool_factory_config_file": "threads are --tensorflow_intra_op_parallelism and …_inter_op_parallelism",
     "mixed_precision": "export the model in the precision that it should run in",
 }
-"""Flags of TF Serving that genserve does not have, and what there is instead."""
+"""Flags of TF Serving that genserve does not support, and what to use instead."""
 
 
 def unknown_flag(name: str) -> str:
-    """One line on a flag that genserve does not have: whether TF Serving has it, else which is the nearest."""
+    """The error for an unknown flag: whether TF Serving has it, or which flag comes closest."""
     if name in REFUSED:
         return f"--{name}: TensorFlow Serving has this flag, genserve does not: {REFUSED[name]}"
     known = [*Flags.__dataclass_fields__, *WITHOUT_EFFECT, *REFUSED]
