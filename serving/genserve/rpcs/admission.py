@@ -22,6 +22,8 @@ MAX_SENDERS = 512  # threads beside those that work, for RPCs whose message is s
 MAX_LATE = MAX_SENDERS // 8  # RPCs that may wait for their message for as long as they like
 LOOK_SECONDS = 0.05  # between two looks at those that wait
 LOOKS = 3  # that an RPC gets for its message; not a time, since the whole process may have been held up
+LOOKS_OF_FEW = 200  # that it gets where its connection has no more than FEW in such a state
+FEW = 4
 
 
 class InFlight:
@@ -161,7 +163,11 @@ class Senders:
         """Take out those that are late and too many."""
         peers = {context: context.peer() for context in self._looks}
         counts = Counter(peers.values())
-        late = [context for context, looks in self._looks.items() if looks >= LOOKS]
+        late = [
+            context
+            for context, looks in self._looks.items()
+            if looks >= (LOOKS if counts[peers[context]] > FEW else LOOKS_OF_FEW)
+        ]
         late.sort(key=lambda context: -counts[peers[context]])
         late = late[: max(0, len(self._looks) - self._most)]
         for context in late:
