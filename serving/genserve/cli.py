@@ -1,6 +1,6 @@
-"""The genserve command: reads flags, answers signals, and says in one line what went wrong.
+"""The genserve command: parses flags, handles signals and prints errors as one line.
 
-TensorFlow is imported only once there is something to serve: `genserve --help` needs none.
+TensorFlow is only imported once there is something to serve; `genserve --help` works without it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _EXTRAS = {"ai_edge_litert": "device"} | dict.fromkeys(("grpc_health", "uvicorn"
 
 
 def flag_options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for every field of Flags, and hidden ones for flags of TF Serving that change nothing here."""
+    """Add an option for every field of Flags, and hidden ones for flags of TF Serving that have no effect."""
     for name in WITHOUT_EFFECT:
         command = click.option(f"--{name}", is_flag=False, flag_value="true", hidden=True)(command)
     for field in reversed(dataclasses.fields(Flags)):
@@ -103,12 +103,12 @@ def run(flags: Flags) -> None:
 
 
 def check(flags: Flags) -> None:
-    """Find out what can be found out before the seconds that TensorFlow and the models take to load.
+    """Check what can be checked before TensorFlow and the models take seconds to load.
 
     Raises:
         FlagError: the SSL config cannot be used.
         ModuleNotFoundError: a flag asks for a package that is not installed.
-        ServeError: an address is taken, or what reads a bucket is not installed.
+        ServeError: an address is in use, or the package for a bucket is not installed.
     """
     if not flags.model_config_file:
         versions.place(flags.model_base_path)
@@ -122,7 +122,7 @@ def check(flags: Flags) -> None:
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """What to install for a module that is not there."""
+    """What to install for a missing module."""
     for module, extra in _EXTRAS.items():
         if (error.name or "").split(".")[0] == module:
             return f"{error.name} is not installed; in genline's checkout: pip install '.[{extra}]'"

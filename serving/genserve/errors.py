@@ -1,7 +1,7 @@
-"""The one exception that genserve raises on purpose: a gRPC code and a message for whoever asked.
+"""The one exception that genserve raises on purpose: a gRPC status code and a message for the client.
 
-Every module raises it and server.py turns it into the status of an RPC, model.py into the status of a version, cli.py
-into a line on stderr. Not for bugs: what else escapes a request is answered as INTERNAL by server.py.
+Every module raises it. rpcs/rpc.py turns it into the status of an RPC, models/model.py into the status of a version,
+and cli.py into a line on stderr. Not for bugs: any other exception in a request becomes INTERNAL.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class ServeError(Exception):
-    """A failure with a gRPC code; the message is meant for the client."""
+    """An error with a gRPC status code; the message is for the client."""
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         """Keep the code beside the message."""
@@ -25,27 +25,27 @@ class ServeError(Exception):
 
     @property
     def line(self) -> str:
-        """The message's first line: TensorFlow adds stack traces beneath it, which logs do not want."""
+        """The first line of the message; TensorFlow appends stack traces, which do not belong in logs."""
         return self.message.strip().split("\n", 1)[0]
 
 
 def invalid_argument(message: str) -> ServeError:
-    """The error of most bad requests."""
+    """The error for most bad requests."""
     return ServeError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def failed_precondition(message: str) -> ServeError:
-    """The error for what would be done if something else had been done before."""
+    """The error for a request that needs something else to be done first."""
     return ServeError(grpc.StatusCode.FAILED_PRECONDITION, message)
 
 
 def not_found(message: str) -> ServeError:
-    """The error for a model, a version or a file that is not there."""
+    """The error for a model, version or file that does not exist."""
     return ServeError(grpc.StatusCode.NOT_FOUND, message)
 
 
 def internal(message: str) -> ServeError:
-    """The error of what failed though the request was sound."""
+    """The error for a failure that is not the client's fault."""
     return ServeError(grpc.StatusCode.INTERNAL, message)
 
 

@@ -1,6 +1,6 @@
-"""Ctrl-C while the command has nothing to clean up: before it runs, and once it is done, it ends the process at once.
+"""Makes Ctrl-C end the process at once while there is nothing to clean up: before the command runs and after it ends.
 
-The first import of cli.py, so that the other imports are covered. Whoever has Ctrl-C ignored keeps that.
+This is the first import of cli.py, so that it covers the other imports. If Ctrl-C is ignored, it stays ignored.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import signal
 
 
 def leave_at_once() -> None:
-    """Have Ctrl-C end the process with 130 and without a word."""
+    """Make Ctrl-C exit with 130, silently."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
 
 
 def raise_again() -> None:
-    """Have Ctrl-C raise KeyboardInterrupt again."""
+    """Make Ctrl-C raise KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

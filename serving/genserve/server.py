@@ -1,8 +1,7 @@
-"""The server: watches the repository, opens the port once the first models are available, answers, drains at the end.
+"""The server: watches the repository, opens the port once the first models are available, serves, and shuts down.
 
-Puts the other modules together: which RPC is answered by which function, which addresses are listened on. Not for what
-the answers say.
-Source: TF Serving's model_servers/server.cc and prediction_service_impl.cc.
+Connects the other modules: the services, the addresses to listen on, REST and telemetry.
+Source: TF Serving's model_servers/server.cc.
 """
 
 from __future__ import annotations
@@ -41,16 +40,17 @@ WAKE_SECONDS = 1.0  # between two looks whether a signal has come
 FAREWELL_SECONDS = 0.1  # for what tells those who watch the health service
 
 HANDSHAKE_MILLISECONDS = 10_000  # for a client to speak HTTP/2
+MIN_STREAMS = 100  # per connection; RFC 9113 recommends no fewer
 IDLE_MILLISECONDS = 600_000  # without a request; clients connect again by themselves
 
 
 def serve(flags: Flags, stop: threading.Event) -> None:
-    """Serve until `stop` is set; then finish what is in flight, for 30 seconds at most.
+    """Serve until `stop` is set; then wait up to 30 seconds for requests in flight.
 
     Raises:
         FlagError: a file that a flag names cannot be used.
-        ServeError: an address is taken, there is nothing to serve and nobody looks for it again, or the models of the
-            config cannot be served.
+        ServeError: an address is in use, there is nothing to serve and no further poll, or the models of the config
+            cannot be served.
         ModuleNotFoundError: a flag asks for a package that is not installed.
     """
     tf.get_logger().setLevel(logging.ERROR)
@@ -84,7 +84,7 @@ def _serve(server: Server, flags: Flags, stop: threading.Event) -> None:
 
 
 def announce(server: Server) -> None:
-    """Say what is served where, once requests are taken."""
+    """Log what is served where."""
     if not server.models:
         log.info("serving no model yet on %s", server.addresses)
     for model in server.models.values():
@@ -93,11 +93,11 @@ def announce(server: Server) -> None:
 
 
 def nothing_to_serve(models: Manager, flags: Flags) -> ServeError | None:
-    """Why waiting is vain where the disk is looked at only once: a model without any version."""
+    """The error if the disk is polled only once and a model has no version."""
     if flags.file_system_poll_wait_seconds:
         return None
     for model in models.values():
-        if model.looked and not model.wanted:
+        if model.looked and not model.aspired:
             return ServeError(
                 grpc.StatusCode.NOT_FOUND,
                 f"nothing to serve under {model.base_path}, and --file_system_poll_wait_seconds=0 looks only once",
@@ -109,7 +109,7 @@ class Server:
     """The gRPC and REST servers and what they serve."""
 
     def __init__(self, flags: Flags) -> None:
-        """Open nothing yet.
+        """Prepare; opens nothing yet.
 
         Raises:
             FlagError: a file that a flag names cannot be used.
@@ -134,12 +134,12 @@ class Server:
 
     @property
     def addresses(self) -> str:
-        """Where it listens, for people."""
+        """The addresses, for the log."""
         rest = [f"{address(self._flags.host, self._flags.rest_api_port)} (REST)"] if self._rest else []
         return " and ".join(addresses(self._flags) + rest)
 
     def start(self) -> None:
-        """Listen, and answer.
+        """Start listening and serving.
 
         Raises:
             ServeError: UNAVAILABLE, naming the address.
@@ -157,7 +157,7 @@ class Server:
             self._rest.start()
 
     def drain(self) -> None:
-        """Take no new requests, finish those in flight, within 30 seconds."""
+        """Reject new requests and wait up to 30 seconds for those in flight."""
         log.info("stopping: no new requests, up to %.0f s for those in flight", GRACE_SECONDS)
         self._say_not_serving()
         stopped = self._grpc.stop(GRACE_SECONDS)
@@ -172,13 +172,13 @@ class Server:
         log.info("stopped")
 
     def close(self) -> None:
-        """Leave nothing behind on disk."""
+        """Delete temporary files."""
         self._loader.close()
 
     def _add_services(self, services: Services) -> Callable[[], None]:
         for service, methods in services.items():
             observe = self._telemetry.rpc if self._telemetry is not None else None
-            handlers = {name: handler(name, answer, self._admission, observe) for name, answer in methods.items()}
+            handlers = {name: handler(name, respond, self._admission, observe) for name, respond in methods.items()}
             self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         health = self._flags.enable_grpc_healthcheck_service
         add_reflection(self._grpc, [*services, HEALTH_SERVICE] if health else services, self._admission.senders)
@@ -199,13 +199,14 @@ def rest_server(models: Manager, flags: Flags, telemetry: Telemetry | None) -> A
 
 
 def grpc_server(flags: Flags) -> grpc.Server:
-    """A server with as many threads, and as long a queue, as the flags say; what is beyond is RESOURCE_EXHAUSTED."""
+    """A gRPC server with the thread and queue limits of the flags; more requests are RESOURCE_EXHAUSTED."""
     options: dict[str, int | str] = {
         "grpc.max_send_message_length": INT32_MAX,
         "grpc.max_receive_message_length": INT32_MAX,
         "grpc.so_reuseport": 0,  # else a second server would silently take half of the requests
         "grpc.server_handshake_timeout_ms": HANDSHAKE_MILLISECONDS,
         "grpc.max_connection_idle_ms": IDLE_MILLISECONDS,
+        "grpc.max_concurrent_streams": max(MIN_STREAMS, flags.grpc_max_threads),  # gRPC clients queue the others
         "grpc.max_allowed_incoming_connections": most_connections(),
         **flags.channel_arguments(),
     }
@@ -218,6 +219,6 @@ def grpc_server(flags: Flags) -> grpc.Server:
 
 
 def addresses(flags: Flags) -> list[str]:
-    """What to listen on, in gRPC's words."""
+    """The addresses to listen on, in gRPC's notation."""
     port = [address(flags.host, flags.port)] if flags.port else []
     return port + ([f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else [])

@@ -24,10 +24,10 @@ def make(
     threads: Threads | None = None,  # those of the whole server; None: as many as the parameters say, for this servable
     observe: Observe | None = None,  # called with each batch's Report, for metrics
 ) -> Adaptive | BatchingSession:
-    """Put a batcher in front of a servable.
+    """Wrap a servable in a batcher.
 
     Returns:
-        What answers `name`, `version`, `signatures`, `run` and `close` as the servable does.
+        A Servable.
     """
     if parameters is None:
         return Adaptive(servable, observe)

@@ -1,10 +1,10 @@
-"""Batching that needs no tuning: whenever the model becomes free, everything that waits is run as one batch.
+"""Batching without tuning: whenever the model becomes free, all waiting requests run as one batch.
 
-A lone request finds the model free and runs at once in its own thread, so it pays nothing; under load batches grow by
-themselves to what came in during the run before, and a second one starts beside the first where it is large enough to
-be worth a core of its own. There is no timeout to choose and no padding. A request is batched
-with others only if that cannot be told from its answer: same tensors, dtypes and inner shapes, a signature that may be
-batched (batchable.py). If a batch fails, its requests run again one by one, so that each gets a status of its own.
+A lone request finds the model free and runs immediately in its own thread, at no extra cost. Under load, batches grow
+to whatever arrived during the previous run, and a second batch starts beside the first if it is large enough to be
+worth a core. There is no timeout to choose and no padding. Requests only share a batch if their responses are the same
+without it: same tensors, dtypes and inner shapes, and a signature that can be batched (batchable.py). If a batch fails,
+its requests run again one at a time, so that each gets its own status.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ MAX_WAITING = 1024  # requests; each also keeps a thread of the RPC pool
 
 
 class Adaptive:
-    """A servable that batches what waits; `run` may be called from any number of threads."""
+    """A servable that batches waiting requests; `run` may be called from any number of threads."""
 
     def __init__(self, servable: Servable, observe: Observe | None = None) -> None:
-        """Stand in front of `servable`, and close it with this."""
+        """Wrap `servable`; closing this closes it."""
         self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
         self._servable = servable
         self._observe = observe
@@ -48,13 +48,13 @@ class Adaptive:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for the model."""
+        """The number of requests waiting for the model."""
         return len(self._waiting)
 
     def run(
         self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None, timing: Timing | None = None
     ) -> list[Any]:
-        """Feed arrays to tensors by name and fetch others, perhaps together with other requests.
+        """Feed and fetch tensors by name, possibly in a batch with other requests.
 
         Args:
             feeds: arrays of any shape; strings as object arrays of bytes.
@@ -85,7 +85,7 @@ class Adaptive:
         self._servable.close()
 
     def _kind(self, feeds: Feeds, fetches: Sequence[str]) -> Hashable | None:
-        """What requests must have in common to share a batch; None for one that has to run alone."""
+        """The key that requests in a batch share; None for a request that has to run alone."""
         rows = {array.shape[0] if array.ndim else 0 for array in feeds.values()}
         if len(rows) != 1 or not 0 < max(rows) <= MAX_ROWS:
             return None
@@ -96,7 +96,7 @@ class Adaptive:
         return None if kind in self._mixed else kind
 
     def _leads(self, kind: Hashable, task: Task) -> bool:
-        """True once this thread may run the model; False where another one has run the task meanwhile."""
+        """True once this thread may run the model; False if another thread has run the task meanwhile."""
         with self._lock:
             if self._may_run(kind, task):
                 self._running += 1
@@ -113,13 +113,13 @@ class Adaptive:
         return task.leads
 
     def _may_run(self, kind: Hashable, task: Task) -> bool:
-        """Whether to begin a batch now: the model is free, or enough of this kind has come together."""
+        """Whether to start a batch now: the model is free, or enough examples of this kind are waiting."""
         if self._running == 0 or self._running >= RUNS:
             return self._running == 0
         return task.rows + sum(other.rows for its_kind, other in self._waiting if its_kind == kind) >= WORTH_ROWS
 
     def _lead(self, kind: Hashable, task: Task, fetches: Sequence[str]) -> None:
-        """Run this task and all that wait and are of its kind, then hand the model on."""
+        """Run this task with all waiting ones of its kind, then pass the model on."""
         batch = [task]
         try:
             if task.expired:  # while it waited for its turn
@@ -142,7 +142,7 @@ class Adaptive:
                     following.wake()
 
     def _take(self, kind: Hashable, batch: list[Task]) -> None:
-        """Move what waits, fits and is not too late from the queue to the batch, in the order in which it came."""
+        """Move waiting tasks that fit and have not expired from the queue to the batch, in order of arrival."""
         rows, left = batch[0].rows, deque[tuple[Hashable, Task]]()
         for other, task in self._waiting:
             if other == kind and rows + task.rows <= MAX_ROWS and not task.expired:
@@ -173,7 +173,7 @@ class Adaptive:
             self._observe(Report(len(batch), sum(rows), 0))
 
     def _give_up(self, kind: Hashable, batch: list[Task], error: Exception) -> None:
-        """Have each request run again by itself, so that one bad request fails alone."""
+        """Let each request run again alone, so that only the bad one fails."""
         unequal = isinstance(error, ServeError) and error.code is grpc.StatusCode.FAILED_PRECONDITION
         if unequal and len(self._mixed) < MAX_WAITING:  # rows went in and something else came out
             self._mixed.add(kind)

@@ -1,8 +1,7 @@
-"""Which signatures of a model may be batched, as far as the model itself tells.
+"""Which signatures of a model can be batched, as far as the graph can tell.
 
-A signature may, where dimension 0 of every input and output is unknown and no op behind it changes what the next run
-sees. That an output mixes its rows (the statistics of a batch, say) cannot be seen: whoever asks for batching answers
-for that.
+A signature can, if dimension 0 of every input and output is unknown and no op it depends on changes state. An output
+that mixes examples (batch statistics, say) cannot be detected: that is up to whoever enables batching.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def tensors(signature: Any) -> Tensors:
 
 
 def batchable(signatures: Mapping[str, Any], graph_def: Any | None) -> list[Tensors]:
-    """The tensors of each signature that may be batched; without a graph its ops are taken for harmless."""
+    """The tensors of each signature that can be batched; without a graph, all ops are assumed to be stateless."""
     found = []
     for signature in signatures.values():
         names = tensors(signature)
@@ -50,7 +49,7 @@ def batchable(signatures: Mapping[str, Any], graph_def: Any | None) -> list[Tens
 
 
 def changes_state(graph_def: Any, outputs: frozenset[str]) -> bool:
-    """Whether an op behind these tensors changes something that the next run sees, or is one that is not known."""
+    """Whether these tensors depend on an op that changes state, or on an unknown op."""
     nodes = {node.name: node for node in graph_def.node}
     functions = {function.signature.name: function for function in graph_def.library.function}
     names, called = [_node_name(output) for output in outputs], list[str]()

@@ -1,6 +1,6 @@
-"""Rows of several requests into one batch, and the batch's outputs back into theirs.
+"""Concatenates the inputs of several requests to a batch, and splits the outputs of the batch.
 
-All tensors have the batch as dimension 0. Messages and padding are those of TensorFlow Serving.
+Dimension 0 of all tensors is the batch. Messages and padding are those of TensorFlow Serving.
 Source: TF Serving's batching/batching_session.cc and batching_util.cc.
 """
 
@@ -21,7 +21,7 @@ PADDED_RANKS = range(1, 7)
 
 
 def row_count(feeds: Feeds) -> int:
-    """How many rows a request has (ComputeTensorBatchSize).
+    """The batch size of a request (ComputeTensorBatchSize).
 
     Raises:
         ServeError: INVALID_ARGUMENT where inputs are missing, have no dimension, or disagree.

@@ -1,10 +1,10 @@
-"""The batching parameters file: a text proto, BatchingParameters of TensorFlow Serving, each value wrapped.
+"""The batching parameters file: a BatchingParameters text proto of TensorFlow Serving, with wrapped values.
 
     max_batch_size { value: 64 }
     allowed_batch_sizes: 1
     allowed_batch_sizes: 64
 
-The proto is not in the pip package of its API; its descriptor is built here.
+The pip package tensorflow-serving-api lacks this proto; its descriptor is built here.
 Source: TF Serving's servables/tensorflow/session_bundle_config.proto and bundle_factory_util.h, TensorFlow's
 kernels/batching_util/shared_batch_scheduler.h.
 """
@@ -48,7 +48,7 @@ _NUMBERS = {
 
 
 def cores() -> int:
-    """How many cores this process may use, TensorFlow Serving's default number of batch threads."""
+    """The number of cores this process may use, which is TensorFlow Serving's default number of batch threads."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -67,7 +67,7 @@ class Parameters:
     max_execution_batch_size: int | None = None  # with splitting: rows of a batch; None: max_batch_size
 
     def __post_init__(self) -> None:
-        """Refuse what TensorFlow Serving refuses, in its words.
+        """Reject what TensorFlow Serving rejects, with its messages.
 
         Raises:
             ValueError: one line that names the field.
@@ -87,13 +87,13 @@ class Parameters:
 
     @property
     def execution_size(self) -> int:
-        """The most rows of one run of the model."""
+        """The maximum batch size of a run."""
         if self.enable_large_batch_splitting and self.max_execution_batch_size is not None:
             return self.max_execution_batch_size
         return self.max_batch_size
 
     def padding(self, rows: int) -> int:
-        """How many rows bring a batch to the next allowed size (RoundToLowestAllowedBatchSize)."""
+        """The number of rows that pad a batch to the next allowed size (RoundToLowestAllowedBatchSize)."""
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows) - rows
 
     def _check_splitting(self) -> None:

@@ -1,7 +1,7 @@
-"""TensorFlow Serving's shared batch scheduler: a queue for each signature, and threads that take batches from all.
+"""TensorFlow Serving's shared batch scheduler: one queue per signature, and threads that process batches of all queues.
 
-A queue is a row of batches, the last one open. A batch goes to a thread once it is full, or once its first request has
-waited for the timeout; so with a timeout of 0 it goes as soon as a thread is free. Knows rows and time, no tensors.
+A queue is a list of batches, of which the last is open. A batch is processed once it is full, or once its first request
+has waited for the timeout; with a timeout of 0, as soon as a thread is free. Knows batch sizes and time, not tensors.
 Source: TensorFlow's core/kernels/batching_util/shared_batch_scheduler.h.
 """
 
@@ -23,7 +23,7 @@ Process = Callable[[list[Task]], None]
 
 
 class Threads:
-    """The threads that run batches, for all models of a server; started as there is work for them."""
+    """The threads that run batches, for all models of a server; started on demand."""
 
     def __init__(self, parameters: Parameters) -> None:
         """As many as `num_batch_threads`, called `thread_pool_name`."""
@@ -44,7 +44,7 @@ class Threads:
             self._queues.remove(queue)
 
     def notify(self) -> None:
-        """There is something in a queue that no thread knows of yet; the caller holds `changed`."""
+        """Wake a thread for new work in a queue; the caller holds `changed`."""
         self.changed.notify()
         if self._idle:
             self._idle -= 1
@@ -53,7 +53,7 @@ class Threads:
             self._started += 1
 
     def close(self) -> None:
-        """End the threads once they have done what they are doing."""
+        """Stop the threads after their current batch."""
         with self.changed:
             self._closed = True
             self.changed.notify_all()
@@ -67,7 +67,7 @@ class Threads:
                 log.exception("a batch failed")
 
     def _next(self) -> tuple[Queue, list[Task]] | None:
-        """Wait for a batch, taking the queues in turns; None once closed."""
+        """Wait for a batch, from the queues in turn; None once closed."""
         with self.changed:
             while not self._closed:
                 for index, queue in enumerate(self._queues):
@@ -95,7 +95,7 @@ class Queue:
 
     @property
     def waiting(self) -> int:
-        """How many requests, or parts of some, wait."""
+        """The number of requests, or parts of them, that wait."""
         return sum(map(len, self._batches))
 
     def put(self, tasks: list[Task]) -> None:
@@ -109,7 +109,7 @@ class Queue:
         self._threads.notify()
 
     def parts(self, rows: int) -> list[int]:
-        """How many rows of a request go into each batch: all into one, unless large ones are split.
+        """The number of rows of a request that go into each batch: all into one, unless large requests are split.
 
         Raises:
             ServeError: INVALID_ARGUMENT for a request that is too large, UNAVAILABLE where the queue is full.
@@ -128,13 +128,13 @@ class Queue:
         return [*first, *[size] * whole, *([rest] if rest else [])]
 
     def take(self) -> list[Task] | None:
-        """The batch at the front, if it is due."""
+        """The first batch, if it is due."""
         if len(self._batches) == 1 and self._batches[0] and self.seconds_left() == 0.0:
             self._batches.append([])
         return self._batches.popleft() if len(self._batches) > 1 else None
 
     def seconds_left(self) -> float:
-        """Until a batch is due; a day where nothing waits."""
+        """Seconds until a batch is due; a day if nothing waits."""
         if len(self._batches) > 1 or _rows(self._batches[0]) >= self._parameters.execution_size:
             return 0.0
         if not self._batches[0]:

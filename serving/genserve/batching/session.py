@@ -1,8 +1,8 @@
-"""Batching as TensorFlow Serving does it, for whoever brings a parameters file.
+"""Batching with TensorFlow Serving's parameters.
 
-Requests that feed and fetch exactly what a signature says share batches; others (an output filter, say) run alone, as
-there. Where this differs: a request without rows runs alone; one whose deadline has passed is left out of its batch;
-and where the model fails on a batch of several requests, each runs again by itself for a status of its own.
+Requests that feed and fetch exactly the tensors of a signature share batches; others (with an output filter, say) run
+alone, as in TensorFlow Serving. Differences: an empty request runs alone; an expired request is dropped from its batch;
+and if the model fails on a batch of several requests, each runs again alone, to get its own status.
 Source: TF Serving's batching/batching_session.cc.
 """
 
@@ -33,7 +33,7 @@ class BatchingSession:
         threads: Threads | None = None,
         observe: Observe | None = None,
     ) -> None:
-        """Stand in front of `servable`, and close it with this; without `threads` it has its own."""
+        """Wrap `servable`; closing this closes it. Without `threads` it has its own."""
         self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
         self._servable = servable
         self._parameters = parameters
@@ -47,14 +47,14 @@ class BatchingSession:
 
     @property
     def waiting(self) -> int:
-        """How many requests, or parts of some, wait for a thread."""
+        """The number of requests, or parts of them, waiting for a thread."""
         with self._threads.changed:
             return sum(queue.waiting for queue in self._queues.values())
 
     def run(
         self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None, timing: Timing | None = None
     ) -> list[Any]:
-        """Feed arrays to tensors by name and fetch others, in a batch with other requests.
+        """Feed and fetch tensors by name, in a batch with other requests.
 
         Args:
             feeds: arrays that share dimension 0; strings as object arrays of bytes.
@@ -105,7 +105,7 @@ class BatchingSession:
         return tasks
 
     def _wait(self, task: Task) -> None:
-        """Wait for a task's batch, but in the queue no longer than until its deadline."""
+        """Wait for the batch of a task, in the queue at most until its deadline."""
         if not task.wait(task.deadline):
             with self._threads.changed:
                 if not task.leads:  # no thread has it yet
@@ -122,10 +122,10 @@ class BatchingSession:
         return task.results
 
     def _process_with(self, outputs: list[str]) -> Any:
-        """What a thread does with a batch of one queue."""
+        """The function that processes the batches of a queue."""
 
         def process(batch: list[Task]) -> None:
-            live = self._still_wanted(batch)
+            live = self._not_expired(batch)
             try:
                 if live:
                     self._run_batch(live, outputs)
@@ -138,8 +138,8 @@ class BatchingSession:
 
         return process
 
-    def _still_wanted(self, batch: list[Task]) -> list[Task]:
-        """Take the tasks whose deadline has not passed; the threads of the others see it for themselves."""
+    def _not_expired(self, batch: list[Task]) -> list[Task]:
+        """Claim the tasks that have not expired; the threads of the others notice by themselves."""
         with self._threads.changed:
             live = [task for task in batch if task.error is None and not task.expired]
             for task in live:

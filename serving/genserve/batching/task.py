@@ -1,4 +1,4 @@
-"""One request in a batcher: what it feeds and fetches, the thread that waits for it, and what came of it."""
+"""One request in a batching queue: its inputs, the thread that waits for it, and its results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genserve.runtime.timing import Timing
 
 
 class Report(NamedTuple):
-    """What one batch was: how many requests, their rows, and rows that were only padding."""
+    """The size of a batch: requests, their rows, and padding rows."""
 
     requests: int
     rows: int
@@ -26,7 +26,7 @@ Observe = Callable[[Report], None]
 
 
 class Task:
-    """A request that waits in a queue; in the end it has `results` or an `error`, or is to run `alone`."""
+    """A request in a queue; ends with `results` or an `error`, or has to run `alone`."""
 
     __slots__ = (
         *("feeds", "rows", "deadline", "enqueued", "started", "compute"),
@@ -54,7 +54,7 @@ class Task:
         return self._woken.acquire(timeout=min(max(until - time.monotonic(), 0.0), threading.TIMEOUT_MAX))
 
     def wake(self) -> None:
-        """Let the waiting thread go on."""
+        """Wake the waiting thread."""
         self._woken.release()
 
     def note(self, timing: Timing | None) -> None:
@@ -70,12 +70,12 @@ class Task:
 
 
 def queue_timeout() -> ServeError:
-    """What a request gets whose deadline passed in the queue (batching_session.cc)."""
+    """The error for a deadline that passed in the queue (batching_session.cc)."""
     return ServeError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue")
 
 
 def queue_full(why: str) -> ServeError:
-    """What a request gets that would make the queue too long (shared_batch_scheduler.h)."""
+    """The error for a full queue (shared_batch_scheduler.h)."""
     return ServeError(
         grpc.StatusCode.UNAVAILABLE, f"The batch scheduling queue to which this task was submitted is full; {why}"
     )

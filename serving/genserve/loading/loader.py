@@ -1,6 +1,6 @@
-"""From a folder to a version that may serve: a copy of what is in a bucket, SavedModel or TFLite file, batching.
+"""Loads a version: copies it if it is in a bucket, opens the SavedModel or TFLite file, adds batching, warms it up.
 
-Puts the pieces together as the flags say; each piece is a Servable.
+Combines the parts as the flags say; each part is a Servable.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ BATCHING_FILE = "batching_params.pbtxt"
 
 
 class Loader:
-    """Loads versions as the flags say; called from the watcher of each model."""
+    """Loads versions as the flags say; called by the watcher thread of each model."""
 
     def __init__(self, flags: Flags) -> None:
         """Read the files that the flags name.
 
         Raises:
-            FlagError: one of them cannot be read or means nothing.
+            FlagError: one of them cannot be read or is invalid.
         """
         self._flags = flags
         self._tags = [tag for tag in flags.saved_model_tags.split(",") if tag]
@@ -45,10 +45,10 @@ class Loader:
             self._prepare_batching()
 
     def __call__(self, name: str, version: int, place: Place) -> Servable:
-        """Load a version and warm it up: only what has answered all its warm-up requests may serve.
+        """Load a version and warm it up; a version only serves if all its warm-up requests succeed.
 
         Raises:
-            ServeError: it cannot be fetched or loaded, or a warm-up request failed.
+            ServeError: downloading, loading or a warm-up request failed.
         """
         if isinstance(place, Path):
             return self._warmed_up(name, version, place, place)
@@ -60,11 +60,11 @@ class Loader:
             raise
 
     def close(self) -> None:
-        """Remove the copies of what is in a bucket, once nothing is served any more."""
+        """Delete all local copies, once nothing is served any more."""
         self._cache.close()
 
     def _warmed_up(self, name: str, version: int, path: Path, place: Place) -> Servable:
-        """A version that lies in `path`, and is measured as `place`."""
+        """Load and warm up the version in `path`; metrics name it `place`."""
         monitoring = self.monitoring
         with monitoring.loading(place) if monitoring else contextlib.nullcontext():
             loaded = servable = self._load(name, version, path)
@@ -99,7 +99,7 @@ class Loader:
         return SavedModelServable.load(name, version, path, self._tags, self._session)
 
     def _prepare_batching(self) -> None:
-        """Parameters and threads are the server's: all models share them, as in TF Serving."""
+        """Read the parameters and make the threads, which all models share, as in TF Serving."""
         from genserve.batching import Parameters, Threads, parameters
 
         if self._flags.batching_parameters_file:
@@ -107,7 +107,7 @@ class Loader:
         self._threads = Threads(self._parameters or Parameters())
 
     def _batched(self, servable: Servable, path: Path) -> Servable:
-        """The version behind a batcher; with parameters per model, only where it brings a file of them."""
+        """Wrap the version in a batcher; with per-model parameters, only if it has a parameters file."""
         if not self._flags.enable_batching:
             return servable
         from genserve.batching import make, parameters
@@ -126,26 +126,26 @@ class Loader:
 
 
 class Copy:
-    """A version that takes the copy of its files away with it."""
+    """A version that deletes the local copy of its files when it is closed."""
 
     def __init__(self, servable: Servable, remove: Callable[[], None]) -> None:
-        """Stand in front of a version."""
+        """Wrap a version."""
         self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
         self.run = servable.run
         self._servable = servable
         self._remove = remove
 
     def close(self) -> None:
-        """Let go of the version's memory and disk."""
+        """Free the memory and disk space of the version."""
         self._servable.close()
         self._remove()
 
 
 class RowLimit:
-    """A version that refuses requests of more rows than `--max_request_rows`, before anything is run."""
+    """A version that rejects requests with more rows than `--max_request_rows`."""
 
     def __init__(self, servable: Servable, rows: int) -> None:
-        """Stand in front of a version."""
+        """Wrap a version."""
         self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
         self._servable = servable
         self._rows = rows
@@ -168,12 +168,12 @@ class RowLimit:
         return self._servable.run(feeds, fetches, deadline=deadline, timing=timing)
 
     def close(self) -> None:
-        """Let go of the version's memory."""
+        """Free the memory of the version."""
         self._servable.close()
 
 
 def session_config(flags: Flags) -> Any:
-    """The ConfigProto of every session: that of the file, and over it what other flags say.
+    """The ConfigProto of every session: that of the file, overridden by other flags.
 
     Raises:
         FlagError: the file cannot be read.

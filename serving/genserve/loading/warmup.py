@@ -1,6 +1,6 @@
-"""Warm-up: the requests that a version brings along are run before it becomes available.
+"""Warm-up: replays the requests that come with a version before it becomes available.
 
-TensorFlow compiles and allocates on the first run of each batch size; the replay takes that from the first clients.
+TensorFlow compiles and allocates on the first run of each batch size; the replay spares the first clients that delay.
 Source: TF Serving's servables/tensorflow/saved_model_warmup_util.cc and saved_model_warmup.cc.
 """
 
@@ -32,7 +32,7 @@ RUN: dict[str, Callable[..., Any]] = {
 
 
 def warm_up(servable: Any, version_path: Path, times: int = 1, partial: bool = False) -> None:
-    """Run every record of the version's warm-up file, if it has one; the model names inside are not checked.
+    """Replay the warm-up file of a version, if there is one; the model names in it are not checked.
 
     Args:
         servable: the version as it will serve: a Servable.
@@ -68,7 +68,7 @@ def _records(path: Path) -> Iterator[bytes]:
 
 
 def replay(servable: Any, record: bytes, times: int, partial: bool) -> None:
-    """Run the request of one PredictionLog; a record without any is passed over, as TF Serving does.
+    """Run the request of a PredictionLog; a record without a request is skipped, as in TF Serving.
 
     Raises:
         ServeError: INVALID_ARGUMENT for other bytes, UNIMPLEMENTED for another kind of log, and what a run fails with.
@@ -91,5 +91,5 @@ def replay(servable: Any, record: bytes, times: int, partial: bool) -> None:
 
 
 def asked_signatures(request: Any) -> set[str]:
-    """The keys of the signatures that a request of any of the four RPCs is about."""
+    """The keys of the signatures that a request of any of the four RPCs uses."""
     return {part.model_spec.signature_name for part in getattr(request, "tasks", [request])}

@@ -1,6 +1,6 @@
-"""Which models are served: from `--model_config_file` or a ReloadConfigRequest to checked settings, a model each.
+"""The model config: parses and validates `--model_config_file` or a ReloadConfigRequest.
 
-Checks what TF Serving checks, in its words. Not for acting on them: that is manager.py.
+The checks and messages are those of TF Serving. manager.py applies the config.
 Source: TF Serving's config/model_server_config.proto and model_servers/server_core.cc.
 """
 
@@ -27,7 +27,7 @@ MAX_MODELS = 1000  # each has a thread that watches its folder
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """One model: its name, its folder of versions, which of them are served, and names for some of them."""
+    """The config of a model: its name, base path, version policy and version labels."""
 
     name: str
     base_path: Place
@@ -36,7 +36,7 @@ class ModelConfig:
 
 
 def from_flags(flags: Flags) -> list[ModelConfig]:
-    """The models that the flags ask for.
+    """The models in the flags.
 
     Raises:
         FlagError: the config file cannot be read.
@@ -127,7 +127,7 @@ def _check_base_path(model: Any) -> None:
 
 
 def _check_platform(model: Any) -> None:
-    """Either the field of today or the old enum (GetPlatform), and TensorFlow in both."""
+    """Check the platform field, or the deprecated enum (GetPlatform): both must be TensorFlow."""
     if model.model_type != model_server_config_pb2.MODEL_TYPE_UNSPECIFIED:
         if model.model_platform:
             raise invalid_argument(

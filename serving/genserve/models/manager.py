@@ -1,7 +1,6 @@
-"""All models of a server by name: which there are, a thread for each that watches its folder, and their labels.
+"""All models of a server by name, each with a thread that watches its folder, and their version labels.
 
-A new config replaces the old one whole. Not for where configs come from (config.py, reload.py) nor for the versions of
-one model (model.py).
+A new config replaces the old one. Configs come from config.py and reload.py; model.py manages the versions of a model.
 Source: TF Serving's model_servers/server_core.cc (ReloadConfig, UpdateModelVersionLabelMap).
 """
 
@@ -38,7 +37,7 @@ class Manager(Mapping[str, Model]):
 
         Args:
             load: what loads a version.
-            poll_seconds: between two looks at a model's folder; 0 looks once.
+            poll_seconds: between polls of a model's folder; 0 polls once.
             retries: of versions that fail to load.
             labels_ahead: allow a new label to name a version that is not available yet.
         """
@@ -65,30 +64,30 @@ class Manager(Mapping[str, Model]):
 
     @property
     def configs(self) -> list[ModelConfig]:
-        """What is asked to be served, in the order in which it was said."""
+        """The current config, in its order."""
         return list(self._configs)
 
-    def reload(self, configs: Sequence[ModelConfig], wanted: Callable[[], bool] = lambda: True) -> None:
+    def reload(self, configs: Sequence[ModelConfig], keep_waiting: Callable[[], bool] = lambda: True) -> None:
         """Serve these models and no others; return once the new ones among them are available.
 
         New is also what another reload has added and still waits for: TF Serving does one reload after the other.
 
         Args:
             configs: checked, each name once.
-            wanted: asked now and then while waiting; False ends the wait.
+            keep_waiting: called now and then while waiting; False ends the wait.
 
         Raises:
             ServeError: FAILED_PRECONDITION for a label on a version that is not available (nothing has changed then);
                 UNKNOWN where a new model cannot be loaded.
         """
-        self.change(lambda before: configs, wanted)
+        self.change(lambda before: configs, keep_waiting)
 
     def change(
         self,
         change: Callable[[list[ModelConfig]], Sequence[ModelConfig]],
-        wanted: Callable[[], bool] = lambda: True,
+        keep_waiting: Callable[[], bool] = lambda: True,
     ) -> None:
-        """As `reload`, of what `change` makes of the config that is served; no other change comes between."""
+        """As `reload`, with the config that `change` makes of the current one, atomically."""
         with self._reloading:
             configs = change(self.configs)
             self._check_labels(configs)
@@ -100,7 +99,7 @@ class Manager(Mapping[str, Model]):
             for config in configs:
                 self._configure(config)
             self._configs = list(configs)
-        self._wait(new, wanted)
+        self._wait(new, keep_waiting)
 
     def _check_labels(self, configs: Sequence[ModelConfig]) -> None:
         for config in configs:
@@ -140,7 +139,7 @@ class Manager(Mapping[str, Model]):
     def _forget(self, model: Model) -> bool:
         """Drop a model that has been taken out of the config and unloaded; False where it has not."""
         with self._reloading:
-            if not model.retired or model.wanted or model.available():
+            if not model.retired or model.aspired or model.available():
                 return False
             self._models = {name: other for name, other in self._models.items() if name != model.name}
             del self._wake[model.name]
@@ -150,7 +149,7 @@ class Manager(Mapping[str, Model]):
             return True
 
     def _watch(self, model: Model, woken: threading.Event) -> None:
-        """Poll one model's folder while it is in the config; only when woken where `poll_seconds` is 0."""
+        """Poll a model's folder while it is in the config; only when woken if `poll_seconds` is 0."""
         while not (model.retired and self._forget(model)):
             # Nothing wakes a model that is not polled but a new config or a try that is due.
             period = self._poll_seconds or threading.TIMEOUT_MAX
@@ -163,10 +162,10 @@ class Manager(Mapping[str, Model]):
             except Exception:
                 log.exception("looking for versions of %s failed", model.name)
 
-    def _wait(self, names: Sequence[str], wanted: Callable[[], bool]) -> None:
-        """Until every one of these models is available or has no hope of it."""
+    def _wait(self, names: Sequence[str], keep_waiting: Callable[[], bool]) -> None:
+        """Wait until each of these models is available or has failed for good."""
         waiting = set(names)
-        while waiting and wanted():
+        while waiting and keep_waiting():
             waiting = {name for name in waiting if not self[name].wait(WAIT_SECONDS / len(waiting))}
         with self._reloading:
             self._awaited -= set(names) - waiting

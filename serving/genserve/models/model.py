@@ -1,8 +1,8 @@
-"""One model by name: the state of each of its versions, and the swap from some to others.
+"""One model: the state of each of its versions, and the transition between versions.
 
-A new version is loaded, warmed up and made available before an old one goes; a request holds its version until it has
-its answer, so an old one unloads only when nobody uses it. A version that fails to load never displaces another, and is
-tried again. Not for how a version is loaded or run: `load` is handed in.
+A new version is loaded, warmed up and made available before an old one is unloaded. A request holds its version until
+it has its response, so an old version is only unloaded once no request uses it. A version that fails to load never
+replaces another, and is retried. How a version is loaded is up to `load`.
 Source: TF Serving's core/availability_preserving_policy.cc, aspired_versions_manager.cc and servable_state_monitor.cc.
 """
 
@@ -33,7 +33,7 @@ Loader = Callable[[str, int, Place], Servable]
 
 @dataclass
 class _Loaded:
-    """A version that serves, and how many requests hold it."""
+    """A loaded version, and the number of requests that use it."""
 
     servable: Servable
     users: int = 0
@@ -61,12 +61,12 @@ class Model:
         self.looked = False  # whether the disk has been looked at
 
     def configure(self, base_path: Place, policy: Policy) -> None:
-        """Serve other versions from the next look on."""
+        """Serve other versions from the next poll on."""
         self._source = (base_path, policy)
         self.looked = False
 
     def retire(self) -> None:
-        """Serve nothing from the next look on; what was served stays listed as END."""
+        """Serve nothing from the next poll on; the versions stay listed as END."""
         self._source, self.labels = None, {}
 
     @property
@@ -80,7 +80,7 @@ class Model:
         return self._source[0] if self._source else None
 
     @property
-    def wanted(self) -> list[int]:
+    def aspired(self) -> list[int]:
         """The versions that should serve."""
         return sorted(self._aspired)
 
@@ -129,12 +129,12 @@ class Model:
             return self._changed.wait_for(lambda: bool(self._loaded or self.given_up()) or self.retired, seconds)
 
     def poll(self) -> None:
-        """Look at the disk once, then load and unload until the wanted versions serve."""
+        """Poll the disk once, then load and unload until the aspired versions serve."""
         self.look()
         self.settle()
 
     def look(self) -> None:
-        """Look at the disk once: which versions are wanted, and have those that failed changed?
+        """Poll the disk once: which versions are aspired, and have the failed ones changed?
 
         A base path that is missing changes nothing, since it may be away for a moment only; one that exists and holds
         no version takes all away. Both are logged.
@@ -156,7 +156,7 @@ class Model:
         for version in policy.missing(found):
             self._complain(f"{self.name} version {version} is asked for by the policy, but not under {base_path}")
         self._forget_complaints(found)
-        self._aspire(policy.wanted(found))
+        self._aspire(policy.select(found))
         for version, failure in self._failures.items():
             failure.look(self._aspired[version])
         self.looked = True
@@ -178,17 +178,17 @@ class Model:
         due = min((failure.due for failure in self._failures.values()), default=NEVER)
         return max(0.0, due - time.monotonic())
 
-    def _aspire(self, wanted: dict[int, Place]) -> None:
+    def _aspire(self, selected: dict[int, Place]) -> None:
         with self._changed:
-            for version in wanted.keys() - self._aspired.keys() - self._loaded.keys():
+            for version in selected.keys() - self._aspired.keys() - self._loaded.keys():
                 self._statuses[version] = VersionStatus(State.START)  # whatever became of it before
-            self._aspired = wanted
-        for version in self._failures.keys() - wanted.keys():
+            self._aspired = selected
+        for version in self._failures.keys() - selected.keys():
             if not self._failures.pop(version).final:  # it was to be tried again
                 self._set(version, State.END, self._statuses[version].error)
 
     def _superfluous(self) -> int | None:
-        """The version to unload now: a new one serves, or none is wanted, or two old ones would stay meanwhile."""
+        """The version to unload now: a new one serves, none is aspired, or two old ones would stay meanwhile."""
         old = sorted(self._loaded.keys() - self._aspired.keys())
         serving = self._aspired.keys() & self._loaded.keys()
         if old and (serving or not self._aspired or len(old) > 1):
@@ -196,7 +196,7 @@ class Model:
         return None
 
     def _loadable(self) -> int | None:
-        """The highest version that is wanted, does not serve, and has not failed or is due again."""
+        """The highest aspired version that does not serve, and has not failed or is due for a retry."""
         now = time.monotonic()
         for version in sorted(self._aspired.keys() - self._loaded.keys(), reverse=True):
             failure = self._failures.get(version)
@@ -264,13 +264,13 @@ Models = Mapping[str, Model]
 
 def not_servable(name: str, version: int | None) -> ServeError:
     """NOT_FOUND in the words of TF Serving's ServableRequest::DebugString (core/manager.h)."""
-    asked = f"Latest({name})" if version is None else f"Specific({name}, {version})"
-    return not_found(f"Servable not found for request: {asked}")
+    request = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+    return not_found(f"Servable not found for request: {request}")
 
 
 @contextmanager
 def servable_for(models: Models, spec: Any) -> Iterator[Servable]:
-    """Hold the version that a ModelSpec asks for.
+    """Hold the version that a ModelSpec specifies.
 
     Checks in the order of ServerCore::ServableRequestFromModelSpec (TF Serving's model_servers/server_core.cc).
 
@@ -293,5 +293,5 @@ def servable_for(models: Models, spec: Any) -> Iterator[Servable]:
 
 
 def unforeseen(error: Exception) -> ServeError:
-    """An exception that nobody foresaw during a load, as the status of the version that it broke."""
+    """The status of a version whose load raised an unexpected exception."""
     return ServeError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""A new model config while the server runs: ModelService.HandleReloadConfigRequest, and polling of the config file.
+"""Changes the model config of a running server: HandleReloadConfigRequest, and polling of the config file.
 
 Source: TF Serving's model_servers/model_service_impl.cc and server.cc (PollFilesystemAndReloadConfig).
 """
@@ -20,13 +20,13 @@ from genserve.options.flags import FlagError
 log = logging.getLogger(__name__)
 
 
-def reload(models: Manager, request: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
+def reload(models: Manager, request: Any, keep_waiting: Callable[[], bool] = lambda: True) -> Any:
     """Answer a ReloadConfigRequest once the models that it adds are available; its status is then OK.
 
     Args:
         models: what is served.
         request: a ReloadConfigRequest.
-        wanted: whether the client still waits.
+        keep_waiting: whether the client still waits.
 
     Raises:
         ServeError: INVALID_ARGUMENT for a config that cannot be served, and as `Manager.reload`. In each case what was
@@ -41,7 +41,7 @@ def reload(models: Manager, request: Any, wanted: Callable[[], bool] = lambda: T
         configs = config.from_list(request.config.model_config_list)
         listed = ", ".join(f"{model.name!r} at {str(model.base_path)!r}" for model in configs)
         log.info("new config: %s", truncated(listed))
-        models.reload(configs, wanted)
+        models.reload(configs, keep_waiting)
     except ServeError as error:
         log.error("new config refused: %s: %s", error.code.name, truncated(error.line))
         raise
@@ -64,12 +64,12 @@ class FilePoller:
         while not stop.wait(seconds):
             self.poll(lambda: not stop.is_set())
 
-    def poll(self, wanted: Callable[[], bool] = lambda: True) -> None:
+    def poll(self, keep_waiting: Callable[[], bool] = lambda: True) -> None:
         """Apply the file once; one that cannot be read or served changes nothing and is logged when that is news."""
         try:
             models = config.from_file(self._path)
             if models is not None:
-                self._models.reload(models, wanted)
+                self._models.reload(models, keep_waiting)
             complaint = ""
         except (FlagError, ServeError) as error:
             complaint = str(error).split("\n", 1)[0]

@@ -1,7 +1,4 @@
-"""What can be said of one version: its state for clients, and the record of a load that failed.
-
-Plain data for model.py; not for deciding anything about several versions.
-"""
+"""The state of a version as clients see it, and the record of a failed load. Plain data for model.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whether port and socket can be had, asked before the seconds that TensorFlow and the models take to load.
+"""Checks that ports and sockets are free before TensorFlow and the models take seconds to load.
 
-Not for opening them: server.py does, once there is something to serve.
+server.py opens them once there is something to serve.
 """
 
 from __future__ import annotations

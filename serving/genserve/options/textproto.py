@@ -1,7 +1,7 @@
-"""Text protos on disk: the model, SSL and session configs, in the format that tensorflow_model_server reads.
+"""Reads text protos, such as the model, SSL and session configs, in the format of tensorflow_model_server.
 
-Some of TF Serving's messages are not in the pip package tensorflow-serving-api; `message_class` builds those from a
-list of their fields. Not for what the values mean.
+Some messages of TF Serving are not in the pip package tensorflow-serving-api; `message_class` builds them from a list
+of fields.
 """
 
 from __future__ import annotations

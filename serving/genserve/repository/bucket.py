@@ -1,7 +1,7 @@
-"""Folders in a bucket, `s3://` and `gs://`: which there are beneath one, which files they hold, and fetching these.
+"""Folders in a bucket, `s3://` or `gs://`: lists subfolders and files, and downloads files.
 
-By fsspec with s3fs and gcsfs, which find credentials where Amazon's and Google's own tools do. Not for what a version
-is (versions.py) nor for where its copy lies (cache.py).
+Uses fsspec with s3fs and gcsfs, which find credentials the way Amazon's and Google's own tools do. versions.py knows
+what a version is, cache.py where its copy lies.
 Source: TensorFlow's core/platform/s3/s3_file_system.cc for the S3_ variables.
 """
 

@@ -1,7 +1,7 @@
-"""Copies of versions that lie in a bucket: fetched whole and checked before they are loaded, removed when unloaded.
+"""Local copies of versions that lie in a bucket: downloaded and verified before loading, deleted after unloading.
 
-TensorFlow Serving reads a bucket through TensorFlow's file systems; the pip package has none for S3. A version that is
-only half there, or changes meanwhile, is refused with a reason, and tried again like any other that does not load.
+TensorFlow Serving reads buckets through TensorFlow's file systems; the pip package has none for S3. A version that is
+incomplete, or changes during the copy, is rejected with a reason and retried like any version that fails to load.
 """
 
 from __future__ import annotations

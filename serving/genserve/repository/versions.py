@@ -1,6 +1,6 @@
-"""What lies on disk or in a bucket: the versions under a base path, which are wanted, and whether one's files changed.
+"""The versions under a base path, on disk or in a bucket: which exist, which a policy selects, which files changed.
 
-Only looks, keeps nothing, loads nothing; model.py acts on what is found here.
+Reads only; model.py acts on the result.
 Source: TF Serving's sources/storage_path/file_system_storage_path_source.cc.
 """
 
@@ -32,7 +32,7 @@ class Policy:
     latest: int | None = 1
     specific: frozenset[int] | None = None
 
-    def wanted(self, found: Mapping[int, Place]) -> dict[int, Place]:
+    def select(self, found: Mapping[int, Place]) -> dict[int, Place]:
         """Those of the versions found that should be served."""
         if self.specific is not None:
             return {version: path for version, path in found.items() if version in self.specific}

@@ -1,6 +1,6 @@
-"""A REST request's answer: which verb is answered by which function, and a status code for whatever goes wrong.
+"""Handles a REST request: dispatches on the verb and maps errors to HTTP status codes.
 
-Knows nothing of sockets: `Api.answer` takes method, path and body and gives a Reply; http.py does the rest.
+Knows nothing of sockets: `Api.respond` takes method, path and body and returns a Reply; http.py does the rest.
 Source: TF Serving's model_servers/http_rest_api_handler.cc and http_server.cc (ToHTTPStatusCode).
 """
 
@@ -23,8 +23,8 @@ from tensorflow_serving.apis import (
 
 from genserve.errors import ServeError
 from genserve.models.model import Models, servable_for
-from genserve.rest import answers, document, examples, open_inference, rows
-from genserve.rest.paths import Target, target
+from genserve.rest import document, examples, open_inference, responses, rows
+from genserve.rest.paths import Target, parse_target
 from genserve.rest.reply import Reply, as_array, signature_of
 from genserve.rpcs.classify import classify
 from genserve.rpcs.examples import DEFAULT_SIGNATURE
@@ -59,12 +59,12 @@ class Api:
     """Answers REST requests on the models of a server."""
 
     def __init__(self, models: Models, check_method: bool = False, observe: Observe | None = None) -> None:
-        """Keep what answers need.
+        """Prepare to handle requests.
 
         Args:
             models: what is served.
             check_method: `--enable_signature_method_name_check`.
-            observe: told of every request once its answer is made.
+            observe: called with every request once its response is ready.
         """
         self._models = models
         self._check_method = check_method
@@ -77,42 +77,42 @@ class Api:
             "metadata": self._metadata,
             "status": self._status,
             "list": self._list,
-            "v2_server": lambda asked, body, call: open_inference.server_metadata(),
-            "v2_live": lambda asked, body, call: b'{"live":true}',
-            "v2_ready": lambda asked, body, call: open_inference.ready(models),
-            "v2_model": lambda asked, body, call: open_inference.model_metadata(models, asked),
-            "v2_model_ready": lambda asked, body, call: open_inference.model_ready(models, asked),
-            "infer": lambda asked, body, call: open_inference.infer(models, asked, body, call),
+            "v2_server": lambda target, body, call: open_inference.server_metadata(),
+            "v2_live": lambda target, body, call: b'{"live":true}',
+            "v2_ready": lambda target, body, call: open_inference.ready(models),
+            "v2_model": lambda target, body, call: open_inference.model_metadata(models, target),
+            "v2_model_ready": lambda target, body, call: open_inference.model_ready(models, target),
+            "infer": lambda target, body, call: open_inference.infer(models, target, body, call),
         }
 
-    def answer(self, method: str, path: str, body: bytes, call: Call) -> Reply:
-        """Answer a request; never raises."""
+    def respond(self, method: str, path: str, body: bytes, call: Call) -> Reply:
+        """Handle a request; never raises."""
         started = time.perf_counter()
         verb = ""
         reply = Reply(500, b"")
 
         def dispatch(data: bytes, call: Call) -> bytes:
             nonlocal verb, reply
-            found = target(method, path)
-            verb, call.model = found.verb, found.model
-            answered = self._verbs[verb](found, data, call)
+            target = parse_target(method, path)
+            verb, call.model = target.verb, target.model
+            answered = self._verbs[verb](target, data, call)
             reply = answered if isinstance(answered, Reply) else Reply(200, answered)
             return reply.body
 
         _, failure = attempt("REST", dispatch, body, call)
         if failure is None and call.deadline is not None and time.monotonic() >= call.deadline:
-            failure = timed_out()  # which is what the client has been told by now
+            failure = timed_out()  # which is what the client has got by now
         if failure:
             reply = failed(failure)
         if self._observe is not None:
             self._observe(verb, failure, len(body), len(reply.body), call, time.perf_counter() - started)
         return reply
 
-    def _predict(self, asked: Target, body: bytes, call: Call) -> bytes:
+    def _predict(self, target: Target, body: bytes, call: Call) -> bytes:
         started = time.perf_counter()
         request = document.parse(body)
         key = document.signature_name(request) or DEFAULT_SIGNATURE
-        with servable_for(self._models, asked.spec()) as servable:
+        with servable_for(self._models, target.spec()) as servable:
             signature = signature_of(servable, key)
             dtypes = {alias: info.dtype for alias, info in sorted(signature.inputs.items())}
             arrays, by_row = rows.inputs(request, dtypes)
@@ -125,33 +125,33 @@ class Api:
         outputs = {alias: as_array(result) for alias, result in zip(aliases, results, strict=True)}
         if self.emptied:
             outputs = {alias: empty_values(output) for alias, output in outputs.items()}
-        answer = answers.rows(outputs) if by_row else answers.columns(outputs)
+        encoded = responses.rows(outputs) if by_row else responses.columns(outputs)
         call.timing.serialise += time.perf_counter() - started
-        return answer
+        return encoded
 
-    def _classify(self, asked: Target, body: bytes, call: Call) -> bytes:
-        request = classification_pb2.ClassificationRequest(model_spec=asked.spec())
+    def _classify(self, target: Target, body: bytes, call: Call) -> bytes:
+        request = classification_pb2.ClassificationRequest(model_spec=target.spec())
         examples.fill(document.parse(body), request)
         response = classify(
             self._models, request, check_method=self._check_method, deadline=call.deadline, timing=call.timing
         )
-        return answers.classifications(response.result)
+        return responses.classifications(response.result)
 
-    def _regress(self, asked: Target, body: bytes, call: Call) -> bytes:
-        request = regression_pb2.RegressionRequest(model_spec=asked.spec())
+    def _regress(self, target: Target, body: bytes, call: Call) -> bytes:
+        request = regression_pb2.RegressionRequest(model_spec=target.spec())
         examples.fill(document.parse(body), request)
         response = regress(
             self._models, request, check_method=self._check_method, deadline=call.deadline, timing=call.timing
         )
-        return answers.regressions(response.result)
+        return responses.regressions(response.result)
 
-    def _status(self, asked: Target, body: bytes, call: Call) -> bytes:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=asked.spec())
+    def _status(self, target: Target, body: bytes, call: Call) -> bytes:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=target.spec())
         return _json(status(self._models, request)).encode()
 
-    def _metadata(self, asked: Target, body: bytes, call: Call) -> bytes:
+    def _metadata(self, target: Target, body: bytes, call: Call) -> bytes:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=asked.spec(), metadata_field=[SIGNATURE_DEF]
+            model_spec=target.spec(), metadata_field=[SIGNATURE_DEF]
         )
         response = metadata(self._models, request)
         signatures = get_model_metadata_pb2.SignatureDefMap()
@@ -161,7 +161,7 @@ class Api:
             f'"metadata": {{"signature_def": {_json(signatures)}}}\n}}\n'
         ).encode()
 
-    def _list(self, asked: Target, body: bytes, call: Call) -> bytes:
+    def _list(self, target: Target, body: bytes, call: Call) -> bytes:
         """Every model with the states of its versions; TF Serving has no such list."""
         listed = []
         for name in sorted(self._models):
@@ -176,12 +176,12 @@ class Api:
 
 
 def failed(failure: ServeError) -> Reply:
-    """An error as a Reply; unlike in gRPC its message is not cut."""
-    return Reply(HTTP_STATUS.get(failure.code, 500), answers.error(failure.message))
+    """An error as a Reply; unlike in gRPC its message is not truncated."""
+    return Reply(HTTP_STATUS.get(failure.code, 500), responses.error(failure.message))
 
 
 def timed_out() -> ServeError:
-    """What becomes of a request that takes too long, in the words of TensorFlow's session."""
+    """The error of a request that takes too long, in the words of TensorFlow's session."""
     return ServeError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
 
 

@@ -1,7 +1,7 @@
-"""The ASGI application of the REST API: bodies in, work in a few threads, replies out.
+"""The ASGI application of the REST API: reads bodies, runs requests in a thread pool, sends replies.
 
-More requests than may wait for a thread are refused; an answer that takes too long is a 504; what is in memory for a
-client counts until it has left. Not for sockets: connections.py, http.py.
+Requests beyond the queue limit are rejected, a timeout is a 504, and memory held for a client is counted until it has
+been sent. connections.py and http.py deal with sockets.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CORS_HEADERS = [
 
 
 class Application:
-    """The ASGI application: bodies in, work in threads, replies out."""
+    """The ASGI application of the REST API."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class Application:
         """Keep the limits.
 
         Args:
-            api: what answers.
+            api: handles requests.
             threads: requests that are worked on at a time.
             waiting: requests that may wait for a thread.
-            timeout_seconds: for an answer.
-            limits: of requests and answers.
+            timeout_seconds: for a request.
+            limits: of requests and responses.
             cors: whether pages of other origins may call.
             page: a page of text under a path outside `/v1/`, or None.
         """
@@ -72,7 +72,7 @@ class Application:
         self._budget = Budget(limits)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
+        """Handle one request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
         body = Body(self._budget, self._limits)
@@ -102,7 +102,7 @@ class Application:
             return refused.reply
 
     async def _send(self, scope: Message, reply: Reply, unread: bool, send: Send) -> None:
-        """Send a reply; it waits, without a thread, for clients that read slowly."""
+        """Send a reply; waits for slow readers without occupying a thread."""
         headers = [(b"content-type", reply.content_type.encode()), (b"content-length", str(len(reply.body)).encode())]
         headers += [(name.encode(), value.encode()) for name, value in reply.headers] + self._cors
         if unread:  # what is still to come would be taken for the next request
@@ -129,7 +129,7 @@ class Application:
         return await self._work(method, path, body, call)
 
     async def _work(self, method: str, path: str, body: Body, call: Call) -> Reply:
-        """The answer, or a 504; a run that has begun goes on to its end and holds its thread until then."""
+        """The reply, or a 504; a run that has started completes and keeps its thread until then."""
         self._working += 1
         body.used = True
         job = (
@@ -146,14 +146,14 @@ class Application:
             return failed(timed_out())
 
     def _answer(self, method: str, path: str, body: Body, call: Call) -> Reply:
-        """What a thread does."""
+        """Handle a request in a thread."""
         try:
-            return self._api.answer(method, path, body.take(), call)
+            return self._api.respond(method, path, body.take(), call)
         except Refused as refused:
             return refused.reply
 
     def _answer_long(self, method: str, path: str, body: Body, call: Call) -> Reply:
-        """The same, and the memory that it took goes back to the system."""
+        """As `_answer`, then return the freed memory to the system."""
         try:
             return self._answer(method, path, body, call)
         finally:
@@ -166,7 +166,7 @@ class Application:
 
 
 def path_and_query(scope: Message) -> str:
-    """What the request line asks for, without scheme and host where it is a whole URI (evhttp_request.cc)."""
+    """Path and query of the request line, without scheme and host if it is an absolute URI (evhttp_request.cc)."""
     path: str = scope["raw_path"].decode("latin-1")
     if path.lower().startswith(("http://", "https://")):
         path = "/" + path.partition("://")[2].partition("/")[2]
@@ -175,5 +175,5 @@ def path_and_query(scope: Message) -> str:
 
 
 def _metadata(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
-    """HTTP headers as gRPC's metadata has them."""
+    """HTTP headers as gRPC metadata."""
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.items())

@@ -1,6 +1,6 @@
-"""The body of a request as it comes in, unpacked and counted before anything is made of it.
+"""Reads the body of a request, decompresses it and counts its size before anything is parsed.
 
-Not for what it says (document.py) nor for clients that are slow to send it (connections.py).
+document.py parses it; connections.py deals with slow clients.
 """
 
 from __future__ import annotations

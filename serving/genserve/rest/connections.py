@@ -1,8 +1,8 @@
 """The connections of the REST API: how many there are, and how long each may wait for its client.
 
-At any time a connection either works on a request or its client owes something: the head of a request, more of a body,
-the reading of an answer. Each of these has a time limit, and where there are too many connections the one whose client
-has owed for longest is closed. uvicorn, whose protocol this extends, has neither.
+A connection is either working on a request or waiting for its client: to send headers or more of a body, or to read a
+response. Each kind of waiting has a timeout, and if there are too many connections, the one that has waited longest is
+closed. uvicorn, whose protocol this extends, has neither.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class _Parser(h11.Connection):
 
 
 class Listener:
-    """Takes connections from a socket for as long as there is room."""
+    """Accepts connections while there is room."""
 
     def __init__(self, listening: socket.socket, room: Room, make: Callable[[], Connection]) -> None:
         """Listen; `make` makes what a connection is handed to."""

@@ -1,8 +1,8 @@
-"""JSON in: a request's body as Python values, and the words for what is wrong with one.
+"""Parses the JSON body of a request, with TF Serving's error messages.
 
-orjson reads what is JSON. What it refuses, and what may name a key twice, is read again by the standard library as
-RapidJSON reads it: NaN and Infinity are numbers, the first of equal keys counts, what follows the document does not,
-and an error says where it is.
+orjson parses valid JSON. What it rejects, and what may have duplicate keys, is parsed again by the standard library the
+way RapidJSON does: NaN and Infinity are numbers, the first of duplicate keys wins, anything after the document is
+ignored, and errors give an offset.
 Source: TF Serving's util/json_tensor.cc (ParseJson); RapidJSON's reader.h and error/en.h.
 """
 

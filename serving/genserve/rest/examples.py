@@ -1,4 +1,4 @@
-"""The requests of classify and regress: JSON objects as tf.train.Examples.
+"""Classify and regress requests: JSON objects as tf.train.Examples.
 
 Source: TF Serving's util/json_tensor.cc (FillClassifyRegressRequestFromJson, MakeExampleFromJsonObject).
 """

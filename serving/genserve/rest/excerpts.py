@@ -1,4 +1,4 @@
-"""A JSON value as it stands in an error message: as RapidJSON's PrettyWriter writes it, its beginning only.
+"""Excerpts of JSON values for error messages, formatted like RapidJSON's PrettyWriter and truncated.
 
 Source: TF Serving's util/json_tensor.cc (JsonValueToDebugString, JsonWriterWithLimit); RapidJSON's prettywriter.h and
 internal/dtoa.h (Prettify).

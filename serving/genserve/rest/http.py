@@ -26,12 +26,12 @@ class RestServer:
     """The REST API on `--rest_api_port`."""
 
     def __init__(self, models: Models, flags: Flags, telemetry: Telemetry | None = None) -> None:
-        """Open nothing yet.
+        """Prepare; opens nothing yet.
 
         Args:
             models: what is served.
             flags: address, threads, limits, CORS.
-            telemetry: what is told of requests and has the metrics, or None.
+            telemetry: reports requests and has the metrics, or None.
         """
         api = Api(models, flags.enable_signature_method_name_check, telemetry.rest if telemetry else None)
         api.emptied = flags.enable_serialization_as_tensor_content and flags.imitate_tensor_content_fault
@@ -58,7 +58,7 @@ class RestServer:
         self._sockets: list[socket.socket] = []
 
     def start(self) -> None:
-        """Listen, and answer.
+        """Start listening and serving.
 
         Raises:
             ServeError: UNAVAILABLE, naming the address.

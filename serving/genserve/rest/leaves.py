@@ -1,7 +1,7 @@
-"""One JSON value as an array: nested lists of numbers, booleans or strings, of the dtype that a signature asks for.
+"""One JSON value as an array: nested lists of numbers, booleans or strings, with the dtype of the signature.
 
-`array` reads regular lists at the speed of numpy. What it cannot make sense of goes through `Walk`, which visits value
-by value, as TF Serving does, and so finds the same first error.
+`array` parses regular lists at the speed of NumPy. Everything else goes through `Walk`, which visits value by value, as
+TF Serving does, and therefore finds the same first error.
 Source: TF Serving's util/json_tensor.cc (GetDenseTensorShape, FillTensorProto, AddValueToTensor).
 """
 

@@ -1,4 +1,4 @@
-"""How much of the server clients of the REST API may take: bytes, JSON values, connections, and time to act."""
+"""The limits for clients of the REST API: bytes, JSON values, connections and timeouts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Limits:
 
 
 class Refused(Exception):
-    """A request that is answered before it has been looked at in full."""
+    """A request that is rejected before it has been read in full."""
 
     def __init__(self, status: int, code: grpc.StatusCode, message: str) -> None:
         """An HTTP status of its own, and an error for the body."""
@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 class Budget:
-    """The bytes and JSON values of all requests and answers that are in memory; from any thread."""
+    """The bytes and JSON values of all requests and responses in memory; thread-safe."""
 
     def __init__(self, limits: Limits) -> None:
         """None yet."""
@@ -59,7 +59,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def take(self, count: int, values: int = 0) -> None:
-        """Count what comes in addition.
+        """Count additional bytes and values.
 
         Raises:
             Refused: there is too much already.
@@ -73,7 +73,7 @@ class Budget:
             self._values += values
 
     def give_back(self, count: int, values: int = 0) -> None:
-        """Count it no more."""
+        """Stop counting them."""
         with self._lock:
             self._bytes -= count
             self._values -= values

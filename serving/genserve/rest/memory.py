@@ -1,4 +1,4 @@
-"""Memory that has been freed goes back to the system, where the C library can be told so (glibc)."""
+"""Returns freed memory to the operating system, where the C library supports it (glibc)."""
 
 from __future__ import annotations
 

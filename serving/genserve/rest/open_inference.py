@@ -1,7 +1,7 @@
-"""The Open Inference Protocol over REST (KServe's v2): tensors in and out, as JSON or as binary behind the JSON.
+"""The Open Inference Protocol over REST (KServe v2): tensors as JSON, or as binary data after the JSON.
 
-The signature is `serving_default`, or what the request's parameter `signature_name` says. Bytes that are not UTF-8 go
-out as base64 with the parameter `content_type: base64`, and such inputs are decoded. Where paths lead: paths.py.
+The signature is `serving_default`, or the request parameter `signature_name`. Bytes that are not UTF-8 are returned as
+base64 with the parameter `content_type: base64`, and such inputs are decoded. paths.py has the paths.
 Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md; binary tensors:
 github.com/triton-inference-server/server, docs/protocol/extension_binary_data.md; base64: MLServer's codecs.
 """
@@ -20,7 +20,7 @@ from tensorflow.core.framework import types_pb2
 
 from genserve.errors import ServeError, invalid_argument
 from genserve.models.model import Models, servable_for
-from genserve.rest import answers, document
+from genserve.rest import document, responses
 from genserve.rest.leaves import array
 from genserve.rest.paths import Target
 from genserve.rest.reply import OCTETS, Reply, as_array, signature_of
@@ -65,28 +65,28 @@ def ready(models: Models) -> Reply:
     return Reply(503 if missing else 200, orjson.dumps(body))
 
 
-def model_ready(models: Models, asked: Target) -> bytes:
+def model_ready(models: Models, target: Target) -> bytes:
     """That a model, or a version of it, serves.
 
     Raises:
         ServeError: NOT_FOUND where it does not.
     """
-    with servable_for(models, asked.spec()):
-        return orjson.dumps({"name": asked.model, "ready": True})
+    with servable_for(models, target.spec()):
+        return orjson.dumps({"name": target.model, "ready": True})
 
 
-def model_metadata(models: Models, asked: Target) -> bytes:
+def model_metadata(models: Models, target: Target) -> bytes:
     """Versions, inputs and outputs of a model, of its default signature or the first that there is.
 
     Raises:
         ServeError: NOT_FOUND where it does not serve.
     """
-    with servable_for(models, asked.spec()) as servable:
+    with servable_for(models, target.spec()) as servable:
         signatures = servable.signatures
         signature = signatures.get(DEFAULT_SIGNATURE) or signatures[min(signatures)]
         found = {
-            "name": asked.model,
-            "versions": [str(version) for version in models[asked.model].available()],
+            "name": target.model,
+            "versions": [str(version) for version in models[target.model].available()],
             "platform": "tensorflow_savedmodel",
             "inputs": _described(signature.inputs),
             "outputs": _described(signature.outputs),
@@ -105,7 +105,7 @@ def _described(tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def infer(models: Models, asked: Target, body: bytes, call: Call) -> Reply:
+def infer(models: Models, target: Target, body: bytes, call: Call) -> Reply:
     """Run a signature of a model.
 
     Raises:
@@ -114,13 +114,13 @@ def infer(models: Models, asked: Target, body: bytes, call: Call) -> Reply:
     text, binary = _parts(body, call)
     request = document.parse(text)
     key = _parameters(request).get("signature_name") or DEFAULT_SIGNATURE
-    with servable_for(models, asked.spec()) as servable:
+    with servable_for(models, target.spec()) as servable:
         signature = signature_of(servable, key)
         feeds = _feeds(request, signature, binary)
         outputs = _outputs(request, signature)
         fetches = [signature.outputs[alias].name for alias in outputs]
         results = servable.run(feeds, fetches, call.deadline, call.timing)
-        head = {"model_name": asked.model, "model_version": str(servable.version)}
+        head = {"model_name": target.model, "model_version": str(servable.version)}
     if isinstance(request.get("id"), str):
         head["id"] = request["id"]
     arrays = {alias: as_array(result) for alias, result in zip(outputs, results, strict=True)}
@@ -288,9 +288,9 @@ def _bytes_of(values: np.ndarray) -> bytes:
 def _json_data(alias: str, values: np.ndarray) -> tuple[bytes, dict[str, Any]]:
     """A flat tensor as a list, and the parameters that say how to read it."""
     if values.dtype != object:
-        return answers.values(alias, values), {}
+        return responses.values(alias, values), {}
     try:
-        if alias.endswith(answers.BYTES_SUFFIX):
+        if alias.endswith(responses.BYTES_SUFFIX):
             raise UnicodeError
         return orjson.dumps([value.decode() for value in values.tolist()]), {}
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""What a REST request asks for, read from its method and path.
+"""Parses the method and path of a REST request.
 
 Source: TF Serving's model_servers/http_rest_api_util.cc; for `/v2` github.com/kserve/open-inference-protocol,
 specification/protocol/inference_rest.md.
@@ -51,7 +51,7 @@ class Target:
         return spec
 
 
-def target(method: str, path: str) -> Target:
+def parse_target(method: str, path: str) -> Target:
     """The target of a path as it came, percent signs and all.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What goes back over HTTP, and what the predict requests of both protocols share."""
+"""An HTTP response, and what the predict requests of both protocols share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs of a predict request: `instances`, an item for each row, or `inputs`, whole tensors.
+"""The inputs of a predict request: `instances` in row format, or `inputs` in column format.
 
 Source: TF Serving's util/json_tensor.cc (FillPredictRequestFromJson, FillTensorMapFromInstancesList,
 FillTensorMapFromInputsMap).

@@ -1,7 +1,7 @@
-"""What limits the RPCs that are in the server at a time: threads, unread responses, messages that never come.
+"""Limits the RPCs in the server: concurrent and queued ones, unread responses, messages that never arrive.
 
-An RPC has a thread from its beginning, but a place among those that work only once its message is there. So clients
-that send their messages late, or never, take no place from others.
+An RPC has a thread from the start, but only takes one of the places for running requests once its message has arrived.
+So clients that send their messages late, or never, take no place from others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PredictionService.Classify: Examples in, for each of them classes with labels and scores out.
+"""PredictionService.Classify: takes Examples, returns classes with labels and scores for each.
 
 Source: TF Serving's servables/tensorflow/classifier.cc and classification_service.cc.
 """

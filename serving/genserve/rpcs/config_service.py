@@ -1,7 +1,7 @@
-"""genserve.ConfigService: the config that is served, read back, and one model of it changed or taken away.
+"""genserve.ConfigService: reads the current config, and adds, changes or removes a single model.
 
-TensorFlow Serving only takes whole configs (HandleReloadConfigRequest), so two clients that each add a model lose one.
-Here a change is made to what is served at that moment. A config file that is polled still has the last word.
+TensorFlow Serving only takes whole configs (HandleReloadConfigRequest): if two clients each add a model, one is lost.
+Here a change applies to the config that is current at that moment. A polled config file still has the last word.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from genserve.errors import ServeError, invalid_argument, not_found, truncated
 from genserve.models import config
 from genserve.models.config import ModelConfig
 from genserve.models.manager import Manager
-from genserve.rpcs.rpc import Answer, Call
+from genserve.rpcs.rpc import Call, Respond
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _METHODS = {
 }
 
 
-def rpcs(models: Manager) -> dict[str, Answer]:
+def rpcs(models: Manager) -> dict[str, Respond]:
     """The service's RPCs, as functions from the request's bytes to the answer's.
 
     `GetConfig` (an empty request) answers a ModelServerConfig. `SetModel` takes a ModelConfig, which takes the place of

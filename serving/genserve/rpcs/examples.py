@@ -1,6 +1,6 @@
-"""Examples as Classify, Regress and MultiInference take them: an Input becomes one tensor of serialised Examples.
+"""The input of Classify, Regress and MultiInference: an Input as one tensor of serialised Examples.
 
-Not for what the model's answers become: classify.py, regress.py and multi_inference.py.
+classify.py, regress.py and multi_inference.py interpret the outputs.
 Source: TF Serving's servables/tensorflow/util.cc (InputToSerializedExampleTensor, PerformOneShotTensorComputation).
 """
 

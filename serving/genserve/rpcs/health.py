@@ -1,7 +1,7 @@
-"""The standard health service (`--enable_grpc_healthcheck_service`) and server reflection.
+"""The standard health checking service (`--enable_grpc_healthcheck_service`) and server reflection.
 
-Health answers SERVING from the moment the port opens, which is when the first models are available, and NOT_SERVING
-once the server drains. Source: grpc/doc/health-checking.md; TF Serving's model_servers/server.cc.
+The status is SERVING from the moment the port opens, which is when the first models are available, and NOT_SERVING once
+the server shuts down. Source: grpc/doc/health-checking.md; TF Serving's model_servers/server.cc.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PredictionService.GetModelMetadata: the signatures of a version, from which clients learn names, dtypes and shapes.
+"""PredictionService.GetModelMetadata: the signatures of a version, with names, dtypes and shapes.
 
 Source: TF Serving's servables/tensorflow/get_model_metadata_impl.cc.
 """

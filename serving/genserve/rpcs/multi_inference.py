@@ -1,4 +1,4 @@
-"""PredictionService.MultiInference: several signatures of one model on the same Examples, in one run.
+"""PredictionService.MultiInference: runs several signatures of a model on the same Examples, in one run.
 
 Source: TF Serving's servables/tensorflow/multi_inference.cc and multi_inference_helper.cc.
 """

@@ -1,6 +1,6 @@
-"""PredictionService.Predict: from a PredictRequest to a PredictResponse, with TF Serving's checks in its order.
+"""PredictionService.Predict: from PredictRequest to PredictResponse, with TF Serving's checks in its order.
 
-Not for running the graph (saved_model.py, batching/) nor for the bytes of tensors (tensors.py).
+saved_model.py and batching/ run the graph; tensors.py encodes and decodes tensors.
 Source: TF Serving's servables/tensorflow/predict_impl.cc and predict_util.cc, TensorFlow's cc/saved_model/util.cc.
 """
 
@@ -79,9 +79,9 @@ def run(
             parts += entry(alias, encode(result, as_content))
         except TensorError as error:
             raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"output {alias}: {error}") from error
-    answer = b"".join(parts)
+    encoded = b"".join(parts)
     timing.serialise += time.perf_counter() - started
-    return answer
+    return encoded
 
 
 def entry(alias: str, tensor: list[Buffer]) -> list[Buffer]:

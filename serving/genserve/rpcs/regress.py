@@ -1,4 +1,4 @@
-"""PredictionService.Regress: Examples in, one number for each of them out.
+"""PredictionService.Regress: takes Examples, returns one number for each.
 
 Source: TF Serving's servables/tensorflow/regressor.cc and regression_service.cc.
 """

@@ -1,6 +1,6 @@
-"""What is the same for every RPC: bytes in, bytes out, and whatever goes wrong is a status, never the server's end.
+"""What all RPCs share: bytes in, bytes out, and every error becomes a status.
 
-Deadlines, gRPC trailers with times and a log line for each request at `--v=1`. Not for what an answer says.
+Handles deadlines, the gRPC trailers with times, and the log line per request of `--v=1`.
 Source: TF Serving's model_servers/grpc_status_util.cc.
 """
 
@@ -27,7 +27,7 @@ NO_DEADLINE_SECONDS = 10 * 365 * 24 * 3600.0
 
 @dataclass
 class Call:
-    """What an RPC knows beside its request."""
+    """The context of an RPC, apart from its request."""
 
     deadline: float | None  # on the monotonic clock
     waiting: Callable[[], bool]  # whether the client is still there
@@ -37,23 +37,23 @@ class Call:
 
     @classmethod
     def of(cls, context: grpc.ServicerContext) -> Call:
-        """The call behind a gRPC context."""
+        """The call of a gRPC context."""
         left = context.time_remaining()
         deadline = None if left is None or left > NO_DEADLINE_SECONDS else time.monotonic() + left
         return cls(deadline, context.is_active, context.invocation_metadata)
 
 
-Answer = Callable[[bytes, Call], bytes]
-# Told of each request: its RPC, what went wrong, and the seconds it took.
+Respond = Callable[[bytes, Call], bytes]
+# Called with every request: its RPC, the error, the call and the seconds it took.
 Observe = Callable[[str, "ServeError | None", Call, float], None]
 
 
 def handler(
-    name: str, answer: Answer, admission: Admission, observe: Observe | None = None
+    name: str, respond: Respond, admission: Admission, observe: Observe | None = None
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """The handler of one unary RPC, called `name` in the log.
+    """The gRPC handler of a unary RPC; `name` appears in the log.
 
-    gRPC is told that messages may follow each other, since it would wait for the only one of a unary RPC by itself.
+    Registered as a stream of requests, because gRPC would wait for the message of a unary RPC itself.
     """
 
     def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
@@ -70,7 +70,7 @@ def handler(
     def work(data: bytes, context: grpc.ServicerContext) -> bytes:
         started = time.perf_counter()
         call = Call.of(context)
-        response, failure = attempt(name, answer, data, call)
+        response, failure = attempt(name, respond, data, call)
         if observe is not None:
             observe(name, failure, call, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
@@ -85,10 +85,10 @@ def handler(
     return grpc.stream_unary_rpc_method_handler(handle)
 
 
-def attempt(name: str, answer: Answer, data: bytes, call: Call) -> tuple[bytes, ServeError | None]:
-    """The answer, or why there is none."""
+def attempt(name: str, respond: Respond, data: bytes, call: Call) -> tuple[bytes, ServeError | None]:
+    """The response, or the error."""
     try:
-        return answer(data, call), None
+        return respond(data, call), None
     except ServeError as error:
         return b"", error
     except DecodeError:
@@ -103,7 +103,7 @@ def attempt(name: str, answer: Answer, data: bytes, call: Call) -> tuple[bytes, 
 def log_request(
     name: str, data: bytes, response: bytes, failure: ServeError | None, call: Call, seconds: float
 ) -> None:
-    """One line of key=value for a request."""
+    """Log a request as one line of key=value pairs."""
     timing = call.timing
     log.debug(
         "request rpc=%s code=%s ms=%.3f queue_ms=%.3f compute_ms=%.3f serialise_ms=%.3f bytes_in=%d bytes_out=%d",

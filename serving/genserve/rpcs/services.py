@@ -1,4 +1,4 @@
-"""Which RPC of which service is answered by which function.
+"""The RPCs of each service, and the function that handles each.
 
 Source: TF Serving's model_servers/prediction_service_impl.cc and model_service_impl.cc.
 """
@@ -27,17 +27,17 @@ from genserve.rpcs.metadata import metadata
 from genserve.rpcs.multi_inference import multi_inference
 from genserve.rpcs.predict import respond
 from genserve.rpcs.regress import regress
-from genserve.rpcs.rpc import Answer, Call
+from genserve.rpcs.rpc import Call, Respond
 from genserve.rpcs.status import status
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 
-Services = dict[str, dict[str, Answer]]
+Services = dict[str, dict[str, Respond]]
 
 
 def services(models: Manager, flags: Flags) -> Services:
-    """Every RPC of each service, as a function from the request's bytes to the response's."""
+    """The RPCs of each service, as functions from request bytes to response bytes."""
     content = flags.enable_serialization_as_tensor_content
 
     def predict(data: bytes, call: Call) -> bytes:
@@ -64,26 +64,26 @@ def services(models: Manager, flags: Flags) -> Services:
     }
 
 
-def parsed(answer: Callable[[Models, Any], Any], models: Models, request_type: Any) -> Answer:
-    """A function of messages as one of bytes."""
+def parsed(respond: Callable[[Models, Any], Any], models: Models, request_type: Any) -> Respond:
+    """Wrap a function of messages into one of bytes."""
 
     def on_bytes(data: bytes, call: Call) -> bytes:
         request = request_type.FromString(data)
         call.model = model_name(request)
-        response: bytes = answer(models, request).SerializeToString()
+        response: bytes = respond(models, request).SerializeToString()
         return response
 
     return on_bytes
 
 
-def on_examples(answer: Callable[..., Any], models: Models, request_type: Any, flags: Flags) -> Answer:
-    """One of the functions that take Examples as a function of bytes."""
+def on_examples(respond: Callable[..., Any], models: Models, request_type: Any, flags: Flags) -> Respond:
+    """Wrap a function that takes Examples into one of bytes."""
     check_method = flags.enable_signature_method_name_check
 
     def on_bytes(data: bytes, call: Call) -> bytes:
         request = request_type.FromString(data)
         call.model = model_name(request)
-        response = answer(models, request, check_method=check_method, deadline=call.deadline, timing=call.timing)
+        response = respond(models, request, check_method=check_method, deadline=call.deadline, timing=call.timing)
         encoded: bytes = response.SerializeToString()
         return encoded
 
@@ -91,6 +91,6 @@ def on_examples(answer: Callable[..., Any], models: Models, request_type: Any, f
 
 
 def model_name(request: Any) -> str:
-    """The name of the model that a request is about: for a MultiInferenceRequest, that of its first task."""
+    """The model name in a request; for a MultiInferenceRequest, that of its first task."""
     parts = getattr(request, "tasks", [request])
     return str(parts[0].model_spec.name) if parts else ""

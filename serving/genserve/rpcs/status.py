@@ -1,4 +1,4 @@
-"""ModelService.GetModelStatus: the state of each version of a model, and why one is not served.
+"""ModelService.GetModelStatus: the state of every version of a model, with the error if it failed to load.
 
 Source: TF Serving's model_servers/get_model_status_impl.cc.
 """

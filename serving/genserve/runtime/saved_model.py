@@ -1,8 +1,8 @@
-"""One loaded version: a SavedModel in a TensorFlow session, its signatures, and how to run them.
+"""A SavedModel in a TensorFlow session: its signatures, and how to run them.
 
 The session is that of the v1 loader, as in TF Serving, and runs C++ callables without the checks that Python's
-`Session.run` puts in front, so that a request meets the same checks and gets the same messages. Knows arrays and tensor
-names only: requests are read in predict.py.
+`Session.run` adds, so that requests get the same checks and messages. Only knows arrays and tensor names; predict.py
+reads requests.
 Source: TF Serving's servables/tensorflow/saved_model_bundle_factory.cc; TensorFlow's direct_session.cc.
 """
 
@@ -30,7 +30,7 @@ Run = Callable[..., list[Any]]
 
 
 class SavedModelServable:
-    """A version that can answer: `signatures` maps a signature's key to its SignatureDef."""
+    """A loaded version; `signatures` maps signature keys to SignatureDefs."""
 
     def __init__(self, name: str, version: int, session: Any, signatures: Mapping[str, Any]) -> None:
         """Take over a session in which the graph and its variables are loaded."""
@@ -79,7 +79,7 @@ class SavedModelServable:
         deadline: float | None = None,
         timing: Timing | None = None,
     ) -> list[Any]:
-        """Feed arrays to tensors by name and fetch others; one result for each name, in the order asked.
+        """Feed and fetch tensors by name; returns one result per fetch, in order.
 
         Args:
             feeds: arrays of any shape; strings as object arrays of bytes.
@@ -107,7 +107,7 @@ class SavedModelServable:
         return [results[name] for name in fetches]
 
     def graph_def(self) -> Any:
-        """The graph, for whoever has to know what ops run."""
+        """The graph, with its ops."""
         return self._session.graph.as_graph_def()
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class SavedModelServable:
 
 
 def check_deadline(deadline: float | None) -> None:
-    """Refuse to begin what nobody waits for any more.
+    """Reject a request whose deadline has passed.
 
     Raises:
         ServeError: DEADLINE_EXCEEDED.
@@ -136,7 +136,7 @@ def check_deadline(deadline: float | None) -> None:
 
 
 def check_dtypes(arrays: Sequence[np.ndarray], dtypes: Sequence[int]) -> None:
-    """Refuse an array of another dtype than its tensor.
+    """Reject arrays whose dtype differs from that of the tensor.
 
     The session's Run makes this check (TensorFlow's FunctionCallFrame::SetArgs, framework/function.cc), a callable does
     not; arguments are counted, as there, in the order of the tensors' names.
@@ -153,5 +153,5 @@ def check_dtypes(arrays: Sequence[np.ndarray], dtypes: Sequence[int]) -> None:
 
 
 def dtype_name(dtype: int) -> str:
-    """A dtype in the words of TensorFlow's C++ (`DataTypeString`): `float`, `int32`, `string`."""
+    """The name of a dtype in TensorFlow's C++ code (`DataTypeString`): `float`, `int32`, `string`."""
     return str(types_pb2.DataType.Name(dtype)).removeprefix("DT_").lower()

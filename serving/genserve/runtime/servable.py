@@ -1,4 +1,4 @@
-"""A loaded version as everyone uses it; a batcher or a limit that stands in front of one is a Servable too."""
+"""The protocol of a loaded version. Batchers and limits, which wrap one, implement it too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Feeds = Mapping[str, np.ndarray]
 
 
 class Servable(Protocol):
-    """A version that can answer: `signatures` maps a signature's key to its SignatureDef."""
+    """A loaded version; `signatures` maps signature keys to SignatureDefs."""
 
     name: str
     version: int
@@ -22,7 +22,7 @@ class Servable(Protocol):
     def run(
         self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None, timing: Timing | None = None
     ) -> list[Any]:
-        """Feed arrays to tensors by name and fetch others.
+        """Feed and fetch tensors by name.
 
         Args:
             feeds: an array for each tensor name.
@@ -35,4 +35,4 @@ class Servable(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the version's memory."""
+        """Free the memory of the version."""

@@ -1,8 +1,8 @@
-"""One loaded version that is a TFLite file, run by LiteRT: `--prefer_tflite_model`.
+"""A TFLite file, run by LiteRT (`--prefer_tflite_model`).
 
-A Servable like that of saved_model.py, so a request meets the same code before and after. A file
-whose batch is fixed at one (all of genexport's are) is run once for each row, several rows at a time, each on an
-interpreter of its own: LiteRT lets go of Python's lock while it runs.
+A Servable like that of saved_model.py, so requests are handled by the same code. A file with a fixed batch size of one
+(all of genexport's are) runs once per example, several at a time, each on its own interpreter; LiteRT releases the GIL
+while it runs.
 Source: TF Serving's servables/tensorflow/tflite_session.cc and interpreter_pool.cc.
 """
 
@@ -99,7 +99,7 @@ class Function:
 
 
 class TfliteServable:
-    """A version that answers from a TFLite file: `serving_default`, and each signature of the file by its own name.
+    """A version in a TFLite file: `serving_default`, and each signature of the file under its own name.
 
     A file without signatures has those of its metadata; without these, `serving_default` of all its inputs and outputs.
     """
@@ -200,7 +200,7 @@ class TfliteServable:
 
 
 def check(function: Function, arrays: Mapping[str, np.ndarray]) -> None:
-    """Refuse arrays that the function's inputs cannot take.
+    """Reject arrays that do not fit the inputs of the function.
 
     Raises:
         ServeError: INVALID_ARGUMENT, for the dtype in TF Serving's words.
@@ -238,7 +238,7 @@ def _functions(content: bytes, path: Path) -> dict[str, Function]:
 
 
 def _default(keys: Sequence[str]) -> str:
-    """The file's signature that answers where none is named: genexport calls it `generate`."""
+    """The default signature of the file; genexport calls it `generate`."""
     return next((key for key in (DEFAULT_SIGNATURE, "generate") if key in keys), keys[0])
 
 

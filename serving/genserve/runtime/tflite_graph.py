@@ -1,7 +1,7 @@
-"""A TFLite file without signatures of its own: its graph as one function, and the SignatureDefs that go with it.
+"""A TFLite file without signatures: its graph as one function, with matching SignatureDefs.
 
-Early converters wrote no signatures. TF Serving wants SignatureDefs in the file's metadata, else makes up one from the
-names of the graph's tensors; so does this module. Not for files with signatures, which tflite.py runs by them.
+Early converters wrote no signatures. TF Serving expects SignatureDefs in the metadata of the file, or builds one from
+the tensor names of the graph; so does this module. tflite.py runs files with signatures.
 Source: TF Serving's servables/tensorflow/tflite_session.cc (Create, FixTfLiteTensorName); TensorFlow's
 lite/tools/signature/signature_def_util.cc for the format of the metadata.
 """

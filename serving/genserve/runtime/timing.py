@@ -1,6 +1,6 @@
-"""Where the time of one request went, for gRPC trailers, the log and metrics.
+"""Where the time of a request went, for gRPC trailers, the log and metrics.
 
-Filled by those who spend it: the batcher (queue, compute) and predict.py (serialise).
+Filled in by the batcher (queue, compute) and predict.py (serialise).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Timing:
-    """Seconds of one request."""
+    """The seconds that parts of a request took."""
 
     queue: float = 0.0
     compute: float = 0.0

@@ -1,4 +1,4 @@
-"""The monitoring config file: whether, and under which path, the REST port has a page for Prometheus.
+"""The monitoring config file: whether the REST port serves Prometheus metrics, and under which path.
 
 Source: TF Serving's config/monitoring_config.proto and model_servers/http_server.cc.
 """
@@ -17,7 +17,7 @@ PROMETHEUS_PATH = "/monitoring/prometheus/metrics"
 
 
 def prometheus_path(config_file: str) -> str:
-    """Where the config file has the metrics served, or "" for nowhere.
+    """The path of the metrics in the config file, or "" if disabled.
 
     Raises:
         FlagError: the file cannot be read, or its path is none or belongs to the REST API.

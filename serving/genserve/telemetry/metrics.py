@@ -1,7 +1,7 @@
-"""Counters, histograms and gauges, and the page of text that Prometheus reads: as TF Serving's exporter writes it.
+"""Counters, histograms and gauges, and the Prometheus text format as TF Serving's exporter writes it.
 
-Names keep the slashes of TF Serving's metrics as colons, `:tensorflow:serving:request_count`; prometheus-client cannot
-be used, since it would append `_total` to them. Not for what is measured: monitoring.py.
+Names keep the slashes of TF Serving's metrics as colons, `:tensorflow:serving:request_count`. prometheus-client cannot
+be used, because it would append `_total`. monitoring.py defines what is measured.
 Source: TF Serving's util/prometheus_exporter.cc; TensorFlow's core/lib/monitoring/.
 """
 
@@ -59,7 +59,7 @@ class Metric(ABC):
 
 
 class Counter(Metric):
-    """A number that only grows."""
+    """A monotonic counter."""
 
     kind = "counter"
 
@@ -82,7 +82,7 @@ class Counter(Metric):
 
 
 class Histogram(Metric):
-    """How often values fell under each of a row of limits."""
+    """A histogram with fixed bucket limits."""
 
     kind = "histogram"
 
@@ -120,7 +120,7 @@ class Histogram(Metric):
 
 
 class Gauge(Metric):
-    """Values that are asked for when the page is."""
+    """Values that are read when the page is requested."""
 
     kind = "gauge"
 

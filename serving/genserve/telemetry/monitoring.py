@@ -1,6 +1,6 @@
-"""What the server measures for Prometheus, under TF Serving's names and, where it has none, under genserve's.
+"""The metrics of the server, under TF Serving's names or, where there is none, under genserve's.
 
-`Monitoring` is told of requests, batches, runs and loads; metrics.py counts. Switched on by `--monitoring_config_file`.
+`Monitoring` records requests, batches, runs and loads with metrics.py. Enabled by `--monitoring_config_file`.
 Source: TF Serving's servables/tensorflow/util.cc, batching/batching_session.cc, saved_model_warmup.cc and
 model_servers/http_server.cc; TensorFlow's core/framework/metrics.cc and cc/saved_model/loader.cc.
 """
@@ -23,7 +23,7 @@ from genserve.runtime.timing import Timing
 from genserve.telemetry.metrics import Counter, Gauge, Histogram, Labels, exponential, page
 
 RUNTIME = "TF1"  # what TF Serving calls the session that runs a SavedModel
-_METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}  # REST's verbs
+_METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}  # verbs of REST
 _MICROS = exponential(10, 1.8, 33)
 _SECONDS = exponential(0.0001, 2, 18)
 _ROWS = exponential(1, 2, 14)
@@ -92,7 +92,7 @@ class Monitoring:
         ]
 
     def page(self) -> bytes:
-        """What Prometheus reads."""
+        """The page for Prometheus."""
         own = [*self._parts.values(), self._batch_rows, self._batch_requests, self._padding, *self._gauges]
         loads = [self._warmup, self._loads, self._load_time]
         runs = [self._runs, self._run_time, self._run_times]
@@ -102,7 +102,7 @@ class Monitoring:
     def request(
         self, model: str, api: str, entrypoint: str, code: grpc.StatusCode, seconds: float, timing: Timing
     ) -> None:
-        """Count a request; `entrypoint` is `GRPC` or `REST`, latencies are those of requests that went well."""
+        """Count a request; `entrypoint` is `GRPC` or `REST`. Only successful requests count towards latencies."""
         self._requests.add(1, model, code.name)
         if code is not grpc.StatusCode.OK:
             return
@@ -116,7 +116,7 @@ class Monitoring:
         self._parts["serialise"].add(timing.serialise, model, api, entrypoint)
 
     def batches(self, model: str) -> Callable[[Any], None]:
-        """What a batcher of this model tells of each batch (`observe` of batching.make)."""
+        """The function that records the batches of a model (`observe` of batching.make)."""
 
         def observe(report: Any) -> None:
             self._wrapped_runs.add(1)
@@ -128,12 +128,12 @@ class Monitoring:
         return observe
 
     def watch(self, batcher: Any) -> None:
-        """Show how many requests wait in a batcher, for as long as it lives."""
+        """Show the queue length of a batcher for as long as it exists."""
         if hasattr(batcher, "waiting"):
             self._queues[batcher] = (batcher.name, str(batcher.version))
 
     def timed(self, servable: Any) -> Timed:
-        """A version whose runs are counted; to be put beneath a batcher."""
+        """Wrap a version so that its runs are counted; goes below the batcher."""
         return Timed(servable, self._ran)
 
     @contextlib.contextmanager
@@ -178,10 +178,10 @@ class Monitoring:
 
 
 class Timed:
-    """A version that tells how long each of its runs took."""
+    """A version that reports the duration of each run."""
 
     def __init__(self, servable: Any, ran: Callable[[float], None]) -> None:
-        """Stand in front of a version."""
+        """Wrap a version."""
         self.name, self.version, self.signatures = servable.name, servable.version, servable.signatures
         self._servable = servable
         self._ran = ran
@@ -204,12 +204,12 @@ class Timed:
         return results
 
     def close(self) -> None:
-        """Let go of the version's memory."""
+        """Free the memory of the version."""
         self._servable.close()
 
 
 def memory() -> Iterable[tuple[Labels, float]]:
-    """This process' resident bytes, where the system tells."""
+    """The resident bytes of this process, where the system reports them."""
     try:
         with open("/proc/self/statm") as file:
             pages = int(file.read().split()[1])

@@ -1,7 +1,7 @@
-"""What is told of every request once it is answered: metrics, a span of a trace, and for REST a line in the log.
+"""Reports every finished request to metrics and traces, and REST requests to the log.
 
-rpc.py and rest/ call it; nothing that a request does depends on it. `Telemetry.of` is None where nothing was asked for.
-Not for what is counted (monitoring.py) nor for spans (tracing.py).
+Called by rpc.py and rest/; no request depends on it. `Telemetry.of` is None if nothing is enabled. monitoring.py has
+the metrics, tracing.py the spans.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from genserve.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
-# Requests that TF Serving counts; of the others only traces and the log tell.
+# Requests that TF Serving counts; others only appear in traces and the log.
 COUNTED = {"Predict", "Classify", "Regress", "MultiInference", "predict", "classify", "regress"}
 
 
 class Telemetry:
-    """Tells metrics and traces of requests."""
+    """Reports requests to metrics and traces."""
 
     def __init__(self, monitoring: Monitoring | None = None, path: str = "", tracing: Tracing | None = None) -> None:
-        """Without either it only logs REST requests.
+        """Without `monitoring` and `tracing` it only logs REST requests.
 
         Args:
             monitoring: what counts.
@@ -41,7 +41,7 @@ class Telemetry:
 
     @classmethod
     def of(cls, flags: Flags, models: Models, batching_threads: str = "batch_threads") -> Telemetry | None:
-        """What flags and environment ask for.
+        """The telemetry that flags and environment variables enable.
 
         Args:
             flags: of the server.
@@ -62,7 +62,7 @@ class Telemetry:
         return cls(monitoring, path, tracing)
 
     def rpc(self, api: str, failure: ServeError | None, call: Call, seconds: float) -> None:
-        """Tell of a gRPC request, called `api`."""
+        """Report a gRPC request of the RPC `api`."""
         self._tell(api, "GRPC", failure, call, seconds)
 
     def rest(
@@ -74,7 +74,7 @@ class Telemetry:
         call: Call,
         seconds: float,
     ) -> None:
-        """Tell of a REST request; `verb` is empty for a malformed one."""
+        """Report a REST request; `verb` is empty if it is malformed."""
         if log.isEnabledFor(logging.DEBUG):
             timing = call.timing
             log.debug(
@@ -89,11 +89,11 @@ class Telemetry:
         self._tell(verb, "REST", failure, call, seconds)
 
     def page(self, path: str) -> bytes | None:
-        """The metrics, if this is their path."""
+        """The metrics page, if this is its path."""
         return self.monitoring.page() if self.monitoring is not None and path == self._path else None
 
     def close(self) -> None:
-        """Send the spans that are still here."""
+        """Flush pending spans."""
         if self._tracing is not None:
             self._tracing.close()
 

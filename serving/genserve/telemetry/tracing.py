@@ -1,8 +1,8 @@
-"""A span for each request in OpenTelemetry, with queue, compute and serialisation as its children.
+"""An OpenTelemetry span for each request, with children for queue, compute and serialisation.
 
-On where the standard environment variables name an exporter or an endpoint and the packages are installed, or where
-`opentelemetry-instrument` has set a provider up; nothing of OpenTelemetry is imported otherwise. A client's
-`traceparent` (gRPC metadata or HTTP header) makes the span part of its trace.
+Enabled if the standard environment variables name an exporter or endpoint and the packages are installed, or if
+`opentelemetry-instrument` has set up a provider; OpenTelemetry is not imported otherwise. A client's `traceparent`
+(gRPC metadata or HTTP header) makes the span part of its trace.
 Source: OpenTelemetry's specification, "SDK environment variables"; semantic conventions for RPC and HTTP; W3C Trace
 Context.
 """
@@ -28,7 +28,7 @@ _NAME = "genserve"
 
 
 class Tracing:
-    """Makes spans of requests that have been answered."""
+    """Creates a span for every finished request."""
 
     def __init__(self, provider: Any = None) -> None:
         """Make spans of a TracerProvider, by default of the one that is set up for the process."""
@@ -41,7 +41,7 @@ class Tracing:
 
     @classmethod
     def from_environment(cls) -> Tracing | None:
-        """What the `OTEL_` variables ask for, or None; a missing package is a line in the log."""
+        """The tracing that `OTEL_` variables enable, or None; a missing package is logged."""
         exporters = os.environ.get("OTEL_TRACES_EXPORTER", "")
         if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporters == "none":
             return None
@@ -56,15 +56,15 @@ class Tracing:
     def request(
         self, api: str, entrypoint: str, model: str, code: grpc.StatusCode, message: str, seconds: float, call: Call
     ) -> None:
-        """Make the span of a request that has just been answered.
+        """Create the span of a request that has just finished.
 
         Args:
             api: the RPC, or REST's verb.
             entrypoint: `GRPC` or `REST`.
             model: its name, or "".
-            code: of the answer.
+            code: of the response.
             message: of its error.
-            seconds: that it took.
+            seconds: its duration.
             call: its headers and where the time went.
         """
         end = time.time_ns()
@@ -89,13 +89,13 @@ class Tracing:
         span.end(end)
 
     def close(self) -> None:
-        """Send the spans that have not been sent."""
+        """Flush pending spans."""
         shutdown = getattr(self._provider, "shutdown", None)
         if shutdown is not None:
             shutdown()
 
     def _children(self, span: Any, start: int, end: int, call: Call) -> None:
-        """Queue and compute follow each other; serialisation, whose parts lie on both sides, is drawn at the end."""
+        """Queue and compute are consecutive; serialisation, which happens before and after, is drawn at the end."""
         timing = call.timing
         context = self._trace.set_span_in_context(span)
         compute_end = max(start, end - round(0.5e9 * timing.serialise))
@@ -137,9 +137,9 @@ def _exporter(name: str) -> Any:
     """The exporter of a name; `otlp` over gRPC or HTTP as OTEL_EXPORTER_OTLP_PROTOCOL says, else as is installed."""
     names = [name]
     if name == "otlp":
-        asked = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
         both = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-        names = [both[asked]] if asked in both else list(both.values())
+        names = [both[protocol]] if protocol in both else list(both.values())
     for candidate in names:
         for entry in entry_points(group=_GROUP, name=candidate):
             return entry.load()()

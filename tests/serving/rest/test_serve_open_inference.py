@@ -194,7 +194,7 @@ def test_server_is_not_ready_while_a_model_of_the_config_is_missing(toy_path, tm
     listed = [entry("toy", toy_path), entry("late", tmp_path / "late")]
 
     def ask(what):
-        reply = Api(models).answer("GET", f"/v2/health/{what}", b"", Call(None, lambda: True, tuple))
+        reply = Api(models).respond("GET", f"/v2/health/{what}", b"", Call(None, lambda: True, tuple))
         return reply.status, json.loads(reply.body)
 
     models.reload(config.from_list(model_list(listed[0])))

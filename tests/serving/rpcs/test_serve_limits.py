@@ -108,8 +108,8 @@ def test_deadline_that_has_passed_spares_the_model_over_rest_too(toy_path):
     api = Api({"toy": model})
     for path, body in (("/v1/models/toy:predict", {"inputs": X.tolist()}), ("/v2/models/toy/infer", infer)):
         late, soon = (Call(deadline, lambda: True, tuple) for deadline in (time.monotonic(), None))
-        assert api.answer("POST", path, json.dumps(body).encode(), late).status == 504
-        assert api.answer("POST", path, json.dumps(body).encode(), soon).status == 200
+        assert api.respond("POST", path, json.dumps(body).encode(), late).status == 504
+        assert api.respond("POST", path, json.dumps(body).encode(), soon).status == 200
         assert late.timing.compute == 0 < soon.timing.compute
     model.retire()
     model.poll()

@@ -1,7 +1,7 @@
-"""JSON out: tensors, classes, regressions and errors in TF Serving's layout.
+"""JSON responses: tensors, classes, regressions and errors, formatted like TF Serving's.
 
-Floats are written in the fewest digits that read back as the same number of the tensor's own dtype; TF Serving writes
-six, or nine where six are not enough. Numbers that JSON does not have are `NaN`, `Infinity` and `-Infinity`, as there.
+Floats have the fewest digits that parse back to the same number of the tensor's own dtype; TF Serving writes six, or
+nine if six are not enough. Numbers that JSON lacks are `NaN`, `Infinity` and `-Infinity`, as in TF Serving.
 Source: TF Serving's util/json_tensor.cc (MakeJsonFromTensors and its neighbours).
 """
 
