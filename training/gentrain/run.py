@@ -80,6 +80,8 @@ def fit(
         gan = _gan(plan, dataset, told, devices, note)
         meter = Meter(plan.done, show, s.batch * STEPS_PER_EXECUTION)
         keeper, periodic = _callbacks(plan, dataset, devices, meter, note)
+        if devices.first:
+            write_json(plan.run / "interface.json", interface.describe(plan.settings, dataset))
         stop = PoliteStop(devices)
         out_of_memory = memory.OutOfMemory(gan)
         if out_of_memory.is_likely:
@@ -177,7 +179,6 @@ def _prepare(plan: Plan, dataset: Dataset) -> None:
         for name in ARTIFACTS:
             _remove(plan.run / name)
     write_json(plan.run / "dataset.json", dataset.describe())
-    write_json(plan.run / "interface.json", interface.describe(plan.settings, dataset))
     write_json(plan.run / "config.json", describe(plan, dataset))
 
 
