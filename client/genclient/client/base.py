@@ -17,7 +17,7 @@ from genclient.client.schedule import Limits, Plan, Schedule
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.model.binding import Binding, check_names
 from genclient.model.inputs import Examples
-from genclient.model.roles import Given
+from genclient.model.role import Given
 from genclient.model.signature import ModelInfo, TensorSpec, model_info
 from genclient.rpc import wire
 from genclient.rpc.channel import Connection

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from genclient.errors import UsageError
-from genclient.model.roles import Role
+from genclient.model.role import Role
 from genclient.model.signature import SignatureSpec, TensorSpec
 from genclient.rpc import codec
 

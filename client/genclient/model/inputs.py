@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from genclient.errors import UsageError
 from genclient.model.binding import Binding
-from genclient.model.roles import Column, Given, Inputs
+from genclient.model.role import Column, Given, Inputs
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ of them and chooses. A task from outside:
 
 from genclient.model.binding import Binding
 from genclient.model.inputs import Examples
-from genclient.model.roles import FILES, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS, Column, Role
+from genclient.model.role import Column, Role
+from genclient.model.roles import FILES, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.registry import choose, register, tasks

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from genclient.errors import ClientError
 from genclient.model.binding import HINT, Assigned, Binding, Roles, assign, fault_of
 from genclient.model.inputs import Examples, examples
-from genclient.model.roles import Given, Role
+from genclient.model.role import Given, Role
 from genclient.model.signature import ModelInfo
 
 AUTO = "auto"
