@@ -12,7 +12,7 @@ conditions/                          what both networks are told beside latents 
 networks/, losses/                   generators and discriminators; adversarial and auxiliary losses
 metrics/                             how good a generator is
 training/                            the training step, devices, callbacks, checkpoints
-plan.py, interface.py                what is to be trained; interface.json
+plan.py                              what is to be trained
 run.py                               one training, from the plan to the run directory
 report/                              one HTML page about a run
 commands/, cli.py                    the command line

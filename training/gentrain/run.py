@@ -10,7 +10,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gentrain import conditions, interface, quiet
+from gentrain import conditions, quiet
+from gentrain.conditions import interface
 from gentrain.data import holdout
 from gentrain.data.dataset import Dataset
 from gentrain.data.stream import batches

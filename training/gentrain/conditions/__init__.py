@@ -1,8 +1,9 @@
 """What a GAN is told beside latents. A condition is one class, in a file here or registered from outside.
 
-base.py     the class that each of them derives from, and what its methods are asked
-labels.py   classes of images
-here        which of them a run has, what data and networks see of them, and `register`
+base.py        the class that each of them derives from, and what its methods are asked
+labels.py      classes of images
+interface.py   what interface.json says of a run and its conditions
+here           which of them a run has, what data and networks see of them, and `register`
 
 Everything passes as dictionaries of named tensors, from the columns of a data set to the inputs of a Keras model.
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gentrain import conditions
-from gentrain.data.dataset import Dataset
-from gentrain.settings import Settings
+
+if TYPE_CHECKING:
+    from gentrain.data.dataset import Dataset
+    from gentrain.settings import Settings
 
 
 def describe(settings: Settings, dataset: Dataset) -> dict[str, Any]:
