@@ -116,12 +116,13 @@ def test_deadline_that_has_passed_spares_the_model_over_rest_too(toy_path):
 
 
 def test_request_whose_deadline_passes_while_it_waits_for_a_thread_is_never_run(server, until):
-    running = [busy(server, 0.8) for _ in range(2)]  # as many as there are threads
-    late = busy(server, 0.5, timeout=0.2)
+    running = [busy(server, 1.5) for _ in range(2)]  # as many as there are threads
+    time.sleep(0.5)  # for they take their places as they arrive, and not as they are sent
+    late = busy(server, 1.0, timeout=0.2)
     assert late.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert all(one.result().outputs["turns"].int_val for one in running)
     until(lambda: idle(server))
-    size = server.request("busy", seconds=np.array([0.8])).ByteSize()
+    size = server.request("busy", seconds=np.array([1.5])).ByteSize()
     assert sum(line["compute_ms"] > 0 and line["bytes_in"] == size for line in logged(server)) == 2
 
 

@@ -63,8 +63,8 @@ def test_a_run_lends_its_networks_data_and_settings(tmp_path: Path) -> None:
 
     second = gan_of(seed=9)
     told = initial.restore(source, second)
-    assert told.startswith(f"starting from {checkpoints.latest(source)}: generator, discriminator and average")
-    for name in ("generator", "discriminator", "averaged"):
+    assert told.startswith(f"starting from {checkpoints.latest(source)}: generator, discriminator and EMA")
+    for name in ("generator", "discriminator", "ema"):
         assert_equal(getattr(first, name), getattr(second, name))
     assert int(second.images_seen) == 0
 
@@ -148,7 +148,7 @@ def test_a_run_that_starts_from_another_goes_on_by_itself(gentrain: Gentrain, im
     code, out, err = gentrain("fit", "--init-from", "first", "--run", "second", "--kimg", "0.064")
     assert code == 0, err
     assert out.strip() == "second"
-    assert "starting from first/checkpoints/000000000064: generator, discriminator and average" in err
+    assert "starting from first/checkpoints/000000000064: generator, discriminator and EMA" in err
     config = json.loads((tmp_path / "second" / "config.json").read_text())
     assert (config["init_from"], config["data"], config["settings"]["loss"]) == ("first", str(images), "bce")
     shutil.rmtree(tmp_path / "first")
