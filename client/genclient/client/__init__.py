@@ -1,7 +1,8 @@
 """The clients: `client.py` for threads, `aio.py` for asyncio, on `base.py`, which has what no network is in.
 
 `arguments.py` checks arguments. `call.py` is one call: `schedule.py` says which part is due, `retry.py` when one is
-sent again, `requests.py` sends them. `server_config.py` has the configurations of servers.
+sent again, `requests.py` sends them. `server_models.py` configures the models
+of a server, in the text of `server_config.py`.
 """
 
 from __future__ import annotations

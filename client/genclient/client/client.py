@@ -16,28 +16,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
-from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
+from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, START_OVER, Question, Seeds, Waiting
 from genclient.client.call import Batch, Call, Collection, Exchange
 from genclient.client.requests import Requests
-from genclient.client.server_config import config_text, explained, server_config
+from genclient.client.server_models import ServerModels
 from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo
-from genclient.rpc import channel, wire
-from genclient.rpc.channel import Channel, Method
+from genclient.rpc import channel
+from genclient.rpc.channel import Method
 from genclient.rpc.status import VersionStatus, version_statuses
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
 __all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
 
 
-class Client(Settings):
+class Client(ServerModels):
     """A generator behind a TensorFlow Serving address. Threads may share one; a context manager."""
-
-    def _connect(self) -> None:
-        self._channel = Channel(self.connection)
 
     def __enter__(self) -> Client:
         """Return itself."""
@@ -93,54 +90,6 @@ class Client(Settings):
                 self.on_wait(waiting.found, waiting.left)
             time.sleep(waiting.pause)
         raise ClientError(waiting.over())
-
-    def reload(self, config: str) -> None:
-        """Have the server replace its configuration by this one, and return once its new models are available.
-
-        Args:
-            config: TensorFlow Serving's ModelServerConfig as text: `model_config_list { config { … } }`.
-
-        Raises:
-            UsageError: the text is no such thing.
-            ClientError: the server refuses it; it keeps the configuration it has.
-        """
-        request = wire.ReloadRequest(config=server_config(config))
-        self._reloaded(self._channel.call(channel.RELOAD, request))
-
-    def config(self) -> str:
-        """The server's configuration of models, as TensorFlow Serving's text format.
-
-        Raises:
-            ClientError: the server does not tell; TensorFlow Serving does not, genserve does.
-        """
-        return config_text(self._config_call(channel.GET_CONFIG, wire.ReloadRequest()))
-
-    def merge(self, config: str) -> None:
-        """Have the server add or change these models and keep its others; return once they are available.
-
-        Args:
-            config: `model_config_list { config { … } }`, a `config` for each model.
-
-        Raises:
-            UsageError: the text is no such thing.
-            ClientError: the server refuses a model, or is TensorFlow Serving, which takes whole configurations only.
-        """
-        for model in server_config(config).model_config_list.config:
-            self._reloaded(self._config_call(channel.SET_MODEL, model))
-
-    def remove(self, model: str) -> None:
-        """Have the server serve a model no longer, and keep its others.
-
-        Raises:
-            ClientError: the server has no such model, or is TensorFlow Serving, which takes whole configurations only.
-        """
-        self._reloaded(self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
-
-    def _config_call(self, method: channel.Method, request: Any) -> Any:
-        try:
-            return self._channel.call(method, request)
-        except RpcError as error:
-            raise explained(error) from None
 
     def sample(
         self,
