@@ -1,4 +1,4 @@
-"""The gentrain command: one sub-command a file of `commands/`, and errors told in one line."""
+"""The gentrain command: one sub-command a file of `commands/`, and errors in one line."""
 
 from __future__ import annotations
 

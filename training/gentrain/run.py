@@ -88,7 +88,7 @@ def fit(
         if out_of_memory.is_likely:
             note(f"warning: this may take more memory than there is; if it is killed, {out_of_memory.way_out}")
         try:
-            with memory.telling(out_of_memory):
+            with memory.reported_as(out_of_memory):
                 _train(gan, dataset, devices, [*periodic, stop])
             if keeper is not None:
                 keeper.keep()

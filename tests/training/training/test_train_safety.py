@@ -213,5 +213,5 @@ def test_too_little_memory_is_told_with_a_batch_that_fits(tmp_path: Path, comman
 def test_an_error_of_python_or_tensorflow_tells_the_same(raised: type[Exception]) -> None:
     gan = GAN(8, 1, (), Settings(latent_size=4, generator_width=4, discriminator_width=4, precision="float32"))
     error = raised() if raised is MemoryError else raised(None, None, "OOM when allocating tensor with shape[8192,64]")
-    with pytest.raises(TrainError, match="out of memory with batch 64: "), memory.telling(memory.OutOfMemory(gan)):
+    with pytest.raises(TrainError, match="out of memory with batch 64: "), memory.reported_as(memory.OutOfMemory(gan)):
         raise error

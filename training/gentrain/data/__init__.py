@@ -1,6 +1,6 @@
 """From what a source decodes to the batches of a training.
 
-dataset.py         how images are wanted (`Frame`), a source before it is read, a data set after
+dataset.py         how to decode images (`Frame`), a source before it is read, a data set after
 checked.py         what holds of every source once it is decoded
 cache.py           decoded images, kept between runs
 holdout.py         which images a run is not trained on

@@ -62,19 +62,19 @@ def decoded(source: Source, frame: Frame, show: Show) -> Dataset:
     if dataset := _load(entry, source):
         return dataset
     warnings: list[str] = []
-    with _telling_where(folder):
+    with _disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = _lock(entry, wait=True, note=warnings.append)
     with lock:
         if dataset := _load(entry, source):
             return dataset
         with contextlib.ExitStack() as stack:
-            with _telling_where(folder):
+            with _disk_errors(folder):
                 _tidy(folder, entry)
                 temporary = stack.enter_context(own_folder(folder)) / entry.name
                 temporary.mkdir()
             _decode_into(temporary, source, frame, show)
-            with _telling_where(folder):
+            with _disk_errors(folder):
                 flush(temporary)
                 _place(temporary, entry)
     dataset = _load(entry, source)
@@ -84,35 +84,35 @@ def decoded(source: Source, frame: Frame, show: Show) -> Dataset:
 
 
 def _key(source: Source, frame: Frame) -> str:
-    wanted = repr((DECODING_VERSION, source.identity, astuple(frame)))
-    return hashlib.sha256(wanted.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    key = repr((DECODING_VERSION, source.identity, astuple(frame)))
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _load(entry: Path, source: Source) -> Dataset | None:
     """The data set of an entry; None if there is none, or it is damaged."""
     try:
-        told = json.loads((entry / "dataset.json").read_text(encoding="utf-8"))
-        if any((entry / name).stat().st_size != size for name, size in told["bytes"].items()):
+        stored = json.loads((entry / "dataset.json").read_text(encoding="utf-8"))
+        if any((entry / name).stat().st_size != size for name, size in stored["bytes"].items()):
             return None
         images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(entry / "labels.npy", allow_pickle=False) if "labels.npy" in told["bytes"] else None
-        skipped = tuple(Skipped(**skipped) for skipped in told["skipped"])
+        labels = np.load(entry / "labels.npy", allow_pickle=False) if "labels.npy" in stored["bytes"] else None
+        skipped = tuple(Skipped(**skipped) for skipped in stored["skipped"])
         first_alike = (
-            np.load(entry / "first_alike.npy", allow_pickle=False) if "first_alike.npy" in told["bytes"] else None
+            np.load(entry / "first_alike.npy", allow_pickle=False) if "first_alike.npy" in stored["bytes"] else None
         )
         columns = {
             name.removeprefix(COLUMN).removesuffix(".npy"): np.load(entry / name, mmap_mode="r", allow_pickle=False)
-            for name in told["bytes"]
+            for name in stored["bytes"]
             if name.startswith(COLUMN)
         }
-        fingerprint, class_names, notes = told["fingerprint"], tuple(told["class_names"]), tuple(told["notes"])
+        fingerprint, class_names, notes = stored["fingerprint"], tuple(stored["class_names"]), tuple(stored["notes"])
         rest = (
-            told["classes_from"],
-            told["left_out"],
-            told["split"],
-            told["value_ranges"],
+            stored["classes_from"],
+            stored["left_out"],
+            stored["split"],
+            stored["value_ranges"],
             first_alike,
-            told["grey_in_colour"],
+            stored["grey_in_colour"],
             columns,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -124,15 +124,15 @@ def _load(entry: Path, source: Source) -> Dataset | None:
 
 def _decode_into(entry: Path, source: Source, frame: Frame, show: Show) -> None:
     """Write all three files of an entry."""
-    with _telling_where(entry.parent.parent):
+    with _disk_errors(entry.parent.parent):
         file = (entry / "images.npy").open("wb", buffering=0)
     with file:
         writer = _Writer(file)
-        told = source.decode(frame, writer.append, show)
-        contents = checked.contents(told, frame, source.name)
-        with _telling_where(entry.parent.parent):
+        decoded = source.decode(frame, writer.append, show)
+        contents = checked.contents(decoded, frame, source.name)
+        with _disk_errors(entry.parent.parent):
             writer.finish()
-    with _telling_where(entry.parent.parent):
+    with _disk_errors(entry.parent.parent):
         grey = not (writer.coloured or frame.channels) and writer.shape[-1:] == (3,)
         _write_rest(entry, source, contents, writer.first_alike, grey)
 
@@ -161,8 +161,8 @@ def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Ro
     c = contents
     known = (c.labels, c.class_names, c.skipped, c.notes, c.classes_from, c.left_out, c.split, c.value_ranges)
     dataset = Dataset(source.name, images, *known, first_alike, grey, c.columns)
-    told = dataset.describe() | {"bytes": {file.name: file.stat().st_size for file in entry.glob("*.npy")}}
-    (entry / "dataset.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
+    description = dataset.describe() | {"bytes": {file.name: file.stat().st_size for file in entry.glob("*.npy")}}
+    (entry / "dataset.json").write_text(json.dumps(description) + "\n", encoding="utf-8")
 
 
 class _Writer:
@@ -178,7 +178,7 @@ class _Writer:
 
     def append(self, images: Pixels) -> None:
         """Write uint8 (n, H, W, C)."""
-        with _telling_where(Path(str(self.file.name)).parents[2]):
+        with _disk_errors(Path(str(self.file.name)).parents[2]):
             self._go_on()
             if not self.count:
                 self.shape = images.shape[1:]
@@ -261,7 +261,7 @@ def _remove(entry: Path) -> None:
 
 
 @contextlib.contextmanager
-def _telling_where(folder: Path) -> Iterator[None]:
+def _disk_errors(folder: Path) -> Iterator[None]:
     """Turn a full disk or a folder that cannot be written into an error that says what to do."""
     try:
         yield

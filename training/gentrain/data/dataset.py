@@ -1,4 +1,4 @@
-"""What passes from the sources to the networks: how images are wanted, a source before it is read, a data set after.
+"""What passes from the sources to the networks: how to decode images, a source before it is read, a data set after.
 
 Sources decode, `cache` keeps what they decoded, `stream` draws batches; nothing here opens a file.
 """
@@ -44,7 +44,7 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class Frame:
-    """Which images are wanted, and how.
+    """Which images to decode, and how.
 
     Attributes:
         resolution: the longest side in pixels, a multiple of 4 from 8 to 256. Images that are all square and of one

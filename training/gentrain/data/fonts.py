@@ -82,12 +82,12 @@ def _fontconfig(text: str) -> list[str] | None:
     """Files with all characters of `text`; None where there is no fontconfig."""
     if shutil.which("fc-list") is None:
         return None
-    wanted = " ".join(sorted({f"{ord(letter):x}" for letter in text if not letter.isspace()}))
+    letters = " ".join(sorted({f"{ord(letter):x}" for letter in text if not letter.isspace()}))
     try:
-        told = subprocess.run(["fc-list", f":charset={wanted}", "file"], capture_output=True, text=True, timeout=10)
+        listed = subprocess.run(["fc-list", f":charset={letters}", "file"], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
-    paths = [line.strip().rstrip(":").strip() for line in told.stdout.splitlines()]
+    paths = [line.strip().rstrip(":").strip() for line in listed.stdout.splitlines()]
     return [path for path in paths if path.lower().endswith(SUFFIXES)]
 
 

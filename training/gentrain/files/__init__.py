@@ -4,6 +4,6 @@ whole.py   files and folders that appear in one rename, and errors of the disk i
 locks.py   locks on files and folders, where the file system has them
 """
 
-from gentrain.files.whole import MARK, flush, marked, own_folder, replacing, sweep, telling, write_json
+from gentrain.files.whole import MARK, disk_errors, flush, marked, own_folder, replacing, sweep, write_json
 
-__all__ = ["MARK", "flush", "marked", "own_folder", "replacing", "sweep", "telling", "write_json"]
+__all__ = ["MARK", "disk_errors", "flush", "marked", "own_folder", "replacing", "sweep", "write_json"]

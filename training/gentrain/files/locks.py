@@ -15,7 +15,7 @@ from typing import IO, Any
 
 CANNOT = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
-told: set[str] = set()
+reported: set[str] = set()
 """The reasons that this process has warned of: one line is enough for all its files."""
 
 
@@ -32,8 +32,8 @@ def lock(file: IO[Any], wait: bool, note: Callable[[str], None]) -> None:
         if error.errno not in CANNOT:
             raise
         reason = str(error.strerror)
-        if reason not in told:
-            told.add(reason)
+        if reason not in reported:
+            reported.add(reason)
             note(
                 f"warning: {file.name}: this file system cannot lock files ({reason}); going on without, "
                 "so keep a second process out yourself"

@@ -1,7 +1,7 @@
 """Files that are there whole or not at all: written beside their place, flushed, renamed.
 
 What is being written lies in a hidden folder that nobody else has, and which its writer locks; so what a kill left is
-told from what another process, in another container or on another machine, is still writing.
+distinguished from what another process, in another container or on another machine, is still writing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def telling(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Errors that TensorFlow or the system has with writing `path` as TrainError, in one line."""
     import tensorflow as tf
 

@@ -1,6 +1,6 @@
 """Where images come from. A source is one module with `open`, and one line in `SOURCES`.
 
-A source is asked for by its name (`digits`), by its name and a path (`celeba:faces.zip`), or by the path alone, where
+A source is named by its name (`digits`), by its name and a path (`celeba:faces.zip`), or by the path alone, where
 what lies there tells which it is.
 
 sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji
@@ -54,8 +54,8 @@ def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Da
 
     Args:
         source: `NAME`, `NAME:PATH` or a path (`./digits` for a folder with such a name); the names are `SOURCES`.
-        frame: how large, with how many channels, and how cropped they are wanted.
-        show: is told about the progress of a decoding.
+        frame: how large, with how many channels, and how cropped they are to be.
+        show: called with the progress of a decoding.
 
     Returns:
         Images uint8 (N, H, W, C), mapped from the cache and read-only, with all that is known about them.

@@ -24,18 +24,18 @@ def decode(
         size: (width, height) of all of them.
         channels: C.
         total: how many images there are.
-        frame: how they are wanted.
+        frame: how they are to be decoded.
         append: takes the images.
-        show: is told how many are done.
+        show: called with how many are done.
     """
-    side, wanted = frame.side({size}), frame.channels or min(channels, 3)
+    side, target_channels = frame.side({size}), frame.channels or min(channels, 3)
     done = 0
     for piece in pieces:
         opaque = _on_background(piece, frame.background_rgb) if channels == 4 else piece
-        if size == (side, side) and opaque.shape[-1] == wanted:
+        if size == (side, side) and opaque.shape[-1] == target_channels:
             append(opaque)
         else:
-            append(np.stack([to_square(_image(pixels), side, wanted, frame) for pixels in opaque]))
+            append(np.stack([to_square(_image(pixels), side, target_channels, frame) for pixels in opaque]))
         done += len(piece)
         show(done, total)
 

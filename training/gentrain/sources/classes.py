@@ -31,7 +31,7 @@ def classes_of_folders(files: Iterable[str], source: str) -> FolderClasses:
     Folders whose names are all whole numbers are put in the order of these, others in the order of their bytes.
 
     Raises:
-        TrainError: two folders could not be told apart by their printed names.
+        TrainError: two folders could not be distinguished by their printed names.
     """
     found: set[str] = set()
     loose = 0

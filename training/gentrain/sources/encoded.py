@@ -62,9 +62,9 @@ def decode(
         items: called once for each pass; both times with the same outcome.
         total: how many there are, if that is known.
         load: opens one; called by several threads at once.
-        frame: how the images are wanted.
+        frame: how images are to be decoded.
         append: takes the images.
-        show: is told how many are done.
+        show: called with how many are done.
 
     Raises:
         TrainError: more than half of the images are broken.

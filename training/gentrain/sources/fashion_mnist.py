@@ -21,7 +21,7 @@ def open(path: str = "") -> Source:
     keras.datasets.fashion_mnist.
 
     Raises:
-        TrainError: neither is to be had; told when decoding, so that a cached copy needs no network.
+        TrainError: neither is to be had; raised when decoding, so that a cached copy needs no network.
     """
     if DEBIAN.exists():
         return idx.open(str(DEBIAN), CLASSES, name="fashion-mnist")

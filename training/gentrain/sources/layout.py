@@ -1,6 +1,6 @@
 """What a tree of image files means: wrapping folders, splits, classes. File names in, labels out; nothing is decoded.
 
-Whatever is taken for something is told in a note, and what looks like a class but may be none is never taken silently.
+Whatever is taken for something is said in a note, and what looks like a class but may be none is never taken silently.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ class _Part(NamedTuple):
 
 
 def understand(files: Sequence[str], table: Table | None, frame: Frame, source: str) -> Layout:
-    """The images of a tree that are wanted, and their classes.
+    """The selected images of a tree, and their classes.
 
     Args:
         files: paths of images relative to the root, with `/`.
         table: what stands beside them about each, if anything does.
-        frame: `split` and `labels` say what is wanted.
+        frame: `split` and `labels` say what is selected.
         source: named in errors.
 
     Raises:
-        TrainError: no such split, or two folders that could not be told apart by their printed names.
+        TrainError: no such split, or two folders that could not be distinguished by their printed names.
     """
     part, outer = _unwrapped(_Part(list(range(len(files))), list(files)))
     notes = [f"all images lie in {shown(outer)}, which is not taken as a class"] if outer else []
@@ -90,7 +90,7 @@ def _unwrapped(part: _Part) -> tuple[_Part, str]:
 def _of_split(
     part: _Part, files: Sequence[str], table: Table | None, frame: Frame, source: str
 ) -> tuple[_Part, splits.Chosen]:
-    """The images of the wanted split, their names without it: from the table, or from the first or second folders."""
+    """Images of the requested split, their names without it: from the table, or from the first or second folders."""
     if table is not None and any(row.split for row in table.rows.values()):
         rows = [table.find(files[i]) for i in part.positions]
         found = [splits.named(row.split) if row and row.split else None for row in rows]

@@ -50,7 +50,7 @@ def open(path: str) -> Source:
         path: a .npz file with the arrays `images` (or x, x_train, train_images, arr_0), optionally `labels` (or y,
             y_train, train_labels, arr_1) of integers (N,) and `class_names`; or a .npy file of images, with the labels
             in one named alike: labels.npy beside images.npy, y_train.npy beside x_train.npy. Which numbers are black
-            and white is judged from all of them, and told.
+            and white is judged from all of them, and reported.
 
     Raises:
         TrainError: no such file; when decoding, arrays of another shape, kind or length.
@@ -96,8 +96,8 @@ def _decode_loose(path: str, frame: Frame, append: Append, show: Show) -> Conten
     labels = _labels_beside(path)
     files = {"images.npy": path} | ({"labels.npy": labels} if labels else {})
     contents = _decode_archive(_Loose(files), shown(path), frame, append, show)
-    told = f"labels from {shown(os.path.basename(labels)) if labels else 'nowhere'}"
-    return replace(contents, notes=(told, *contents.notes[1:]))
+    note = f"labels from {shown(os.path.basename(labels)) if labels else 'nowhere'}"
+    return replace(contents, notes=(note, *contents.notes[1:]))
 
 
 def _decode(path: str, frame: Frame, append: Append, show: Show) -> Contents:
@@ -136,19 +136,21 @@ def _decode_archive(archive: Archive, name: str, frame: Frame, append: Append, s
         notes.append(scale.note)
     pieces = (scale.range.to_uint8(piece).reshape(-1, height, width, channels) for piece in images.pieces())
     arrays.decode(pieces, (width, height), channels, count, frame, append, show)
-    told = {f"{images.dtype} numbers": describe(scale.found, scale.range)} if scale.found else {}
-    return Contents(labels, names, (), tuple(notes), label_key or "", split=split if others else "", value_ranges=told)
+    ranges = {f"{images.dtype} numbers": describe(scale.found, scale.range)} if scale.found else {}
+    return Contents(
+        labels, names, (), tuple(notes), label_key or "", split=split if others else "", value_ranges=ranges
+    )
 
 
-def _split(present: set[str], wanted: str, name: str) -> tuple[str, list[str]]:
+def _split(present: set[str], requested: str, name: str) -> tuple[str, list[str]]:
     """The split that is taken of arrays such as x_train and x_test, and the arrays of images of the others."""
     keys = {split: [key for key in _keys(IMAGES[2:4], split) if key in present] for split in SPLIT_WORDS}
     found = [split for split in keys if keys[split]]
     if len(found) < 2 or any(key in present for key in IMAGES[:2]):
         return (found[0] if found else "train"), []
-    if wanted == "all":
+    if requested == "all":
         raise TrainError(f"{name}: its splits are arrays of their own and are not joined; --split takes one")
-    (chosen,) = (found[i] for i in splits.choose(found, wanted, name, "arrays").positions)
+    (chosen,) = (found[i] for i in splits.choose(found, requested, name, "arrays").positions)
     return chosen, [keys[split][0] for split in found if split != chosen]
 
 

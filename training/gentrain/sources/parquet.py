@@ -89,7 +89,7 @@ def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show:
     return Contents(labels, names, decoded.skipped, (*notes, *more), found, split=split, value_ranges=ranges)
 
 
-def _columns(schema: Any, wanted: str, name: str) -> Columns:
+def _columns(schema: Any, labels: str, name: str) -> Columns:
     """Which columns hold what: by Hugging Face's note in the schema, else by their names and types."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
@@ -100,12 +100,12 @@ def _columns(schema: Any, wanted: str, name: str) -> Columns:
     image = next((column for column, kind in kinds.items() if kind == "Image"), next(iter(usual), None))
     if image is None:
         raise TrainError(f"{name}: no column of images; it has {shown(', '.join(schema.names))}")
-    if wanted not in ("auto", "none", *schema.names):
-        raise TrainError(f"{name}: --labels {wanted}: no such column; it has {shown(', '.join(schema.names))}")
+    if labels not in ("auto", "none", *schema.names):
+        raise TrainError(f"{name}: --labels {labels}: no such column; it has {shown(', '.join(schema.names))}")
     classes = [column for column, kind in kinds.items() if kind == "ClassLabel"]
     label = next((column for column in (*LABEL_COLUMNS, *classes) if column in schema.names), None)
-    if wanted != "auto":
-        label = None if wanted == "none" else wanted
+    if labels != "auto":
+        label = None if labels == "none" else labels
     return Columns(image, label, tuple(features.get(label, {}).get("names") or ()) if label else ())
 
 
@@ -120,10 +120,10 @@ def _holds_bytes(kind: Any) -> bool:
 def _items(files: list[str], columns: Columns, classes: LabelsMet) -> Iterator[Item]:
     import pyarrow.parquet
 
-    wanted = [columns.image, *([columns.label] if columns.label else [])]
+    selected = [columns.image, *([columns.label] if columns.label else [])]
     for file in files:
         number = 0
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(ROWS, columns=wanted):
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(ROWS, columns=selected):
             for row in batch.to_pylist():
                 label = _label(row[columns.label], columns.names, classes) if columns.label else 0
                 yield Item(f"{shown(os.path.basename(file))} row {number}", row[columns.image], label)

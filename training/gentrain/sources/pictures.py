@@ -26,7 +26,7 @@ KNOWN_BY_CONTENT = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG20
 # Reading EPS runs Ghostscript on the file; of the others Pillow knows little more than the name.
 NOT_READ = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 
-# Large JPEG files are decoded at a half, a quarter or an eighth, never below this many times the side that is wanted.
+# Large JPEG files are decoded at a half, a quarter or an eighth, never below this many times the requested side.
 REDUCING_GAP = 3
 
 

@@ -51,25 +51,25 @@ def are_splits(folders: Iterable[str]) -> bool:
     return bool(names) and None not in found and (len(found) > 1 or len(names) == 1)
 
 
-def shards(files: Sequence[str], wanted: str, source: str) -> tuple[list[str], str, tuple[str, ...]]:
+def shards(files: Sequence[str], requested: str, source: str) -> tuple[list[str], str, tuple[str, ...]]:
     """Of files such as `train-00000-of-00002.parquet` those of the split, its name, and notes.
 
-    All of them, where one names no split, or all name the same and none is asked for.
+    All of them, where one names no split, or all name the same and none is requested.
     """
     found = [_SHARD.fullmatch(os.path.basename(file).partition(".")[0]) for file in files]
     of_each = [named(match[1]) for match in found if match]
     if not files or len(of_each) < len(files):
         return list(files), "", ()
-    chosen = choose(of_each, wanted, source, "files")
+    chosen = choose(of_each, requested, source, "files")
     return [files[i] for i in chosen.positions], chosen.split, chosen.notes
 
 
-def choose(splits: Sequence[str | None], wanted: str, source: str, things: str = "images") -> Chosen:
-    """The positions of the wanted split; where there is one split alone and none is asked for, of that one.
+def choose(splits: Sequence[str | None], requested: str, source: str, things: str = "images") -> Chosen:
+    """The positions of the requested split; where there is one split alone and none is requested, of that one.
 
     Args:
         splits: of each image; None for one that is in no split and is never taken.
-        wanted: a split by any of its names, or `all`.
+        requested: a split by any of its names, or `all`.
         source: named in errors.
         things: what the positions are of.
 
@@ -77,7 +77,7 @@ def choose(splits: Sequence[str | None], wanted: str, source: str, things: str =
         TrainError: there is no such split.
     """
     counts = Counter(split for split in splits if split is not None)
-    split = named(wanted)
+    split = named(requested)
     if split == "train" and split not in counts and len(counts) == 1:
         (split,) = counts
     if split != "all" and split not in counts:

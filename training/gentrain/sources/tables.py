@@ -50,12 +50,12 @@ def fits(name: str) -> bool:
     return base in NAMES or base == STYLEGAN
 
 
-def read(files: Iterable[tuple[str, bytes]], wanted: str | None, images: Collection[str], source: str) -> Table | None:
+def read(files: Iterable[tuple[str, bytes]], column: str | None, images: Collection[str], source: str) -> Table | None:
     """Every table of a data set as one, in paths relative to its root; None where there is none.
 
     Args:
         files: path and content.
-        wanted: the column of the labels; None for the one that is named so.
+        column: the column of the labels; None for the one that is named so.
         images: paths of the images; a table that names none of them is another's.
         source: named in errors.
 
@@ -67,7 +67,7 @@ def read(files: Iterable[tuple[str, bytes]], wanted: str | None, images: Collect
     for path, content in files:
         where = f"{source}: {shown(path)}"
         stylegan = posixpath.basename(path).lower() == STYLEGAN
-        table = _stylegan(path, content) if stylegan else _rows_of(path, content, wanted, where)
+        table = _stylegan(path, content) if stylegan else _rows_of(path, content, column, where)
         if table is None or (table.rows and not any(name in known for name in table.rows)):
             continue
         if merged is None:
@@ -76,8 +76,8 @@ def read(files: Iterable[tuple[str, bytes]], wanted: str | None, images: Collect
             merged.rows.update(table.rows)
         else:
             merged = merged._replace(notes=(*merged.notes, f"{shown(path)} is left out: it is of another form"))
-    if merged is None and wanted is not None:
-        raise TrainError(f"{source}: --labels {wanted}: no metadata.csv or labels.csv with such a column")
+    if merged is None and column is not None:
+        raise TrainError(f"{source}: --labels {column}: no metadata.csv or labels.csv with such a column")
     return merged
 
 
@@ -99,7 +99,7 @@ def _number(label: Any) -> int | None:
     return label if isinstance(label, int) and not isinstance(label, bool) else None
 
 
-def _rows_of(path: str, content: bytes, wanted: str | None, where: str) -> Table | None:
+def _rows_of(path: str, content: bytes, column: str | None, where: str) -> Table | None:
     try:
         text = content.decode("utf-8-sig")
         rows = list(_json_rows(text) if path.lower().endswith(".jsonl") else _csv_rows(text))
@@ -109,7 +109,7 @@ def _rows_of(path: str, content: bytes, wanted: str | None, where: str) -> Table
     files = _one_of(FILE_COLUMNS, columns)
     if files is None:
         return None
-    labels, notes = _label_column(rows, columns, files, wanted, where)
+    labels, notes = _label_column(rows, columns, files, column, where)
     splits = _one_of(SPLIT_COLUMNS, columns)
     found: dict[str, Named] = {}
     for row in rows:
@@ -137,13 +137,13 @@ def _json_rows(text: str) -> Iterator[Row]:
 
 
 def _label_column(
-    rows: list[Row], columns: list[str], files: str, wanted: str | None, where: str
+    rows: list[Row], columns: list[str], files: str, column: str | None, where: str
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The column of the labels: the one that is asked for, the one named so, or the only one that has few values."""
-    if wanted is not None:
-        if wanted not in columns:
-            raise TrainError(f"{where}: no column {wanted}; it has {shown(', '.join(columns))}")
-        return wanted, ()
+    """The column of the labels: the one that is requested, the one named so, or the only one that has few values."""
+    if column is not None:
+        if column not in columns:
+            raise TrainError(f"{where}: no column {column}; it has {shown(', '.join(columns))}")
+        return column, ()
     if (usual := _one_of(LABEL_COLUMNS, columns)) is not None:
         return usual, ()
     others = [column for column in columns if column != files and column.lower() not in SPLIT_COLUMNS]

@@ -112,7 +112,7 @@ def _unpacked(file: str) -> IO[bytes]:
     try:
         if decompress is None:
             return builtins.open(file, "rb")
-        copy = tempfile.TemporaryFile()  # noqa: SIM115, closed by whoever asked for it
+        copy = tempfile.TemporaryFile()  # noqa: SIM115, the caller closes it
         with decompress(file) as stream:
             shutil.copyfileobj(stream, copy, 2**20)
         copy.flush()
@@ -176,11 +176,11 @@ def _label(sample: Sample, load: Load) -> tuple[bytes | int | None, bytes | None
         about = json.loads(_content(sample.others["json"], load)) if "json" in sample.others else {}
     if not isinstance(about, dict):
         return label, None
-    told = next((about[key] for key in CLASS_KEYS if isinstance(about.get(key), int | str)), None)
-    text_told = next((about[key] for key in TEXT_KEYS if isinstance(about.get(key), str)), None)
-    if label is None and told is not None:
-        label = told.encode() if isinstance(told, str) else int(told)
-    return label, None if text_told is None else text_told.encode("utf-8", "surrogateescape")
+    category = next((about[key] for key in CLASS_KEYS if isinstance(about.get(key), int | str)), None)
+    description = next((about[key] for key in TEXT_KEYS if isinstance(about.get(key), str)), None)
+    if label is None and category is not None:
+        label = category.encode() if isinstance(category, str) else int(category)
+    return label, None if description is None else description.encode("utf-8", "surrogateescape")
 
 
 def _content(member: Member, load: Load) -> bytes:

@@ -91,7 +91,7 @@ def ending(name: str) -> str:
 
 
 def decode(tree: Tree, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
-    """Give the images that are wanted to `append`; labels and all else that is known of them.
+    """Give the selected images to `append`; labels and all else that is known of them.
 
     Raises:
         TrainError: no images, no such split, a damaged table, or more than half of the images are broken.
@@ -168,10 +168,10 @@ def _is_ours(tree: Tree, entry: Entry) -> bool:
 
 def _table(tree: Tree, found: list[Entry], names: list[str], frame: Frame) -> tables.Table | None:
     how = frame.labels.partition(":")[0]
-    wanted = None if how in ("auto", "none", "folders", "from-name") else frame.labels
-    if not found and wanted is None:
+    column = None if how in ("auto", "none", "folders", "from-name") else frame.labels
+    if not found and column is None:
         return None
-    return tables.read([(entry.name, _content(tree, entry)) for entry in found], wanted, names, tree.name)
+    return tables.read([(entry.name, _content(tree, entry)) for entry in found], column, names, tree.name)
 
 
 def _content(tree: Tree, entry: Entry) -> bytes:

@@ -53,7 +53,7 @@ class Extremes(NamedTuple):
 
 
 def judge(found: Extremes, frame: Frame) -> Range:
-    """The range of numbers of one kind: the one that is asked for, else the narrowest usual one that holds them all."""
+    """The range of numbers of one kind: the requested one, else the narrowest usual one that holds them all."""
     return Range(*(frame.low_and_high or _usual(found)))
 
 

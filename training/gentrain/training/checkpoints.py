@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gentrain.errors import TrainError
-from gentrain.files import replacing, telling
+from gentrain.files import disk_errors, replacing
 
 if TYPE_CHECKING:
     from gentrain.training.gan import GAN
@@ -60,7 +60,7 @@ def save(run: Path, gan: GAN, progress: Progress) -> Path:
     if not place.exists():
         with replacing(place) as folder:
             folder.mkdir()
-            with telling(place):
+            with disk_errors(place):
                 _trackable(gan).write(str(folder / "state"))
             (folder / "progress.json").write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
     for old in sorted(place.parent.glob("[0-9]*"))[:-KEPT]:

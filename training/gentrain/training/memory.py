@@ -1,7 +1,7 @@
 """When memory does not suffice: one line that says which batch was tried, and which would probably fit.
 
 Python and TensorFlow raise errors that can be caught; C++ code that finds no memory ends the process at once, unless it
-is told otherwise; the system's out-of-memory killer leaves no time at all, so a warning goes before it.
+is configured otherwise; the system's out-of-memory killer leaves no time at all, so a warning goes before it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CGROUP_FILES = (
 
 
 class OutOfMemory:
-    """What is told of a batch that did not fit; made before the first step, while there is memory."""
+    """What is said of a batch that did not fit; made before the first step, while there is memory."""
 
     def __init__(self, gan: GAN) -> None:
         self.batch = gan.settings.batch
@@ -101,23 +101,23 @@ def _numbers(path: Path) -> dict[str, int]:
 
 
 @contextmanager
-def telling(told: OutOfMemory) -> Iterator[None]:
-    """Turn an allocation that fails within the block into the line of `told`, and exit code 1.
+def reported_as(failure: OutOfMemory) -> Iterator[None]:
+    """Turn an allocation that fails within the block into the line of `failure`, and exit code 1.
 
     Raises:
         TrainError: where Python or TensorFlow noticed it; where C++ did, the process ends with that line.
     """
     import tensorflow as tf
 
-    with _instead_of_abort(f"gentrain: {told}\n"):
+    with _instead_of_abort(f"gentrain: {failure}\n"):
         try:
             yield
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-            raise TrainError(str(told)) from error
+            raise TrainError(str(failure)) from error
         except tf.errors.InternalError as error:
             if "out of memory" not in str(error).lower() and "failed to allocate" not in str(error).lower():
                 raise
-            raise TrainError(str(told)) from error
+            raise TrainError(str(failure)) from error
 
 
 @contextmanager

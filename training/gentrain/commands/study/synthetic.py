@@ -50,10 +50,10 @@ def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[
     if not data.exists():
         with replacing(data) as temporary, temporary.open("wb") as file:
             np.savez(file, images=real.images, labels=real.labels, class_names=np.array(real.class_names))
-    wanted = plan(options, run, data, seed)
-    if not wanted.finished:
+    planned = plan(options, run, data, seed)
+    if not planned.finished:
         with show() as line:
-            done = training.fit(wanted, sources.read(wanted.data, wanted.frame), line.show, line.note)
+            done = training.fit(planned, sources.read(planned.data, planned.frame), line.show, line.note)
         if not plans.plan(run).finished:
             raise KeyboardInterrupt(f"at {done.images_seen} images")
     return run / "generator.keras"

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gentrain.files import replacing, telling
+from gentrain.files import disk_errors, replacing
 from gentrain.training.callbacks.meter import Meter
 
 
@@ -22,7 +22,7 @@ class Log(keras.callbacks.Callback):
         super().__init__()
         self.path, self.meter = run / "log.jsonl", meter
         self.events_path = run / "events"
-        with telling(self.events_path):
+        with disk_errors(self.events_path):
             self.events = tf.summary.create_file_writer(str(self.events_path))
         _drop_lines_after(self.path, meter.before.images_seen)
 
@@ -36,9 +36,9 @@ class Log(keras.callbacks.Callback):
             **({"gamma": float(self.model.gamma())} if self.model.penalised else {}),
             **{name: value if isinstance(value, str) else float(value) for name, value in (logs or {}).items()},
         }
-        with telling(self.path), self.path.open("a", encoding="utf-8") as file:
+        with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        with telling(self.events_path), self.events.as_default(step=now.images_seen):
+        with disk_errors(self.events_path), self.events.as_default(step=now.images_seen):
             for name, value in line.items():
                 if isinstance(value, str):
                     tf.summary.text(name, value)
@@ -48,7 +48,7 @@ class Log(keras.callbacks.Callback):
 
     def picture(self, name: str, pixels: np.ndarray[Any, np.dtype[np.uint8]], images_seen: int) -> None:
         """Show uint8 (H, W, C) in TensorBoard."""
-        with telling(self.events_path), self.events.as_default(step=images_seen):
+        with disk_errors(self.events_path), self.events.as_default(step=images_seen):
             tf.summary.image(name, pixels[None])
             self.events.flush()
 
