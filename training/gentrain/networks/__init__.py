@@ -7,6 +7,7 @@ genline.py                            genline's own pair
 dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
 parts.py                              what several of them are built from
 latents.py                            from seeds to latents
+efficientnet.py                       a pretrained net to look through; torch_files.py reads its weights
 """
 
 from __future__ import annotations
