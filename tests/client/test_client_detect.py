@@ -1,7 +1,9 @@
 """Scores of picture files by a critic: which files, as which pixels, in which order."""
 
+import dataclasses
 import io
 import json
+import struct
 
 import grpc
 import numpy as np
@@ -10,7 +12,8 @@ import tensorflow as tf
 from genclient import Client, ClientError
 from genexport.roles import preprocess
 from gentrain.data.dataset import Frame
-from gentrain.sources.pictures import square
+from gentrain.sources.pictures import deep_extremes, square
+from gentrain.sources.values import Extremes, Ranges
 from PIL import Image
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
@@ -129,6 +132,128 @@ def test_the_critic_sees_the_pixels_that_training_saw_whatever_kind_the_file_is(
     for name, pixels in zip(table, np.concatenate(seen), strict=True):
         expected = square(io.BytesIO((tmp_path / name).read_bytes()), FRAME, 8, 3)
         assert (name, np.abs(np.rint(pixels * 255) - expected).max() <= 2) == (name, True), (pixels, expected)
+
+
+def deep_tiff(path, values, **tags):
+    Image.fromarray(values).save(path, **tags)
+    return path
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """Values (40, 60) from 0 to 1 that fade to the right."""
+    y, x = np.mgrid[:40, :60]
+    return 0.5 + 0.5 * np.sin(x / 9 + y / 14)
+
+
+def test_numbers_of_32_bits_and_floats_are_seen_in_the_range_that_training_took(genclient, critic, tmp_path, numbers):
+    """What the picture of numbers becomes, by gentrain's own reading of a data set with that range."""
+    table = {
+        "float.tif": (numbers * 3.2 - 1).astype(np.float32),
+        "integer.tif": (numbers * 4095).astype(np.int32),
+        "turned.tif": (numbers * 4095).astype(np.int32),
+    }
+    for name, values in table.items():
+        deep_tiff(tmp_path / name, values, **({"exif": turned()} if name == "turned.tif" else {}))
+    ranges = {"floating point images": {"taken": [-1, 2.2]}, "32-bit images": {"taken": [0, 4095]}}
+    (tmp_path / "dataset.json").write_text(json.dumps({"value_ranges": ranges}))
+    preprocessing = {"image": None, "images": {"value_ranges": ranges}}
+    tensors = [{"name": name, "preprocessing": of} for name, of in preprocessing.items()]
+    (tmp_path / "manifest.json").write_text(json.dumps({"interface": {"inputs": tensors, "outputs": []}}))
+    target, seen = critic()
+    for where in ("dataset.json", "manifest.json", "."):
+        done = genclient("detect", *table, "--target", target, "--value-range", where)
+        assert done.returncode == 0, done.stderr.decode()
+    for name, low, high in (("float.tif", -1, 2.2), ("integer.tif", 0, 4095), ("turned.tif", 0, 4095)):
+        frame = dataclasses.replace(FRAME, value_range=f"{low}:{high}")
+        with (tmp_path / name).open("rb") as file:
+            kind, met = deep_extremes(file, frame)
+            expected = square(file, frame, 8, 3, Ranges(frame, lambda kind=kind, met=met: [(kind, met)]))
+        for pixels in np.concatenate(seen).reshape(3, 3, 8, 8, 3)[:, list(table).index(name)]:
+            assert (name, np.abs(np.rint(pixels * 255) - expected).max() <= 2) == (name, True)
+    assert genclient("detect", "float.tif", "--target", target, "--value-range", "-1:2.2").returncode == 0
+    np.testing.assert_array_equal(seen[-1][0], seen[0][0])
+    with Client(target) as client:
+        client.score_files([tmp_path / "integer.tif"], value_range=(0, 4095))
+        np.testing.assert_array_equal(seen[-1][0], seen[0][1])
+        with pytest.raises(ClientError, match="float.tif: floating point pixels: their range is unknown"):
+            client.score_files([tmp_path / "float.tif"])
+        with pytest.raises(ClientError, match="value_range: found 4095"):
+            client.score_files([tmp_path / "float.tif"], value_range=4095)
+
+
+def test_numbers_of_an_unknown_range_are_refused_and_the_rest_goes_on(genclient, refused, critic, tmp_path, numbers):
+    deep_tiff(tmp_path / "float.tif", numbers.astype(np.float32))
+    deep_tiff(tmp_path / "small.tif", (numbers * 255).astype(np.int32))  # 8 bits by their values, 32 by the file
+    deep_tiff(tmp_path / "hole.tif", np.where(numbers > 0.9, np.nan, numbers).astype(np.float32))
+    save(tmp_path / "white.png", "white")
+    target, _ = critic()
+    done = genclient("detect", "float.tif", "small.tif", "white.png", "--target", target)
+    assert (done.returncode, done.stdout) == (1, b"  1.0000  white.png\n")
+    for kind, line in zip(("floating point", "32-bit"), done.stderr.decode().splitlines(), strict=True):
+        assert f"{kind} pixels: their range is unknown; --value-range LOW:HIGH says what is black" in line
+    done = genclient("detect", "hole.tif", "--value-range", "0:1", "--target", target)
+    assert done.stderr == b"genclient: hole.tif: has values that are not finite\n"
+
+
+def test_a_value_range_is_two_numbers_or_a_file_that_has_it(fails, tmp_path):
+    (tmp_path / "dataset.json").write_text('{"value_ranges": {"16-bit images": {"taken": [0, 4095]}}}')
+    (tmp_path / "notes.json").write_text("[]")
+    for text, code, found in (
+        ("5:1", 2, "--value-range: found 5:1, expected the lower number first"),
+        ("0:nan", 2, "--value-range: found 0:nan"),
+        ("0:x", 2, "--value-range: found '0:x', expected two numbers such as 0:4095"),
+        ("none.json", 1, "--value-range: cannot read none.json"),
+        ("notes.json", 2, "--value-range: found notes.json, expected two numbers"),
+        (".", 2, "--value-range: found no range of 32-bit or floating point images in dataset.json"),
+    ):
+        assert fails("detect", "a.png", "--value-range", text) == (code, Containing(found))
+
+
+class Containing(str):
+    """Equal to every text that has it."""
+
+    def __eq__(self, other):
+        return self in other
+
+    __hash__ = str.__hash__
+
+
+def test_colours_of_sixteen_bits_are_brightened_as_training_brightened_them(genclient, serve, tools, tmp_path, numbers):
+    """Of such TIFF files Pillow has the upper 8 bits; the graph knows what they meant in training."""
+    colours = np.stack([numbers * 4095, numbers * 2000, 4095 - numbers * 4095], axis=-1).astype("<u2")
+    (tmp_path / "deep.tif").write_bytes(colour_tiff(colours))
+    frame = preprocess.Frame((8, 8, 3), deep=((0, 65535), (0, 4095)))
+    seen = []
+
+    def answer(request, context):
+        seen.append(preprocess.decoded(tf.constant(tf.make_ndarray(request.inputs["image_bytes"])), frame).numpy())
+        response = predict_pb2.PredictResponse()
+        response.outputs["scores"].CopyFrom(tools.as_values(np.ones(1, np.float32)))
+        return response
+
+    signatures = {"encoded": ({"image_bytes": (STRING, [-1])}, {"scores": (FLOAT, [-1])})}
+    target = serve(name="digits-critic", answer=answer, signatures=signatures).target
+    done = genclient("detect", "deep.tif", "--target", target)
+    assert done.returncode == 0, done.stderr.decode()
+    plain = Frame(8, 3, value_range="0:4095")
+    with (tmp_path / "deep.tif").open("rb") as file:
+        expected = square(file, plain, 8, 3, Ranges(plain, lambda: [("16-bit colour", Extremes(0, 4095, True))]))
+    assert expected.max() > 200
+    assert np.abs(np.rint(seen[0][0] * 255) - expected).max() <= 2
+
+
+def colour_tiff(colours):
+    """A TIFF file of 16 bits a channel, uncompressed, of uint16 colours (H, W, 3), little-endian."""
+    height, width, _ = colours.shape
+    tags = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 2), (273, 4, 14), (277, 3, 3)]
+    tags += [(278, 4, height), (279, 4, colours.nbytes)]
+    start = 14 + colours.nbytes
+    bits = start + 2 + 12 * len(tags) + 4
+    entries = [(tag, kind, 3 if tag == 258 else 1, bits if tag == 258 else value) for tag, kind, value in tags]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    head = b"II*\0" + struct.pack("<I", start) + bytes(6)
+    return head + colours.tobytes() + directory + bytes(4) + struct.pack("<3H", 16, 16, 16)
 
 
 def test_files_are_scored_from_python_by_path_or_content(critic, tmp_path):

@@ -22,6 +22,7 @@ from genclient.errors import ClientError, UsageError
 
 if TYPE_CHECKING:
     from genclient.client.client import Client
+    from genclient.images.value_ranges import ValueRanges
     from genclient.rpc.security import Security
 
 Function = Callable[..., Any]
@@ -241,6 +242,26 @@ def classes_option(function: Function) -> Function:
     """The option that names classes; the command takes `classes`, text for `genclient.classes.parse_classes`."""
     help_text = "Names of the classes, their number, or a file: manifest.json, dataset.json, .tflite or text."
     return click.option("--classes", metavar="NAME,…", help=help_text)(function)
+
+
+def value_range_option(function: Function) -> Function:
+    """The option that says what is black and white in pictures of more than 16 bits; the command takes `value_range`."""
+    help_text = "What is black and white in pictures of 32 bits or floats: two numbers, or the run's dataset.json."
+    return click.option("--value-range", metavar="LOW:HIGH|FILE", help=help_text)(function)
+
+
+def value_ranges(text: str | None) -> ValueRanges | None:
+    """What `--value-range` says.
+
+    Raises:
+        UsageError: it cannot be meant.
+        ClientError: a file cannot be read.
+    """
+    if text is None:
+        return None
+    from genclient.images.value_ranges import parse_value_range
+
+    return parse_value_range(text)
 
 
 def label_index(label: str | None, classes: str | None) -> int | None:

@@ -237,11 +237,13 @@ class AsyncClient(Settings):
         label: Label = None,
         model: str | None = None,
         signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
     ) -> NDArray[np.float32]:
         """As `Client.score_files`."""
-        from genclient.images import pictures
+        from genclient.images import pictures, value_ranges
 
-        given = {"image_bytes": await asyncio.to_thread(pictures.read_all, files), "labels": label}
+        read = await asyncio.to_thread(pictures.read_all, files, value_ranges.of_pair(value_range))
+        given = {"image_bytes": read, "labels": label}
         question = Question(given, signature, FILES_DETECTION)
         return (await self._whole(self._discriminator(model), None, question))["scores"]
 

@@ -323,6 +323,7 @@ class Client(ServerModels):
         label: Label = None,
         model: str | None = None,
         signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
     ) -> NDArray[np.float32]:
         """How picture files look to the discriminator, which makes of them the pixels that training saw: float32 (N,).
 
@@ -331,14 +332,15 @@ class Client(ServerModels):
             label: class of every picture, or one for each, where the discriminator is conditional.
             model: the discriminator's name; None: the generator's with `-critic` after it.
             signature: which of its functions to call; `auto`: the one that takes files.
+            value_range: what is black and what is white in pictures of 32 bits or floats, as training took it.
 
         Raises:
             UsageError: the arguments do not fit each other or the discriminator.
             ClientError: a picture cannot be read, or as for `score`.
         """
-        from genclient.images import pictures  # with Pillow, which nothing else here needs
+        from genclient.images import pictures, value_ranges  # with Pillow, which nothing else here needs
 
-        given = {"image_bytes": pictures.read_all(files), "labels": label}
+        given = {"image_bytes": pictures.read_all(files, value_ranges.of_pair(value_range)), "labels": label}
         return self._whole(self._discriminator(model), None, Question(given, signature, FILES_DETECTION))["scores"]
 
     def _run(self, call: Call) -> Iterator[Batch]:

@@ -17,6 +17,8 @@ from genclient.cli.options import (
     output_options,
     request_options,
     server_options,
+    value_range_option,
+    value_ranges,
     version_label_option,
 )
 from genclient.errors import RpcError, printable
@@ -42,6 +44,7 @@ SORTS = ("score", "name", "none")
 @click.option("--critic-signature", hidden=True)
 @click.option("--label", metavar="NAME|INDEX", help="Class of all pictures, where the discriminator is conditional.")
 @classes_option
+@value_range_option
 @click.option("--sort", type=click.Choice(SORTS), default="score", show_default=True, help="Order of the table.")
 @click.option("--top", type=click.IntRange(1), metavar="COUNT", help="Show only the first COUNT.")
 @server_options
@@ -70,6 +73,7 @@ def detect(
     options["label"] = label_index(options["label"], options["classes"])
     from genclient.images import pictures
 
+    options["ranges"] = value_ranges(options.pop("value_range"))
     paths = list(pictures.find(images))
     with server.client() as client, console.meter(len(paths), "pictures") as meter:
         found = list(_scored(client, paths, options, meter))
@@ -93,7 +97,7 @@ def _scored(client: Client, paths: list[Path], options: dict[str, Any], meter: M
     wanted = {"model": model, "label": options["label"], "signature": signature}
     done = 0
     for some in _parts(paths, AT_A_TIME):
-        loaded = pictures.load(some)
+        loaded = pictures.load(some, options["ranges"])
         good = [content for content in loaded if isinstance(content, bytes)]
         scores = iter(_scores(client, good, wanted))
         for path, content in zip(some, loaded, strict=True):

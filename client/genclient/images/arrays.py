@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from genclient.errors import ClientError, UsageError
 from genclient.images import pictures
+from genclient.images.value_ranges import ValueRanges, to_uint8
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -43,19 +45,20 @@ class GivenImages:
         return self.array if self.count is None else self.array[places]
 
 
-def read_images(name: str, place: str, channels: int | None) -> GivenImages:
+def read_images(name: str, place: str, channels: int | None, ranges: ValueRanges | None = None) -> GivenImages:
     """The images at a path: a picture file, a folder of them in the order of their names, or a .npy of such arrays.
 
     Args:
         name: of the input, for errors.
         place: the path.
-        channels: that the model takes; None: as a picture has them.
+        channels: that the model takes; None: 3.
+        ranges: what is black and white in pictures of 32 bits and of floats.
 
     Raises:
         UsageError: pictures have different sizes, or a .npy is no such array.
         ClientError: a file cannot be read.
     """
-    array = _array(name, place) if place.endswith(".npy") else _pixels(name, place, channels)
+    array = _array(name, place) if place.endswith(".npy") else _pixels(name, place, channels, ranges)
     return GivenImages(name, array, hashlib.sha256(np.ascontiguousarray(array).data).hexdigest())
 
 
@@ -72,16 +75,29 @@ def _array(name: str, place: str) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def _pixels(name: str, place: str, channels: int | None) -> NDArray[np.uint8]:
+def _pixels(name: str, place: str, channels: int | None, ranges: ValueRanges | None) -> NDArray[np.uint8]:
     paths = list(pictures.find([place]))
     found = []
-    for path, content in zip(paths, pictures.load(paths), strict=True):
+    for path, content in zip(paths, pictures.load(paths, ranges), strict=True):
         if isinstance(content, str):
             raise ClientError(f"{path}: {content}")
-        with Image.open(io.BytesIO(content)) as picture:
-            image = np.asarray(picture.convert(_MODES.get(channels or 0, "RGB")))
-        found.append(image[..., None] if image.ndim == 2 else image)
+        found.append(flat(content, channels or 3))
     sizes = {image.shape for image in found}
     if len(sizes) > 1:
         raise UsageError(f"--input: found pictures of {len(sizes)} sizes in {place}, expected {name} of one")
     return np.stack(found) if Path(place).is_dir() else found[0]
+
+
+def flat(content: bytes, channels: int) -> NDArray[np.uint8]:
+    """The pixels (H, W, C) of a file that `pictures.load` gave: upright, of 8 bits, and over white but for 4 channels."""
+    with Image.open(io.BytesIO(content)) as opened:
+        picture: Image.Image = opened
+        with contextlib.suppress(Exception):  # a broken note on how the camera was held spoils no pixels
+            picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I"):
+            picture = Image.fromarray(to_uint8(np.asarray(picture), 0, 65535))
+        if picture.has_transparency_data and channels != 4:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        image = np.asarray(picture.convert(_MODES.get(channels, "RGB")))
+    return image[..., None] if image.ndim == 2 else image
