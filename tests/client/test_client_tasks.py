@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError, tasks
-from genclient.latents import latents
+from genclient.latents import interpolation, latents
 from genclient.model.signature import ModelInfo, SignatureSpec, TensorSpec
 from genclient.outputs.archive import Archive
 from genclient.outputs.filling import fill
@@ -232,6 +232,26 @@ def test_what_images_were_made_of_is_in_their_manifest_and_told_from_other_pictu
     assert done.stderr == "genclient: --input: found picture, expected image\n"
     done = command(package, tmp_path, *sample[:-1], 2, "--input", "image=photos/", "--out", "x.npz")
     assert done.stderr == "genclient: --input: found 3 in photos/, expected one, or one for each of 2 seeds\n"
+
+
+def test_an_animation_and_a_load_take_one_picture_throughout(package, target, pictures, photos, tools, tmp_path):
+    where = ("--target", target, "--model", "tint")
+    walk = ("interpolate", *where, "--n", 2, "--frames", 3, "--no-loop", "--out", "frames/")
+    done = command(package, tmp_path, *walk, "--input", "image=photos/1.png")
+    assert done.returncode == 0, done.stderr
+    steps = interpolation.slerp(*latents(np.arange(2), 5), np.arange(4) / 3)
+    for number, wanted in enumerate(tinted(tools, steps, pictures[1:2])):
+        frame = np.asarray(Image.open(tmp_path / f"frames/frame{number:05d}.png")).astype(int)
+        assert np.abs(frame - wanted).max() <= 1
+    np.save(tmp_path / "one.npy", pictures[:1])
+    load = ("bench", *where, "--concurrency", 2, "--duration", 0.2, "--warm-up", 0, "--format", "json")
+    done = command(package, tmp_path, *load, "--input", "image=one.npy")
+    assert done.returncode == 0, done.stderr
+    (level,) = json.loads(done.stdout)["levels"]
+    assert (level["images"] > 0, level["errors"]) == (True, {})
+    for arguments in (walk, load):
+        done = command(package, tmp_path, *arguments, "--input", "image=photos/")
+        assert done.stderr == "genclient: --input: found 3 in photos/, expected one, for all images\n"
 
 
 def test_a_package_that_cannot_be_loaded_is_named(package, target, tmp_path):

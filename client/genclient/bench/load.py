@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,12 +35,13 @@ _WAKE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Wanted:
-    """What every request asks for; see `Client.stream`."""
+    """What every request asks for; see `Client.stream`. `inputs` are images (H, W, C), the same for all."""
 
     signature: str = "auto"
     truncation: float = 1.0
     label: int | None = None
     seed: int = 0
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -119,11 +121,7 @@ class Load:
         """
         while True:
             size = self._size()
-            seeds = np.arange(self._wanted.seed, self._wanted.seed + size)
-            wanted = self._wanted
-            first, *_ = self._client.stream(
-                seeds, signature=wanted.signature, truncation=wanted.truncation, label=wanted.label
-            )
+            first, *_ = self._client._answers(self._client.model, None, self._question(size))
             if self._size() >= size or self._size() == 1:
                 return first
 
@@ -149,11 +147,15 @@ class Load:
         return level
 
     def _new_call(self) -> Call:
+        """What `stream` does, but without an end and part by part."""
+        return self._client._new_call(self._client.info(), self._question(None))
+
+    def _question(self, count: int | None) -> Question:
+        """What asks for so many images; None: without an end."""
         wanted = self._wanted
-        # What `stream` does, but without an end and part by part.
-        seeds = counted_seeds(wanted.seed, None)
-        given = {"seeds": seeds, "truncation": wanted.truncation, "labels": wanted.label}
-        return self._client._new_call(self._client.info(), Question(given, wanted.signature, result="images"))
+        given: dict[str, Any] = {"truncation": wanted.truncation, "labels": wanted.label, **wanted.inputs}
+        given["seeds"] = counted_seeds(wanted.seed, count)
+        return Question(given, wanted.signature, result="images")
 
     def _size(self) -> int:
         """Images of a request, by what is known of the server now."""

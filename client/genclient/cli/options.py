@@ -245,7 +245,7 @@ def classes_option(function: Function) -> Function:
 
 
 def value_range_option(function: Function) -> Function:
-    """The option that says what is black and white in pictures of more than 16 bits; the command takes `value_range`."""
+    """The option that says what is black and white in deep pictures; the command takes `value_range`."""
     help_text = "What is black and white in pictures of 32 bits or floats: two numbers, or the run's dataset.json."
     return click.option("--value-range", metavar="LOW:HIGH|FILE", help=help_text)(function)
 

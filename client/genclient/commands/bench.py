@@ -12,6 +12,7 @@ import click
 
 from genclient.bench.levels import parse_levels
 from genclient.cli.console import Console, emit
+from genclient.cli.inputs import read_inputs, single_input_option
 from genclient.cli.options import (
     Server,
     classes_option,
@@ -27,6 +28,7 @@ from genclient.errors import UsageError, printable
 if TYPE_CHECKING:
     from genclient.bench.load import Load
     from genclient.client.call import Batch
+    from genclient.client.client import Client
 
 FORMATS = {".csv": "csv", ".json": "json", ".svg": "svg", ".png": "png"}
 
@@ -44,6 +46,7 @@ COLUMNS = ("concurrency", "images/s", "requests/s", "p50 ms", "p90", "p95", "p99
     "--truncation", type=float, default=1.0, show_default=True, metavar="PSI", help="Below 1: more typical images."
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="SEED", help="Seed of the first image.")
+@single_input_option
 @click.option(
     "--report", multiple=True, type=click.Path(), metavar="FILE", help="Write a .csv, .json, .svg or .png; repeatable."
 )
@@ -78,11 +81,12 @@ def bench(
     levels = parse_levels(concurrency)
     wanted["label"] = label_index(wanted["label"], wanted.pop("classes"))
     _check_seconds(duration, warm_up)
+    given = {name: wanted.pop(name) for name in ("input", "value_range")}
     writers = [(Path(path), _format(path)) for path in report]
     if server.settings.get("retry_seconds") is None:
         server = server.having(retry_seconds=0)
     with server.client() as client:
-        load = Load(client, Wanted(**wanted))
+        load = Load(client, Wanted(**wanted, inputs=_inputs(client, wanted["signature"], given)))
         said = _setting(server, load, load.probe()) | {"duration": duration, "warm_up": warm_up}
         measured: list[dict[str, Any]] = []
         try:
@@ -93,6 +97,16 @@ def bench(
     _write(writers, said, measured, console)
     if not any(level["requests"] for level in measured):
         context.exit(1)
+
+
+def _inputs(client: Client, signature: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What the model takes besides, by name: the same for all requests."""
+    if not given["input"]:
+        return {}
+    from genclient.tasks.registry import choose
+
+    known = choose(client.info(), signature, client.names, result="images")[1].spec.inputs
+    return {images.name: images.array for images in read_inputs(given, known, None)}
 
 
 def _measure(

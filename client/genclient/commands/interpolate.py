@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genclient.cli.console import Console, emit
+from genclient.cli.inputs import read_inputs, single_input_option
 from genclient.cli.options import Server, command, output_options
 from genclient.cli.resolve import is_default, nearest
 from genclient.cli.source import Source, generator_options, open_source
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genclient.images.arrays import GivenImages
     from genclient.latents.interpolation import Slides, Walks
 
 DEFAULT_KEYS = 5
@@ -41,6 +43,7 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
     "--seeds", metavar="LIST", help="Seeds of the keyframes, such as 0,3-5, instead; dealt to the walks in order."
 )
 @click.option("--latents", metavar="FILE", help="Keyframes from a .npy file or sample's .npz, instead of seeds.")
+@single_input_option
 @click.option("--direction", type=int, metavar="NUMBER", help="Move along a direction instead; 1 is the strongest.")
 @click.option(
     "--from", "start", type=float, default=-3.0, show_default=True, metavar="STEP", help="Where the movement starts."
@@ -112,6 +115,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     film = open_film(out, options["fps"], options["loop"], told)
     options["scale"] = options["scale"] or (None if film.enlarged else 1)
     with open_source(context, server, options) as source:
+        options["images"] = _images(source, options)
         if options["direction"] is None:
             walks: Walks | Slides = _walks(source, options, columns * rows)
         else:
@@ -147,7 +151,8 @@ def _frames(
     label = options["label"] if labels is None else labels
     if isinstance(label, str):
         label = source.classes.index(label)
-    batches = source.stream(latents=walks.latents(source.z), truncation=_truncation(options), label=label)
+    given = {"latents": walks.latents(source.z), "truncation": _truncation(options), "label": label}
+    batches = source.stream(**given, **_besides(options))
     for note in source.notes():
         console.note(note)
     with console.meter(len(walks), "frames") as meter, closing(batches):  # type: ignore[type-var]
@@ -159,6 +164,16 @@ def _frames(
             rest = images[whole:]
             done += whole // count
             meter.at(done)
+
+
+def _images(source: Source, options: dict[str, Any]) -> tuple[GivenImages, ...]:
+    """Pictures that the model takes besides, the same for all frames."""
+    return read_inputs(options, source.inputs(), None) if options["input"] else ()
+
+
+def _besides(options: dict[str, Any]) -> dict[str, Any]:
+    """The same as arguments of `stream`."""
+    return {"inputs": {given.name: given.array for given in options["images"]}} if options["images"] else {}
 
 
 def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
@@ -225,6 +240,7 @@ def _text(source: Source, walks: Walks | Slides, options: dict[str, Any]) -> dic
     from genclient.latents.seeds import format_seeds
 
     text = {"model": source.model, "version": source.version}
+    text |= {f"{given.name}_sha256": given.sha256 for given in options["images"]}
     if isinstance(walks, Slides):
         text |= {name: options[name] for name in ("direction", "start", "end", "label", "truncation")}
         return {**text, "seeds": options["seeds"] or format_seeds(_numbers(options))}
@@ -308,11 +324,13 @@ def _sheet(context: click.Context, server: Server, console: Console, out: str, o
         raise UsageError(f"--out: found {out}, expected a name that ends in .png with --sheet")
     with open_source(context, server, options) as source:
         source.ask()
+        options["images"] = _images(source, options)
         slides = _slides(source, options)
         text = _text(source, slides, options)
         if not options["dry_run"]:
             label = None if options["label"] is None else source.classes.index(options["label"])
-            batches = source.stream(latents=slides.latents(source.z), truncation=1.0, label=label)
+            given = {"latents": slides.latents(source.z), "truncation": 1.0, "label": label}
+            batches = source.stream(**given, **_besides(options))
             images = np.concatenate([batch.images for batch in batches])
             order = np.arange(len(images)).reshape(len(slides), -1).T.reshape(-1)
             captions = [f"{step:+.3g}" for step in slides.steps] * len(slides.keys)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genclient.cli.console import Console, emit, on_terminal, tell
+from genclient.cli.inputs import input_option, read_inputs
 from genclient.cli.options import Server, command, output_options
 from genclient.cli.resolve import is_default, nearest
 from genclient.cli.source import Source, generator_options, open_source
-from genclient.cli.types import Pairs
 from genclient.errors import ClientError, RpcError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.call import Batch
-    from genclient.images.arrays import GivenImages
     from genclient.latents.file import Latents
     from genclient.outputs.order import Order
     from genclient.outputs.output import Output, Places
@@ -54,13 +53,7 @@ MOST_SHOWN = 64
 )
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
 @click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy, or of a .npz of this command; - is stdin.")
-@click.option(
-    "--input",
-    multiple=True,
-    type=Pairs(","),
-    metavar="NAME=PATH",
-    help="Further input of the model: one picture for all images, or a folder or .npy with one for each.",
-)
+@input_option
 @click.option("--save-latents", is_flag=True, help="Also write the latents of the seeds to the .npz.")
 @click.option("--label", metavar="CLASS", help="Class, by index or name, or all: every class of each seed.")
 @click.option(
@@ -263,28 +256,8 @@ def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None
         source.classes.names,
         latents,
         source.model_sha256,
-        _inputs(source, options["input"], len(seeds)),
+        read_inputs(options, source.inputs(), len(seeds)) if options["input"] else (),
     )
-
-
-def _inputs(source: Source, pairs: tuple[tuple[str, str], ...], count: int) -> tuple[GivenImages, ...]:
-    """What is given besides, by the names of the model's inputs."""
-    if not pairs:
-        return ()
-    from genclient.images.arrays import read_images
-
-    known = source.inputs()
-    found = []
-    for name, place in pairs:
-        if name not in known or name in ("latents", "seeds", "labels"):
-            expected = sorted(set(known) - {"latents", "seeds", "labels"})
-            raise UsageError(f"--input: found {name}, expected {' or '.join(expected) or 'none, by this model'}")
-        shape = known[name].shape
-        found.append(read_images(name, place, shape[-1] if shape else None))
-        if found[-1].count not in (None, count):
-            found_count = found[-1].count
-            raise UsageError(f"--input: found {found_count} in {place}, expected one, or one for each of {count} seeds")
-    return tuple(found)
 
 
 def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | None, tuple[int, ...]]:

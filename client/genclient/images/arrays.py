@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class GivenImages:
     def count(self) -> int | None:
         """How many there are; None: one for all."""
         return None if self.array.ndim == 3 else len(self.array)
+
+    def only(self) -> GivenImages:
+        """The first one, for all examples."""
+        return replace(self, array=self.array[0])
 
     def of(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """Those of some examples; one for all as it is."""
@@ -89,7 +93,7 @@ def _pixels(name: str, place: str, channels: int | None, ranges: ValueRanges | N
 
 
 def flat(content: bytes, channels: int) -> NDArray[np.uint8]:
-    """The pixels (H, W, C) of a file that `pictures.load` gave: upright, of 8 bits, and over white but for 4 channels."""
+    """Pixels (H, W, C) of a file that `pictures.load` gave: upright, of 8 bits, over white but for 4 channels."""
     with Image.open(io.BytesIO(content)) as opened:
         picture: Image.Image = opened
         with contextlib.suppress(Exception):  # a broken note on how the camera was held spoils no pixels

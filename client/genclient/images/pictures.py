@@ -155,7 +155,9 @@ def _is_plain(content: bytes, picture: Image.Image) -> bool:
 
 
 def _as_png(picture: Image.Image, ranges: ValueRanges) -> bytes:
-    deep_colour = picture.mode in ("RGB", "RGBA") and ";16" in str(picture.tile)  # known before it is loaded only
+    deep_colour = picture.mode in ("RGB", "RGBA") and ";16" in str(
+        getattr(picture, "tile", "")
+    )  # known before it is loaded only
     picture.load()
     upright = picture
     with contextlib.suppress(Exception):
@@ -202,7 +204,7 @@ def _unknown(kind: str) -> str:
 
 
 def _deep_png(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG file of 16 bits a channel, of the upper 8 of colours (H, W, 3 or 4): training brightens such by their range.
+    """A PNG file of 16 bits a channel, of the upper 8 of colours (H, W, 3 or 4), which training brightened.
 
     Source: the PNG specification (w3.org/TR/png-3); Pillow writes none.
     """

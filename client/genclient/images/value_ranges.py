@@ -27,7 +27,7 @@ _EXPECTED = "two numbers such as 0:4095, or the dataset.json of a run"
 
 
 def parse_value_range(text: str) -> ValueRanges:
-    """Value ranges as `LOW:HIGH`, or by a run's dataset.json or interface.json, a version's manifest.json, or its folder.
+    """Value ranges as `LOW:HIGH`, or by a run's dataset.json, a version's manifest.json, or the folder of either.
 
     Raises:
         UsageError: it is neither, or the file says nothing of such pictures.

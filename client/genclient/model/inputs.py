@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from genclient.errors import UsageError
 from genclient.model.binding import Binding
-from genclient.model.role import Column, Given, Inputs
+from genclient.model.role import Column, Given, Inputs, Repeated
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ def examples(binding: Binding, given: Given) -> Examples:
         if name not in binding.spec.inputs:
             role.refuse(given)
             continue
-        columns[name] = column = role.column(binding.spec.inputs[name], given, count)
+        spec, argument = binding.spec.inputs[name], given.get(name)
+        if isinstance(argument, Repeated):
+            column = argument.column(role, spec, given)
+        else:
+            column = role.column(spec, given, count)
+        columns[name] = column
         if None not in (count, column.count) and count != column.count:
             raise UsageError(f"{name}: found {column.count}, expected {count}, one for each example, or one for all")
         count = column.count if count is None else count

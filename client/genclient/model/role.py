@@ -46,6 +46,24 @@ class Column:
     example_bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """An argument that is the same for each of so many examples, such as an image (H, W, C)."""
+
+    example: Any
+    count: int
+
+    def column(self, role: Role, spec: TensorSpec, given: Given) -> Column:
+        """The input of all examples; of the argument there is one."""
+        array = self.example[None] if isinstance(self.example, np.ndarray) else [self.example]
+        one = role.column(spec, {**given, role.name: array}, 1)
+        return Column(
+            lambda start, stop: np.repeat(one.at(0, 1), stop - start, axis=0),
+            self.count,
+            example_bytes=one.example_bytes,
+        )
+
+
 class Role:
     """A role of a tensor.
 
