@@ -83,21 +83,39 @@ def test_a_keras_file_lends_its_weights_and_its_neighbours(tmp_path: Path) -> No
     assert_equal(second.discriminator, first.float32_discriminator)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"latent_size": 5}, r"takes latents \(None, 6\), these settings need latents \(None, 5\)"),
-        ({"generator_width": 5}, "weights of other shapes"),
-    ],
-)
-def test_other_networks_are_refused_in_one_line(tmp_path: Path, changes: dict[str, int], message: str) -> None:
-    first, other = gan_of(), gan_of(**changes)
-    first.ema.save(tmp_path / "generator.keras")
-    with pytest.raises(TrainError, match=message) as told:
-        initial.restore(tmp_path / "generator.keras", other)
+def test_of_other_settings_what_fits_is_taken_and_the_rest_is_named(tmp_path: Path) -> None:
+    """A run of other latents, a wider one and a larger one: each layer whose name and shapes agree, in one line."""
+    first = gan_of(seed=3)
+    first.ema.set_weights([weight + 0.5 for weight in first.ema.get_weights()])
+    run = run_of(tmp_path / "run", first)
+    first.ema.save(run / "generator.keras")
+    first.float32_discriminator.save(run / "discriminator.keras")
+    for changes, told in (
+        ({"latent_size": 5}, "generator (8 of 9 layers; new: dense 1) and discriminator"),
+        ({"discriminator_width": 5}, "the generator; the discriminator is new, none of its layers fit"),
+    ):
+        other = gan_of(seed=9, **changes)
+        begun = other.generator.get_weights()
+        message = initial.restore(run, other)
+        assert message == f"starting from {run / 'generator.keras'}: {told}"
+        pairs = zip(other.generator.get_weights(), first.ema.get_weights(), strict=True)
+        taken = [np.array_equal(mine, theirs) for mine, theirs in pairs]
+        assert taken.count(False) == ("new: dense 1" in told)
+        assert_equal(other.generator, other.ema)
+        if not all(taken):
+            at = taken.index(False)
+            np.testing.assert_array_equal(other.generator.get_weights()[at], begun[at])
+
+
+def test_networks_with_nothing_in_common_are_refused_in_one_line(tmp_path: Path) -> None:
+    inputs = keras.Input((6,), name="latents")
+    images = keras.layers.Reshape((1, 1, 3))(keras.layers.Dense(3)(inputs))
+    keras.Model(inputs, images).save(tmp_path / "generator.keras")
+    with pytest.raises(TrainError, match="none of its 1 layers fit") as told:
+        initial.restore(tmp_path / "generator.keras", gan_of())
     assert "\n" not in str(told.value)
-    with pytest.raises(TrainError, match="not of networks like these"):
-        initial.restore(run_of(tmp_path / "run", first), other)
+    with pytest.raises(TrainError, match="is not there to take what fits from"):
+        initial.restore(run_of(tmp_path / "run", gan_of()), gan_of(latent_size=5))
 
 
 def test_what_cannot_be_started_from_is_told(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -39,39 +41,53 @@ def check(source: Path, run: Path) -> None:
 def restore(source: Path, gan: GAN) -> str:
     """Put the networks of a run, or those of a .keras file and its neighbour, into a compiled GAN.
 
-    From a run: generator, discriminator and EMA of its newest checkpoint. From FILE.keras: the generator, which is
-    its own EMA then, and discriminator.keras beside it where that fits. Optimisers and schedules start anew.
+    From a run: generator, discriminator and EMA of its newest checkpoint; where other settings make other networks of
+    it, what fits of its .keras files. From FILE.keras: the generator, which is its own EMA then, and the
+    discriminator.keras beside it. Layers that do not fit stay as they begin; optimisers and schedules start anew.
 
     Returns:
-        One line for the user: what was taken from where.
+        One line for the user: what was taken from where, and what was not.
 
     Raises:
-        TrainError: other networks than the GAN's, or a file that cannot be read.
+        TrainError: networks that have no layer in common with the GAN's, or a file that cannot be read.
     """
     checkpoint = checkpoints.latest(source) if source.is_dir() else None
-    if checkpoint is not None:
-        _of_checkpoint(checkpoint, gan)
+    if checkpoint is not None and _of_checkpoint(checkpoint, gan):
         return f"starting from {checkpoint}: generator, discriminator and EMA"
     file = source / "generator.keras" if source.is_dir() else source
-    _set(gan.ema, _load(file), file)
+    if checkpoint is not None and not file.is_file():
+        raise TrainError(f"{checkpoint}: not of networks like these, and {file} is not there to take what fits from")
+    generator = _take(gan.ema, _load(file), file)
     gan.generator.set_weights(gan.ema.get_weights())
     beside = file.with_name("discriminator.keras")
     if not beside.is_file() or beside == file:
-        return f"starting from {file}: the generator; the discriminator is new"
-    _set(gan.float32_discriminator, _load(beside), beside)
+        return f"starting from {file}: the generator{generator}; the discriminator is new"
+    try:
+        discriminator = _take(gan.float32_discriminator, _load(beside), beside)
+    except NothingFits:
+        return f"starting from {file}: the generator{generator}; the discriminator is new, none of its layers fit"
     gan.discriminator.set_weights(gan.float32_discriminator.get_weights())
-    return f"starting from {file}: generator and discriminator"
+    return f"starting from {file}: generator{generator} and discriminator{discriminator}"
 
 
-def _of_checkpoint(checkpoint: Path, gan: GAN) -> None:
+def _of_checkpoint(checkpoint: Path, gan: GAN) -> bool:
+    """Whether its networks are the GAN's, which has their weights then; raises TrainError where it is damaged."""
     import tensorflow as tf
 
     kept = tf.train.Checkpoint(generator=gan.generator, discriminator=gan.discriminator, averaged=gan.ema)
+    state = str(checkpoint / "state")
+    wanted = {"averaged/": gan.ema.variables, "d_optimizer/_trainable_": gan.discriminator.trainable_variables}
     try:
-        kept.read(str(checkpoint / "state")).expect_partial().assert_existing_objects_matched()
+        held = tf.train.list_variables(state)
+        for beginning, variables in wanted.items():  # TensorFlow tells of what does not fit in a hundred lines
+            shapes = [tuple(shape) for name, shape in held if name.startswith(beginning)]
+            if sorted(shapes) != sorted(tuple(variable.shape) for variable in variables):
+                return False
+        kept.read(state).expect_partial().assert_existing_objects_matched()
     except Exception as error:  # tf.errors.*, AssertionError and ValueError, by what is wrong
         reason = str(error).strip().splitlines()[0]
         raise TrainError(f"{checkpoint}: not of networks like these ({reason})") from error
+    return True
 
 
 def _load(file: Path) -> Any:
@@ -85,24 +101,42 @@ def _load(file: Path) -> Any:
         raise TrainError(f"{file}: not a Keras model that can be loaded: {reason[:200]}") from error
 
 
-def _set(network: Any, found: Any, file: Path) -> None:
-    """Give `network` the weights of a model, if it is one like it."""
-    for what, wanted, has in (
-        ("takes", _shapes(network.inputs), _shapes(found.inputs)),
-        ("gives", str([tuple(t.shape) for t in network.outputs]), str([tuple(t.shape) for t in found.outputs])),
-    ):
-        if wanted != has:
-            raise TrainError(f"{file}: {what} {has}, these settings need {wanted}")
-    if [tuple(w.shape) for w in network.weights] != [tuple(w.shape) for w in found.weights]:
-        raise TrainError(
-            f"{file}: {len(found.weights)} weights of other shapes than the {len(network.weights)} of these networks; "
-            "--set networks, generator_width and discriminator_width as they were trained"
+class NothingFits(TrainError):
+    """Two networks without a layer in common."""
+
+
+def _take(network: Any, found: Any, file: Path) -> str:
+    """Give `network` the weights of each layer that a model has too, by name and shapes; words on those it has not."""
+    if _shapes(network) == _shapes(found):  # another's network, whose layers may have any names
+        network.set_weights(found.get_weights())
+        return ""
+    has, layers = _layers(found), _layers(network)
+    fitting = [name for name, layer in layers.items() if name in has and _shapes(has[name]) == _shapes(layer)]
+    if not fitting:
+        raise NothingFits(
+            f"{file}: none of its {len(has)} layers fit these networks; --set networks, generator_width and "
+            "discriminator_width as they were trained"
         )
-    network.set_weights(found.get_weights())
+    for name in fitting:
+        layers[name].set_weights(has[name].get_weights())
+    new = [name for name in layers if name not in fitting]
+    return f" ({len(fitting)} of {len(layers)} layers; new: {', '.join(new)})" if new else ""
 
 
-def _shapes(tensors: Any) -> str:
-    return ", ".join(f"{tensor.name} {tuple(tensor.shape)}" for tensor in tensors)
+def _layers(network: Any) -> dict[str, Any]:
+    """The layers that have weights. Keras numbers names through all networks that were built: here each for itself."""
+    named: dict[str, Any] = {}
+    counts: Counter[str] = Counter()
+    for layer in network.layers:
+        if layer.weights:
+            kind = re.sub(r"_[0-9]+$", "", layer.name)
+            named[f"{kind} {counts[kind] + 1}"] = layer
+            counts[kind] += 1
+    return named
+
+
+def _shapes(part: Any) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in part.weights]
 
 
 def retry(run: Path) -> str:
