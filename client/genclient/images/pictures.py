@@ -155,9 +155,8 @@ def _is_plain(content: bytes, picture: Image.Image) -> bool:
 
 
 def _as_png(picture: Image.Image, ranges: ValueRanges) -> bytes:
-    deep_colour = picture.mode in ("RGB", "RGBA") and ";16" in str(
-        getattr(picture, "tile", "")
-    )  # known before it is loaded only
+    tile = getattr(picture, "tile", "")  # tells before it is loaded only
+    deep_colour = picture.mode in ("RGB", "RGBA") and ";16" in str(tile)
     picture.load()
     upright = picture
     with contextlib.suppress(Exception):
