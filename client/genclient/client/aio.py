@@ -20,11 +20,13 @@ import numpy as np
 from grpc import aio
 from numpy.typing import ArrayLike, NDArray
 
+from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, START_OVER, Question, Seeds, Settings, Waiting
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.schedule import Part
 from genclient.client.server_config import config_text, explained, server_config
+from genclient.client.translation import Pictures, are_files, binding_for
 from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -246,6 +248,24 @@ class AsyncClient(Settings):
         given = {"image_bytes": read, "labels": label}
         question = Question(given, signature, FILES_DETECTION)
         return (await self._whole(self._discriminator(model), None, question))["scores"]
+
+    async def translate(
+        self,
+        images: Pictures,
+        *,
+        hints: Any = None,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> NDArray[np.uint8]:
+        """As `Client.translate`."""
+        from genclient.images.value_ranges import of_pair
+
+        name, ranges = self._other(model), of_pair(value_range)
+        binding = binding_for(await self.info(name, version), signature, self.names, are_files(images))
+        asked = await asyncio.to_thread(translation.question, binding, images, hints, ranges)
+        return (await self._whole(name, version, asked))["images"]
 
     async def _answers(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
         """As `Client._answers`."""

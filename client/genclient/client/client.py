@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
 from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, START_OVER, Question, Seeds, Waiting
 from genclient.client.call import Batch, Call, Collection, Exchange
 from genclient.client.requests import Requests
 from genclient.client.server_models import ServerModels
+from genclient.client.translation import Pictures, are_files, binding_for
 from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -270,6 +272,42 @@ class Client(ServerModels):
         """
         question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
         return self._whole(self._discriminator(model), None, question)["scores"]
+
+    def translate(
+        self,
+        images: Pictures,
+        *,
+        hints: Any = None,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Pictures that an image-to-image model makes of pictures: uint8 (N, H, W, C), one of each.
+
+        `client.translate(["sketch.png", "other.jpg"])`
+
+        Args:
+            images: uint8, or floats in [0, 1], (N, H, W, C) or (H, W, C), of the model's size; or picture files by
+                path or content, of any size: the model brings them to size as training did, if it takes files, else
+                their middle is resized here.
+            hints: of a model that takes them, colours at some places: (N, H, W, 4), or (H, W, 4) for all; beside files
+                that the model takes, contents of PNG files whose opaque pixels are the hints.
+            model: another one than the client's.
+            version: of the model; None: the one that answers first.
+            signature: which of its functions to call; `auto`: of files the one that takes files.
+            value_range: what is black and what is white in pictures of 32 bits or floats.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the model.
+            ClientError: a picture cannot be read; the model makes no pictures of pictures; the server refuses, cannot
+                be reached, or answers something that is not images.
+        """
+        from genclient.images.value_ranges import of_pair
+
+        name, ranges = self._other(model), of_pair(value_range)
+        binding = binding_for(self.info(name, version), signature, self.names, are_files(images))
+        return self._whole(name, version, translation.question(binding, images, hints, ranges))["images"]
 
     def _answers(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
         """The results of a call, by what a model says of itself, which is asked anew where that is old.

@@ -18,19 +18,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images
 from genclient.client.call import Batch, Collection
+from genclient.client.translation import Pictures
 from genclient.device import interpreter, layout
 from genclient.device.interpreter import Function, litert_errors
 from genclient.device.layout import Layout
-from genclient.errors import UsageError
+from genclient.errors import ClientError, UsageError
 from genclient.images import pixels
+from genclient.images.value_ranges import of_pair
 from genclient.latents.array import counted_seeds
 from genclient.model import tflite_metadata
 from genclient.model.inputs import Examples
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
 from genclient.tasks.image_generation import IMAGE_GENERATION
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
 
 BATCH_ROWS = 16
 """Images between two signs of progress, at most; the batch of a file that takes any number."""
@@ -133,6 +137,23 @@ class DeviceGenerator:
             results.add(batch)
         return results.whole()
 
+    def translate(
+        self, images: Pictures, *, hints: Any = None, value_range: tuple[float, float] | None = None
+    ) -> NDArray[np.uint8]:
+        """Pictures that the file makes of pictures, uint8 (N, H, W, C); arguments as in `Client.translate`.
+
+        The middle of files is brought to the size of the model here.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the model.
+            ClientError: the file makes no pictures of pictures, or fails to run.
+        """
+        plan = self._found()
+        if plan.task is not IMAGE_TO_IMAGE:
+            raise ClientError(f"{self._name} makes no pictures of pictures: {plan.spec()}; expected image → images")
+        asked = translation.question(plan.binding(), images, hints, of_pair(value_range))
+        return self.run(asked.given)["images"]
+
     def _examples(self, given: Mapping[str, Any]) -> Examples:
         """What is asked for, checked."""
         plan = self._found()
@@ -153,7 +174,8 @@ class DeviceGenerator:
             wanted, count = plan.task.examples(plan.binding(), probe), _PROBES
         self._range = _range_of(self._make(wanted.inputs(0, count), threading.Event())["images"])
         if self._range != (0.0, 1.0):
-            self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by the images of {count} seeds")
+            by = f"the images of {count} seeds" if plan.task is IMAGE_GENERATION else f"{count} images"
+            self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by {by}")
 
     def _found(self) -> Layout:
         if self._layout is None:

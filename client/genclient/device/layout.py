@@ -84,7 +84,7 @@ class Layout:
     def _input_spec(self, name: str, tensor: Tensor) -> TensorSpec:
         if name == "latents":
             return TensorSpec("float32", (self.batch, _row_size(tensor)))
-        return TensorSpec("int32", (self.batch,)) if name == "labels" else tensor.spec()
+        return TensorSpec("int32", (self.batch,)) if name == "labels" else _plain(tensor)
 
 
 def find(functions: Mapping[str | None, Function]) -> Layout | None:
@@ -110,7 +110,8 @@ def _generator(signature: str | None, function: Function) -> Layout | None:
 def _of_task(task: Task, signature: str | None, function: Function) -> Layout | None:
     """A function whose tensors have the names of a task's, or are the only ones that fit."""
     name = signature or "none"
-    bound = task.fitting(ModelInfo("", None, {name: function.spec()}), name, {})
+    sides = ({key: _plain(tensor) for key, tensor in side.items()} for side in (function.inputs, function.outputs))
+    bound = task.fitting(ModelInfo("", None, {name: SignatureSpec(*sides)}), name, {})
     if bound is None:
         return None
     inputs = {role: (bound.names[role], function.inputs[bound.names[role]]) for role in bound.spec.inputs}
@@ -132,6 +133,12 @@ def _pick(name: str, tensors: Mapping[str, Tensor], fits: Callable[[Tensor], boo
     return fitting[0] if len(fitting) == 1 else None
 
 
+def _plain(tensor: Tensor) -> TensorSpec:
+    """A tensor as declared; integers with a scale stand for floats."""
+    quantised = tensor.dtype.kind in "iu" and tensor.scale > 0
+    return TensorSpec("float32", tensor.shape) if quantised else tensor.spec()
+
+
 def _output_spec(name: str, tensor: Tensor) -> TensorSpec:
     if name != "images":
         return tensor.spec()
@@ -150,7 +157,13 @@ def _first(rows: int, name: str, own: str, tensor: Tensor, output: NDArray[Any])
 
 def _may_be_latents(tensor: Tensor) -> bool:
     floats = tensor.dtype.kind == "f" or (tensor.dtype.kind in "iu" and tensor.scale > 0)
-    return floats and len(tensor.shape) >= 2 and _batch_fits(tensor) and 1 <= _row_size(tensor) <= MAX_Z
+    vectors = len(tensor.shape) >= 2 and not _is_picture(tensor)
+    return floats and vectors and _batch_fits(tensor) and 1 <= _row_size(tensor) <= MAX_Z
+
+
+def _is_picture(tensor: Tensor) -> bool:
+    """Whether an input is more likely a picture than latents that have a shape."""
+    return _may_be_images(tensor) and 1 not in tensor.shape[1:3]
 
 
 def _may_be_labels(tensor: Tensor) -> bool:

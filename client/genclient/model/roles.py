@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,7 +214,7 @@ class FilesRole(Role):
     name = "image_bytes"
     expected = "image_bytes to be string (N)"
     guessed = False
-    instead = ("image", "images")
+    instead: ClassVar[tuple[str, ...]] = ("image", "images")
 
     def fits(self, spec: TensorSpec) -> bool:
         """Strings of one dimension."""

@@ -1,7 +1,7 @@
 """Tasks: what models do, each in a file of its own. The roles of a signature's tensors say which one it is.
 
-`task.py` has what a task is, `image_generation.py` and `fake_detection.py` are genline's own, `registry.py` knows all
-of them and chooses. A task from outside:
+`task.py` has what a task is, `image_generation.py`, `image_to_image.py` and `fake_detection.py` are genline's own,
+`registry.py` knows all of them and chooses. A task from outside:
 
     from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task, register
 
@@ -14,6 +14,7 @@ from genclient.model.role import Column, Role
 from genclient.model.roles import FILES, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
 from genclient.tasks.registry import choose, register, tasks
 from genclient.tasks.task import Task
 
@@ -24,6 +25,7 @@ __all__ = [
     "IMAGE",
     "IMAGES",
     "IMAGE_GENERATION",
+    "IMAGE_TO_IMAGE",
     "LABELS",
     "LATENTS",
     "PNG",

@@ -17,11 +17,12 @@ from genclient.model.roles import IMAGE
 from genclient.model.signature import ModelInfo
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
 from genclient.tasks.task import AUTO, Task
 
 GROUP = "genclient.tasks"
 
-_OWN = (IMAGE_GENERATION, FAKE_DETECTION, FILES_DETECTION)
+_OWN = (IMAGE_GENERATION, FAKE_DETECTION, FILES_DETECTION, IMAGE_TO_IMAGE)
 _registered: list[Task] = []
 
 
