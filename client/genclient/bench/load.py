@@ -19,8 +19,12 @@ from genclient.client.call import Batch, Call
 from genclient.client.client import Client
 from genclient.client.requests import Requests
 from genclient.client.schedule import Part
+from genclient.client.translation import picture_shape
 from genclient.errors import ClientError, RpcError
 from genclient.latents.array import counted_seeds
+from genclient.model.role import Repeated
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
+from genclient.tasks.registry import choose
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -109,6 +113,7 @@ class Load:
             ClientError: the server refuses to describe the model, or it is no generator.
         """
         self._client, self._wanted = client, wanted
+        self._pictures = _pictures(client, wanted)
         self._call = self._new_call()
         self._next = 0
         self.signature = self._call.signature
@@ -155,6 +160,8 @@ class Load:
         wanted = self._wanted
         given: dict[str, Any] = {"truncation": wanted.truncation, "labels": wanted.label, **wanted.inputs}
         given["seeds"] = counted_seeds(wanted.seed, count)
+        if self._pictures is not None:
+            given |= {name: Repeated(one, count or 2**40) for name, one in self._pictures.items()}
         return Question(given, wanted.signature, result="images")
 
     def _size(self) -> int:
@@ -167,6 +174,23 @@ class Load:
         start, now = self._next, time.monotonic()
         self._next += size
         return Part(start, start + size, now, now + self._client.connection.timeout_seconds, attempts=1)
+
+
+def _pictures(client: Client, wanted: Wanted) -> dict[str, Any] | None:
+    """What an image-to-image model makes pictures of: what is given, else noise without hard edges."""
+    task, binding = choose(client.info(), wanted.signature, client.names, result="images")
+    if task is not IMAGE_TO_IMAGE:
+        return None
+    height, width, channels = (size or 64 for size in picture_shape(client.info()) or (64, 64, 3))
+    image = wanted.inputs.get("image")
+    if image is None:
+        rows = np.linspace(0, 255, height)[:, None, None] + np.linspace(0, 255, width)[:, None]
+        image = np.repeat(rows / 2, channels, axis=2).astype(np.uint8)
+    if "image_bytes" in binding.spec.inputs:
+        from genclient.images.grid import png
+
+        return {"image_bytes": png(image, {})}
+    return {"image": image}
 
 
 class _Counted:

@@ -21,7 +21,7 @@ from genclient.cli.console import tell
 from genclient.errors import ClientError
 
 COMMANDS = (
-    *("sample", "interpolate", "detect", "info", "models", "status", "wait", "reload", "bench"),
+    *("sample", "interpolate", "translate", "detect", "info", "models", "status", "wait", "reload", "bench"),
     *("config", "completion"),
 )
 """Each is the attribute of its name in the module of its name in `genclient.commands`."""
@@ -70,6 +70,7 @@ def cli(context: click.Context, config: str | None) -> None:
     genclient sample --n 100000 --out shards/%06d.tar
     genclient sample --tflite digits-float32.tflite --out - | display
     genclient interpolate --seeds 0,5,9 --out walk.webp
+    genclient translate sketch.png --model sketches --out grid.png
     genclient detect photos/ --target gpu-box:8500
     genclient bench --concurrency 1:16:2x --report load.svg
     """

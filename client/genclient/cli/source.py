@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +23,9 @@ from genclient.errors import ClientError, UsageError
 from genclient.model.classes import Classes, parse_classes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from genclient.client.client import Batch, Client
     from genclient.device.generator import DeviceGenerator
     from genclient.model.binding import Binding
@@ -118,6 +121,26 @@ class Source(ABC):
         return []
 
     @abstractmethod
+    def binding(self) -> Binding:
+        """What it makes pictures of pictures by.
+
+        Raises:
+            ClientError: it makes none, or cannot be asked.
+        """
+
+    @abstractmethod
+    def size(self) -> tuple[int | None, ...] | None:
+        """(H, W, C) of the pictures that it takes, where it says so."""
+
+    @abstractmethod
+    def translate(self, contents: Sequence[bytes], hints: bytes | None) -> NDArray[np.uint8]:
+        """What it makes of picture files, of which `pictures.load` gave the contents: uint8 (N, H, W, C).
+
+        Raises:
+            ClientError: the model refuses them, or cannot be asked.
+        """
+
+    @abstractmethod
     def ask(self) -> None:
         """Find out its version.
 
@@ -149,6 +172,25 @@ class Served(Source):
     def inputs(self) -> Mapping[str, TensorSpec]:
         """See `Source`."""
         return self._binding().spec.inputs
+
+    def binding(self) -> Binding:
+        """See `Source`."""
+        from genclient.client.translation import binding_for
+
+        return binding_for(self._client.info(version=self.version), self._signature, self._client.names, True)
+
+    def size(self) -> tuple[int | None, ...] | None:
+        """See `Source`."""
+        from genclient.client.translation import picture_shape
+
+        return picture_shape(self._client.info(version=self.version))
+
+    def translate(self, contents: Sequence[bytes], hints: bytes | None) -> NDArray[np.uint8]:
+        """See `Source`."""
+        from genclient.client.translation import question
+
+        asked = question(self.binding(), contents, hints, read=True)
+        return self._client._whole(self.model, self.version, asked)["images"]
 
     def ask(self) -> None:
         """See `Source`."""
@@ -201,6 +243,21 @@ class Local(Source):
         """See `Source`."""
         spec = self._device.generator()
         return {} if spec is None else spec.inputs
+
+    def binding(self) -> Binding:
+        """See `Source`."""
+        return self._device.translation()
+
+    def size(self) -> tuple[int | None, ...] | None:
+        """See `Source`."""
+        shape = self.binding().spec.inputs["image"].shape
+        return None if shape is None else shape[1:]
+
+    def translate(self, contents: Sequence[bytes], hints: bytes | None) -> NDArray[np.uint8]:
+        """See `Source`."""
+        from genclient.client.translation import question
+
+        return self._device.run(question(self.binding(), contents, hints, read=True).given)["images"]
 
     def ask(self) -> None:
         """A file has no version."""

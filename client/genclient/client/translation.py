@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client.base import Question
+from genclient.model import describe
 from genclient.model.binding import Binding
 from genclient.model.signature import ModelInfo
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
@@ -42,6 +43,11 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
     return IMAGE_TO_IMAGE.bind(info, signature, names)
 
 
+def picture_shape(info: ModelInfo) -> tuple[int | None, ...] | None:
+    """(H, W, C) of the pictures that a model takes, by any of its signatures; None where none says so."""
+    return describe.picture_shape(info.signatures.values())
+
+
 def question(
     binding: Binding, images: Any, hints: Any = None, ranges: ValueRanges | None = None, *, read: bool = False
 ) -> Question:
@@ -50,14 +56,19 @@ def question(
     Args:
         binding: the signature to call.
         images: see `Pictures`.
-        hints: as `hints` or `hints_bytes` take them.
+        hints: (N, H, W, 4), or the content of a PNG file.
         ranges: what is black and white in pictures of 32 bits and of floats.
         read: whether files are contents that `pictures.load` gave.
 
     Raises:
         ClientError: a picture cannot be read.
     """
-    given: dict[str, Any] = {"hints_bytes" if "image_bytes" in binding.spec.inputs else "hints": hints}
+    takes_files = "image_bytes" in binding.spec.inputs
+    if isinstance(hints, bytes) and not takes_files:
+        from genclient.images.prepare import hint_pixels
+
+        hints = hint_pixels(hints, (binding.spec.inputs["image"].shape or (None,) * 4)[1:3])
+    given: dict[str, Any] = {"hints_bytes" if takes_files else "hints": hints}
     if not are_files(images):
         given["image"] = _array(images)
     else:

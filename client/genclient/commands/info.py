@@ -20,9 +20,10 @@ from genclient.cli.options import (
 )
 from genclient.errors import ClientError, printable
 from genclient.model.classes import Classes, parse_classes
-from genclient.model.describe import description, facts
+from genclient.model.describe import description, facts, picture_shape
 
 if TYPE_CHECKING:
+    from genclient.client.base import Question
     from genclient.client.client import Client
 
 PROBES = 3
@@ -76,16 +77,29 @@ def _tell(console: Console, lines: str, data: dict[str, Any], classes: Classes |
 def _probe(client: Client) -> dict[str, Any]:
     """What one image costs, or why there is none: a discriminator can be described, though it makes no images."""
     try:
-        labels = {signature.conditional for signature in client.info().signatures.values()}
-        exchanges = []
+        question, exchanges = _one_image(client), []
         for _ in range(PROBES):
-            batch = next(iter(client.stream([0], signature="auto", label=0 if True in labels else None)))
+            batch = next(iter(client._answers(client.model, None, question)))
             assert batch.exchange is not None
             exchanges.append(batch.exchange)
     except ClientError as error:
         return {"error": str(error)}
     wait = statistics.median(exchange.wait_seconds for exchange in exchanges)
     return {"milliseconds": round(wait * 1000, 3), "received_bytes": exchanges[-1].received_bytes}
+
+
+def _one_image(client: Client) -> Question:
+    """What asks for an image: of seed 0 and class 0, or of a grey picture."""
+    from genclient.client.base import Question
+    from genclient.latents.array import seed_numbers
+
+    signatures = client.info().signatures.values()
+    if shape := picture_shape(signatures):
+        import numpy as np
+
+        return Question({"image": np.full([1, *(size or 64 for size in shape)], 128, np.uint8)}, result="images")
+    label = 0 if any(signature.conditional for signature in signatures) else None
+    return Question({"seeds": seed_numbers([0]), "labels": label, "truncation": 1.0}, result="images")
 
 
 def _probe_text(probed: dict[str, Any]) -> str:

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import sys
-from collections.abc import Generator
-from contextlib import closing
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.cli.console import Console, emit, on_terminal, tell
+from genclient.cli.console import Console, emit
 from genclient.cli.inputs import input_option, read_inputs
 from genclient.cli.options import Server, command, output_options
 from genclient.cli.resolve import is_default, nearest
+from genclient.cli.run import Run, check_stdout, grid_of, tell_plan
 from genclient.cli.source import Source, generator_options, open_source
-from genclient.errors import ClientError, RpcError, UsageError
+from genclient.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genclient.client.call import Batch
     from genclient.latents.file import Latents
     from genclient.outputs.order import Order
-    from genclient.outputs.output import Output, Places
+    from genclient.outputs.output import Places
 
 DEFAULT_N = 16
 
 COMMON = ("n", "seed", "seeds", "label", "truncation", "out", "grid", "target", "model", "tflite")
 """Options that --help shows."""
-
-MOST_SHOWN = 64
-"""Images that are drawn in the terminal."""
 
 
 @command(common=COMMON)
@@ -94,8 +86,8 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
     Folders and shards resume: run the same command again after an interruption, and only what is missing is fetched.
     """
     options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
-    grid = _grid(options["grid"])
-    _check_stdout(out, console)
+    grid = grid_of(options["grid"])
+    check_stdout(out, console)
     with open_source(context, server, options) as source:
         order = _order(source, options, grid)
         from genclient.outputs.place import open_output
@@ -112,104 +104,10 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
             latent_size=_latent_size(source, order, options["save_latents"]),
         )
         if options["dry_run"]:
-            _tell_plan(source, output, console)
+            tell_plan(source, output, console)
             return
-        _Run(source, output, out, console, options["show"]).go()
-
-
-class _Run:
-    """One run: fetch what is missing, say what is written."""
-
-    def __init__(self, source: Source, output: Output, out: str, console: Console, show: bool) -> None:
-        self._source, self._output, self._out, self._console = source, output, out, console
-        self._shown: list[NDArray[np.uint8]] | None = [] if show else None
-        self._files: list[str] = []
-        # A program that reads the paths wants each as it is there; people do not want thousands of lines.
-        self._at_end = console.style == "json" or (console.style == "human" and on_terminal())
-
-    def go(self) -> None:
-        output = self._output
-        if output.resumes or output.order.latents is not None:
-            self._source.ask()
-        if output.shard is not None:
-            self._source.fit(output.shard)
-        missing = output.begin(self._source.version)
-        there = len(output.order) - len(missing)
-        if not len(missing):
-            self._console.note(f"all {there} images are in {self._out} already")
-        elif there and output.resumes:
-            self._console.note(f"{there} of {len(output.order)} images are in {self._out} already")
-        self._tell_origin()
-        try:
-            self._fill(missing)
-        except KeyboardInterrupt:
-            if output.resumes and output.finished:
-                raise KeyboardInterrupt(self._left(there)) from None
-            raise
-        except ClientError as error:
-            if isinstance(error, UsageError) or not (output.resumes and output.finished):
-                raise
-            raise ClientError(f"{error}; {self._left(there)}", exit_code=error.exit_code) from None
-        self._tell()
-
-    def _fill(self, missing: Places) -> None:
-        from genclient.outputs.filling import fill
-
-        done = 0
-        with (
-            self._console.meter(len(missing), "images") as meter,
-            closing(self._batches(missing)) as batches,
-            closing(fill(self._output, missing, batches)) as steps,
-        ):
-            for step in steps:
-                done += step.images
-                files = [str(file) for file in step.files]
-                if self._at_end:
-                    self._files += files
-                elif files:
-                    meter.hide()  # paths may go to the same terminal meanwhile
-                    emit("".join(f"{file}\n" for file in files))
-                meter.at(done)
-
-    def _batches(self, missing: Places) -> Generator[Batch, None, None]:
-        if not len(missing):
-            return
-        with closing(stream(self._source, self._output.order, missing)) as batches:
-            for note in self._source.notes():
-                self._console.note(note)
-            for batch in batches:
-                if self._shown is not None and sum(map(len, self._shown)) < MOST_SHOWN:
-                    self._shown.append(batch.images)
-                yield batch
-
-    def _tell_origin(self) -> None:
-        """Of latents that an archive brings: say so if another model or version makes images of them now."""
-        latents, version = self._output.order.latents, self._source.version
-        if latents is None or latents.model is None:
-            return
-        was = f"{latents.model}" + ("" if latents.version is None else f", version {latents.version}")
-        other = latents.version is not None and version is not None and latents.version != version
-        if latents.model != self._source.model or other:
-            now = f"{self._source.model}" + ("" if version is None else f", version {version}")
-            self._console.note(f"latents of {was} make images of {now}: other pictures, unless both are one generator")
-
-    def _summary(self) -> str:
-        made, files = self._output.finished, len(self._files)
-        return f"{self._out}: {made} images" + (f" in {files} files" if files != made else "")
-
-    def _left(self, there: int) -> str:
-        of = f"{there + self._output.finished} of {len(self._output.order)} images are in {self._out}"
-        return f"{of}; run the same command again to go on"
-
-    def _tell(self) -> None:
-        if self._console.style == "json":
-            order = self._output.order
-            told = {"files": self._files, "images": len(order), "version": self._output.version, **order.request()}
-            self._console.result("", told, "")
-        elif self._files:
-            emit(f"{self._files[0] if len(self._files) == 1 else self._summary()}\n")
-        if self._shown:
-            _draw(self._shown, self._output.order, on_stdout=self._out != "-" and self._console.style != "json")
+        batches = functools.partial(stream, source, order)
+        Run(source, output, out, console, batches, options["show"]).go()
 
 
 def stream(source: Source, order: Order, places: Places) -> Any:
@@ -312,58 +210,3 @@ def _seeds(options: dict[str, Any], grid: tuple[int, int] | None, latents: Laten
     if n is not None and n != len(seeds):
         raise UsageError(f"--n: found {n} beside --seeds {text} of {len(seeds)} images, expected one of the options")
     return seeds
-
-
-def _grid(text: str | None) -> tuple[int, int] | None:
-    """Columns and rows."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,3})\s*[xX×*]\s*([1-9]\d{0,3})", text.strip())
-    if match is None:
-        raise UsageError(f"--grid: found {text!r}, expected columns and rows such as 4x4")
-    return int(match[1]), int(match[2])
-
-
-def _check_stdout(out: str, console: Console) -> None:
-    if out != "-":
-        return
-    if sys.stdout is None or sys.stdout.isatty():
-        raise UsageError("--out -: found a terminal or nothing on stdout, expected a pipe or a file for the picture")
-    if console.style == "json":
-        raise UsageError("--format: found json beside --out -, expected one of them: both go to stdout")
-
-
-def _tell_plan(source: Source, output: Output, console: Console) -> None:
-    """What a run would do, without asking for images. Where the server cannot be reached, by the options alone."""
-    try:
-        source.ask()
-    except RpcError as error:
-        if error.code.name != "UNAVAILABLE":
-            raise
-        tell(f"{error}; what follows is by the options alone")
-    missing, order = output.begin(source.version), output.order
-    files = output.plan(missing) if len(missing) else []
-    version = "" if source.version is None else f", version {source.version}"
-    lines = [f"fetch      {len(missing)} of {len(order)} images of {order.model}{version}"]
-    lines += [f"write      {file}" for file in files]
-    told = {"fetch": len(missing), "images": len(order), "files": files, "version": source.version, **order.request()}
-    console.result("".join(f"{line}\n" for line in lines), told, "".join(f"{file}\n" for file in files))
-
-
-def _draw(shown: list[NDArray[np.uint8]], order: Order, on_stdout: bool) -> None:
-    """Draw the first images of a run."""
-    import numpy as np
-
-    from genclient.images.grid import grid
-    from genclient.images.terminal import render
-
-    images = np.concatenate(shown)[:MOST_SHOWN]
-    file = sys.stdout if on_stdout else sys.stderr
-    terminal = file is not None and file.isatty()
-    columns = shutil.get_terminal_size().columns
-    sheet = grid(images, len(order.seeds) if order.labels else None)
-    text = render(sheet, columns, os.environ if terminal else None)
-    if on_stdout:
-        emit(text)
-    elif file is not None:
-        click.echo(text, err=True, nl=False)

@@ -30,6 +30,7 @@ from genclient.images import pixels
 from genclient.images.value_ranges import of_pair
 from genclient.latents.array import counted_seeds
 from genclient.model import tflite_metadata
+from genclient.model.binding import Binding
 from genclient.model.inputs import Examples
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
@@ -148,11 +149,20 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file makes no pictures of pictures, or fails to run.
         """
-        plan = self._found()
-        if plan.task is not IMAGE_TO_IMAGE:
-            raise ClientError(f"{self._name} makes no pictures of pictures: {plan.spec()}; expected image → images")
-        asked = translation.question(plan.binding(), images, hints, of_pair(value_range))
+        asked = translation.question(self.translation(), images, hints, of_pair(value_range))
         return self.run(asked.given)["images"]
+
+    def translation(self) -> Binding:
+        """The function that makes pictures of pictures.
+
+        Raises:
+            ClientError: there is none.
+        """
+        plan = self._layout
+        if plan is None or plan.task is not IMAGE_TO_IMAGE:
+            signatures = "; ".join(str(spec) for spec in self._info.signatures.values())
+            raise ClientError(f"{self._name} takes no pictures: found {signatures}, expected image → images")
+        return plan.binding()
 
     def _examples(self, given: Mapping[str, Any]) -> Examples:
         """What is asked for, checked."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import io
 import os
 import struct
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +68,36 @@ def find(places: Iterable[str]) -> Iterator[Path]:
                 yield file
 
 
-def load(paths: Iterable[Path], ranges: ValueRanges | None = None) -> list[bytes | str]:
+def load(paths: Iterable[Path | bytes], ranges: ValueRanges | None = None) -> list[bytes | str]:
     """Each picture as the bytes of a JPEG or PNG file, or what is wrong with it; `ranges` as for `portable`."""
     with ThreadPoolExecutor(_THREADS) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow refuses what is far too large; the rest can be read
         return list(pool.map(functools.partial(_read, ranges=ranges), paths))
+
+
+class Checked(NamedTuple):
+    """What is known of a picture that can be read: the SHA-256 of what is sent of it, and its size in pixels."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+def check(files: Iterable[Path | bytes], ranges: ValueRanges | None = None) -> list[Checked | str]:
+    """Whether pictures can be read; of each what is known of it, or what is wrong with it."""
+    with ThreadPoolExecutor(_THREADS) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return list(pool.map(functools.partial(_checked, ranges=ranges), files))
+
+
+def _checked(file: Path | bytes, ranges: ValueRanges | None) -> Checked | str:
+    content = _read(file, ranges)
+    if isinstance(content, str):
+        return content
+    with Image.open(io.BytesIO(content)) as picture:
+        turned = picture.getexif().get(_ORIENTATION, 1) >= 5
+        width, height = picture.size[::-1] if turned else picture.size
+    return Checked(hashlib.sha256(content).hexdigest(), width, height)
 
 
 def read_all(files: Sequence[bytes | str | PathLike[str]], ranges: ValueRanges | None = None) -> list[bytes]:

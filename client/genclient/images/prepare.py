@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from genclient.errors import UsageError
 from genclient.images.arrays import flat
 
 _REDUCING_GAP = 3.0  # as in training: pictures are averaged first, but not below this many times the size
@@ -33,3 +36,23 @@ def fitted(image: NDArray[np.uint8], height: int | None, width: int | None) -> N
     box = (left, top, left + kept_wide, top + kept_high)
     resized = picture.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
     return np.asarray(resized, np.uint8).reshape(height, width, -1)
+
+
+def hint_pixels(content: bytes, size: tuple[int | None, ...]) -> NDArray[np.uint8]:
+    """Hints (H, W, 4), colours and a mask, of a picture file whose opaque pixels they are; none are lost or blurred.
+
+    Raises:
+        UsageError: it is no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            picture = opened.convert("RGBA")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UsageError(f"hints: found what is no picture: {error}") from None
+    height, width = (given or own for given, own in zip(size, (picture.height, picture.width), strict=True))
+    if picture.size != (width, height):
+        picture = picture.resize((width, height), Image.Resampling.NEAREST)
+    pixels = np.array(picture)
+    pixels[..., 3] = np.where(pixels[..., 3] >= 128, 255, 0)
+    pixels[..., :3][pixels[..., 3] == 0] = 0
+    return pixels

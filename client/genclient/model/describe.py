@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from genclient.errors import one_line, printable
@@ -17,14 +17,30 @@ def description(model: ModelInfo, versions: list[VersionStatus], generator: Sign
     signatures = [generator] if generator else list(model.signatures.values())
     z = next((signature.z for signature in signatures if signature.z), "unknown")
     shape = next((signature.image_shape for signature in signatures if signature.image_shape), None)
-    images = "unknown" if shape is None else " × ".join("?" if size is None else str(size) for size in shape)
+    images = "unknown" if shape is None else _sizes(shape)
     conditional = any(signature.conditional for signature in signatures)
     lines = [f"model      {model.name}"]
     lines += [f"version    {version_line(version)}" for version in versions]
-    lines += [f"latents    {z}", f"images     {images}", f"labels     {'yes' if conditional else 'no'}"]
+    if picture := picture_shape(signatures):
+        lines += [f"image      {_sizes(picture)}", f"images     {images}"]
+    else:
+        lines += [f"latents    {z}", f"images     {images}", f"labels     {'yes' if conditional else 'no'}"]
     width = max((len(name) for name in model.signatures), default=0)
     lines += [f"signature  {name:<{width}}  {signature}" for name, signature in sorted(model.signatures.items())]
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def picture_shape(signatures: Iterable[SignatureSpec]) -> tuple[int | None, ...] | None:
+    """(H, W, C) of the pictures that a model makes others of; None where it takes latents, or none says so."""
+    signatures = list(signatures)
+    if any({"latents", "seeds"} & set(signature.inputs) for signature in signatures):
+        return None
+    shapes = (signature.inputs["image"].shape for signature in signatures if "image" in signature.inputs)
+    return next((shape[1:] for shape in shapes if shape and len(shape) == 4), None)
+
+
+def _sizes(shape: tuple[int | None, ...]) -> str:
+    return " × ".join("?" if size is None else str(size) for size in shape)
 
 
 def version_line(version: VersionStatus) -> str:
@@ -41,6 +57,7 @@ def facts(model: ModelInfo, versions: list[VersionStatus], generator: SignatureS
         "version": model.version,
         "versions": [version_facts(version) for version in versions],
         "latents": next((signature.z for signature in signatures if signature.z), None),
+        "image": list(picture) if (picture := picture_shape(signatures)) else None,
         "images": list(shapes[0]) if shapes else None,
         "conditional": any(signature.conditional for signature in signatures),
         "signatures": {

@@ -16,6 +16,7 @@ from genclient.files.whole import NewFile, writing
 from genclient.latents.seeds import latents
 from genclient.outputs.order import Order
 from genclient.outputs.output import Output, Outputs, Places
+from genclient.outputs.translation import Translation
 
 
 class Archive(Output):
@@ -92,14 +93,17 @@ class Archive(Output):
     def _arrays(self) -> dict[str, NDArray[Any]]:
         order = self.order
         arrays: dict[str, NDArray[Any]] = {"seeds": order.numbers}
-        if order.latents is not None:
+        if isinstance(order, Translation):
+            arrays = {"names": np.asarray([original.name for original in order.originals])}
+        elif order.latents is not None:
             arrays = {"latents": order.latents.array[order.numbers]}
         elif self._z is not None:
             arrays["latents"] = latents(order.numbers, self._z)
         if order.image_labels is not None:
             arrays["labels"] = order.image_labels.astype(np.int32)
         arrays.update({name: np.concatenate(parts) for name, parts in sorted(self._others.items())})
-        arrays["truncation"] = np.asarray(order.truncation, np.float64)
+        if not isinstance(order, Translation):
+            arrays["truncation"] = np.asarray(order.truncation, np.float64)
         arrays["model"] = np.asarray(order.model)
         if self.version is not None:
             arrays["version"] = np.asarray(self.version, np.int64)

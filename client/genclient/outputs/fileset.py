@@ -25,11 +25,11 @@ class FileSet(Output):
     """A place with a manifest.
 
     Attributes:
-        growing: what a later request may have more of.
+        grows: whether a later request may have more images.
     """
 
     resumes = True
-    growing: str | None = None
+    grows = False
 
     def __init__(self, order: Order, path: Path, overwrite: bool) -> None:
         """Take the manifest's path, and whether another set may go."""
@@ -75,7 +75,7 @@ class FileSet(Output):
         Raises:
             UsageError: it is another.
         """
-        manifest.check(self._manifest, found, self._request(), version, self.growing)
+        manifest.check(self._manifest, found, self._request(), version, self.order.growing if self.grows else None)
         self._found = self._old = found
         self.version = version if found.version is None else found.version
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,11 +13,15 @@ from genclient.latents.file import Latents
 from genclient.latents.seeds import parse_seeds
 from genclient.outputs.order import Order
 from genclient.outputs.template import Template
+from genclient.outputs.translation import ORIGINALS, Original, translation
 
 
 def file_names(request: Mapping[str, Any]) -> Iterator[str]:
     """Names of files, some in folders of classes; none for what is no request of this version's."""
     try:
+        if request.get("files") == ORIGINALS:
+            yield from filter(_is_inside, request["pictures"])
+            return
         order, template = _order(request), Template(str(request["files"]))
         size = request.get("shard_size")
         count = None if size is None else -(-len(order) // int(size))
@@ -30,8 +35,15 @@ def file_names(request: Mapping[str, Any]) -> Iterator[str]:
         yield from map(template.name, order.numbers.tolist())
 
 
+def _is_inside(name: str) -> bool:
+    """Whether a name stays within its folder, whoever wrote the manifest."""
+    return not os.path.isabs(name) and ".." not in name.replace(os.sep, "/").split("/")
+
+
 def _order(request: Mapping[str, Any]) -> Order:
     """The order of a request, but for the latents themselves."""
+    if "pictures" in request:
+        return translation(str(request["model"]), [Original(*pair) for pair in request["pictures"].items()])
     label, digest = request["label"], request["latents_sha256"]
     return Order(
         model=str(request["model"]),

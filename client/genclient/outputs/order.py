@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genclient.errors import printable
+from genclient.errors import UsageError, printable
 from genclient.latents.file import Latents
-from genclient.latents.seeds import format_seeds
+from genclient.latents.seeds import format_seeds, parse_seeds
 
 if TYPE_CHECKING:
     from genclient.images.arrays import GivenImages
@@ -45,6 +46,9 @@ class Order:
     model_sha256: str | None = None
     inputs: tuple[GivenImages, ...] = ()
 
+    growing: ClassVar[str] = "seeds"
+    """What a later request may have more of."""
+
     def __len__(self) -> int:
         """How many images."""
         return len(self.seeds) * max(1, len(self.labels))
@@ -74,6 +78,34 @@ class Order:
     def class_name(self, label: int) -> str | None:
         """The name of a class."""
         return self.classes[label] if 0 <= label < len(self.classes) else None
+
+    def mark(self, place: int) -> tuple[str, str]:
+        """A text field by which the file of an image is known."""
+        return self.number_name, str(int(self.numbers[place]))
+
+    def file_pattern(self) -> str:
+        """Names of files within a folder, as the manifest has them."""
+        return f"{self.number_name}%04d.png"
+
+    def entry(self, place: int) -> dict[str, Any]:
+        """What the manifest says of the file of an image."""
+        entry: dict[str, Any] = {self.number_name: int(self.numbers[place])}
+        return entry if self.image_labels is None else {**entry, "label": int(self.image_labels[place])}
+
+    def once(self) -> Order:
+        """The same with each seed once, from low to high."""
+        return replace(self, seeds=np.unique(self.seeds))
+
+    def joined(self, request: Mapping[str, Any]) -> Order:
+        """With the seeds of an earlier request.
+
+        Raises:
+            UsageError: it has none.
+        """
+        old = request.get("seeds")
+        if not isinstance(old, str):
+            raise UsageError(f"--out: found a manifest with seeds {old!r:.40}, expected a list such as 0,3-5")
+        return replace(self, seeds=np.union1d(parse_seeds(old), self.seeds))
 
     def key(self, place: int) -> str:
         """What an image is called within its folder: `seed0006`; with several classes `seed0006_3`."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genclient.errors import UsageError
 from genclient.files.whole import save_bytes
-from genclient.latents.seeds import parse_seeds
 from genclient.outputs import png
 from genclient.outputs.fileset import FileSet
 from genclient.outputs.manifest import Manifest
@@ -26,7 +23,7 @@ from genclient.outputs.template import Template
 class Pictures(FileSet):
     """One file an image. A later run adds what is missing, further seeds too."""
 
-    growing = "seeds"
+    grows = True
 
     def __init__(self, order: Order, folder: Path, template: Template | None, overwrite: bool) -> None:
         """Take where they go: a folder, or a template with the number of the seed in it.
@@ -41,7 +38,7 @@ class Pictures(FileSet):
             )
         super().__init__(order, folder / (template.manifest_name if template else "manifest.json"), overwrite)
         self._folder, self._template = folder, template
-        self._whole = replace(order, seeds=np.unique(order.seeds))  # later with the seeds of earlier runs
+        self._whole = order.once()  # later with the seeds of earlier runs
         self._good: set[str] = set()  # names of files that are whole
 
     def encode(self, places: Places, outputs: Outputs, version: int | None) -> list[bytes]:
@@ -96,16 +93,15 @@ class Pictures(FileSet):
             if name in self._good:
                 continue
             with contextlib.suppress(OSError):
-                number = str(int(order.numbers[place]))
-                if png.is_whole((self._folder / name).read_bytes(), order.number_name, number):
+                if png.is_whole((self._folder / name).read_bytes(), *order.mark(place)):
                     self._good.add(name)
 
     def _go_on_with(self, found: Manifest, version: int | None) -> None:
         super()._go_on_with(found, version)
-        self._whole = replace(self.order, seeds=_union(found.request.get("seeds"), self._whole.seeds))
+        self._whole = self._whole.joined(found.request)
 
     def _request(self) -> dict[str, Any]:
-        name = self._template.text if self._template else f"{self.order.number_name}%04d.png"
+        name = self._template.text if self._template else self.order.file_pattern()
         return {"files": os.path.basename(name), **self._whole.request()}
 
     def _entries(self) -> Iterator[dict[str, Any]]:
@@ -115,15 +111,7 @@ class Pictures(FileSet):
         for place in range(len(order)):
             name = self._name(order, place)
             if name in self._good:
-                entry: dict[str, Any] = {"file": name, order.number_name: int(order.numbers[place])}
-                yield entry if order.image_labels is None else {**entry, "label": int(order.image_labels[place])}
+                yield {"file": name, **order.entry(place)}
 
     def _is_complete(self, files: int) -> bool:
         return files == len(self._whole)
-
-
-def _union(old: object, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All seeds of an old set and of this one, each once, from low to high."""
-    if not isinstance(old, str):
-        raise UsageError(f"--out: found a manifest with seeds {old!r:.40}, expected a list such as 0,3-5")
-    return np.union1d(parse_seeds(old), seeds)

@@ -12,7 +12,7 @@ from genclient.outputs.order import Order
 from genclient.outputs.output import Output
 from genclient.outputs.pictures import Pictures
 from genclient.outputs.shards import RecordShards, TarShards
-from genclient.outputs.sheet import Sheet
+from genclient.outputs.sheet import PairSheet, Sheet
 from genclient.outputs.template import parse_template
 
 _SHARDS: dict[str, type[TarShards] | type[RecordShards]]
@@ -35,6 +35,7 @@ def open_output(
     scale: int | None = None,
     captions: bool = False,
     latent_size: int | None = None,
+    beside: bool = False,
 ) -> Output:
     """The place that `out` names.
 
@@ -48,6 +49,7 @@ def open_output(
         scale: how wide a pixel of a sheet is; None: so that the sheet is about 512 pixels wide or high.
         latent_size: of seeds, where an archive is to have their latents too.
         captions: whether a sheet says the seed and the class of each image.
+        beside: whether a sheet shows what each image was made of.
 
     Raises:
         UsageError: it names no place for images, or not with these settings.
@@ -65,7 +67,8 @@ def open_output(
     if shard_size is not None and (is_folder or suffix not in _SHARDS):
         raise UsageError(f"--shard-size: found it beside --out {out}, expected it with .tar or .tfrecord")
     if is_sheet:
-        return Sheet(order, None if out == "-" else path, send, grid, scale, captions)
+        kind = PairSheet if beside else Sheet
+        return kind(order, None if out == "-" else path, send, grid, scale, captions)
     if is_folder:
         return Pictures(order, path, None, overwrite)
     if suffix == ".npz":

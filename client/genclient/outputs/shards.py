@@ -185,15 +185,15 @@ class TarShards(Shards):
 
     def _fits(self, place: int, suffix: str, name: str, content: bytes) -> bool:
         """Whether a member is what an image has under a suffix."""
-        key, number = self.order.number_name, int(self.order.numbers[place])
+        key, mark = self.order.mark(place)
         if name != f"{self.order.key(place)}.{suffix}":
             return False
         if suffix == "png":
-            return png.is_whole(content, key, str(number))
+            return png.is_whole(content, key, mark)
         return (
             content == str(self.order.label_of(place)).encode()
             if suffix == "cls"
-            else json.loads(content)[key] == number
+            else str(json.loads(content)[key]) == mark
         )
 
 

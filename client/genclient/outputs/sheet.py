@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genclient.files.whole import save_bytes
-from genclient.images.grid import check_channels, laid_out, png
+from genclient.images.grid import GAP, check_channels, laid_out, png
 from genclient.outputs.order import Order
-from genclient.outputs.output import Output, Places
+from genclient.outputs.output import Output, Outputs, Places
 
 
 class Sheet(Output):
@@ -63,3 +63,13 @@ class Sheet(Output):
     def plan(self, missing: Places) -> list[str]:
         """The file."""
         return ["a sheet on stdout" if self._path is None else str(self._path)]
+
+
+class PairSheet(Sheet):
+    """Each image with the picture beside it that it was made of, which batches have as `originals`."""
+
+    def encode(self, places: Places, outputs: Outputs, version: int | None) -> NDArray[np.uint8]:
+        """Original, gap and image in one row."""
+        images, originals = outputs["images"], outputs["originals"]
+        gap = np.full((*images.shape[:2], GAP, images.shape[-1]), 255, np.uint8)
+        return np.concatenate([originals, gap, images], axis=2)

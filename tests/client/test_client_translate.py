@@ -1,0 +1,356 @@
+"""Pictures made of pictures: a small model on a real genserve and in a .tflite file, by the command and the library."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError
+from genexport.roles import preprocess
+from gentrain.data.dataset import Frame
+from gentrain.sources.pictures import square
+from PIL import Image
+
+SIDE = 8
+FRAME = preprocess.Frame((SIDE, SIDE, 3))
+
+
+def opaque(file):
+    """The pixels of a PNG file, of the model's size."""
+    return tf.image.resize(tf.io.decode_png(file, 4), (SIDE, SIDE), "nearest")
+
+
+class Negative(tf.Module):
+    """What is bright becomes dark; where there is a hint, its colour stands."""
+
+    def __init__(self, hinted):
+        super().__init__()
+        self.hinted = hinted
+
+    def paint(self, image, hints=None):
+        made = 1 - image
+        return made if hints is None else tf.where(hints[..., 3:] > 0.5, hints[..., :3], made)
+
+    def signatures(self):
+        """The three of the contract."""
+
+        def tensor(dtype, channels, name):
+            return tf.TensorSpec([None, SIDE, SIDE, channels], dtype, name)
+
+        def string(name):
+            return tf.TensorSpec([None], tf.string, name)
+
+        def floats(image, hints=None):
+            return {"images": self.paint(image, hints)}
+
+        def pixels(image, hints=None):
+            given = [None if x is None else tf.cast(x, tf.float32) / 255 for x in (image, hints)]
+            return {"images": tf.cast(tf.round(self.paint(*given) * 255), tf.uint8)}
+
+        def files(image_bytes, hints_bytes=None):
+            hints = None
+            if hints_bytes is not None:
+                hints = tf.map_fn(opaque, hints_bytes, fn_output_signature=tf.uint8)
+                hints = tf.cast(hints, tf.float32) / 255
+            made = tf.cast(tf.round(self.paint(preprocess.decoded(image_bytes, FRAME), hints) * 255), tf.uint8)
+            return {"png_bytes": tf.map_fn(tf.io.encode_png, made, fn_output_signature=tf.string)}
+
+        hints = {dtype: [tensor(dtype, 4, "hints")] if self.hinted else [] for dtype in (tf.float32, tf.uint8)}
+        specs = {
+            "serving_default": (floats, [tensor(tf.float32, 3, "image"), *hints[tf.float32]]),
+            "uint8": (pixels, [tensor(tf.uint8, 3, "image"), *hints[tf.uint8]]),
+            "png": (files, [string("image_bytes"), *([string("hints_bytes")] if self.hinted else [])]),
+        }
+        return {name: tf.function(call, input_signature=spec) for name, (call, spec) in specs.items()}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A model with hints and one without, in a repository; the latter as a .tflite file too."""
+    folder = tmp_path_factory.mktemp("translate")
+    for name, hinted in (("negative", False), ("hinted", True)):
+        model = Negative(hinted)
+        tf.saved_model.save(model, str(folder / f"{name}/1"), signatures=model.signatures())
+    model = Negative(False)
+    one = tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, "image")
+    generate = tf.function(lambda image: {"images": model.paint(image)}, input_signature=[one])
+    tf.saved_model.save(model, str(folder / "one"), signatures={"generate": generate})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "one"), signature_keys=["generate"])
+    (folder / "negative.tflite").write_bytes(converter.convert())
+    config = "".join(
+        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }}'
+        for name in ("negative", "hinted")
+    )
+    (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def target(models):
+    """The address of a real server of both."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    genserve = Path(sys.executable).with_name("genserve")
+    options = ["--port", str(port), "--model_config_file", models / "models.config"]
+    with subprocess.Popen([genserve, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            for name in ("negative", "hinted"):
+                with Client(f"127.0.0.1:{port}", name) as client:
+                    client.wait(120)
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def photo(width, height, shift=0):
+    """Colours in waves."""
+    y, x = np.mgrid[:height, :width]
+    waves = np.stack([127 + 120 * np.sin(x / (7 + k) + y / 5 + shift) for k in range(3)], axis=-1)
+    return Image.fromarray(waves.astype(np.uint8))
+
+
+def save(path, width=SIDE, height=SIDE, shift=0, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    photo(width, height, shift).save(path, **options)
+
+
+def negative(path):
+    """What the model makes of a file, by the pixels that training reads of it: uint8 (H, W, 3)."""
+    return 255 - square(str(path), Frame(SIDE, 3), SIDE, 3)
+
+
+def read(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def near(found, expected):
+    return np.abs(found.astype(int) - expected).max() <= 2
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Six pictures of several kinds and sizes, two of one name, in a folder and one below it."""
+    folder = tmp_path / "photos"
+    save(folder / "a.png")
+    save(folder / "b.jpg", 40, 24, 1, quality=95)
+    save(folder / "c.webp", 20, 33, 2, lossless=True)
+    save(folder / "c.png", shift=3)
+    save(folder / "deep/a.png", 9, 9, 4)
+    save(folder / "d.bmp", shift=5)
+    return folder
+
+
+MADE = {"a": "a.png", "b": "b.jpg", "c": "c.png", "c.webp": "c.webp", "d": "d.bmp", "deep/a": "deep/a.png"}
+
+
+def test_a_folder_of_pictures_becomes_a_folder_of_pictures_and_a_second_run_makes_what_is_missing(
+    genclient, target, photos, tmp_path
+):
+    run = ("translate", "photos", "--target", target, "--model", "negative", "--out", "made/")
+    done = genclient(*run)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stderr == b"genclient: 3 of 6 pictures are brought to 8\xc3\x978 pixels: by the model\n"
+    names = {f"{name}.png" for name in MADE}
+    assert {str(p.relative_to(tmp_path / "made")) for p in (tmp_path / "made").rglob("*.png")} == names
+    for name, original in MADE.items():
+        assert (name, near(read(tmp_path / f"made/{name}.png"), negative(photos / original))) == (name, True)
+    with Image.open(tmp_path / "made/b.png") as picture:
+        assert picture.info["original"] == "b.png"
+        assert (picture.info["model"], picture.info["version"]) == ("negative", "1")
+    manifest = json.loads((tmp_path / "made/manifest.json").read_text())
+    assert (manifest["complete"], len(manifest["files"])) == (True, 6)
+
+    (tmp_path / "made/a.png").write_bytes(b"damaged")
+    save(photos / "new.png", shift=6)
+    save(photos / "d.bmp", shift=9)  # another picture of the same name
+    before = (tmp_path / "made/b.png").stat().st_mtime_ns
+    done = genclient(*run)
+    assert (done.returncode, sorted(done.stdout.decode().split())) == (0, ["made/a.png", "made/d.png", "made/new.png"])
+    assert b"4 of 7 images are in made/ already" in done.stderr
+    assert (tmp_path / "made/b.png").stat().st_mtime_ns == before
+    for name, original in {"a": "a.png", "d": "d.bmp", "new": "new.png"}.items():
+        assert near(read(tmp_path / f"made/{name}.png"), negative(photos / original))
+    assert b"all 7 images are in made/ already" in genclient(*run).stderr
+
+
+def test_a_grid_shows_each_picture_beside_what_is_made_of_it(genclient, target, photos, tmp_path):
+    run = ("translate", "photos/a.png", "photos/c.png", "--target", target, "--model", "negative")
+    done = genclient(*run, "--scale", 1)
+    assert (done.returncode, done.stdout) == (0, b"out.png\n"), done.stderr.decode()
+    sheet = read(tmp_path / "out.png")
+    for column, name in enumerate(("a", "c")):
+        cell = sheet[:, column * (2 * SIDE + 2) :][:, : 2 * SIDE + 2]
+        assert near(cell[:, :SIDE], read(photos / f"{name}.png"))
+        assert near(cell[:, SIDE + 2 :], negative(photos / f"{name}.png"))
+    done = genclient(*run, "--scale", 1, "--no-beside", "--grid", "1x2", "--out", "plain.png")
+    assert (done.returncode, read(tmp_path / "plain.png").shape) == (0, (2 * SIDE, SIDE, 3))
+    done = genclient(*run, "--out", "all.npz")
+    with np.load(tmp_path / "all.npz") as made:
+        assert (made["names"].tolist(), str(made["model"]), int(made["version"])) == (["a.png", "c.png"], "negative", 1)
+        assert near(made["images"][1], negative(photos / "c.png"))
+
+
+def test_a_picture_goes_from_stdin_to_stdout(genclient, target, photos):
+    run = ("translate", "-", "--target", target, "--model", "negative", "--out", "-")
+    done = genclient(*run, input=(photos / "b.jpg").read_bytes())
+    assert done.returncode == 0, done.stderr.decode()
+    assert near(read(io.BytesIO(done.stdout)), negative(photos / "b.jpg"))
+
+
+def test_shards_of_pictures_resume_and_are_the_same_bytes(genclient, target, photos, tmp_path):
+    run = ("translate", "photos", "--target", target, "--model", "negative", "--shard-size", 4, "--format", "quiet")
+    done = genclient(*run, "--out", "shards/%03d.tar")
+    assert done.stdout.split() == [b"shards/000.tar", b"shards/001.tar"], done.stderr.decode()
+    with tarfile.open(tmp_path / "shards/001.tar") as shard:
+        members = {member.name: shard.extractfile(member).read() for member in shard}
+    assert list(members) == ["000004_d.png", "000004_d.json", "000005_deep_a.png", "000005_deep_a.json"]
+    assert json.loads(members["000005_deep_a.json"])["original"] == "deep/a.png"
+    assert near(read(io.BytesIO(members["000004_d.png"])), negative(photos / "d.bmp"))
+    whole = (tmp_path / "shards/000.tar").read_bytes()
+    (tmp_path / "shards/000.tar").write_bytes(whole[:-1600])
+    assert genclient(*run, "--out", "shards/%03d.tar").stdout == b"shards/000.tar\n"
+    assert (tmp_path / "shards/000.tar").read_bytes() == whole
+    assert genclient(*run, "--out", "records/%03d.tfrecord").returncode == 0
+    records = tf.data.TFRecordDataset(str(tmp_path / "records/001.tfrecord"))
+    features = {"image/encoded": tf.io.FixedLenFeature([], tf.string), "picture": tf.io.FixedLenFeature([], tf.int64)}
+    made = [tf.io.parse_single_example(record, features) for record in records]
+    assert [int(example["picture"]) for example in made] == [4, 5]
+
+
+def test_pictures_that_cannot_be_read_are_named_and_the_others_made(genclient, fails, target, photos, tmp_path):
+    (photos / "bad.png").write_bytes(b"no picture")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(photos / "float.tif")
+    run = ("translate", "photos", "--target", target, "--model", "negative", "--out", "made/")
+    done = genclient(*run, "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)["images"]) == (1, 6)
+    lines = done.stderr.decode()
+    assert "photos/bad.png: not a picture that can be read" in lines
+    assert "photos/float.tif: floating point pixels: their range is unknown; --value-range" in lines
+    done = genclient(*run, "--value-range", "0:1")
+    assert (done.returncode, done.stdout) == (1, b"made/float.png\n")
+    assert (read(tmp_path / "made/float.png") == 255).all()
+    done = genclient("translate", "photos/bad.png", "--target", target, "--model", "negative")
+    assert (done.returncode, b"found no picture that can be read, of 1" in done.stderr) == (1, True)
+
+
+def test_no_picture_of_the_user_is_replaced(refused, genclient, target, photos, tmp_path):
+    run = ("translate", "photos", "--target", target, "--model", "negative")
+    before = {path: path.read_bytes() for path in photos.rglob("*.*")}
+    for out, found in (("photos", "would replace photos/a.png"), ("photos/a.png", "would replace photos/a.png")):
+        done = genclient(*run, "--out", out)
+        assert (done.returncode, found in done.stderr.decode()) == (2, True), done.stderr.decode()
+    save(tmp_path / "other/a.png", shift=8)
+    done = genclient(*run, "--out", "other")
+    assert (done.returncode, b"found other/a.png, which is not this command's" in done.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in photos.rglob("*.*")} == before
+    assert genclient(*run, "--out", "other", "--overwrite").returncode == 0
+    assert near(read(tmp_path / "other/a.png"), negative(photos / "a.png"))
+    # What an earlier run put below the pictures is no picture of the user.
+    for _ in range(2):
+        assert genclient(*run, "--out", "photos/made/").returncode == 0
+    assert len(list((photos / "made").rglob("*.png"))) == 6
+
+
+def test_another_model_or_other_hints_are_told_from_the_same(genclient, target, photos, tmp_path):
+    run = ("translate", "photos", "--target", target, "--out", "made/")
+    assert genclient(*run, "--model", "hinted").returncode == 0
+    done = genclient(*run, "--model", "negative")
+    assert (done.returncode, b'found a set with model "hinted", expected "negative"' in done.stderr) == (2, True)
+    dots = np.zeros((SIDE, SIDE, 4), np.uint8)
+    dots[2, 3] = 10, 200, 30, 255
+    Image.fromarray(dots).save(tmp_path / "dots.png")
+    done = genclient(*run, "--model", "hinted", "--hints", "dots.png")
+    assert (done.returncode, b"found a set with hints_sha256" in done.stderr) == (2, True)
+    done = genclient(*run, "--model", "hinted", "--hints", "dots.png", "--overwrite")
+    assert done.returncode == 0, done.stderr.decode()
+    made, plain = read(tmp_path / "made/a.png"), negative(photos / "a.png")
+    assert made[2, 3].tolist() == [10, 200, 30]
+    made = np.where(np.arange(SIDE * SIDE).reshape(SIDE, SIDE, 1) == 2 * SIDE + 3, plain, made)
+    assert near(made, plain)
+
+
+def test_a_file_on_this_machine_makes_the_same_pictures(genclient, models, photos, tmp_path):
+    run = ("translate", "photos", "--tflite", models / "negative.tflite", "--out", "made/")
+    done = genclient(*run)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"3 of 6 pictures are brought to 8\xc3\x978 pixels: their middle, resized here" in done.stderr
+    for name, original in MADE.items():
+        assert (name, near(read(tmp_path / f"made/{name}.png"), negative(photos / original))) == (name, True)
+    assert b"all 6 images are in made/ already" in genclient(*run).stderr
+    with pytest.raises(UsageError, match="run genclient translate PICTURE"):
+        next(DeviceGenerator(str(models / "negative.tflite")).stream([1]))
+
+
+def test_the_library_takes_arrays_and_files(models, target, photos):
+    files = [photos / "a.png", str(photos / "b.jpg"), (photos / "c.webp").read_bytes()]
+    expected = [negative(photos / name) for name in ("a.png", "b.jpg", "c.webp")]
+    array = np.stack([255 - image for image in expected])
+    device = DeviceGenerator(str(models / "negative.tflite"))
+
+    async def later(*arguments, **settings):
+        async with AsyncClient(target, "negative") as client:
+            return await client.translate(*arguments, **settings)
+
+    with Client(target, "negative", batch_size=2) as client:
+        for translate in (client.translate, device.translate, lambda images: asyncio.run(later(images))):
+            for images in (files, array, array / 255):
+                made = translate(images)
+                assert (made.dtype, made.shape) == (np.uint8, (3, SIDE, SIDE, 3))
+                assert near(made, np.stack(expected))
+            assert near(translate(array[0]), np.stack(expected[:1]))
+        assert near(client.translate(files, signature="uint8"), np.stack(expected))
+        for images, message in (
+            (array[:, :4], r"image: found \(4, 8, 3\), expected \(8, 8, 3\)"),
+            (array * 2.0, "image: found floats from"),
+            ([photos / "none.png"], "none.png: No such file"),
+        ):
+            with pytest.raises(ClientError, match=message):
+                client.translate(images)
+        with pytest.raises(UsageError, match="run genclient translate PICTURE"):
+            client.sample(2)
+        hints = np.zeros((SIDE, SIDE, 4), np.uint8)
+        hints[1, 1] = 255, 0, 0, 255
+        made = client.translate(array, hints=hints, model="hinted")
+        assert made[:, 1, 1].tolist() == [[255, 0, 0]] * 3
+        assert near(client.translate(array, model="hinted"), np.stack(expected))
+        with pytest.raises(UsageError, match="hints: found some, expected none"):
+            client.translate(array, hints=hints)
+
+
+def test_info_status_and_bench_know_such_a_model(genclient, target, models):
+    where = ("--target", target, "--model", "negative")
+    data = json.loads(genclient("info", *where, "--format", "json").stdout)
+    assert (data["image"], data["images"], data["latents"]) == ([SIDE, SIDE, 3], [SIDE, SIDE, 3], None)
+    assert data["probe"]["milliseconds"] > 0
+    lines = genclient("info", "--tflite", models / "negative.tflite").stdout.decode().splitlines()
+    assert "image      8 × 8 × 3" in lines
+    assert genclient("status", *where).stdout == b"1 AVAILABLE\n"
+    load = ("bench", *where, "--concurrency", 2, "--duration", 0.3, "--warm-up", 0, "--format", "json")
+    for signature in ("auto", "png"):
+        done = genclient(*load, "--signature", signature)
+        assert done.returncode == 0, done.stderr.decode()
+        (level,) = json.loads(done.stdout)["levels"]
+        assert (level["images"] > 0, level["errors"]) == (True, {})
+
+
+def test_a_dry_run_says_what_would_be_made(genclient, fails, target, photos, tmp_path):
+    run = ("translate", "photos", "--target", target, "--model", "negative", "--out", "made/", "--dry-run")
+    lines = genclient(*run).stdout.decode().splitlines()
+    assert lines[0].split() == ["fetch", "6", "of", "6", "images", "of", "negative,", "version", "1"]
+    assert len(lines) == 7
+    assert os.listdir(tmp_path) == ["photos"]
+    code, line = fails("translate", "none.png", "--target", target, "--model", "negative")
+    assert (code, "none.png: found no such file or folder" in line) == (1, True)
