@@ -24,6 +24,7 @@ from genexport.generator import layer_names
 from genexport.generator.load import Generator
 from genexport.progress import Progress
 from genexport.roles import ROLES
+from genexport.roles.tensor import at_once
 from genexport.savedmodel import signatures
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
@@ -31,8 +32,6 @@ INSTALL = "in genline's checkout: pip install '.[onnx]'"
 
 # Old enough for the runtimes of the last years, new enough for every op that a generator has.
 OPSET = 17
-
-BATCH = 64
 
 NODE = re.compile(r"Name:'([^']+)'|Node ?\(([^)]+)\)|In Node, \(\"([^\"]+)\"")
 """Where a message of ONNX Runtime names a node."""
@@ -95,9 +94,10 @@ def run(
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         given = {wanted.name: np.asarray(inputs[wanted.name]) for wanted in session.get_inputs()}
         count = len(next(iter(given.values())))
+        most = at_once([*(values.shape[1:] for values in given.values()), session.get_outputs()[0].shape[1:]])
         batches = [
-            session.run(["images"], {name: values[i : i + BATCH] for name, values in given.items()})
-            for i in (progress or Progress.none()).over(range(0, count, BATCH), "batches")
+            session.run(["images"], {name: values[i : i + most] for name, values in given.items()})
+            for i in (progress or Progress.none()).over(range(0, count, most), "batches")
         ]
     except Exception as error:  # ONNX Runtime's own classes share no base
         raise CannotBeMade(f"{file.name}: ONNX Runtime cannot run it: {' '.join(str(error).split())[:600]}") from error

@@ -1,29 +1,30 @@
-"""A generator becomes a version: build everything in a hidden folder, run and compare all of it, then one rename.
+"""A model becomes a version: build everything in a hidden folder, run and compare all of it, then one rename.
 
-The discriminator of its run becomes a version of NAME-critic in the same way, under the same number.
+What goes with it, as a run's discriminator does, becomes a version of a name of its own in the same way, under the same
+number. Which files there are, and how they are compared, is for the model's kind.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
-from genexport import onnx
+from genexport import kinds, onnx
 from genexport.errors import ExportError
-from genexport.generator.load import Generator
-from genexport.kinds import discriminator_model, discriminator_version
-from genexport.kinds.generator_version import Tell, build
+from genexport.kinds.build import build
+from genexport.kinds.kind import Companion, Tell, Version
 from genexport.options import Options
 from genexport.repository import store
 from genexport.savedmodel import batch_sizes
 
 
 def publish(
-    generator: Generator,
+    model: Any,
     root: Path,
     name: str,
     version: int | None = None,
@@ -31,10 +32,10 @@ def publish(
     run: Path | None = None,
     options: Options | None = None,
 ) -> Path:
-    """Publish a generator as a version of the model `name` in the repository `root`.
+    """Publish a model as a version of `name` in the repository `root`.
 
     Args:
-        generator: from `genexport.generator.load`.
+        model: from `genexport.kinds.load`, such as a `generator.load.Generator`.
         root: the folder that holds all models.
         name: the model's; its versions lie in root/name.
         version: its number; the next one unless given.
@@ -46,28 +47,25 @@ def publish(
         The folder of the version.
 
     Raises:
-        ExportError: it cannot be converted, a file does not give the generator's images, the number is taken, or the
+        ExportError: it cannot be converted, a file does not give the model's own results, the number is taken, or the
             disk is full; nothing is published then.
     """
     options = options or Options()
     store.check_name(name)
     if options.insists_on("onnx"):
         onnx.require()
-    discriminator = discriminator_model.load(generator, run) if run and options.discriminator else None
-    base, discriminator_base = root / name, root / f"{name}{discriminator_model.SUFFIX}"
-    bases = [base, discriminator_base] if discriminator else [base]
+    kind = kinds.of_task(model.task)
+    parts = [Companion("", kind, model), *kind.companions(model, run, options)]
+    bases = [root / f"{name}{part.suffix}" for part in parts]
     if version is not None:
-        for each in bases:
-            store.check_free(each, version)
-    with _building(base, generator) as folder:
-        build(generator, name, run, options, folder, tell)
-        if discriminator is None:
-            published = [store.publish(folder, base, version)]
-        else:
-            with _building(discriminator_base, generator) as discriminator_folder:
-                tell("discriminator: " + ", ".join(discriminator_version.signatures(discriminator)))
-                discriminator_version.build(discriminator, name, options, discriminator_folder)
-                published = store.publish_pair(folder, base, discriminator_folder, discriminator_base, version)
+        for base in bases:
+            store.check_free(base, version)
+    with ExitStack() as stack:
+        folders = []
+        for part, base in zip(parts, bases, strict=True):
+            folders.append(stack.enter_context(_building(base, model.path)))
+            build(part.kind, part.model, Version(folders[-1], base.name, run, options, tell))
+        published = store.publish_together(folders, bases, version)
     tell("published " + ", ".join(map(str, published)))
     _follow_up(bases, published, options, tell)
     return published[0]
@@ -84,7 +82,7 @@ def _follow_up(bases: list[Path], published: list[Path], options: Options, tell:
 
 
 @contextmanager
-def _building(base: Path, generator: Generator) -> Iterator[Path]:
+def _building(base: Path, source: Path) -> Iterator[Path]:
     """A hidden folder to build in; what goes wrong there becomes one line for the user."""
     with store.staging(base) as folder:
         try:
@@ -95,4 +93,4 @@ def _building(base: Path, generator: Generator) -> Iterator[Path]:
             if str(folder) in error.message:  # TensorFlow could not write there
                 reason = re.sub(r"\{\{.*?\}\}|\[Op:\w*\]", "", error.message.splitlines()[0]).split(";")[-1].strip()
                 raise ExportError(f"{base}: cannot be written: {reason}") from error
-            raise ExportError(f"{generator.path}: {' '.join(error.message.split())[:400]}") from error
+            raise ExportError(f"{source}: {' '.join(error.message.split())[:400]}") from error

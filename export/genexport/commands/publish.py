@@ -12,7 +12,6 @@ from genexport.commands.common import Clock, import_tensorflow, print_parity, re
 
 if TYPE_CHECKING:
     from genexport.compare.parity import Limits
-    from genexport.generator.load import Generator
 
 LIMITS_HELP = (
     "How much a file may differ from Keras. Maximum error of a pixel in [0, 1]: savedmodel and float32 (TFLite and "
@@ -55,6 +54,12 @@ def parse_shape(context: click.Context, option: click.Parameter, text: str | Non
         raise click.BadParameter(f"{text!r}: expected HxWxC, such as 28x28x1 or 64x64x3")
     height, width, channels = map(int, sizes)
     return height, width, channels
+
+
+def parse_range(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, float] | None:
+    """`-1..1` → (-1.0, 1.0)."""
+    low, _, high = (text or "").partition("..")
+    return (float(low), float(high)) if text else None
 
 
 @click.command()
@@ -101,7 +106,21 @@ def parse_shape(context: click.Context, option: click.Parameter, text: str | Non
     "--image-shape",
     metavar="HxWxC",
     callback=parse_shape,
-    help="Shape of images that the model outputs flat, such as 28x28x1.",
+    help="Shape of images that the model outputs flat, such as 28x28x1; of pictures that it takes in any size.",
+)
+@click.option(
+    "--input-range",
+    "pixels",
+    type=click.Choice(["-1..1", "0..1", "0..255"]),
+    callback=parse_range,
+    help="Pixel range that a model of pictures takes.  [default: that of interface.json, or inferred]",
+)
+@click.option(
+    "--examples",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Pictures for a model that takes pictures, best such as it was not trained on: files are compared with Keras on "
+    "them, and integers calibrated.  [default: examples.npz of the run]",
 )
 @click.option("--output", metavar="NAME", help="Which of several outputs holds the images.")
 @click.option(
@@ -148,6 +167,8 @@ def publish(
     one_hot: int | None,
     image_shape: tuple[int, int, int] | None,
     output: str | None,
+    pixels: tuple[float, float] | None,
+    examples: Path | None,
     imports: tuple[str, ...],
     limits: tuple[str, ...],
     critic: bool | None,
@@ -161,6 +182,7 @@ def publish(
     genexport publish runs/digits --name digits
     genexport publish my_generator.keras --name mine --import my_layers --limit dynamic_db=35
     genexport publish cgan.keras --name cgan --latents 128 --one-hot 10
+    genexport publish pix2pix.keras --name facades --examples photos/
     """
     from genexport.repository.store import check_free, check_name
 
@@ -174,22 +196,24 @@ def publish(
     parsed = parse_limits(limits)
     clock = Clock()
     import_tensorflow()
+    from genexport import kinds
     from genexport.generator.adapt import Choices
-    from genexport.generator.load import is_run, load
+    from genexport.generator.source import is_run
+    from genexport.kinds.kind import Source
     from genexport.options import Options
-    from genexport.publish import publish as publish_generator
+    from genexport.publish import publish as publish_model
     from genexport.repository import manifest
 
     for module in imports:
         clock.tell(f"--import {module}: its code is run")
-    choices = Choices(latents, one_hot, image_shape, output, activation)
-    generator = load(source, output_range, snapshot, imports, choices)
-    clock.tell(f"{generator.path}: {_about(generator)}")
-    for note in generator.notes:
+    choices = Choices(latents, one_hot, image_shape, output, activation, pixels)
+    kind, model = kinds.load(Source(source, output_range, snapshot, imports, choices, examples))
+    clock.tell(f"{model.path}: {kind.about(model)}")
+    for note in model.notes:
         clock.tell(note)
     run = source if is_run(source) else None
     chosen = Options(limits=parsed, **options)
-    folder = publish_generator(generator, repository, name, version, clock.tell, run, chosen)
+    folder = publish_model(model, repository, name, version, clock.tell, run, chosen)
     print_parity(manifest.read(folder), err=True)
     clock.tell("done")
     click.echo(folder)  # alone on stdout, for scripts
@@ -216,13 +240,3 @@ def parse_limits(texts: tuple[str, ...]) -> Limits:
         if not 0 <= values[name] < float("inf"):
             raise click.BadParameter(f"{text!r}: expected 0 or more, found {value}")
     return Limits(**values)
-
-
-def _about(generator: Generator) -> str:
-    from genexport.roles import ROLES
-
-    low, high = generator.output_range
-    height, width, channels = generator.image_shape
-    facts = {**generator.facts, "class_names": ()}
-    takes = ", ".join(ROLES[tensor.role].words(tensor.shape, facts) for tensor in generator.inputs)
-    return f"{width}×{height}×{channels} from {takes}, pixels from {low:g} to {high:g}"

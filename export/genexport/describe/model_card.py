@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from genexport.describe import tables
@@ -26,6 +27,28 @@ LICENCES = """
 
 NOT_STATED = "not stated"
 
+
+@dataclass(frozen=True)
+class Words:
+    """What the card of a kind says in words of its own.
+
+    Attributes:
+        task: of interface.json.
+        summary: what it is, a sentence or two.
+        sheet: what contact_sheet.png shows.
+        compared: goes on from "each file".
+        calling: how to call it, Markdown.
+        limits: what it cannot do, a sentence each.
+    """
+
+    task: str
+    summary: str
+    sheet: str
+    compared: str
+    calling: str
+    limits: Sequence[str]
+
+
 PIPELINES = {
     "image-generation": "unconditional-image-generation",
     "video-generation": "text-to-video",
@@ -34,17 +57,19 @@ PIPELINES = {
 """Task of interface.json → the hub's tag, where it is another."""
 
 
-def text(manifest: Mapping[str, Any]) -> str:
-    """The card of a generator's version.
+def text(manifest: Mapping[str, Any], words: Words | None = None) -> str:
+    """The card of a version.
 
     Args:
         manifest: with `files`, those beside the card.
+        words: of its kind; a generator's unless given.
     """
+    words = words or of_generator(manifest)
     parts = [
-        _front_matter(manifest),
+        _front_matter(manifest, words.task),
         f"# {_plain(manifest['name'])}",
-        _summary(manifest),
-        "![the same latents through every file](contact_sheet.png)",
+        f"{_plain(words.summary)} Exported {manifest['created']}.",
+        f"![{words.sheet}](contact_sheet.png)",
         "## Data",
         _data(manifest),
         "## Training",
@@ -52,37 +77,56 @@ def text(manifest: Mapping[str, Any]) -> str:
         "## Quality",
         _quality(manifest),
         "## Files",
-        _files(manifest),
+        _files(manifest, words.compared),
         "## How to call it",
-        _calling(manifest),
+        words.calling,
         "## Limits",
-        _limits(manifest),
+        _limits(manifest, words.limits),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(manifest: Mapping[str, Any]) -> str:
+def of_generator(manifest: Mapping[str, Any]) -> Words:
+    """The words of a generator of images from latents and whatever else it takes."""
+    return Words(
+        task=(manifest.get("interface") or {}).get("task", "image-generation"),
+        summary=f"A GAN generator of {tables.shape_text(manifest)} images (width×height×channels) from "
+        f"{', '.join(inputs(manifest))}.",
+        sheet="the same latents through every file",
+        compared="generated the images of 256 fixed seeds",
+        calling=_calling(manifest),
+        limits=(
+            "It reproduces the gaps and biases of its training images, and generates nothing larger than "
+            f"{tables.shape_text(manifest)}.",
+            "Latents far from N(0, 1) give images that were never checked.",
+            "It may reproduce parts of training images: check `nearest.png` of the run before publishing it.",
+        ),
+    )
+
+
+def inputs(manifest: Mapping[str, Any]) -> list[str]:
+    """Each input for people: `32 latents`, `2 classes (cat, dog)`."""
+    return [role.words(tuple(spec.get("shape", ())), manifest) for role, spec in _inputs(manifest)]
+
+
+def smallest(manifest: Mapping[str, Any]) -> str:
+    """The TFLite file that a device would take first; nothing where there is none."""
+    return next((file for file in manifest["files"] if file.endswith(("-dynamic.tflite", "-float32.tflite"))), "")
+
+
+def _front_matter(manifest: Mapping[str, Any], task: str) -> str:
     licence = manifest["data"]["licence"]
     known = licence.lower() in LICENCES.split()
     lines = ["# That of the training data, as stated at export."]
     lines += ["license: " + (licence.lower() if known else "unknown" if licence == NOT_STATED else "other")]
     if not known and licence != NOT_STATED:
         lines.append(f"license_name: {json.dumps(' '.join(licence.split()))}")
-    task = (manifest.get("interface") or {}).get("task", "image-generation")
     tags = ["gan", task, "tensorflow", "keras"]
     tags += ["tflite", "litert"] if any(name.startswith("tflite/") for name in manifest["files"]) else []
     tags += ["onnx"] if any(name.startswith("onnx/") for name in manifest["files"]) else []
     tags += ["class-conditional"] if manifest["class_count"] else []
     lines += ["library_name: keras", f"pipeline_tag: {PIPELINES.get(task, task)}", "tags:"]
     return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---"])
-
-
-def _summary(manifest: Mapping[str, Any]) -> str:
-    takes = [_plain(role.words(tuple(spec.get("shape", ())), manifest)) for role, spec in _inputs(manifest)]
-    return (
-        f"A GAN generator of {tables.shape_text(manifest)} images (width×height×channels) from {', '.join(takes)}. "
-        f"Exported {manifest['created']}."
-    )
 
 
 def _inputs(manifest: Mapping[str, Any]) -> list[tuple[Role, Mapping[str, Any]]]:
@@ -142,10 +186,10 @@ def _quality(manifest: Mapping[str, Any]) -> str:
     return "\n\n".join([_markdown(("metric", "value", "reference"), rows), " ".join(about)])
 
 
-def _files(manifest: Mapping[str, Any]) -> str:
+def _files(manifest: Mapping[str, Any], compared: str) -> str:
     rows = [row for row in tables.parity_rows(manifest) if row[-1]]
     about = (
-        "Before publishing, each file generated the images of 256 fixed seeds, which were compared with Keras (pixels "
+        f"Before publishing, each file {compared}, which were compared with Keras (pixels "
         "from 0 to 1). `manifest.json` has the SHA-256 of every file; `genexport verify` repeats the checks."
     )
     header = ["file", *tables.PARITY_HEADER[1:]]
@@ -158,9 +202,8 @@ def _files(manifest: Mapping[str, Any]) -> str:
 
 
 def _calling(manifest: Mapping[str, Any]) -> str:
-    name, inputs = manifest["name"], _inputs(manifest)
-    options = "".join(role.option for role, _ in inputs)
-    small = next((file for file in manifest["files"] if file.endswith(("-dynamic.tflite", "-float32.tflite"))), "")
+    name, given, small = manifest["name"], _inputs(manifest), smallest(manifest)
+    options = "".join(role.option for role, _ in given)
     sample = f"--seeds 0-15{options} --out grid.png"
     device = f"\ngenclient sample --tflite {small} {sample}     # no server" if small else ""
     seeds = f"""\
@@ -168,8 +211,8 @@ One seed is one image, in every file and on every device: the latents of a seed 
 `tf.raw_ops.StatelessRandomNormalV2(shape=[{manifest["latent_size"]}], key=[seed], counter=[0, 0], alg=1)`.
 
 """
-    arguments = ", ".join(f"{role.name}=…" for role, _ in inputs)
-    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in inputs if spec)
+    arguments = ", ".join(f"{role.name}=…" for role, _ in given)
+    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in given if spec)
     return f"""\
 {seeds if "seeds" in manifest["signatures"] else ""}```sh
 genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow Serving
@@ -185,13 +228,8 @@ def _sizes(shape: Sequence[int | None]) -> str:
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
-def _limits(manifest: Mapping[str, Any]) -> str:
-    lines = [
-        "It reproduces the gaps and biases of its training images, and generates nothing larger than "
-        f"{tables.shape_text(manifest)}.",
-        "Latents far from N(0, 1) give images that were never checked.",
-        "It may reproduce parts of training images: check `nearest.png` of the run before publishing it.",
-    ]
+def _limits(manifest: Mapping[str, Any], limits: Sequence[str]) -> str:
+    lines = list(limits)
     if not manifest["quality"]:
         lines.append("Its quality has not been measured.")
     licence = manifest["data"]["licence"]

@@ -1,14 +1,15 @@
 """Generators with other inputs and outputs become `latents` (and `labels`) → images, by layers put around the model.
 
-Several latents become one that is split, a one-hot input gets its encoding, flat images are folded, one output of
-several is taken. What is not plain is not guessed: an option says it, and the message names the option.
+Several latents become one that is split, a one-hot input gets its encoding, flat images are folded, channels go last,
+one output of several is taken. A model of one picture keeps it as its input. What is not plain is not guessed: an
+option says it, and the message names the option.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from genexport.errors import ExportError
 from genexport.generator.interface import EXPECTED, Slot
+from genexport.generator.output_range import Range
 from genexport.generator.rebuild import PlainEmbedding
 from genexport.roles.tensor import FILE, shape
 
@@ -37,6 +39,7 @@ class Choices:
         image_shape: (H, W, C) of images that come flat.
         output: the name of the output that has the images.
         activation: one of `ACTIVATIONS`, which the model's output still lacks; clip cuts it to its range.
+        pixels: lowest and highest value of a picture that the model takes.
     """
 
     latents: int | None = None
@@ -44,10 +47,11 @@ class Choices:
     image_shape: tuple[int, int, int] | None = None
     output: str | None = None
     activation: str | None = None
+    pixels: Range | None = None
 
     def __bool__(self) -> bool:
         """Whether anything is said that changes the model."""
-        return self != Choices(activation=self.activation if self.activation == "clip" else None)
+        return self != Choices(activation=self.activation if self.activation == "clip" else None, pixels=self.pixels)
 
 
 def adapt(path: Path, model: Any, choices: Choices) -> tuple[Any, list[str]]:
@@ -64,6 +68,8 @@ def adapt(path: Path, model: Any, choices: Choices) -> tuple[Any, list[str]]:
                               "functional and Sequential models")  # fmt: skip
         return model, []
     inputs, values, notes = _inputs(path, model, choices)
+    if inputs is not None and "image" in inputs:
+        choices = replace(choices, image_shape=None)  # that of the pictures, which its images need not have
     images, more = _images(path, model, model.outputs if inputs is None else _called(model, values), choices)
     if inputs is None and not more:
         return model, notes
@@ -80,6 +86,8 @@ def _called(model: Any, values: list[Any]) -> list[Any]:
 
 def _inputs(path: Path, model: Any, choices: Choices) -> tuple[dict[str, Any] | None, list[Any], list[str]]:
     """New inputs by name (None where the model's own will do), the values of the model's inputs, and notes."""
+    if len(model.inputs) == 1 and _takes_picture(model.inputs[0]):
+        return _picture(path, model, choices)
     roles = [_role(tensor, model, choices) for tensor in model.inputs]
     _check(path, model, roles)
     latents = [tensor for tensor, role in zip(model.inputs, roles, strict=True) if role == "latents"]
@@ -120,6 +128,43 @@ def _inputs(path: Path, model: Any, choices: Choices) -> tuple[dict[str, Any] | 
     return inputs, values, notes
 
 
+def _takes_picture(tensor: Any) -> bool:
+    """Whether an input is a picture, perhaps of any size, perhaps with its channels first."""
+    sizes, slot = tuple(tensor.shape[1:]), _slot(tensor)
+    if _NOISE.search(tensor.name) or slot.is_latents() or len(sizes) != 3:
+        return False
+    free = sizes[2] in CHANNELS and None in sizes[:2]
+    return free or slot.is_picture() or _channels_first(sizes)
+
+
+def _picture(path: Path, model: Any, choices: Choices) -> tuple[dict[str, Any] | None, list[Any], list[str]]:
+    """The one input of an image-to-image model, as pictures of one size with their channels last."""
+    if choices.one_hot or choices.latents:
+        raise ExportError(f"{path}: takes a picture, {model.inputs[0].name}, neither latents nor a class; leave "
+                          "--latents and --one-hot out")  # fmt: skip
+    (tensor,) = model.inputs
+    sizes = tuple(tensor.shape[1:])
+    if None in sizes:
+        if choices.image_shape is None or choices.image_shape[2] != sizes[2]:
+            raise ExportError(f"{path}: takes pictures of any size, {tensor.name} {shape(tensor.shape)}; say which is "
+                              f"published: --image-shape 256x256x{sizes[2]}")  # fmt: skip
+        given = keras.Input(choices.image_shape, dtype=tensor.dtype, name="image")
+        return {"image": given}, [given], [f"{tensor.name} takes pictures of any size, and gets {_text(given.shape)}"]
+    if _channels_first(sizes):
+        given = keras.Input((*sizes[1:], sizes[0]), dtype=tensor.dtype, name="image")
+        return {"image": given}, [keras.layers.Permute((3, 1, 2))(given)], [f"{tensor.name} {shape(tensor.shape)} has "
+                                                                            "its channels first: put last"]  # fmt: skip
+    return None, [], []
+
+
+def _channels_first(sizes: tuple[int | None, ...]) -> bool:
+    return len(sizes) == 3 and sizes[0] in CHANNELS and sizes[2] not in CHANNELS
+
+
+def _text(sizes: Sequence[int | None]) -> str:
+    return "×".join(map(str, sizes[1:]))
+
+
 def _divided(path: Path, model: Any, choices: Choices) -> tuple[dict[str, Any], list[Any], list[str]]:
     """The one input of latents and a one-hot class, latents first, as keras.io's conditional GAN has it."""
     (tensor,) = model.inputs
@@ -155,11 +200,6 @@ def _check(path: Path, model: Any, roles: list[str]) -> None:
     found = ", ".join(f"{tensor.name} {tensor.dtype} {shape(tensor.shape)}" for tensor in model.inputs)
     other = [tensor for tensor, role in zip(model.inputs, roles, strict=True) if role == "other"]
     pictures = [tensor for tensor in other if len(tensor.shape) == 4]
-    if pictures and "latents" not in roles and not any(_NOISE.search(tensor.name) for tensor in pictures):
-        raise ExportError(
-            f"{path}: an image-to-image model ({found}); only generators of images from latents, and perhaps labels, "
-            f"are published without an {FILE} (docs/contracts.md)"
-        )
     hint = ""
     if other and all(_NOISE.search(tensor.name) for tensor in other):
         hint = " (noise as an input: make it a part of the model, or leave it out)"
@@ -222,6 +262,9 @@ def _images(path: Path, model: Any, outputs: Sequence[Any], choices: Choices) ->
     if choices.activation in ("sigmoid", "tanh"):
         images = keras.layers.Activation(choices.activation, name="output_activation")(images)
         notes.append(f"{choices.activation} was put behind its output")
+    if _channels_first(tuple(images.shape[1:])):
+        notes.append(f"its output {shape(images.shape)} has its channels first: put last")
+        images = keras.layers.Permute((2, 3, 1), name="channels_last")(images)
     sizes = choices.image_shape or _folded(tuple(images.shape[1:]))
     if sizes is None or tuple(images.shape[1:]) == sizes:
         return images, notes

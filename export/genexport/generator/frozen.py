@@ -28,6 +28,11 @@ class FrozenGraph(keras.layers.Layer):
         self._function = function
         self.output_labels = list(outputs)
 
+    @property
+    def graph_outputs(self) -> list[Any]:
+        """The outputs in its graph."""
+        return list(self._function.outputs)
+
     def call(self, inputs: Any) -> Any:
         """Tensors → tensors."""
         tensors = [tf.cast(value, spec.dtype) for value, spec in zip(inputs, self._function.inputs, strict=True)]

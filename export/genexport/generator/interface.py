@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ import keras
 import tensorflow as tf
 
 from genexport.errors import ExportError
-from genexport.generator import keras_file
+from genexport.generator import keras_file, output_range
+from genexport.generator.output_range import Range
 from genexport.roles import ROLES
 from genexport.roles.tensor import FILE, Description, Tensor, shape
 
-EXPECTED = "expected latents, float32 (N, Z), and perhaps labels, int32 (N,), as inputs"
+EXPECTED = "expected latents, float32 (N, Z), and perhaps labels, int32 (N,), as inputs, or one picture, (N, H, W, C)"
+
+SMALLEST = 8
+"""A side of a picture; what is smaller is a noise map."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,21 @@ class Slot:
         sizes = self.shape[1:]
         return floating and bool(sizes) and None not in sizes and sum(size != 1 for size in sizes) <= 1
 
+    def is_picture(self) -> bool:
+        """(N, H, W, 1, 3 or 4 channels), each side 8 or more."""
+        sizes = self.shape[1:]
+        return len(sizes) == 3 and sizes[2] in (1, 3, 4) and all(size and size >= SMALLEST for size in sizes[:2])
+
     def holds(self, tensor: Tensor) -> bool:
         """Whether a tensor of interface.json can be this input."""
         return self.dtype in (None, tensor.dtype) and self.shape[1:] == tensor.shape[1:]
 
     def fill(self, values: Any, dtype: str) -> Any:
         """Values such as latents (N, Z) or labels (N,) in this input's own shape and type."""
-        sizes = [-1, *self.shape[1:]]
-        values = tf.cast(values, self.dtype or dtype)
+        sizes, wanted = [-1, *self.shape[1:]], tf.as_dtype(self.dtype or dtype)
+        if wanted.is_integer and tf.as_dtype(values.dtype).is_floating:
+            values = tf.round(values)
+        values = tf.cast(values, wanted)
         return values if len(sizes) == len(values.shape) else tf.reshape(values, sizes)
 
 
@@ -81,8 +92,10 @@ class Interface:
         return outputs[0]
 
 
-def find(path: Path, model: Any, description: Description | None = None) -> Interface:
+def find(path: Path, model: Any, description: Description | None = None, pixels: Range | None = None) -> Interface:
     """The interface of the model in `path`: as its interface.json describes it, else judged by types and shapes.
+
+    `pixels` is the range of a picture that it takes, where that is known.
 
     Raises:
         ExportError: its inputs are not those of a generator, or the file does not tell what they are.
@@ -91,7 +104,16 @@ def find(path: Path, model: Any, description: Description | None = None) -> Inte
         raise ExportError(f"{path}: holds a {type(model).__name__}, expected a keras.Model")
     slots, arrange = _declared(model) if getattr(model, "inputs", None) else _built(path, model)
     if description is not None:
-        return Interface(model, description.inputs, _described(path, slots, description), arrange)
+        tensors = tuple(
+            replace(tensor, range=pixels) if pixels and tensor.role == "image" else tensor
+            for tensor in description.inputs
+        )
+        return Interface(model, tensors, _described(path, slots, description), arrange)
+    if len(slots) == 1 and slots[0].is_picture() and not slots[0].is_latents():
+        span, kind = pixels or output_range.of_input(model), slots[0].dtype or "float32"
+        return Interface(
+            model, (Tensor(slots[0].name, "image", kind, slots[0].shape, span),), {"image": slots[0]}, arrange
+        )
     labels = [slot for slot in slots if slot.is_labels()] if len(slots) > 1 else []
     latents = [slot for slot in slots if slot not in labels and slot.is_latents()]
     if len(latents) != 1 or len(labels) > 1 or len(latents) + len(labels) != len(slots):

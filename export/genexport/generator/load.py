@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,19 +12,24 @@ import numpy as np
 import tensorflow as tf
 
 from genexport.errors import ExportError
-from genexport.generator import determinism, file_kinds, interface, keras_file, rebuild
+from genexport.generator import determinism, given, interface, keras_file, rebuild
 from genexport.generator.adapt import Choices, adapt
+from genexport.generator.given import Given
 from genexport.generator.interface import Interface
 from genexport.generator.output_range import OUTPUT_RANGES
 from genexport.generator.output_range import find as find_range
+from genexport.generator.source import file_of, is_run, provenance
 from genexport.roles import ROLES
-from genexport.roles.tensor import Description, Tensor, shape
+from genexport.roles.tensor import Description, Tensor, at_once, shape
 from genexport.roles.tensor import read as read_description
 
 __all__ = ["OUTPUT_RANGES", "Generator", "load"]
 
 PROBES = 64
 COMPARED = 8
+
+CALIBRATION_SEED = 1_000_000
+"""The first of the seeds that integers are calibrated on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,7 @@ class Generator:
         provenance: where it comes from, for the manifest.
         notes: what was found and what was rebuilt, a sentence each, for the user.
         description: the run's interface.json, where there is one.
+        given: real examples of the pictures that it takes, where there are any.
     """
 
     model: Any
@@ -51,6 +56,20 @@ class Generator:
     provenance: dict[str, Any]
     notes: tuple[str, ...] = ()
     description: Description | None = None
+    given: Given | None = None
+
+    @property
+    def task(self) -> str:
+        """What it does, as interface.json calls it."""
+        if self.description:
+            return self.description.task
+        return "image-to-image" if any(tensor.role == "image" for tensor in self.inputs) else "image-generation"
+
+    @property
+    def compared(self) -> int:
+        """On how many examples its files are compared with Keras."""
+        most = min(ROLES[tensor.role].compared for tensor in self.inputs)
+        return min(most, len(self.given)) if self.given else most
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -91,27 +110,43 @@ class Generator:
         return raw if (low, high) == (0.0, 1.0) else (raw - low) / (high - low)
 
     def many(self, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-        """Images of any number of values by role, 64 at a time; other names are passed over."""
+        """Images of any number of values by role, up to 64 at a time; other names are passed over."""
         values = [inputs[tensor.role] for tensor in self.inputs]
         specs = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in values]
         call = tf.function(self.images, input_signature=specs)  # a batch of known size is not always the same to Keras
-        starts = range(0, len(values[0]), PROBES)
-        pieces = [call(*(tf.constant(each[i : i + PROBES]) for each in values)) for i in starts]
+        batch = at_once([self.image_shape])
+        starts = range(0, len(values[0]), batch)
+        pieces = [call(*(tf.constant(each[i : i + batch]) for each in values)) for i in starts]
         return np.concatenate([np.asarray(piece) for piece in pieces])
 
     def examples(self, count: int, first: int = 0) -> dict[str, tf.Tensor]:
-        """Role → the values of seeds first to first + count − 1, in the order of the inputs."""
-        return interface.examples(self.inputs, count, first)
+        """Role → the values of seeds first to first + count − 1, in the order of the inputs; of real ones the first."""
+        found = interface.examples(self.inputs, count, first)
+        if self.given:
+            found |= {role: tf.constant(self.given.rows(role, count)) for role in self.given.values}
+        return found
+
+    def calibration(self) -> dict[str, tf.Tensor]:
+        """Other examples than those that files are compared on, which would be flattered."""
+        count = min(ROLES[tensor.role].calibrated for tensor in self.inputs)
+        found = interface.examples(self.inputs, count, CALIBRATION_SEED)
+        if self.given:
+            others = {role: self.given.others(role, count, self.compared) for role in self.given.values}
+            found |= {role: tf.constant(values) for role, values in others.items()}
+        return found
 
 
 def load(
     source: Path,
     output_range: str = "auto",
     snapshot: str = "best",
-    imports: Sequence[str] = (),
+    imports: Sequence[str] | Mapping[str, Any] = (),
     choices: Choices | None = None,
+    examples: Path | None = None,
 ) -> Generator:
-    """Load the generator of a run directory, or any Keras file or SavedModel with latents (and labels) in, images out.
+    """Load the generator of a run directory, or any Keras file or SavedModel that makes images.
+
+    Without an interface.json it takes latents (and labels), or a picture.
 
     What would not convert is rebuilt, and compared with the model as it was saved: other floating types become float32,
     layers that Keras builds of ops that devices lack become others with the same values.
@@ -120,19 +155,23 @@ def load(
         source: a run directory (contract 1), a .keras or HDF5 file of Keras 3 or 2, or the folder of a SavedModel.
         output_range: one of `OUTPUT_RANGES`, or `auto`: as the run's interface.json says, else judged by 64 images.
         snapshot: of a run, `best` by its own metric where it was measured, or the `last`.
-        imports: modules, or paths of .py files, with classes that the model needs. Their code is run.
+        imports: modules, or paths of .py files, with classes that the model needs, whose code is run; or those classes.
         choices: what is to be known of a model that takes or gives something else; nothing unless given.
+        examples: a folder of pictures for a generator that takes pictures; the run's examples.npz unless given.
 
     Raises:
         ExportError: nothing there, no model, or not a generator; the message says what was found.
     """
-    path, choices = _file(source, snapshot), Choices() if choices is None else choices
-    classes = keras_file.import_classes(imports)
+    path, choices = file_of(source, snapshot), Choices() if choices is None else choices
+    classes = dict(imports) if isinstance(imports, Mapping) else keras_file.import_classes(imports)
     description = read_description(source) if is_run(source) and not choices else None
     opened = _Opener(path, classes, choices, description)
     saved, adapted = opened(keras_file.read(path, classes))
     saved = replace(saved, tensors=tuple(_with_classes(tensor, saved.model, source) for tensor in saved.tensors))
-    values = tuple(interface.examples(saved.tensors, PROBES).values())
+    real = _given(source, saved.tensors, description, examples)
+    probes = interface.examples(saved.tensors, PROBES)
+    probes |= {role: tf.constant(real.rows(role, PROBES)) for role in real.values} if real else {}
+    values = tuple(probes.values())
     built, rebuilt, replaced = _rebuild(opened, saved, tuple(each[:COMPARED] for each in values))
     images = _images(path, built, values)
     determinism.check_alone(path, lambda rows: _call(path, built, rows), values)
@@ -141,32 +180,39 @@ def load(
     adapted += _judged(built)
     if is_run(source):  # nothing there that its owner did not know
         adapted, replaced = [], []
-    notes = [how, *adapted, *rebuilt, *replaced, *(ROLES[tensor.role].note(tensor) for tensor in built.tensors)]
+    told = [ROLES[tensor.role].note(tensor) for tensor in built.tensors]
+    notes = [how, *adapted, *rebuilt, *replaced, *told, _examples_note(built.tensors, real)]
     return Generator(
         model=built.model,
         interface=built,
         path=path,
         image_shape=(images.shape[1], images.shape[2], images.shape[3]),
         output_range=span,
-        provenance=_provenance(source, path),
+        provenance=provenance(source, path),
         notes=tuple(note for note in notes if note),
         description=description,
+        given=real,
     )
 
 
-def is_run(source: Path) -> bool:
-    """Whether a source is a run directory, not a file or a SavedModel."""
-    return source.is_dir() and file_kinds.kind(source) != "saved_model"
+def _given(
+    source: Path, inputs: Sequence[Tensor], description: Description | None, examples: Path | None
+) -> Given | None:
+    if examples:
+        return given.of_folder(examples, inputs)
+    return given.of_run(source, inputs, _output(description)) if description else None
 
 
-def _file(source: Path, snapshot: str) -> Path:
-    best = source / "best" / "generator.keras"
-    if snapshot == "best" and best.exists():
-        return best
-    path = source / "generator.keras" if is_run(source) else source
-    if not path.exists():
-        raise ExportError(f"{source}: {file_kinds.ADVICE['folder'] if source.is_dir() else 'no such file'}")
-    return path
+def _examples_note(inputs: Sequence[Tensor], real: Given | None) -> str:
+    """Where the pictures come from that files are compared and integers calibrated on."""
+    if not any(tensor.role == "image" for tensor in inputs):
+        return ""
+    if real is None:
+        return (
+            "warning: without pictures of yours, files are compared and calibrated on made-up ones, smooth fields of "
+            "colour; --examples FOLDER gives real ones"
+        )
+    return f"{len(real)} real examples from {real.source}"
 
 
 @dataclass(frozen=True)
@@ -184,7 +230,7 @@ class _Opener:
         if self.description is None:
             model, notes = adapt(self.path, model, self.choices)
         rebuild.check_layout(self.path, model)
-        found = interface.find(self.path, model, self.description)
+        found = interface.find(self.path, model, self.description, self.choices.pixels)
         if not getattr(model, "inputs", None):
             self._build(model, found)
         return found, notes
@@ -229,8 +275,10 @@ def _call(path: Path, model: Interface, inputs: tuple[Any, ...]) -> Any:
 
 
 def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray[Any, Any]:
-    """What the model makes of 64 seeds, float32 in its own range."""
-    images = np.asarray(_call(path, model, inputs), np.float32)
+    """What the model makes of 64 examples, float32 in its own range."""
+    batch = at_once(values.shape[1:] for values in inputs)
+    pieces = [_call(path, model, tuple(values[i : i + batch] for values in inputs)) for i in range(0, PROBES, batch)]
+    images = np.concatenate([np.asarray(piece, np.float32) for piece in pieces])
     sizes = images.shape
     if len(sizes) != 4 or sizes[3] not in (1, 3, 4):
         first = " (channels first? images have channels last)" if len(sizes) == 4 and sizes[1] in (1, 3, 4) else ""
@@ -240,9 +288,9 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
             f"found {shape((None, *sizes[1:]))}{first}"
         )
     if sizes[0] != PROBES:
-        raise ExportError(f"{path}: makes {sizes[0]} images of {PROBES} latents; the batch has to be free")
+        raise ExportError(f"{path}: makes {sizes[0]} images of {PROBES} examples; the batch has to be free")
     if not np.isfinite(images).all():
-        raise ExportError(f"{path}: the images of seeds 0 to {PROBES - 1} hold values that are not finite")
+        raise ExportError(f"{path}: the images of {PROBES} examples hold values that are not finite")
     return images
 
 
@@ -279,29 +327,3 @@ def _embedded_classes(model: Any) -> int:
     kinds = ("Embedding", "PlainEmbedding", "CategoryEncoding", "OneHot")
     sizes = [getattr(part, name, None) for part in parts if type(part).__name__ in kinds for name in attributes]
     return min((size for size in sizes if size), default=0)
-
-
-def _provenance(source: Path, path: Path) -> dict[str, Any]:
-    from_run: dict[str, Any] = {}
-    if source.is_dir() and (source / "config.json").exists():
-        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-        dataset = json.loads((source / "dataset.json").read_text(encoding="utf-8"))
-        from_run = {
-            "run": config,
-            "dataset": {key: dataset[key] for key in ("source", "count", "image_shape", "fingerprint")},
-        }
-        from_run["snapshot"] = "best" if path.parent.name == "best" else "last"
-        measured = path.with_name("best.json")
-        if measured.exists():
-            from_run["measured"] = json.loads(measured.read_text(encoding="utf-8"))
-    return {"generator_sha256": _digest(path), **from_run}
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of a folder's files in order."""
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    total = hashlib.sha256()
-    for file in sorted(each for each in path.rglob("*") if each.is_file()):
-        total.update(file.relative_to(path).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()

@@ -10,7 +10,9 @@ import numpy as np
 
 from genexport.errors import ExportError
 
-OUTPUT_RANGES: dict[str, tuple[float, float]] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
+Range = tuple[float, float]
+
+OUTPUT_RANGES: dict[str, Range] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
 
 SLACK = 1e-4  # what rounding adds to a tanh, and its share of 255 above; below zero nobody's 0..255 goes
 CUT = 0.01  # of the range may be cut from a pixel on average where it was asked for; more, and it is another range
@@ -90,6 +92,24 @@ def _choose(images: np.ndarray[Any, Any], fits: list[str], activation: str) -> t
     return "0..1", not (images.min() < 0.1 and images.max() > 0.9)
 
 
+def of_input(model: Any) -> Range:
+    """The range of a picture that a model takes: what a Rescaling in front makes [-1, 1] or [0, 1], else its output's.
+
+    A model that ends in a sigmoid usually takes [0, 1]; all others, and those that do not tell, take [-1, 1].
+    """
+    layers = [layer for layer in getattr(model, "layers", []) if not isinstance(layer, keras.layers.InputLayer)]
+    while layers and isinstance(layers[0], keras.Model):
+        layers = [layer for layer in layers[0].layers if not isinstance(layer, keras.layers.InputLayer)]
+    if layers and isinstance(layers[0], keras.layers.Rescaling):
+        scale, offset = float(np.mean(layers[0].scale)), float(np.mean(layers[0].offset))
+        highest = max((1.0 - offset) / scale, -offset / scale) if scale else 1.0
+        return (0.0, 255.0) if highest > 2.0 else (0.0, 1.0)
+    return (0.0, 1.0) if _last_activation(model) in ("sigmoid", "hard_sigmoid") else (-1.0, 1.0)
+
+
+MOVES = ("Identity", "Reshape", "Squeeze", "Cast", "Transpose")
+
+
 def _last_activation(model: Any) -> str:
     layers = getattr(model, "layers", [])
     if not layers:
@@ -97,4 +117,9 @@ def _last_activation(model: Any) -> str:
     last = next((layer for layer in reversed(layers) if not isinstance(layer, keras.layers.Reshape)), layers[-1])
     if isinstance(last, keras.Model):
         return _last_activation(last)
+    if graph_outputs := getattr(last, "graph_outputs", None):
+        operation = graph_outputs[0].op
+        while operation.type in MOVES and operation.inputs:
+            operation = operation.inputs[0].op
+        return {"Tanh": "tanh", "Sigmoid": "sigmoid"}.get(operation.type, "")
     return str(getattr(getattr(last, "activation", None), "__name__", ""))

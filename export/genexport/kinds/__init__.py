@@ -1,13 +1,13 @@
 """The kinds of models that are published. `KINDS` is what the commands know; TensorFlow is imported where one is run.
 
-kind.py                    what every kind tells
-generator.py               a generator: images from the inputs of its interface
-discriminator.py           the discriminator of a run: scores of images
-generator_version.py       a generator's version: SavedModel, TFLite, ONNX, pictures, card
-proof.py                   every file of it run, and held to its limit
-worst_layer.py             the layer that loses most of a file's accuracy
-discriminator_model.py     the discriminator as it is loaded, and what makes its logits scores
-discriminator_version.py   its version: a SavedModel of scores
+kind.py             what every kind tells: load, signatures, examples, comparison, description
+build.py            a version of any kind
+generator/          images from latents, and from whatever else a generator takes
+image_to_image.py   images from pictures
+discriminator/      the discriminator of a run: scores of images; it goes with its generator
+
+A further kind is a class in a file of its own, with a line in `KINDS`; from outside, a module that `--import` names
+can `register` one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,22 @@ from typing import Any
 from genexport.errors import ExportError
 from genexport.kinds.discriminator import Discriminator
 from genexport.kinds.generator import Generator
-from genexport.kinds.kind import Kind
+from genexport.kinds.image_to_image import ImageToImage
+from genexport.kinds.kind import Kind, Source
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Generator(), Discriminator())}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Generator(), ImageToImage(), Discriminator())}
+"""Name → kind. The first is that of whatever no other one claims."""
+
+
+def register(kind: Kind) -> Kind:
+    """Make a kind known by its name, which manifests use, and by its tasks.
+
+    Raises:
+        ValueError: there is another kind of that name.
+    """
+    if type(KINDS.setdefault(kind.name, kind)) is not type(kind):
+        raise ValueError(f"there is another kind called {kind.name}")
+    return KINDS[kind.name]
 
 
 def of(manifest: Mapping[str, Any]) -> Kind:
@@ -31,5 +44,30 @@ def of(manifest: Mapping[str, Any]) -> Kind:
     """
     name = manifest.get("kind", Generator.name)
     if name not in KINDS:
-        raise ExportError(f"manifest.json: kind {name!r}, expected {' or '.join(KINDS)}: a newer genline wrote it")
+        raise ExportError(
+            f"manifest.json: kind {name!r}, expected {' or '.join(KINDS)}: a newer genline wrote it; pip install "
+            "--upgrade genline"
+        )
     return KINDS[name]
+
+
+def of_task(task: str) -> Kind:
+    """The kind that publishes models of a task; a generator where none says so."""
+    return next((kind for kind in KINDS.values() if task in kind.tasks), KINDS[Generator.name])
+
+
+def load(source: Source) -> tuple[Kind, Any]:
+    """What is to be published, and its kind: by the task in interface.json, without one by what it takes.
+
+    Raises:
+        ExportError: nothing there, or no model of that kind; the message says what was found.
+    """
+    from genexport.generator import keras_file
+    from genexport.generator.source import is_run
+    from genexport.roles import tensor
+
+    if not isinstance(source.imports, Mapping):  # its code is run once
+        source = source._replace(imports=keras_file.import_classes(source.imports))
+    described = tensor.read(source.path) if is_run(source.path) else None
+    model = (of_task(described.task) if described else KINDS[Generator.name]).load(source)
+    return of_task(model.task), model

@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -97,16 +97,18 @@ def publish(folder: Path, base: Path, version: int | None = None, at_least: int 
         return target
 
 
-def publish_pair(folder: Path, base: Path, second: Path, second_base: Path, version: int | None = None) -> list[Path]:
-    """Publish two models, a generator and its discriminator, under one number: the one given, or the next free in both.
+def publish_together(folders: Sequence[Path], bases: Sequence[Path], version: int | None = None) -> list[Path]:
+    """Publish a model and what goes with it under one number: the one given, or the next that is free in all.
 
-    The generator goes first, and alone if it must. Who has its number has the other's: all who publish take both so.
+    The first goes first, and alone if it must. Who has its number has the others': all who publish take them so.
 
     Raises:
         ExportError: as `publish`.
     """
-    first = publish(folder, base, version, at_least=max(versions(second_base), default=0) + 1)
-    return [first, publish(second, second_base, int(first.name))]
+    newest = max((number for base in bases[1:] for number in versions(base)), default=0)
+    first = publish(folders[0], bases[0], version, at_least=newest + 1)
+    more = zip(folders[1:], bases[1:], strict=True)
+    return [first, *(publish(folder, base, int(first.name)) for folder, base in more)]
 
 
 def remove_old(base: Path, keep: int, published: Path) -> list[Path]:

@@ -8,6 +8,7 @@ role.py            what every role tells: examples, what signatures take, what f
 latents.py         N(0, 1), and from seeds to latents in the graph
 labels.py          classes
 image.py           a picture as floats, bytes or file
+hints.py           colours at some places of a picture
 requests.py        values by name as each signature takes them; reference.npz
 preprocess.py      picture files → the pixels that training saw of them, in the graph
 picture_files.py   what is in a picture file: JPEG, PNG, BMP, GIF, EXIF
@@ -15,12 +16,13 @@ picture_files.py   what is in a picture file: JPEG, PNG, BMP, GIF, EXIF
 
 from __future__ import annotations
 
+from genexport.roles.hints import Hints
 from genexport.roles.image import Image
 from genexport.roles.labels import Labels
 from genexport.roles.latents import Latents
 from genexport.roles.role import Role
 
-ROLES: dict[str, Role] = {role.name: role for role in (Latents(), Labels(), Image())}
+ROLES: dict[str, Role] = {role.name: role for role in (Latents(), Labels(), Image(), Hints())}
 """Name → role of an input, in the order in which the card lists them."""
 
 

@@ -24,7 +24,11 @@ class Image(Role):
     """A picture. Of files become the pixels that training saw of them: cropped, laid on a background, resized."""
 
     name = "image"
+    files = "image_bytes"
+    """What signatures that take picture files call the input."""
+
     steps = Steps((0.0, 1.0), 1.0 + 1e-6)
+    compared = calibrated = 64
     option = " --input image=picture.png"
 
     def feed(self, tensor: Tensor, signature: str) -> Feed:
@@ -32,7 +36,7 @@ class Image(Role):
         if signature in BYTES:
             return Feed(tensor.role, tf.uint8, frame.shape, lambda pixels: tf.cast(pixels, tf.float32) / 255.0)
         if signature in FILES:
-            return Feed("image_bytes", tf.string, (), lambda files: decoded(files, frame))
+            return Feed(self.files, tf.string, (), lambda files: decoded(files, frame))
         return Feed(tensor.role, tf.float32, frame.shape)
 
     def examples(self, tensor: Tensor, count: int, first: int) -> tf.Tensor:

@@ -34,14 +34,15 @@ SUPPORT = 2.5
 class Frame:
     """What a picture becomes: `shape` (H, W, C), cropped or squeezed, over `background`: three colours in [0, 255].
 
-    With `pad` all of it, in the middle of the background. `deep` are the values that are black and white in pictures of
-    16 bits, grey ones and those in colour.
+    With `pad` all of it, in the middle of the background; with `nearest` no pixels are mixed. `deep` are the values
+    that are black and white in pictures of 16 bits, grey ones and those in colour.
     """
 
     shape: tuple[int, int, int]
     crop: bool = True
     background: tuple[int, ...] = WHITE
     pad: bool = False
+    nearest: bool = False
     deep: tuple[picture_files.Range, picture_files.Range] = (picture_files.DEEP, picture_files.DEEP)
 
     @classmethod
@@ -54,7 +55,7 @@ class Frame:
             return cls(shape)
         ranges = preprocessing.get("value_ranges")
         deep = _taken(ranges, "16-bit images"), _taken(ranges, "16-bit colour images")
-        return cls(shape, crop == "center", background, crop == "pad", deep)
+        return cls(shape, crop == "center", background, crop == "pad", preprocessing.get("resize") == "nearest", deep)
 
     @classmethod
     def of_tensor(cls, tensor: Tensor) -> Frame:
@@ -103,6 +104,8 @@ def _decoded(file: tf.Tensor, frame: Frame) -> tf.Tensor:
     kept_high, kept_wide = (high, wide) if not frame.crop else _largest(high, wide, height, width)
     rows = Side((high - kept_high) // 2, kept_high, high, height)
     columns = Side((wide - kept_wide) // 2, kept_wide, wide, width)
+    if frame.nearest:
+        return tf.ensure_shape(_picked(_picked(pixels, rows, 0), columns, 1) / 255.0, frame.shape)
     pixels, rows, columns = _averaged(pixels, rows, columns)
     pixels = tf.cond(
         _rows_first(rows, columns),
@@ -110,6 +113,11 @@ def _decoded(file: tf.Tensor, frame: Frame) -> tf.Tensor:
         lambda: _lanczos(_lanczos(pixels, columns, axis=1), rows, axis=0),
     )
     return tf.ensure_shape(pixels / 255.0, frame.shape)
+
+
+def _picked(pixels: tf.Tensor, side: Side, axis: int) -> tf.Tensor:
+    """The part of one side by its nearest pixels, none of them mixed; the other side stays."""
+    return tf.gather(pixels, side.start + (2 * tf.range(side.wanted) + 1) * side.kept // (2 * side.wanted), axis=axis)
 
 
 def _padded(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:

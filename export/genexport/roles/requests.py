@@ -14,6 +14,9 @@ from genexport.roles.role import Array
 ENDING = "_bytes"
 """Inputs so named take the pictures of another one as files."""
 
+LARGEST = 1 << 20
+"""Bytes of pictures in one input of a warm-up request."""
+
 
 def fit(inputs: Mapping[str, tf.DType], values: Mapping[str, Any]) -> dict[str, Any]:
     """A value for each input of a signature, out of values by name: pictures are floats in [0, 1] of whole pixels.
@@ -60,11 +63,18 @@ def restore(stored: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def warm(spec: tf.TensorSpec, batch: int, values: Mapping[str, Any]) -> tensor_pb2.TensorProto:
-    """An input of a warm-up request, small: pictures are grey, everything else is as in `values`."""
-    if len(spec.shape) == 4:
+def warm(spec: tf.TensorSpec, batch: int, values: Mapping[str, Any], real: bool = False) -> tensor_pb2.TensorProto:
+    """An input of a warm-up request: pictures are grey, which takes no room, everything else is as in `values`.
+
+    With `real` the pictures are those of `values`, but where a request would be of more than 1 MiB.
+    """
+    file = spec.name not in values and spec.name.endswith(ENDING)
+    size = batch * int(np.prod(spec.shape[1:])) * spec.dtype.size if len(spec.shape) == 4 else 0
+    if real and size <= LARGEST:
+        return tf.make_tensor_proto(_fit(spec.name, spec.dtype, values))
+    if size:
         return _grey(spec.dtype, (batch, *spec.shape[1:]))
-    if spec.name not in values and spec.name.endswith(ENDING):
+    if file:
         picture = tf.fill(values[_pictures(spec.name, values)].shape[1:], tf.constant(128, tf.uint8))
         return tf.make_tensor_proto(tf.repeat(tf.io.encode_png(picture), batch))
     return tf.make_tensor_proto(values[spec.name])

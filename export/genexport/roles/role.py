@@ -47,6 +47,11 @@ class Role(ABC):
     steps: Steps | None = None
     """Of floats in int8 and micro; without any, calibration finds them."""
 
+    compared = 256
+    calibrated = 200
+    """On so many examples, at most, the files of a generator with such an input are compared with Keras, and so many
+    others calibrate its integers."""
+
     facts: Mapping[str, Any] = {}
     """What the manifest says where a generator has no input of this role."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ class Description:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     json: Mapping[str, Any]
+
+
+def at_once(sizes: Iterable[Iterable[int | None]]) -> int:
+    """How many examples are computed together where these are the shapes of one: 64, of large pictures fewer."""
+    largest = max((math.prod(max(size or 1, 1) for size in each) for each in sizes), default=1)
+    return max(1, min(64, (1 << 22) // max(largest, 1)))
 
 
 def shape(sizes: Any) -> str:

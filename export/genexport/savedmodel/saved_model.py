@@ -16,10 +16,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from genexport.roles import requests
+from genexport.roles.tensor import at_once
 from genexport.savedmodel.signatures import Signature
-
-BATCH = 64
-"""Examples of a run: a batch size that a server may use, and little memory."""
 
 
 def write(endpoints: Mapping[str, Signature], folder: Path) -> None:
@@ -65,13 +63,19 @@ class ServingSession:
         """
         wanted = requests.fit({name: info.dtype for name, info in self.signatures[signature].inputs.items()}, inputs)
         count = len(next(iter(wanted.values())))
-        ends = [1, *range(BATCH, count, BATCH), count]
+        most = self._at_once()
+        ends = [1, *range(max(most, 2), count, most), count]
         batches = [
             {name: values[start:end] for name, values in wanted.items()}
             for start, end in zip([0, *ends], ends, strict=False)
             if start < end
         ]
         return np.concatenate([self.run(signature, batch) for batch in batches])
+
+    def _at_once(self) -> int:
+        """Examples of a run: no batch that a server would not use, and no more memory than needed."""
+        infos = [info for one in self.signatures.values() for info in (*one.inputs.values(), *one.outputs.values())]
+        return at_once([size.size for size in info.tensor_shape.dim[1:]] for info in infos)
 
     def run(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
         """The one output of a signature.

@@ -20,7 +20,11 @@ PLACE = "assets.extra/tf_serving_warmup_requests"
 
 
 def write(
-    endpoints: Mapping[str, Signature], examples: Callable[[int], Mapping[str, Any]], name: str, folder: Path
+    endpoints: Mapping[str, Signature],
+    examples: Callable[[int], Mapping[str, Any]],
+    name: str,
+    folder: Path,
+    real: bool = False,
 ) -> None:
     """Write one PredictionLog for every signature and batch size, as TFRecord, into a version's `folder`.
 
@@ -29,6 +33,7 @@ def write(
         examples: batch size → values by name, of which `roles.requests.warm` makes every input.
         name: the model's.
         folder: the version's.
+        real: whether pictures are those of the examples; else they are grey.
     """
     file = folder / PLACE
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +45,6 @@ def write(
                 request.model_spec.name = name
                 request.model_spec.signature_name = signature
                 for spec in specs:
-                    request.inputs[spec.name].CopyFrom(requests.warm(spec, batch, values))
+                    request.inputs[spec.name].CopyFrom(requests.warm(spec, batch, values, real))
                 log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
                 writer.write(log.SerializeToString())

@@ -134,7 +134,7 @@ class Converter:
             return np.abs(made - expected).max(axis=(1, 2, 3))
 
         half = self._from_floats("float16")
-        content, kept = float16.within(half, whole, errors, parity.EXAMPLES, self.limits.float16, progress)
+        content, kept = float16.within(half, whole, errors, self.generator.compared, self.limits.float16, progress)
         if kept:
             layers = dict.fromkeys(layer_names.find(self.generator.model, name) or name for name in kept)
             said = f"weights of {', '.join(layers)} stay in float32, else pixels would be off by more"
@@ -144,21 +144,25 @@ class Converter:
     def _dynamic(self) -> bytes:
         """One scale for the weights of a dense layer, which any runtime knows; one a channel where that is too few."""
         content = self._from_floats("dynamic", one_scale=True)
-        made, expected = self._images(content, np.arange(FEW))
+        made, expected = self._images(content, self._few)
         if (parity.compare(made, expected).psnr_db or np.inf) >= self.limits.dynamic_db + HEADROOM_DB:
             return content
         return self._from_floats("dynamic")
 
     def _images(self, content: bytes, rows: Any) -> tuple[Any, Any]:
-        """A file's images of some of the seeds 0 to 255, and Keras'."""
+        """A file's images of some of the examples, and Keras'."""
         return _run_bytes(content, self._some(rows)), self._expected[rows]
+
+    @property
+    def _few(self) -> Any:
+        return np.arange(min(FEW, self.generator.compared))
 
     def _some(self, rows: Any) -> dict[str, Any]:
         return {role: values[rows] for role, values in self._inputs.items()}
 
     @cached_property
     def _inputs(self) -> dict[str, Any]:
-        return {role: np.asarray(values) for role, values in self.generator.examples(parity.EXAMPLES).items()}
+        return {role: np.asarray(values) for role, values in self.generator.examples(self.generator.compared).items()}
 
     @cached_property
     def _expected(self) -> Any:
@@ -166,7 +170,7 @@ class Converter:
 
     def _truncation(self, content: bytes) -> float:
         """Up to which factor on the latents an integer file keeps its limit; it was calibrated with 1."""
-        inputs, reached = self._some(np.arange(FEW)), 1.0
+        inputs, reached = self._some(self._few), 1.0
         for factor in TRUNCATIONS:
             wider = {**inputs, "latents": inputs["latents"] * np.float32(factor)}
             difference = parity.compare(_run_bytes(content, wider), self.generator.many(wider))

@@ -15,7 +15,7 @@ from genexport.compare.parity import Difference, Limit, Limits
 from genexport.errors import CannotBeMade, ExportError
 from genexport.generator import layer_names
 from genexport.generator.load import Generator, load
-from genexport.kinds import worst_layer
+from genexport.kinds.generator import worst_layer
 from keras import layers
 
 

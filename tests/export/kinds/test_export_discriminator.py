@@ -14,7 +14,7 @@ import tensorflow as tf
 from genexport.compare.parity import Limits
 from genexport.errors import ExportError
 from genexport.generator.load import load
-from genexport.kinds import discriminator_model
+from genexport.kinds.discriminator import model as discriminator_model
 from genexport.options import Options
 from genexport.publish import publish
 from genexport.repository import manifest

@@ -15,7 +15,7 @@ from genexport.compare.parity import Limits
 from genexport.describe import directions
 from genexport.errors import ExportError
 from genexport.generator.load import Generator, load
-from genexport.kinds import proof
+from genexport.kinds.generator import proof
 from genexport.options import Options
 from genexport.publish import publish
 from genexport.repository import manifest

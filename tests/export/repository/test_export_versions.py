@@ -59,7 +59,7 @@ for round in range(20):
     with store.staging(root / "g") as folder, store.staging(root / "g-critic") as critic:
         for each in (folder, critic):
             (each / "from").write_text(f"{who} {round}")
-        store.publish_pair(folder, root / "g", critic, root / "g-critic")
+        store.publish_together([folder, critic], [root / "g", root / "g-critic"])
 """
 
 

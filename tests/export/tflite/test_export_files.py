@@ -17,7 +17,8 @@ from genexport.compare.parity import Limits
 from genexport.describe import directions, tables
 from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.load import Generator, load
-from genexport.kinds import generator_version, proof
+from genexport.kinds.generator import proof
+from genexport.kinds.generator import version as generator_version
 from genexport.options import Options
 from genexport.progress import Progress
 from genexport.publish import publish

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from genexport.generator.load import Generator, load
-from genexport.kinds import worst_layer
+from genexport.kinds.generator import worst_layer
 from genexport.tflite import convert, phases, subpixel
 from keras import layers
 

@@ -1,8 +1,7 @@
-"""What a generator's version holds: every file written into a folder, run, compared with Keras, and in the manifest."""
+"""What a generator's version holds beside its SavedModel: files that are run and compared, pictures, card, manifest."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,67 +15,60 @@ from genexport.compare import frechet, parity, rounding
 from genexport.compare.parity import Difference, Limits
 from genexport.describe import directions, image_grid, manifest_entries, model_card, tables
 from genexport.errors import CannotBeMade, ExportError
-from genexport.generator.load import Generator
-from genexport.kinds import proof, worst_layer
+from genexport.generator.load import Generator as Model
 from genexport.kinds.generator import Generator as Kind
+from genexport.kinds.generator import proof, worst_layer
+from genexport.kinds.kind import Tell, Version
 from genexport.options import Options
 from genexport.repository import manifest
-from genexport.roles import requests, tensor
-from genexport.savedmodel import saved_model, signatures, warmup
+from genexport.roles import requests
 from genexport.savedmodel.saved_model import ServingSession
 from genexport.tflite import convert, ops
 
 REFERENCE = "reference.npz"
 
-ASSET = f"assets.extra/{tensor.FILE}"
-"""TensorFlow Serving opens two files of that folder, by name: the warm-up requests and saved_model_config.pb."""
 
-Tell = Callable[[str], None]
+def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
+    """Everything of a version beside the SavedModel, and what the manifest says.
 
-
-def build(generator: Generator, name: str, run: Path | None, options: Options, folder: Path, tell: Tell) -> None:
-    """Everything of a version, run and compared, with its manifest last.
-
-    Each artifact is compared as soon as it is there, the quickest first, so that what fails fails early.
+    Each file is compared as soon as it is there, the quickest first, so that what fails fails early.
     """
-    features = frechet.Features.of(run)
-    count = frechet.EXAMPLES if features else parity.EXAMPLES
+    features = kind.features(version.run)
+    count = frechet.EXAMPLES if features else generator.compared
     inputs, expected = proof.reference(generator, count)
-    kept = requests.keep({key: values[: parity.EXAMPLES] for key, values in inputs.items()})
-    np.savez_compressed(folder / REFERENCE, **kept, images=expected[: proof.SHEET_COLUMNS])
-    options = _with_rounding(options, generator, inputs, expected)
+    kept = requests.keep({key: values[: generator.compared] for key, values in inputs.items()})
+    np.savez_compressed(version.folder / REFERENCE, **kept, images=expected[: proof.SHEET_COLUMNS])
+    options, tell = _with_rounding(version.options, generator, inputs, expected), version.tell
 
-    endpoints = signatures.signatures(generator)
-    tell("SavedModel: " + ", ".join(endpoints))
-    saved_model.write(endpoints, folder)
-    warmup.write(endpoints, partial(signatures.examples, generator), name, folder)
-    if generator.description:
-        (folder / ASSET).write_text(json.dumps(generator.description.json, indent=2) + "\n", encoding="utf-8")
     blamed = partial(worst_layer.worst_layer, generator, tell=tell)
-    proven = proof.Proof(folder, name, inputs, expected, options.limits, features, blamed, tell)
+    proven = proof.Proof(version.folder, version.name, inputs, expected, options.limits, features, blamed, tell)
     _kept_to(options, proven.savedmodel)
     by = " and by the Fréchet distance" if features else ""
     tell(f"{len(options.wanted())} files, each compared with Keras on {count} examples{by}")
     left_out, needs = _files(generator, proven, options, tell)
 
-    tell("directions of the latent space")
-    found, without = directions.write(generator, folder)
-    if without:
-        left_out["directions"] = without
-        tell(f"no directions: {without}")
-    _contact_sheet(proven, folder)
+    found: list[dict[str, Any]] = []
+    if generator.latent_size:
+        tell("directions of the latent space")
+        found, without = directions.write(generator, version.folder)
+        if without:
+            left_out["directions"] = without
+            tell(f"no directions: {without}")
+    _contact_sheet(kind, generator, proven)
+    given = generator.given
     described = {
-        **manifest_entries.described(generator, name, Kind.name, folder, proven.differences, options),
-        **manifest_entries.told(generator, run, options.licence),
+        **manifest_entries.described(generator, version.name, kind.name, version.folder, proven.differences, options),
+        **manifest_entries.told(generator, version.run, options.licence),
+        "examples": {"count": generator.compared, "source": given.source if given else None},
         "notes": list(generator.notes),
         "left_out": left_out,
         "tflite": needs,
         "target": options.target,
         "directions": found,
     }
-    text = model_card.text({**described, "files": manifest.digests(folder)})
-    (folder / model_card.FILE).write_text(text, encoding="utf-8")
-    manifest.write(folder, described)
+    text = kind.card({**described, "files": manifest.digests(version.folder)})
+    (version.folder / model_card.FILE).write_text(text, encoding="utf-8")
+    return described
 
 
 def verify(folder: Path, found: Mapping[str, Any], reference: dict[str, Any], tell: Tell) -> dict[str, Difference]:
@@ -93,21 +85,23 @@ def verify(folder: Path, found: Mapping[str, Any], reference: dict[str, Any], te
     return {**proof.prove(folder, found["name"], inputs, expected, limits).differences, "savedmodel": difference}
 
 
-def _contact_sheet(proven: proof.Proof, folder: Path) -> None:
-    """The first images of every file, and the pictures that they are made of."""
-    few = {key: values[: proof.SHEET_COLUMNS] for key, values in proven.inputs.items()}
-    given = {f"given: {key}": values for key, values in few.items() if values.ndim == 4}
-    rows = {"Keras": proven.expected[: proof.SHEET_COLUMNS], **proven.rows, **given}
-    image_grid.write(rows, folder / image_grid.CONTACT_SHEET)
+def _contact_sheet(kind: Kind, generator: Model, proven: proof.Proof) -> None:
+    """The first images of every file, the pictures that they are made of, and the right ones where they are known."""
+    columns = min(proof.SHEET_COLUMNS, len(proven.expected))
+    rows = {"Keras": proven.expected[:columns], **proven.rows}
+    pictures = {key: values[:columns] for key, values in proven.inputs.items() if values.ndim == 4}
+    truth = generator.given.truth if generator.given else None
+    sheet = kind.sheet(rows, pictures, truth if truth is None else truth[:columns])
+    image_grid.write(sheet, proven.folder / image_grid.CONTACT_SHEET)
 
 
-def _with_rounding(options: Options, generator: Generator, inputs: Any, expected: Any) -> Options:
+def _with_rounding(options: Options, generator: Model, inputs: Any, expected: Any) -> Options:
     """With limits for what is computed in float32 that the generator's own rounding does not break."""
     return replace(options, limits=options.limits.over(rounding.TIMES * rounding.noise(generator, inputs, expected)))
 
 
 def _files(
-    generator: Generator, proven: proof.Proof, options: Options, tell: Tell
+    generator: Model, proven: proof.Proof, options: Options, tell: Tell
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Write and compare the files; gives those that cannot be made, with the reason, and what the TFLite files need."""
     left_out: dict[str, str] = {}
@@ -140,7 +134,7 @@ def _files(
     return left_out, needs_of
 
 
-def _content(kind: str, generator: Generator, name: str, converter: convert.Converter, tell: Tell) -> bytes:
+def _content(kind: str, generator: Model, name: str, converter: convert.Converter, tell: Tell) -> bytes:
     if kind != "onnx":
         tell(f"TFLite {kind}")
         return converter.make(kind)

@@ -13,12 +13,10 @@ from genexport.compare import parity
 from genexport.compare.parity import Difference
 from genexport.describe import manifest_entries
 from genexport.errors import ExportError
-from genexport.kinds.discriminator import Discriminator as Kind
-from genexport.kinds.discriminator_model import IMAGES, SEEDS, SUFFIX, Discriminator
-from genexport.options import Options
+from genexport.kinds.discriminator.model import IMAGES, SEEDS, SUFFIX, Discriminator
+from genexport.kinds.kind import Kind, Version
 from genexport.repository import manifest
 from genexport.roles import ROLES, requests
-from genexport.savedmodel import saved_model, warmup
 from genexport.savedmodel.saved_model import ServingSession
 from genexport.savedmodel.signatures import Signature, with_one_example
 
@@ -33,28 +31,19 @@ SIGNATURES = ("serving_default", "discriminate", "encoded")
 """The first two are the same; `encoded` takes pictures as files. Any batch from 0 on."""
 
 
-def build(discriminator: Discriminator, name: str, options: Options, folder: Path) -> None:
-    """Everything of a version of the discriminator of the model `name`, run and compared, with its manifest last."""
-    endpoints = signatures(discriminator)
-    saved_model.write(endpoints, folder)
-    warmup.write(endpoints, lambda batch: _zeros(discriminator, batch), f"{name}{SUFFIX}", folder)
-    inputs = {role: np.asarray(values) for role, values in discriminator.examples(parity.EXAMPLES).items()}
+def compare(kind: Kind, discriminator: Discriminator, version: Version) -> dict[str, Any]:
+    """Every signature run and compared with Keras, and what the manifest says."""
+    folder, options, generator = version.folder, version.options, discriminator.generator
+    inputs = {role: np.asarray(values) for role, values in discriminator.examples(generator.compared).items()}
     expected = discriminator.keras_scores(inputs)
     limit = _limit_of_scores(discriminator, options.limits.over(0.0).savedmodel or 0.0)
     differences = prove(folder, inputs, expected, limit)
     stored = requests.keep(inputs)
     kept = {"pixels": stored.pop("images"), "scores": expected, **stored}
     np.savez_compressed(folder / REFERENCE, **{key: values[:KEPT] for key, values in kept.items()})
-    described = manifest_entries.described(
-        discriminator.generator, f"{name}{SUFFIX}", Kind.name, folder, differences, options
-    )
-    manifest.write(folder, {**described, "generator": name, "limit": limit, "scores": _describe(discriminator)})
-
-
-def _zeros(discriminator: Discriminator, batch: int) -> dict[str, Any]:
-    """For warm-up requests, where pictures are grey."""
-    values = {role: tf.zeros_like(value) for role, value in discriminator.generator.examples(batch).items()}
-    return {**values, "images": tf.zeros((batch, *discriminator.generator.image_shape))}
+    described = manifest_entries.described(generator, version.name, kind.name, folder, differences, options)
+    name = version.name.removesuffix(SUFFIX)
+    return {**described, "generator": name, "limit": limit, "scores": _describe(discriminator)}
 
 
 def signatures(discriminator: Discriminator) -> dict[str, Signature]:

@@ -57,13 +57,13 @@ class Discriminator:
     scale: float = 1.0
 
     def logits(self, images: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
-        """Float32 (N, H, W, C) in [0, 1], and a batch for each condition → float32 (N,); may be traced."""
+        """Float32 (N, H, W, C) in [0, 1], and a batch for each condition → float32 (N,), the mean of patches."""
         values = {"images": IMAGES.inside(self.images, images)}
         for tensor, value in zip(self.conditions, conditions, strict=True):
             values[tensor.role] = ROLES[tensor.role].inside(tensor, value)
         given = [values[role] for role in self.order]
-        logits = self.model(given if len(given) > 1 else given[0], training=False)
-        return tf.reshape(tf.cast(logits, tf.float32), [-1])
+        logits = tf.cast(self.model(given if len(given) > 1 else given[0], training=False), tf.float32)
+        return tf.reduce_mean(tf.reshape(logits, [tf.shape(logits)[0], -1]), axis=1)
 
     def scores(self, images: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
         """As `logits`, but scores in [0, 1]."""
@@ -74,6 +74,11 @@ class Discriminator:
         given = self.generator.examples(count)
         pixels = to_pixels(_in_batches(self.generator.images, *given.values()))
         return {"images": tf.cast(pixels, tf.float32) / 255.0, **self._conditions(given)}
+
+    def blank(self, count: int) -> dict[str, Any]:
+        """The same, but with black pictures, which nobody has to generate."""
+        given = {role: tf.zeros_like(value) for role, value in self._conditions(self.generator.examples(count)).items()}
+        return {"images": tf.zeros((count, *self.generator.image_shape)), **given}
 
     def _conditions(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {tensor.role: values[tensor.role] for tensor in self.conditions}
@@ -144,12 +149,12 @@ def _roles(path: Path, model: Any, generator: Generator) -> tuple[str, ...]:
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     roles = tuple(_role(tensor, generator) for tensor in inputs)
     known = roles.count("images") == 1 and "" not in roles and len(set(roles)) == len(roles)
-    one_logit = [tuple(t.shape) for t in outputs] in ([(None, 1)], [(None,)])
+    one_logit = len(outputs) == 1 and (len(outputs[0].shape) == 1 or outputs[0].shape[-1] == 1)  # or one a patch
     if not known or not one_logit:
         found = ", ".join(f"{t.name} {tuple(t.shape)}" for t in (*inputs, *outputs)) or "neither inputs nor outputs"
         takes = "".join(f", perhaps {tensor.role}" for tensor in generator.inputs if tensor.role != "latents")
         raise ExportError(
-            f"{path}: expected images {generator.image_shape}{takes}, and one logit an image; found {found}; "
+            f"{path}: expected images {generator.image_shape}{takes}, and one logit an image or patch; found {found}; "
             "--no-discriminator leaves it out"
         )
     return roles

@@ -1,0 +1,103 @@
+"""Generators: images from latents and whatever else their interface names, compared with Keras pixel by pixel.
+
+version.py       what a version holds beside its SavedModel: files, pictures, card, manifest
+proof.py         every file of it run, and held to its limit
+worst_layer.py   the layer that loses most of a file's accuracy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genexport.describe import tables
+from genexport.kinds.kind import Companion, Kind, Source, Tell, Version
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from genexport.compare.frechet import Features
+    from genexport.compare.parity import Difference
+    from genexport.generator.load import Generator as Model
+    from genexport.options import Options
+    from genexport.savedmodel.signatures import Signature
+
+    Images = np.ndarray[Any, Any]
+
+
+class Generator(Kind):
+    """Images of seeds. A model is a `generator.load.Generator`."""
+
+    name = "generator"
+    tasks = ("image-generation",)
+
+    def load(self, source: Source) -> Model:
+        from genexport.generator.load import load
+
+        return load(*source)
+
+    def about(self, model: Model) -> str:
+        from genexport.roles import ROLES
+
+        low, high = model.output_range
+        height, width, channels = model.image_shape
+        facts = {**model.facts, "class_names": ()}
+        takes = ", ".join(ROLES[tensor.role].words(tensor.shape, facts) for tensor in model.inputs)
+        return f"{width}×{height}×{channels} from {takes}, pixels from {low:g} to {high:g}"
+
+    def endpoints(self, model: Model) -> dict[str, Signature]:
+        from genexport.savedmodel import signatures
+
+        return signatures.signatures(model)
+
+    def examples(self, model: Model, count: int) -> Mapping[str, Any]:
+        from genexport.savedmodel import signatures
+
+        return signatures.examples(model, count)
+
+    def interface(self, model: Model) -> Mapping[str, Any] | None:
+        return model.description.json if model.description else None
+
+    def compare(self, model: Model, version: Version) -> dict[str, Any]:
+        from genexport.kinds.generator import version as generator_version
+
+        return generator_version.compare(self, model, version)
+
+    def verify(
+        self, folder: Path, manifest: Mapping[str, Any], reference: dict[str, Any], tell: Tell
+    ) -> dict[str, Difference]:
+        from genexport.kinds.generator import version as generator_version
+
+        return generator_version.verify(folder, manifest, reference, tell)
+
+    def companions(self, model: Model, run: Path | None, options: Options) -> list[Companion]:
+        """Its run's discriminator."""
+        from genexport.kinds.discriminator import Discriminator
+        from genexport.kinds.discriminator import model as discriminator
+
+        found = discriminator.load(model, run) if run and options.discriminator else None
+        return [Companion(discriminator.SUFFIX, Discriminator(), found)] if found else []
+
+    def features(self, run: Path | None) -> Features | None:
+        """The network that measures what a file does to the Fréchet distance, if that is to be measured."""
+        from genexport.compare.frechet import Features
+
+        return Features.of(run)
+
+    def sheet(self, rows: Mapping[str, Images], given: Mapping[str, Images], truth: Images | None) -> dict[str, Images]:
+        """The rows of the contact sheet: each file's images, and the pictures that they are made of."""
+        return {**rows, **{f"given: {name}": pictures for name, pictures in given.items()}}
+
+    def card(self, manifest: Mapping[str, Any]) -> str:
+        """MODEL_CARD.md, of a manifest with the files beside it."""
+        from genexport.describe import model_card
+
+        return model_card.text(manifest, model_card.of_generator(manifest))
+
+    def takes(self, manifest: Mapping[str, Any]) -> str:
+        given = manifest["signatures"]["serving_default"]["inputs"]
+        return f"from {manifest['latent_size']} latents" if "latents" in given else f"from {' and '.join(given)}"
+
+    def quality(self, manifest: Mapping[str, Any]) -> str:
+        return tables.quality_text(manifest) or "not measured"
