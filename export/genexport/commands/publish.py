@@ -119,8 +119,8 @@ def parse_range(context: click.Context, option: click.Parameter, text: str | Non
     "--examples",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Pictures for a model that takes pictures, best such as it was not trained on: files are compared with Keras on "
-    "them, and integers calibrated.  [default: examples.npz of the run]",
+    help="Pictures for a model that takes pictures, best such as it was not trained on: files are compared with Keras "
+    "on them, and integers calibrated.  [default: examples.npz of the run]",
 )
 @click.option("--output", metavar="NAME", help="Which of several outputs holds the images.")
 @click.option(

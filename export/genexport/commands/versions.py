@@ -80,7 +80,7 @@ def show(version: Path) -> None:
         click.echo(f"copy of     version {found['copy_of']['version']}, {found['copy_of']['created']}")
     if quality := tables.quality_text(found):
         click.echo(f"quality     {quality}")
-    if found["class_count"]:
+    if found.get("class_count"):
         click.echo(f"classes     {', '.join(found['class_names']) or found['class_count']}")
     for name, signature in found["signatures"].items():
         click.echo(f"{name:16}{tables.inputs_outputs(signature)}")

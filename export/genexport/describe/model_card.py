@@ -211,16 +211,24 @@ One seed is one image, in every file and on every device: the latents of a seed 
 `tf.raw_ops.StatelessRandomNormalV2(shape=[{manifest["latent_size"]}], key=[seed], counter=[0, 0], alg=1)`.
 
 """
-    arguments = ", ".join(f"{role.name}=…" for role, _ in given)
-    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in given if spec)
     return f"""\
 {seeds if "seeds" in manifest["signatures"] else ""}```sh
 genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow Serving
 genclient sample --model {name} {sample}{device}
 ```
 
-From Python: `tf.saved_model.load(folder).signatures["serving_default"]({arguments})`, {takes};
-images are float32 (N, H, W, C) from 0 to 1."""
+{from_python(manifest)}"""
+
+
+def from_python(manifest: Mapping[str, Any]) -> str:
+    """How Python calls the SavedModel, a sentence."""
+    given = _inputs(manifest)
+    arguments = ", ".join(f"{role.name}=…" for role, _ in given)
+    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in given if spec)
+    return (
+        f'From Python: `tf.saved_model.load(folder).signatures["serving_default"]({arguments})`, {takes};\n'
+        "images are float32 (N, H, W, C) from 0 to 1."
+    )
 
 
 def _sizes(shape: Sequence[int | None]) -> str:

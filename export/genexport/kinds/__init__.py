@@ -21,6 +21,8 @@ from genexport.kinds.generator import Generator
 from genexport.kinds.image_to_image import ImageToImage
 from genexport.kinds.kind import Kind, Source
 
+__all__ = ["KINDS", "Kind", "Source", "load", "of", "of_task", "register"]
+
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (Generator(), ImageToImage(), Discriminator())}
 """Name → kind. The first is that of whatever no other one claims."""
 

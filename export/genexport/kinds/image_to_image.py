@@ -60,7 +60,9 @@ genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow
 genclient translate photo.jpg --model {name} --out translated.png{on_device}
 ```
 
-The signature `png` takes pictures of any size, PNG or JPEG, as `image_bytes`, and gives `png_bytes`.""",
+The signature `png` takes pictures of any size, PNG or JPEG, as `image_bytes`, and gives `png_bytes`.
+
+{model_card.from_python(manifest)}""",
         limits=(
             "It knows pictures like those that it was trained on; of others it makes something all the same, which "
             "may show what is not there.",

@@ -70,7 +70,10 @@ class Companion(NamedTuple):
 
 
 class Kind(ABC):
-    """A kind of model. A *model* is whatever `load` gives; only the kind itself looks into it."""
+    """A kind of model. A *model* is whatever `load` gives; only the kind itself looks into it.
+
+    All that others need of a model is `path`, where it comes from, `task`, and `notes` for the user.
+    """
 
     name: str
     """What manifests call it."""
@@ -118,6 +121,8 @@ class Kind(ABC):
     @abstractmethod
     def compare(self, model: Any, version: Version) -> dict[str, Any]:
         """With the SavedModel in the folder: write and compare every other file, and give what the manifest says.
+
+        At least `name`, `created`, `image_shape`, `signatures` and `parity`; `reference.npz` is for `verify`.
 
         Raises:
             ExportError: something differs from Keras by more than its limit.

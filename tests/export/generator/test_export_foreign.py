@@ -151,8 +151,6 @@ def refused(kind: str) -> tuple[keras.Model, Choices]:
     z, picture = keras.Input((6,), name="z"), keras.Input((8, 8, 3), name="photo")
     a, b = (keras.Input((), dtype="int32", name=name) for name in ("breed", "colour"))
     rows = layers.Embedding(3, 2)
-    if kind == "image to image":
-        return keras.Model(picture, layers.Conv2D(3, 3, padding="same")(picture)), Choices()
     if kind == "a mask":
         return keras.Model([z, picture], layers.Multiply()([drawn(z), picture])), Choices()
     if kind == "two labels":
@@ -181,10 +179,6 @@ def refused(kind: str) -> tuple[keras.Model, Choices]:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (
-            "image to image",
-            r"an image-to-image model \(photo float32 \(N, 8, 8, 3\)\); only generators of images from latents",
-        ),
         ("a mask", r"a picture as an input, photo"),
         ("two labels", r"found z float32 \(N, 6\), breed int32 \(N\), colour int32 \(N\) \(labels twice"),
         ("several images", r"several outputs, images \(N, 8, 8, 3\).*; --output NAME says which has the images"),

@@ -186,12 +186,11 @@ def test_the_interface_is_copied_into_manifest_files_and_savedmodel(version: Pat
 
 def test_card_contact_sheet_and_warm_up_know_the_picture(version: Path) -> None:
     card = (version / "MODEL_CARD.md").read_text()
-    assert "from 4 latents, 2 classes (cat, dog), an image of 12×8×3." in card
+    assert "It takes 4 latents, 2 classes (cat, dog), an image of 12×8×3." in card
     assert "`latents` float32 (N, 4) and `labels` int32 (N,) and `image` float32 (N, 8, 12, 3)" in card
-    assert "--label 0 --input image=picture.png" in card
     assert "pipeline_tag: image-to-image" in card
     with Image.open(version / "contact_sheet.png") as sheet:
-        assert sheet.height == 4 + 9 * (18 + 4 + 8 * 5), "Keras, the SavedModel, six files, and the pictures given"
+        assert sheet.height == 4 + 9 * (18 + 4 + 8 * 5), "the pictures given, Keras, the SavedModel, six files"
     requested = set()
     records = tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests"))
     with ServingSession(version) as served:
@@ -228,7 +227,7 @@ def test_without_latents_there_are_no_seeds_and_no_directions(tmp_path: Path) ->
     folder = tmp_path / "inverted" / "1"
     found = manifest.check(folder)
     assert list(found["signatures"]) == ["serving_default", "png", "uint8"]
-    assert found["left_out"] == {"directions": "it takes no latents"}
+    assert (found["left_out"], found["directions"]) == ({}, [])
     with ServingSession(folder) as served:
         assert np.array_equal(served.run("uint8", {"image": np.full((1, *SIZE), 40, np.uint8)})[0, 0, 0], [215] * 3)
     assert verify(folder)
