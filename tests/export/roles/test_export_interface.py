@@ -304,7 +304,9 @@ def test_a_role_from_outside_is_published_by_one_module(tmp_path: Path) -> None:
     model.save(run / "generator.keras")
     tensors = [LATENTS | {"name": "z"}, {"name": "tone", "role": "tone", "dtype": "float32", "shape": [None]}]
     images = {"name": "images", "role": "images", "dtype": "float32", "shape": [None, 4, 4, 3], "range": [-1, 1]}
-    (run / "interface.json").write_text(json.dumps({**interface(*tensors), "outputs": [images]}))
+    (run / "interface.json").write_text(
+        json.dumps({**interface(*tensors, task="image-generation"), "outputs": [images]})
+    )
     arguments = ["publish", run, "--repository", tmp_path, "--name", "toned", "--files", "float32"]
     done = CliRunner().invoke(cli, [*map(str, arguments), "--import", str(tmp_path / "tone_role.py")])
     assert done.exit_code == 0, done.output
