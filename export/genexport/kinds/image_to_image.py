@@ -11,6 +11,7 @@ from genexport.kinds.generator import Generator
 
 if TYPE_CHECKING:
     from genexport.describe.model_card import Words
+    from genexport.generator.load import Generator as Model
     from genexport.kinds.generator import Images
 
 
@@ -23,6 +24,9 @@ class ImageToImage(Generator):
 
     def features(self, run: Path | None) -> None:
         """None: 64 pictures are too few for a Fréchet distance."""
+
+    def entries(self, model: Model) -> dict[str, Any]:
+        return {"examples": {"count": model.compared, "source": model.given.source if model.given else None}}
 
     def sheet(self, rows: Mapping[str, Images], given: Mapping[str, Images], truth: Images | None) -> dict[str, Images]:
         """Inputs first, then what every file makes of them, and the right answer last, where it is known."""

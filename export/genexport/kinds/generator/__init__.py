@@ -85,6 +85,10 @@ class Generator(Kind):
 
         return Features.of(run)
 
+    def entries(self, model: Model) -> dict[str, Any]:
+        """What the manifest says beside what those of all generators have."""
+        return {}
+
     def sheet(self, rows: Mapping[str, Images], given: Mapping[str, Images], truth: Images | None) -> dict[str, Images]:
         """The rows of the contact sheet: each file's images, and the pictures that they are made of."""
         return {**rows, **{f"given: {name}": pictures for name, pictures in given.items()}}

@@ -55,11 +55,10 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
             left_out["directions"] = without
             tell(f"no directions: {without}")
     _contact_sheet(kind, generator, proven)
-    given = generator.given
     described = {
         **manifest_entries.described(generator, version.name, kind.name, version.folder, proven.differences, options),
         **manifest_entries.told(generator, version.run, options.licence),
-        "examples": {"count": generator.compared, "source": given.source if given else None},
+        **kind.entries(generator),
         "notes": list(generator.notes),
         "left_out": left_out,
         "tflite": needs,
