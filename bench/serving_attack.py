@@ -1,9 +1,10 @@
 """Serving under attack: how long good clients wait before, during and after a minute of hostile ones, and what memory
 that takes. Prints Markdown.
 
-The attackers are one process with a thread for each kind of hostility, on the same cores as the server; each goes on as
-fast as it may, with a pause between two attacks. test_serve_hostile.py in tests/serving/rest and in
-tests/serving/rpcs have the same kinds one by one.
+The attackers are one process with a thread for each kind of hostility; each goes on as fast as it may, with a pause
+between two attacks. Real attackers bring cores of their own; these share the server's, so they have the lowest priority
+and what they send is made before they begin. test_serve_hostile.py in tests/serving/rest and in tests/serving/rpcs have
+the same kinds one by one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -43,9 +45,13 @@ class Attacks:
     """What hostile clients do, again and again; each method is a kind."""
 
     def __init__(self, rest: int, rpc: int) -> None:
-        """The server's ports; packs the bombs."""
+        """The server's ports; makes what takes a while to make."""
         self.zeros = gzip.compress(bytes(250_000_000), 1)
         self.lists = gzip.compress(b'{"instances": [' + b"[]," * 52_000_000 + b"[]]}", 1)
+        self.numbers = b'{"instances": [' + b"0.5," * 1_250_000 + b'"x"]}'
+        self.images = json.dumps({"instances": latents(500).tolist()}).encode()
+        self.tensors = [shaped(sizes) for sizes in (100_000 * [2**40], [10**6, 10**6], [2**24])]
+        self.filters, self.examples = many_filters(), many_examples()
         self.rest, self.rpc = rest, rpc
         self.held: list[socket.socket] = []  # connections that are kept open
 
@@ -56,13 +62,12 @@ class Attacks:
 
     def wrong_at_the_end(self) -> None:
         """5 MB of numbers, the last of which is a string."""
-        self.post(b'{"instances": [' + b"0.5," * 1_250_000 + b'"x"]}')
+        self.post(self.numbers)
 
     def unread(self) -> None:
         """Requests for 500 images, whose answers nobody reads."""
-        body = json.dumps({"instances": latents(500).tolist()}).encode()
-        client = self.hold(self.rest)
-        client.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (PATH.encode(), len(body)) + body)
+        head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (PATH.encode(), len(self.images))
+        self.hold(self.rest).sendall(head + self.images)
 
     def silent(self) -> None:
         """Fifty connections to each port that send nothing, half a header or half a body."""
@@ -88,27 +93,15 @@ class Attacks:
 
     def shapes(self) -> None:
         """Tensors of 100,000 dimensions, and of a million times a million values of which one is sent."""
-        for sizes in (100_000 * [2**40], [10**6, 10**6], [2**24]):
-            request = predict_pb2.PredictRequest()
-            request.model_spec.name = "digits"
-            tensor = tensor_pb2.TensorProto(dtype=1, float_val=[1])
-            for size in sizes:
-                tensor.tensor_shape.dim.add(size=size)
-            request.inputs["latents"].CopyFrom(tensor)
-            self.call(PREDICT, request.SerializeToString())
+        for request in self.tensors:
+            self.call(PREDICT, request)
 
     def names(self) -> None:
         """Names of a megabyte, each another one, and a context before very many Examples."""
-        request = predict_pb2.PredictRequest(output_filter=["y"] * 100_000)
-        request.model_spec.name = f"{time.monotonic_ns()}" * 50_000
-        self.call(PREDICT, request.SerializeToString())
-        classify = classification_pb2.ClassificationRequest()
-        classify.model_spec.name = "digits"
-        listed = classify.input.example_list_with_context
-        listed.context.features.feature["x"].bytes_list.value.append(bytes(10**6))
-        for _ in range(10_000):
-            listed.examples.add()
-        self.call("/tensorflow.serving.PredictionService/Classify", classify.SerializeToString())
+        name = predict_pb2.PredictRequest()
+        name.model_spec.name = f"{time.monotonic_ns()}" * 50_000
+        self.call(PREDICT, name.SerializeToString() + self.filters)
+        self.call("/tensorflow.serving.PredictionService/Classify", self.examples)
 
     def streams(self) -> None:
         """A connection with 200 RPCs whose messages never come, and one with two whose answers nobody reads.
@@ -147,28 +140,54 @@ class Attacks:
         return self.held[-1]
 
 
+def shaped(sizes: list[int]) -> bytes:
+    """A request with a tensor of this shape and of one value."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "digits"
+    tensor = tensor_pb2.TensorProto(dtype=1, float_val=[1])
+    for size in sizes:
+        tensor.tensor_shape.dim.add(size=size)
+    request.inputs["latents"].CopyFrom(tensor)
+    return request.SerializeToString()
+
+
+def many_filters() -> bytes:
+    """The part of a request that names very many outputs."""
+    return predict_pb2.PredictRequest(output_filter=["y"] * 100_000).SerializeToString()
+
+
+def many_examples() -> bytes:
+    """A request of a context of a megabyte and very many Examples."""
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name = "digits"
+    listed = request.input.example_list_with_context
+    listed.context.features.feature["x"].bytes_list.value.append(bytes(10**6))
+    for _ in range(10_000):
+        listed.examples.add()
+    return request.SerializeToString()
+
+
 KINDS = ("bombs", "wrong_at_the_end", "unread", "silent", "chunks", "nonsense", "shapes", "names", "streams")
 
 
 def attack(rest: int, rpc: int) -> None:
     """Attack until stdin ends; then say how often each kind did."""
-    attacks, end, counts = Attacks(rest, rpc), threading.Event(), dict.fromkeys(KINDS, 0)
+    attacks, counts = Attacks(rest, rpc), dict.fromkeys(KINDS, 0)
+    os.nice(19)
 
     def again(kind: str) -> None:
-        while not end.wait(PAUSE):
+        while True:
+            time.sleep(PAUSE)
             with contextlib.suppress(OSError, grpc.RpcError, http.client.HTTPException):
                 getattr(attacks, kind)()
             counts[kind] += 1
 
-    threads = [threading.Thread(target=again, args=(kind,), daemon=True) for kind in KINDS]
-    for thread in threads:
-        thread.start()
+    for kind in KINDS:
+        threading.Thread(target=again, args=(kind,), daemon=True).start()
     print("attacking", flush=True)
     sys.stdin.read()
-    end.set()
-    for thread in threads:
-        thread.join(TIMEOUT)
-    print(json.dumps(counts))
+    print(json.dumps(counts), flush=True)
+    os._exit(0)  # whatever they wait for
 
 
 def asked(ask: Callable[[], Any], seconds: float) -> dict[str, float]:
@@ -257,8 +276,8 @@ def markdown(cells: Cells, seconds: float) -> str:
         lines.append([phase, *ports, number(values["MB"]), number(values["most MB"])])
     kinds = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in found["attacks"].items())
     text = f"""One good client of each port, {ROWS} images a request, {QUIET_SECONDS:g} s before, {seconds:g} s during
-        and {QUIET_SECONDS:g} s after attacks of nine kinds at once ({kinds}), attackers on the same cores. The server
-        wrote {found["log lines"]} lines of log in all."""
+        and {QUIET_SECONDS:g} s after attacks of nine kinds at once ({kinds}), by attackers on the same cores at the
+        lowest priority. The server wrote {found["log lines"]} lines of log in all."""
     return "\n".join(["## Serving: hostile clients", "", "`python bench/serving_attack.py`", "", paragraph(text), "",
                       table(head, lines), ""])  # fmt: skip
 

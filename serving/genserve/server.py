@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -26,10 +25,11 @@ from genserve.models.states import Retries
 from genserve.network import tls
 from genserve.network.port import address, cannot_listen, most_connections
 from genserve.options.flags import INT32_MAX, Flags
-from genserve.rpcs.admission import MAX_SENDERS, Admission
+from genserve.rpcs.admission import MAX_SENDERS, Admission, InFlight
 from genserve.rpcs.health import HEALTH_SERVICE, add_health, add_reflection
 from genserve.rpcs.rpc import handler
 from genserve.rpcs.services import Services, services
+from genserve.rpcs.threads import FairThreads
 from genserve.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -126,8 +126,8 @@ class Server:
         self._flags = flags
         self._telemetry = Telemetry.of(flags, self.models, loader.thread_pool_name)
         loader.monitoring = self._telemetry.monitoring if self._telemetry else None
-        self._rest = rest_server(self.models, flags, self._telemetry)
         self._admission = Admission(flags.grpc_max_threads, flags.max_queued_requests)
+        self._rest = rest_server(self.models, flags, self._telemetry, self._admission.in_flight)
         self._credentials = tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None
         self._grpc = grpc_server(flags)
         self._say_not_serving = self._add_services(services(self.models, flags))
@@ -185,7 +185,7 @@ class Server:
         return add_health(self._grpc, services, self._admission.senders) if health else lambda: None
 
 
-def rest_server(models: Manager, flags: Flags, telemetry: Telemetry | None) -> Any:
+def rest_server(models: Manager, flags: Flags, telemetry: Telemetry | None, rpcs: InFlight) -> Any:
     """The REST server, or None without `--rest_api_port`.
 
     Raises:
@@ -195,7 +195,7 @@ def rest_server(models: Manager, flags: Flags, telemetry: Telemetry | None) -> A
         return None
     from genserve.rest import RestServer
 
-    return RestServer(models, flags, telemetry)
+    return RestServer(models, flags, telemetry, lambda: rpcs.begun)
 
 
 def grpc_server(flags: Flags) -> grpc.Server:
@@ -212,7 +212,7 @@ def grpc_server(flags: Flags) -> grpc.Server:
     }
     threads = flags.grpc_max_threads + MAX_SENDERS
     return grpc.server(
-        ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
+        FairThreads(threads),  # type: ignore[arg-type]  # gRPC only submits to it
         options=list(options.items()),
         maximum_concurrent_rpcs=threads + flags.max_queued_requests,
     )

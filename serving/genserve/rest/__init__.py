@@ -1,7 +1,7 @@
 """The REST API: TF Serving's JSON over HTTP, on the same models as gRPC.
 
     paths.py → document.py → leaves.py → rows.py, examples.py → responses.py → api.py (handles a request)
-    → body.py → application.py → http.py (the server)
+    → body.py → turns.py → application.py → http.py (the server)
 
 Needs uvicorn and orjson, which nothing else here imports.
 """

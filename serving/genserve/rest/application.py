@@ -19,6 +19,7 @@ from genserve.rest.body import SMALL, Body, Message, Receive, large
 from genserve.rest.limits import Budget, Limits, Refused
 from genserve.rest.memory import give_back_memory
 from genserve.rest.reply import JSON, TEXT, Reply
+from genserve.rest.turns import Turns
 from genserve.rpcs.rpc import Call
 
 # Threads for requests with short bodies for each with a long one. JSON is read without a pause for other threads, and a
@@ -48,6 +49,7 @@ class Application:
         limits: Limits,
         cors: bool = False,
         page: Callable[[str], bytes | None] = lambda path: None,
+        rpcs: Callable[[], int] = lambda: 0,
     ) -> None:
         """Keep the limits.
 
@@ -59,6 +61,7 @@ class Application:
             limits: of requests and responses.
             cors: whether pages of other origins may call.
             page: a page of text under a path outside `/v1/`, or None.
+            rpcs: how many RPCs have begun so far, beside which long requests take turns.
         """
         self._api = api
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
@@ -67,7 +70,8 @@ class Application:
         self._timeout = timeout_seconds
         self._cors = CORS_HEADERS if cors else []
         self._page = page
-        self._working = 0
+        self._working = self._short = 0
+        self._turns = Turns(lambda: self._short + rpcs())
         self._limits = limits
         self._budget = Budget(limits)
 
@@ -131,6 +135,7 @@ class Application:
     async def _work(self, method: str, path: str, body: Body, call: Call) -> Reply:
         """The reply, or a 504; a run that has started completes and keeps its thread until then."""
         self._working += 1
+        self._short += not body.long
         body.used = True
         job = (
             self._long.submit(self._answer_long, method, path, body, call)
@@ -153,11 +158,12 @@ class Application:
             return refused.reply
 
     def _answer_long(self, method: str, path: str, body: Body, call: Call) -> Reply:
-        """As `_answer`, then return the freed memory to the system."""
-        try:
-            return self._answer(method, path, body, call)
-        finally:
-            give_back_memory()
+        """As `_answer`, in turn with short ones; then return the freed memory to the system."""
+        with self._turns.long():
+            try:
+                return self._answer(method, path, body, call)
+            finally:
+                give_back_memory()
 
     def _done(self, body: Body) -> None:
         self._working -= 1

@@ -9,6 +9,7 @@ Source: TF Serving's util/json_tensor.cc (ParseJson); RapidJSON's reader.h and e
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import math
 import re
@@ -21,11 +22,14 @@ from genserve.rest.excerpts import shown
 
 SIGNATURE_NAME = "signature_name"
 MANY_KEYS = 16
+PART_BYTES = 2**16  # that are parsed the slow way at first, then 16 times as many
+TOKEN = 64  # characters before the end of a part: a token may be cut there
 _WHITE_SPACE = " \t\n\r"
+_UNTERMINATED = "Missing a closing quotation mark in string."
 _REASONS = {
     "Expecting property name enclosed in double quotes": "Missing a name for object member.",
     "Expecting ':' delimiter": "Missing a colon after a name of object member.",
-    "Unterminated string starting at": "Missing a closing quotation mark in string.",
+    "Unterminated string starting at": _UNTERMINATED,
     "Invalid control character at": "Invalid encoding in string.",
     "Invalid \\escape": "Invalid escape character in string.",
     "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
@@ -86,22 +90,48 @@ def _may_repeat_keys(body: bytes, document: dict[str, Any]) -> bool:
     return any(body.count(orjson.dumps(key)) > count for key, count in expected.items())
 
 
+class _Cut(Exception):
+    """A part of a text ends before it is clear what is wrong with the text."""
+
+
 def _parse_as_rapidjson(body: bytes) -> Any:
-    start = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
-    text = body[start:].decode(errors="surrogateescape")
+    """Parse the beginning first: errors mostly are there, and what follows a document does not matter."""
+    size = PART_BYTES
+    while size < len(body):
+        with contextlib.suppress(_Cut):
+            return _parse_part(body[:size], whole=False)
+        size *= 16
+    return _parse_part(body, whole=True)
+
+
+def _parse_part(part: bytes, whole: bool) -> Any:
+    start = len(codecs.BOM_UTF8) if part.startswith(codecs.BOM_UTF8) else 0
+    text = part[start:].decode(errors="surrogateescape")
+
+    def seen(end: int) -> None:
+        if not whole and end > len(text) - TOKEN:
+            raise _Cut
+
+    def failed(reason: str, at: int) -> ServeError:
+        seen(len(text) if reason == _UNTERMINATED else at)
+        return _parse_error(reason, start + _size(text[:at]))
+
     begin = len(text) - len(text.lstrip(_WHITE_SPACE))
     if begin == len(text):
-        raise _parse_error("The document is empty.", len(body))
+        raise failed("The document is empty.", begin)
     try:
         value, end = _DECODER.raw_decode(text, begin)
     except json.JSONDecodeError as error:
-        raise _parse_error(_reason(error, text), start + _size(text[: error.pos])) from error
+        raise failed(_reason(error, text), error.pos) from error
     except OverflowError as error:
-        raise _parse_error("Number too big to be stored in double.", start + _size(text[: _too_big(text)])) from error
+        first, last = _too_big(text)
+        seen(last)
+        raise failed("Number too big to be stored in double.", first) from error
     except RecursionError as error:
         raise invalid_argument("JSON Parse error: nested too deeply") from error
+    seen(end)
     if foreign := _NO_UTF8.search(text, begin, end):
-        raise _parse_error("Invalid encoding in string.", start + _size(text[: foreign.start()]))
+        raise failed("Invalid encoding in string.", foreign.start())
     return value
 
 
@@ -134,12 +164,12 @@ def _int(digits: str) -> int | float:
     return _float(digits)
 
 
-def _too_big(text: str) -> int:
-    """Where the first number stands that no double can hold."""
+def _too_big(text: str) -> tuple[int, int]:
+    """Where the first number that no double can hold begins and ends."""
     for found in _NUMBER.finditer(text):
         if found["number"] and math.isinf(float(found["number"])):
-            return found.start()
-    return 0
+            return found.span()
+    return 0, 0
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_first_of_equals, parse_float=_float, parse_int=_int)

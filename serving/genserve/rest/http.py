@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -25,13 +26,20 @@ BACKLOG = 2048
 class RestServer:
     """The REST API on `--rest_api_port`."""
 
-    def __init__(self, models: Models, flags: Flags, telemetry: Telemetry | None = None) -> None:
+    def __init__(
+        self,
+        models: Models,
+        flags: Flags,
+        telemetry: Telemetry | None = None,
+        rpcs: Callable[[], int] = lambda: 0,
+    ) -> None:
         """Prepare; opens nothing yet.
 
         Args:
             models: what is served.
             flags: address, threads, limits, CORS.
             telemetry: reports requests and has the metrics, or None.
+            rpcs: how many RPCs have begun so far.
         """
         api = Api(models, flags.enable_signature_method_name_check, telemetry.rest if telemetry else None)
         api.emptied = flags.enable_serialization_as_tensor_content and flags.imitate_tensor_content_fault
@@ -45,6 +53,7 @@ class RestServer:
             limits,
             flags.rest_api_enable_cors_support,
             telemetry.page if telemetry else lambda path: None,
+            rpcs,
         )
         settings: dict[str, Any] = {
             "log_config": None,

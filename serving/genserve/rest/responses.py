@@ -19,6 +19,7 @@ from genserve.errors import invalid_argument
 
 PREDICTIONS, OUTPUTS, RESULTS = "predictions", "outputs", "results"
 BYTES_SUFFIX = "_bytes"  # an output of strings with such a name goes out as base64
+PIECE_VALUES = 2**14  # numbers that are written at a time: no other thread of Python runs meanwhile
 _DTYPES = {np.dtype(name) for name in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")}
 _DTYPES |= {np.dtype(name) for name in ("uint32", "uint64", "bool", "object")}
 
@@ -94,9 +95,23 @@ def values(alias: str, array: np.ndarray) -> bytes:
         raise invalid_argument(f"Failed to write JSON value for tensor type: {found}")
     if array.dtype == object:
         return _strings(alias, array)
-    scalar = array.ndim == 0
-    text = orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)  # a scalar gets a dimension
-    text = text[1:-1] if scalar else text
+    return _numbers(array) if array.ndim else _written(array)[1:-1]
+
+
+def _numbers(array: np.ndarray) -> bytes:
+    """Numbers as nested lists, many of them piece by piece."""
+    if array.size <= PIECE_VALUES:
+        return _written(array)
+    rows = PIECE_VALUES * len(array) // array.size
+    if not rows:
+        return b"[" + b", ".join(map(_numbers, array)) + b"]"
+    pieces = (array[start : start + rows] for start in range(0, len(array), rows))
+    return b"[" + b", ".join(_written(piece)[1:-1] for piece in pieces) + b"]"
+
+
+def _written(array: np.ndarray) -> bytes:
+    """As `_numbers`, at once; a scalar gets a dimension."""
+    text = orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)
     if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
         text = _with_names(text, array[~finite].tolist())
     return text.replace(b",", b", ")

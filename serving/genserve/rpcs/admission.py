@@ -32,6 +32,7 @@ class InFlight:
     def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
         """None yet."""
         self._count = self._bytes = 0
+        self.begun = 0  # how many there ever were
         self._most_bytes = most_bytes
         self._changed = threading.Condition()
 
@@ -44,6 +45,7 @@ class InFlight:
         """Count a request until gRPC has done with it."""
         with self._changed:
             self._count += 1
+            self.begun += 1
         if not context.add_callback(self._end):  # it is over already
             self._end()
 

@@ -186,9 +186,11 @@ def _filled(values: np.ndarray, kind: _Kind, count: int) -> np.ndarray:
         return values
     if count * (STRING_BYTES if kind.dtype == object else kind.dtype.itemsize) > MAX_FILLED_BYTES:
         raise TensorError(f"{values.size} values sent for a shape of {count}")
-    if values.size:
-        return np.concatenate([values, np.repeat(values[-1:], missing)])
-    return np.full(count, b"", object) if kind.dtype == object else np.zeros(count, kind.dtype)
+    if not values.size:
+        return np.full(count, b"", object) if kind.dtype == object else np.zeros(count, kind.dtype)
+    filled = np.full(count, values[-1], kind.dtype)
+    filled[: values.size] = values
+    return filled
 
 
 def _objects(strings: Any) -> np.ndarray:

@@ -14,16 +14,21 @@ from genserve.batching.merge import TooMuchPadding, merged
 from genserve.errors import ServeError
 from genserve.rpcs.admission import MAX_SENDERS, Admission, InFlight, Senders
 from genserve.rpcs.examples import serialised
+from genserve.rpcs.health import MAX_WATCHERS
 from genserve.rpcs.rpc import handler
+from genserve.rpcs.threads import FairThreads
 from genserve.runtime.tensors import TensorError, decode
 from genserve.telemetry.metrics import MAX_LABEL, OTHERS, Counter
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import input_pb2, model_management_pb2
 
-INVALID = grpc.StatusCode.INVALID_ARGUMENT
+INVALID, EXHAUSTED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 PREDICT = b"/tensorflow.serving.PredictionService/Predict"
 STREAMS = 16
+SERVING = health_pb2.HealthCheckResponse.SERVING
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +177,49 @@ def test_streams_that_never_send_their_message_leave_threads_for_others(server):
     assert "Traceback" not in server.log.read_text()
 
 
+def watching(server, stack, count):
+    """The statuses that so many new streams of Health/Watch see, on a connection of their own; the stack closes it."""
+    channel = stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{server.port}", OWN_CONNECTION))
+    stub = health_pb2_grpc.HealthStub(channel)
+    streams = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(count)]
+    for stream in streams:
+        stack.callback(stream.cancel)
+    return [next(stream).status for stream in streams]
+
+
+def test_health_is_watched_however_many_others_watch_or_are_silent(server):
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20))
+        # Its window of 0 bytes takes no response.
+        silent.sendall(PREFACE + frame(4, 0, 0, struct.pack(">HI", 4, 0)))
+        for number in range(STREAMS):
+            silent.sendall(frame(1, 4, 4 * number + 1, head(b"/grpc.health.v1.Health/Watch")))
+            silent.sendall(frame(1, 4, 4 * number + 3, head(b"/grpc.health.v1.Health/Watch")))
+            silent.sendall(frame(0, 1, 4 * number + 3, bytes(5)))
+        for _ in range(MAX_SENDERS // MAX_WATCHERS + 1):  # more than there are threads
+            assert watching(server, stack, MAX_WATCHERS) == MAX_WATCHERS * [SERVING]
+        assert good(server)
+        check = health_pb2_grpc.HealthStub(server.channel).Check
+        assert check(health_pb2.HealthCheckRequest(), timeout=20).status == SERVING
+
+
+def test_connection_has_no_more_than_so_many_watch_streams(server, fails):
+    with contextlib.ExitStack() as stack:
+        with fails(EXHAUSTED, f"more than {MAX_WATCHERS} Watch streams"):
+            watching(server, stack, MAX_WATCHERS + 1)
+        assert watching(server, stack, 1) == [SERVING]
+
+
+def test_service_that_is_not_known_has_a_health_of_its_own(server, fails):
+    with fails(grpc.StatusCode.NOT_FOUND, "service name unknown"), contextlib.ExitStack() as stack:
+        stub = health_pb2_grpc.HealthStub(server.channel)
+        request = health_pb2.HealthCheckRequest(service="unknown")
+        watch = stub.Watch(request, timeout=20)
+        stack.callback(watch.cancel)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        stub.Check(request, timeout=20)
+
+
 @pytest.fixture
 def echo():
     """A server whose only RPC sends its message back, and that gives up late messages where more than two are."""
@@ -204,6 +252,31 @@ def test_where_too_many_messages_are_late_those_of_the_greediest_connection_are_
             received += part
 
 
+def test_connection_that_takes_all_threads_leaves_some_for_others(until):
+    admission, streams = Admission(8, 100), range(1, 41, 2)
+    server = grpc.server(FairThreads(8))
+    handlers = {"Echo": handler("Echo", lambda data, call: data, admission)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as greedy,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        greedy.sendall(PREFACE + frame(4, 0, 0))
+        greedy.sendall(b"".join(frame(1, 4, stream, head(b"/test/Echo")) for stream in streams))
+        until(lambda: admission.senders.count == 7)
+        assert channel.unary_unary("/test/Echo")(b"soon", timeout=20) == b"soon"
+        assert admission.senders.count == 7
+        for stream in streams:
+            greedy.sendall(frame(0, 1, stream, b"\0" + struct.pack(">I", 5) + b"later"))
+        received = b""
+        while received.count(b"later") < len(streams):  # those that waited for a thread too
+            received += (part := greedy.recv(2**16))
+            assert part
+    server.stop(0)
+
+
 def test_streams_without_end_are_given_up_soon(server, until):
     with socket.create_connection(("127.0.0.1", server.port), 20) as client:
         client.sendall(PREFACE + frame(4, 0, 0))
@@ -234,7 +307,7 @@ def test_answers_that_nobody_reads_are_bounded(until):
             client.sendall(PREFACE + frame(4, 0, 0))
             for stream in (1, 3, 5):
                 client.sendall(frame(1, 4, stream, head(path.encode())) + frame(0, 1, stream, bytes(5)))
-            until(lambda: in_flight.count == 3 and code_of(call) is grpc.StatusCode.RESOURCE_EXHAUSTED)
+            until(lambda: in_flight.count == 3 and code_of(call) is EXHAUSTED)
         until(lambda: code_of(call) is None)
     server.stop(0)
 
