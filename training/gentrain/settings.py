@@ -65,7 +65,7 @@ class Settings:
     kimg_per_checkpoint: float = 20.0  # a checkpoint, generator.keras and a sheet of samples
     kimg_per_evaluation: float = 0.0  # Fréchet distance and the rest in the log, and the best snapshot kept; 0: never
     best_by: str = "frechet"  # the metric that decides which snapshot is the best
-    held_out: int = -1  # images kept out of the training, to tell memorising by; below 0: what fits; 0: none
+    held_out: int = -1  # images that are never trained on, to measure by; below 0: a tenth or so; 0: none
 
     def __post_init__(self) -> None:
         """Raises UsageError for a value outside its range."""

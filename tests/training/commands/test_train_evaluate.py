@@ -47,6 +47,14 @@ def test_numbers_stand_beside_their_floor_and_are_the_same_again(run: Path, eval
     assert first["nearest"]["pixels"] > 0.5
     assert [line.split()[0] for line in out.splitlines()[1:7]] == METRICS
     assert "to go" in err
+    second = first["second"]
+    assert second["features"]["name"] == "random"
+    assert list(second["metrics"]) == ["frechet", "kernel", "recall", "coverage"]
+    assert second["metrics"]["frechet"]["value"] > 5 * second["metrics"]["frechet"]["floor"]
+    assert f"{second['metrics']['frechet']['floor']:.4g}" in out.splitlines()[1]
+    assert "2nd net: random" in out
+    assert "one good image again and again (precision, density)" in out
+    assert "none of 5000 images was held out" in out
     assert f"{first['metrics']['frechet']['floor']:.4g}" in out
     with Image.open(run / "nearest.png") as sheet:
         assert np.asarray(sheet).std() > 50
@@ -72,12 +80,20 @@ def test_the_best_snapshot_is_measured_if_one_was_kept(run: Path, evaluate: Eval
     assert json.loads((run / "last.json").read_text())["snapshot"] == "last"
 
 
-def test_copies_are_told_by_the_images_that_the_run_held_out(run: Path) -> None:
+def test_a_run_is_measured_by_the_images_that_it_held_out(run: Path, evaluate: Evaluate) -> None:
     digits, config = sources.read("digits", Frame(32)), json.loads((run / "config.json").read_text())
     assert subject.find(run).unseen(digits) is None
-    config["settings"]["held_out"] = 9
+    config["settings"]["held_out"] = 90
     (run / "config.json").write_text(json.dumps(config))
-    np.testing.assert_array_equal(subject.find(run).unseen(digits), holdout.split(digits, 9)[1])
+    np.testing.assert_array_equal(subject.find(run).unseen(digits), holdout.split(digits, 90)[1])
+    code, out, err = evaluate(run, "--samples", 100)
+    assert code == 0, err
+    found = json.loads((run / "metrics.json").read_text())
+    assert (found["held_out"], found["reference"], found["samples"], found["unknown"]) == (90, 90, 100, "")
+    assert found["originality"]["floor"] == 1
+    assert found["originality"]["value"] > 0.7, "what has hardly begun to learn copies nothing"
+    assert "originality" in out
+    assert "was held out" not in out
 
 
 def test_other_images_than_the_runs_are_refused(run: Path, evaluate: Evaluate, tmp_path: Path) -> None:

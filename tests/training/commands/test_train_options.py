@@ -50,6 +50,7 @@ FIT = {
     "conditional": (["--conditional"], {"conditional": True}),
     "loss": (["--loss", "hinge"], {"loss": "hinge"}),
     "augment": (["--augment", "0.25"], {"augment": 0.25}),
+    "held_out": (["--holdout", "3"], {"held_out": 3}),
     "batch": (["--batch", "16"], {"batch": 16}),
     "seed": (["--seed", "5"], {"seed": 5}),
     "precision": (["--precision", "float32"], {"precision": "float32"}),

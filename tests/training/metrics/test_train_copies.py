@@ -15,6 +15,7 @@ from gentrain.metrics import nearest
 from gentrain.metrics.judge import Judge
 from gentrain.metrics.random_net import RandomNet
 from gentrain.settings import Settings
+from scipy.ndimage import gaussian_filter
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,15 @@ def test_copies_of_training_images_score_worse_than_unseen_real_ones(digits: Dat
     honest = judge.score_generator(drawing(digits.images[order[1500:2000]]))
     assert copies["memorised"] > 0.9 > nearest.MEMORISER
     assert honest["memorised"] < 0.05
+    assert copies["originality"] < 0.1
+    assert honest["originality"] == pytest.approx(1, abs=0.1)
+    softened = gaussian_filter(known.images[trained][:500].astype(np.float32), (0, 0.7, 0.7, 0)).astype(np.uint8)
+    softened = judge.score_generator(drawing(softened))
+    assert softened["memorised"] < 0.5, "they are farther from what they copy than some unseen images are"
+    assert nearest.copies(softened["memorised"], softened["originality"])
+    assert not nearest.copies(honest["memorised"], honest["originality"])
+    blurred = gaussian_filter(digits.images[order[1500:2000]].astype(np.float32), (0, 1, 1, 0)).astype(np.uint8)
+    assert judge.score_generator(drawing(blurred))["originality"] > 0.8, "what is blurred is near everything"
     held_out = judge.score_generator(drawing(known.images[unseen]))
     assert held_out["memorised"] < 0.05, "what was not trained on is no copy"
 
@@ -59,14 +69,26 @@ def test_images_that_are_there_twice_do_not_break_the_search(digits: Dataset) ->
     assert nearest.search(black.images, black, RandomNet(black))["pixels"].ratio == 1.0
 
 
+@pytest.mark.parametrize(
+    ("images", "held_out"),
+    [(150, 0), (199, 0), (200, 20), (399, 40), (420, 140), (600, 200), (2000, 200), (5000, 500), (100_000, 2000)],
+)
+def test_a_tenth_is_held_out_and_of_few_images_what_can_be_spared(images: int, held_out: int) -> None:
+    assert holdout.count(images, Settings()) == held_out
+    assert holdout.count(images, Settings(held_out=7)) == 7
+    assert holdout.count(images, Settings(held_out=0)) == 0
+    assert holdout.count(images, Settings(held_out=10**6)) == images // 2
+
+
+def test_what_too_few_images_cannot_tell_is_said() -> None:
+    assert holdout.unknown(5000, 500, enough=50) == ""
+    assert "none of 150 images was held out" in holdout.unknown(150, 0, enough=50)
+    assert "only 30 of 300 images were held out" in holdout.unknown(300, 30, enough=50)
+
+
 def test_held_out_images_leave_every_class_to_train_on() -> None:
     labels = np.array([0] * 300 + [1] * 15 + [2] * 100, np.int32)
     data = Dataset("few", np.zeros((415, 1, 1, 1), np.uint8), labels, ("a", "b", "c"))
-    measured = Settings(kimg_per_evaluation=1.0)
-    assert holdout.count(415, measured) == 21
-    assert holdout.count(100_000, measured) == 250
-    assert holdout.count(150, measured) == holdout.count(415, Settings()) == 0
-    assert holdout.count(415, dataclasses.replace(measured, held_out=7)) == 7
     trained, unseen = holdout.split(data, 21)
     assert sorted([*trained, *unseen]) == list(range(415))
     assert len(unseen) == 21

@@ -300,13 +300,17 @@ def test_a_run_keeps_its_yardstick_for_who_has_no_gentrain(kind: str, judges: di
     assert str(np.load(tmp_path / "features.npz")["hash"]) == other.features.hash
 
 
-def test_inception_takes_the_users_file_and_no_other(bars: Dataset, tmp_path: Path) -> None:
+def test_nets_of_keras_take_the_users_file_and_no_other(bars: Dataset, tmp_path: Path) -> None:
     whole = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(75, 75, 3), pooling="avg")
     file = tmp_path / "own_notop.weights.h5"
     whole.save_weights(file)
     net = features_for(bars, file)
     assert net.name == "inception"
     assert net(bars.images[:2]).shape == (2, 2048)
+    small = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg")
+    small.save_weights(tmp_path / "mobile.weights.h5")
+    net = features_for(bars, "mobilenet-v2", tmp_path / "mobile.weights.h5")
+    assert (net.name, net(bars.images[:2]).shape) == ("mobilenet-v2", (2, 1280))
 
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(tmp_path / "other.weights.h5")
     (tmp_path / "text.h5").write_text("no weights")

@@ -26,6 +26,7 @@ from gentrain.training.checkpoints import Progress
 from gentrain.training.devices import Devices
 from gentrain.training.draws import Draws
 from gentrain.training.gan import GAN
+from PIL import Image
 
 SIDE = 8
 
@@ -269,6 +270,11 @@ def test_a_generator_that_copies_is_never_the_best(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "best" / "best.json").read_text())["frechet"] == kept
     assert len(told) == 1
     assert "90% of the images are copies" in told[0]
+    evaluator.measure = lambda: {"frechet": 1.0, "memorised": 0.1, "originality": 0.2}
+    evaluator.on_epoch_end(0, {})
+    assert "0.20 times as far from training images" in told[1]
+    assert json.loads((tmp_path / "best" / "best.json").read_text())["frechet"] == 8.0
+    assert Image.open(tmp_path / "best" / "samples.png").width > 8 * 8, "the grid of the one that was kept"
 
 
 @pytest.mark.parametrize(("count", "rows"), [(1000, 64), (37, 8)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gentrain.metrics.judge import Judge
     from gentrain.metrics.nearest import Nearest
 
-SEARCHED_WITH_INCEPTION = 5000
+WITH_WEIGHTS = ("inception", "resnet50", "mobilenet-v2", "convnext-tiny")  # files of keras.applications
 
 BLIND = (
     "features: a classifier sees what tells classes apart, neither blur nor noise; precision and density are the\n"
@@ -32,12 +33,15 @@ BLIND = (
 )
 @click.option(
     "--features",
-    type=click.Choice(["auto", "classifier", "random", "inception"]),
+    type=click.Choice(["auto", "pretrained", "classifier", "random", *WITH_WEIGHTS]),
     default="auto",
     show_default=True,
-    help="Feature extractor: a classifier trained on the labels, a fixed random network, or InceptionV3.",
+    help="Feature extractor: EfficientNet-Lite0 trained on ImageNet (for colour), a classifier trained on the labels, "
+    "a fixed random network, or a net of keras.applications.",
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="InceptionV3 weights file; never downloaded.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Weights of a net of keras.applications; never downloaded."
+)
 @click.option("--data", metavar="SOURCE", help="Training images, if they have moved; required for a .keras file.")
 @click.option(
     "--snapshot", type=click.Choice(["best", "last"]), help="Snapshot of the run.  [default: best, if there is one]"
@@ -52,7 +56,7 @@ def evaluate(
     snapshot: str | None,
     out: Path | None,
 ) -> None:
-    """Score the generator of RUN, a run directory or a .keras file, against the images it was trained on.
+    """Score the generator of RUN, a run directory or a .keras file, against real images it was not trained on.
 
     Writes RUN/metrics.json and RUN/nearest.png: generated images above their nearest training images.
 
@@ -63,8 +67,8 @@ def evaluate(
     from gentrain.commands import subject as subjects
     from gentrain.commands.reading import read
 
-    if (features == "inception") != (weights is not None):
-        raise click.UsageError("--features inception and --weights FILE go together")
+    if (features in WITH_WEIGHTS) != (weights is not None):
+        raise click.UsageError(f"--features {'|'.join(WITH_WEIGHTS)} and --weights FILE go together")
     begun = time.monotonic()
     subject = subjects.find(run, data, snapshot)
     dataset = read(subject.data, subject.frame)
@@ -75,25 +79,29 @@ def evaluate(
     from gentrain.metrics import feature_files, nearest
     from gentrain.metrics.features import features_for
     from gentrain.metrics.generate import generate
-    from gentrain.metrics.judge import COMPARED, Judge
+    from gentrain.metrics.judge import Judge, split
 
     generator = subject.generator
     tell("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
-    net = features_for(dataset, weights or features)
+    net = features_for(dataset, features, weights)
     tell(_about(net))
-    different = len(dataset.distinct)
-    searched = min(different, SEARCHED_WITH_INCEPTION if net.name == "inception" else nearest.LARGEST)
-    count = min(samples, different // 2)
     unseen = subject.unseen(dataset)
-    with Measuring(min(different - count, COMPARED * count) + 3 * count + searched) as measuring:
-        judge = Judge(dataset, net, samples, show=measuring.show)
+    searched = min(len(dataset.distinct), nearest.LARGEST)
+    real, made = (len(rows) for rows in split(dataset, samples, unseen=unseen))
+    with Measuring(2 * (real + 2 * made) + made + searched) as measuring:
+        judge = Judge(dataset, net, samples, show=measuring.show, unseen=unseen)
         given = judge.given(generator)
         labels = given.get("labels")
-        images = generate(generator, count, given=given, show=measuring.show)
+        images = generate(generator, judge.samples, given=given, show=measuring.show)
         values = judge.score(images, labels)
-        found = nearest.search(images, dataset, net, searched, measuring.show, unseen)
+        others = judge.second.marks(images) if judge.second else {}
+        found = nearest.search(images, dataset, judge.small, searched, measuring.show, unseen)
 
-    report = {**subject.describe(), **_numbers(judge, values, found), "seconds": round(time.monotonic() - begun, 1)}
+    report = {
+        **subject.describe(),
+        **_numbers(judge, values, others, found),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
     if labels is not None:
         report["class_accuracy"] = judge.class_accuracy(images, labels)
     if target := out or (subject.run and subject.run / "metrics.json"):
@@ -112,35 +120,68 @@ def _about(net: FeatureNet) -> str:
     return f"features: {net.name} {net.hash[:12]}{accuracy}" + (f"\n  {net.note}" if net.note else "")
 
 
-def _numbers(judge: Judge, values: dict[str, float], found: dict[str, Nearest]) -> dict[str, Any]:
+def _numbers(
+    judge: Judge, values: dict[str, float], others: dict[str, float], found: dict[str, Nearest]
+) -> dict[str, Any]:
     """What metrics.json holds of a measurement."""
-    from gentrain.metrics.nearest import NEAR, memorised
+    from gentrain.metrics.nearest import NEAR, memorised, originality
 
+    original = originality(found)
+    second = judge.second and {"features": judge.second.describe(), "metrics": _beside(others, judge.second.reference)}
     return {
-        "metrics": {name: {"value": value, "floor": judge.reference[name]} for name, value in values.items()},
+        "metrics": _beside(values, judge.reference),
+        "second": second,
         "nearest": {space: nearest.ratio for space, nearest in found.items()},
         "memorised": {"value": memorised(found), "floor": NEAR},
+        **({"originality": {"value": original, "floor": 1.0}} if original is not None else {}),
         **judge.describe(),
+        "unknown": judge.unknown,
     }
+
+
+def _beside(values: dict[str, float], reference: dict[str, float]) -> dict[str, dict[str, float]]:
+    return {name: {"value": value, "floor": reference[name]} for name, value in values.items()}
+
+
+def _alone(names: Iterable[str]) -> str:
+    """What has full marks by one number alone: `A (precision, density); B (recall)`."""
+    from gentrain.metrics import METRICS
+
+    by_reason: dict[str, list[str]] = {}
+    for name in names:
+        if METRICS[name].alone:
+            by_reason.setdefault(METRICS[name].alone, []).append(name)
+    return "; ".join(f"{reason} ({', '.join(names)})" for reason, names in by_reason.items())
 
 
 def _table(report: dict[str, Any]) -> str:
     """Each metric beside its reference, then classes and nearest images."""
-    from gentrain.metrics import METRICS
-    from gentrain.metrics.nearest import MEMORISER
+    from gentrain.metrics import METRICS, nearest
 
-    lines = [f"{'metric':10} {'value':>9} {'reference':>9}  better"]
+    second = report["second"] or {"metrics": {}}
+    head = f" {'2nd net':>9} {'reference':>9}" if second["metrics"] else ""
+    lines = [f"{'metric':10} {'value':>9} {'reference':>9}{head}  better"]
     for name, number in report["metrics"].items():
-        about = f"{METRICS[name].better:6}  {METRICS[name].about}"
-        lines.append(f"{name:10} {number['value']:9.4g} {number['floor']:9.4g}  {about}")
+        others = second["metrics"].get(name)
+        beside = f" {others['value']:9.4g} {others['floor']:9.4g}" if others else " " * len(head)
+        about = f"{METRICS[name].better + '*' * bool(METRICS[name].alone):7} {METRICS[name].about}"
+        lines.append(f"{name:10} {number['value']:9.4g} {number['floor']:9.4g}{beside}  {about}")
     lines += [f"  {accuracy:8.1%} of {name}" for name, accuracy in report.get("class_accuracy", {}).items()]
     lines += [
         f"nearest    {ratio:9.4g} {1:9}  times as far from training images, by {space}, as unseen real ones"
         for space, ratio in report["nearest"].items()
     ]
-    copies = report["memorised"]
-    lines.append(f"memorised  {copies['value']:9.4g} {copies['floor']:9.4g}  lower   part that copies training images")
-    if copies["value"] > MEMORISER:
+    copied = report["memorised"]
+    lines.append(f"memorised  {copied['value']:9.4g} {copied['floor']:9.4g}  lower   part that copies training images")
+    if original := report.get("originality"):
+        about = "distance to training images over that to held-out ones; near 0: copies"
+        lines.append(f"originality {original['value']:8.4g} {original['floor']:9.4g}  higher  {about}")
+    if nearest.copies(copied["value"], original and original["value"]):
         lines.append("This generator copies training images: its other numbers say nothing.")
     lines.append("reference: real images in the place of the generated ones; nearest: near 0 are copies")
-    return "\n".join([*lines, *([BLIND] if report["features"]["name"] == "classifier" else [])])
+    lines.append("*: says nothing by itself; full marks also go to " + _alone(report["metrics"]))
+    if second["metrics"]:
+        lines.append(f"2nd net: {second['features']['name']}; the first: {report['features']['name']}")
+    lines += [BLIND] if report["features"]["name"] == "classifier" else []
+    lines += [report["unknown"]] if report["unknown"] else []
+    return "\n".join(lines)

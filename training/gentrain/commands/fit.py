@@ -42,6 +42,13 @@ from gentrain.progress import Training, duration, summary, tell
 @click.option(
     "--augment", type=float, metavar="FRACTION", help="Largest fraction of images that DiffAugment changes, 0 to 1."
 )
+@click.option(
+    "--holdout",
+    "held_out",
+    type=int,
+    metavar="N",
+    help="Images never trained on, by which the generator is measured; 0: none.  [default: a tenth, from 200 to 2000]",
+)
 @click.option("--batch", type=int, help="Batch size.")
 @click.option("--seed", type=int, help="Seed of the weights, the noise and the order of the images.")
 @click.option("--precision", metavar="NAME", help="auto, float32 or bfloat16.")

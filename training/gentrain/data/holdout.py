@@ -1,4 +1,4 @@
-"""Images that a run is not trained on, by which a generator that copies is told from one that has learned.
+"""Images that a run is never trained on: what its generator is compared with, and told from one that copies.
 
 A generator that has learned its images by heart pleases every measure that compares it with those very images. How near
 real images come that it has never seen says what is near.
@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
-PART = 1 / 20
-MOST = 250
+PART = 1 / 10
+ENOUGH = (200, 2000)
+"""Images that measure well, and those beyond which no more are needed."""
+
+MOST = 1 / 3
+"""Of the images: the rest is to be learned from."""
+
+SMALL = 400
+"""Of smaller data sets a tenth is held out, which is enough to tell copies by and no more."""
+
 FEWEST = 200
 """Smaller data sets are trained on whole: every image counts there."""
 
@@ -26,10 +34,29 @@ SMALLEST_CLASS = 20
 
 
 def count(images: int, s: Settings) -> int:
-    """How many of so many images are held out: as many as `held_out` says, or what fits a run that is measured."""
+    """How many of so many images are held out: as many as `held_out` says, or what fits."""
     if s.held_out >= 0:
         return min(s.held_out, images // 2)
-    return min(round(PART * images), MOST) if s.kimg_per_evaluation and images >= FEWEST else 0
+    if images < FEWEST:
+        return 0
+    part = round(PART * images)
+    return part if images < SMALL else round(min(max(part, ENOUGH[0]), ENOUGH[1], MOST * images))
+
+
+def unknown(images: int, held_out: int, enough: int) -> str:
+    """In a sentence, what cannot be known of a generator that was trained on so few images; empty for others.
+
+    Args:
+        images: of the data set.
+        held_out: those that were not trained on.
+        enough: those that a generator can be compared with.
+    """
+    if held_out >= enough:
+        return ""
+    compared = "it is compared with the images that it was trained on, so one that copies them scores best"
+    if held_out:
+        return f"only {held_out} of {images} images were held out: {compared}; whether it copies, `memorised` tells"
+    return f"none of {images} images was held out: {compared}, and `memorised` cannot be sure either"
 
 
 def split(dataset: Dataset, held_out: int) -> tuple[Rows, Rows]:

@@ -3,8 +3,9 @@
 Features come from `gentrain.metrics.features`; who wants numbers for a generator takes `gentrain.metrics.judge`.
 
 metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training images
-features    features.py chooses between classifier.py, random_net.py and inception.py; feature_files.py keeps them
-generators  generate.py: images to measure; judge.py: every metric beside its reference
+features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;
+            feature_files.py keeps them
+generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two
 """
 
 from __future__ import annotations
@@ -22,23 +23,31 @@ Features = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class Metric:
-    """What one number says, and which way is better: `lower` or `higher`."""
+    """What one number says, and which way is better: `lower` or `higher`.
+
+    `alone`: what has full marks by this number and is no good all the same, so that it says nothing by itself; empty
+    for a number that noise, blots, blur and a few images again and again all do worse by than real images.
+    """
 
     name: str
     better: str
     about: str
+    alone: str = ""
 
+
+ONE_IMAGE = "one good image again and again"
+ANYTHING = "images of every kind, bad ones among them"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("frechet", "lower", "distance of the two clouds of features, as Gaussians"),
         Metric("kernel", "lower", "distance of the two clouds, without assuming a shape"),
-        Metric("precision", "higher", "part of the generated images that look real"),
-        Metric("recall", "higher", "part of the real images that the generator could make"),
-        Metric("density", "higher", "how deep among the real images the generated ones lie; may exceed 1"),
+        Metric("precision", "higher", "part of the generated images that look real", ONE_IMAGE),
+        Metric("recall", "higher", "part of the real images that the generator could make", ANYTHING),
+        Metric("density", "higher", "how deep among the real images the generated ones lie; may exceed 1", ONE_IMAGE),
         Metric("coverage", "higher", "part of the real images with a generated one near by"),
-        Metric("accuracy", "higher", "part of the generated images that are taken for the class asked for"),
+        Metric("accuracy", "higher", "part of the generated images that are taken for the class asked for", ONE_IMAGE),
     )
 }
 

@@ -1,4 +1,6 @@
-"""A run's own yardstick: its feature net and what real images are in it, as files that need no code of gentrain.
+"""A run's own yardstick: a feature net and what real images are in it, as files that need no code of gentrain.
+
+It is the judge's own net, or its second one where the first is too large to lie beside every run.
 
 With features.keras and features.npz in a run directory, whoever changes the generator's numbers (float16, int8, another
 runtime) can measure what that does to the Fréchet distance.
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gentrain.files import replacing
+from gentrain.metrics.features import FeatureNet, features_of
 
 if TYPE_CHECKING:
     from gentrain.metrics.judge import Judge
@@ -21,7 +24,7 @@ REAL = "features.npz"
 
 
 def keep(judge: Judge, run: Path) -> None:
-    """Write both files into a run directory, unless those of this very net and split are there; Inception's are not.
+    """Write both files into a run directory, unless those of this very net and split are there; or no net is small.
 
     features.keras maps `images` float32 (N, H, W, C) from 0 to 1 to features float32 (N, F). features.npz holds the
     reference's `mean` (F,), `covariance` (F, F), float64, `count`, and the net's `name` and `hash`.
@@ -29,27 +32,29 @@ def keep(judge: Judge, run: Path) -> None:
     Raises:
         TrainError: the disk is full, or the folder cannot be written to.
     """
-    model = judge.features.model()
-    if model is None or _is_there(judge, run):
+    net = judge.small
+    model = net.model()
+    if model is None or _is_there(net, len(judge.compared), run):
         return
     with replacing(run / MODEL) as temporary:
         model.save(temporary)
-    real = judge.real.astype(np.float64)
+    found = judge.real if net is judge.features else features_of(net, judge.dataset.images, judge.compared)
+    real = found.astype(np.float64)
     with replacing(run / REAL) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
             mean=real.mean(axis=0),
             covariance=np.cov(real, rowvar=False),
             count=len(real),
-            name=judge.features.name,
-            hash=judge.features.hash,
+            name=net.name,
+            hash=net.hash,
         )
 
 
-def _is_there(judge: Judge, run: Path) -> bool:
+def _is_there(net: FeatureNet, count: int, run: Path) -> bool:
     try:
         with np.load(run / REAL) as kept:
-            same = str(kept["hash"]) == judge.features.hash and int(kept["count"]) == len(judge.real)
+            same = str(kept["hash"]) == net.hash and int(kept["count"]) == count
     except (OSError, ValueError, KeyError):
         return False
     return same and (run / MODEL).exists()

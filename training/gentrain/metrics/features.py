@@ -25,12 +25,14 @@ Show = Callable[[int], None]
 
 BATCH = 256
 
+PRETRAINED = "efficientnet-lite0"
+
 
 class FeatureNet(Protocol):
     """A fixed function from images to features.
 
     Attributes:
-        name: `classifier`, `random` or `inception`.
+        name: `efficientnet-lite0`, `classifier`, `random`, or of `gentrain.metrics.applications`.
         hash: SHA-256 of its weights, hexadecimal; equal hashes on equal data give comparable values.
         accuracy: of the classifier on held-out real images, 0 to 1; None for other nets.
         note: one line for the user, for instance why it is not the net one would expect; may be empty.
@@ -52,30 +54,56 @@ class FeatureNet(Protocol):
     def model(self) -> Any:
         """The same function as a Keras model of stock layers, images float32 (N, H, W, C) from 0 to 1 → features.
 
-        None from a net that is too large to be kept beside every run.
+        None from a net that is too large to be kept beside every run, and to search through every image by.
         """
         ...
 
 
-def features_for(dataset: Dataset, kind: str | Path = "auto") -> FeatureNet:
+def features_for(dataset: Dataset, kind: str | Path = "auto", weights: Path | None = None) -> FeatureNet:
     """Prepare a feature net.
 
     Args:
         dataset: the real images; the classifier is trained on their labels, or comes from the cache.
-        kind: `auto` (the classifier where labels allow it, else the random net), `classifier`, `random`, or the path of
-            a weights file of InceptionV3.
+        kind: `auto` (for colour the pretrained net; else the classifier where labels allow it, else the random net),
+            `pretrained`, `classifier`, `random`, or a net of `gentrain.metrics.applications`; a path is the weights
+            file of InceptionV3.
+        weights: the weights file of such a net.
 
     Raises:
-        TrainError: the classifier was asked for by name and labels do not allow it, or the weights file does not fit.
+        TrainError: the classifier was asked for by name and labels do not allow it, or a net's weights are missing or
+            do not fit.
     """
     quiet.import_tensorflow()
-    from gentrain.metrics import classifier, inception, random_net
+    from gentrain.metrics import applications, pretrained, random_net
 
-    if isinstance(kind, Path) or kind not in ("auto", "classifier", "random"):
-        return inception.InceptionNet(Path(kind))
+    if weights is not None and isinstance(kind, str):
+        return applications.ApplicationNet(kind, weights)
+    if isinstance(kind, Path) or kind not in ("auto", "pretrained", "classifier", "random"):
+        return applications.ApplicationNet("inception", Path(kind))
     if kind == "random":
         return random_net.RandomNet(dataset)
-    net = classifier.prepare(dataset, insist=kind == "classifier")
+    in_colour = dataset.images.shape[-1] == 3
+    if kind == "pretrained" or (kind == "auto" and in_colour and pretrained.knows(dataset)):
+        return pretrained.PretrainedNet()
+    return _own(dataset, insist=kind == "classifier")
+
+
+def second_for(dataset: Dataset, first: FeatureNet) -> FeatureNet | None:
+    """Another net beside the first, so that no single one can be pleased; None where no other fits these images."""
+    from gentrain.metrics import pretrained, random_net
+
+    if first.name == "classifier":
+        return random_net.RandomNet(dataset)
+    if first.name != "random":
+        return _own(dataset)
+    return pretrained.PretrainedNet() if pretrained.knows(dataset) else None
+
+
+def _own(dataset: Dataset, insist: bool = False) -> FeatureNet:
+    """A net that only these images need: the classifier of their labels, or the random net."""
+    from gentrain.metrics import classifier, random_net
+
+    net = classifier.prepare(dataset, insist)
     return random_net.RandomNet(dataset, note=net) if isinstance(net, str) else net
 
 

@@ -20,19 +20,32 @@ def measure(real: Array, generated: Array) -> dict[str, float]:
 def distance(first: Array, second: Array) -> float:
     """|m₁ − m₂|² + tr(S₁ + S₂ − 2 (S₁ S₂)^½) of features (N, F) and (M, F), computed in float64.
 
-    N and M are at least 2 and may be smaller than F: the trace of the root comes from the eigenvalues of the
-    symmetric S₁^½ S₂ S₁^½, which needs no inverse and stays real where `sqrtm` of the product does not.
+    N and M are at least 2 and may be smaller than F.
     """
-    mean_1, covariance_1 = _gaussian(first)
-    mean_2, covariance_2 = _gaussian(second)
-    values, vectors = np.linalg.eigh(covariance_1)
-    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-    shared = np.linalg.eigvalsh(root @ covariance_2 @ root)
-    overlap = np.sqrt(np.clip(shared, 0, None)).sum()
-    apart = np.square(mean_1 - mean_2).sum() + np.trace(covariance_1) + np.trace(covariance_2) - 2 * overlap
-    return max(float(apart), 0.0)
+    (mean_1, first), (mean_2, second) = _centred(first), _centred(second)
+    apart = np.square(mean_1 - mean_2).sum() + np.square(first).sum() + np.square(second).sum()
+    return max(float(apart - 2 * _overlap(first, second)), 0.0)
 
 
-def _gaussian(features: Array) -> tuple[Array, Array]:
+def _centred(features: Array) -> tuple[Array, Array]:
+    """The mean (F,), and rows X with XᵀX for the covariance."""
     features = np.asarray(features, np.float64)
-    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+    mean = features.mean(axis=0)
+    return mean, (features - mean) / np.sqrt(len(features) - 1)
+
+
+def _overlap(first: Array, second: Array) -> float:
+    """tr((XᵀX YᵀY)^½), which is the sum of the singular values of X Yᵀ: with few rows that is small.
+
+    With many, the trace comes from the eigenvalues of the symmetric S₁^½ S₂ S₁^½, which needs no inverse and stays real
+    where `sqrtm` of the product does not.
+    """
+    if min(len(first), len(second)) < first.shape[1]:
+        few, many = sorted((first, second), key=len)
+        across = few @ many.T
+        squares = np.linalg.eigvalsh(across @ across.T)
+    else:
+        values, vectors = np.linalg.eigh(first.T @ first)
+        root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+        squares = np.linalg.eigvalsh(root @ (second.T @ second) @ root)
+    return float(np.sqrt(np.clip(squares, 0, None)).sum())

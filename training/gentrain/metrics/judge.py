@@ -1,19 +1,22 @@
 """A generator's marks: every metric for its images against real ones, beside the reference: what real images score.
 
-The data set is split once. Some images, as many as will be generated, stand for a perfect generator: what they score
-against the rest is the reference. Generated images are scored against the same rest, so both can be compared.
+Images that a run was not trained on are what its generator is compared with, and so are as many of its training images:
+what those score is the reference. Where too few were held out, the data set is split at random instead.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gentrain import conditions
+from gentrain.data import holdout
 from gentrain.errors import TrainError
-from gentrain.metrics import compare, nearest, prdc
-from gentrain.metrics.features import FeatureNet, Features, Images, Show, features_for, features_of
+from gentrain.metrics import nearest
+from gentrain.metrics.features import PRETRAINED, FeatureNet, Images, Show, features_for, features_of, second_for
+from gentrain.metrics.opinion import Opinion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,15 +25,36 @@ if TYPE_CHECKING:
 
 SAMPLES = 5000
 COMPARED = 2
-"""Real images that both are compared with, at most so many for each generated one."""
+"""Where nothing was held out: real images that both are compared with, at most so many for each generated one."""
 
 FEWEST_IMAGES = 20
+
+FEWEST_HELD_OUT = 50
+"""Of fewer no cloud can be told; they serve to tell copies by alone."""
 
 SEARCHED = 10_000
 """Training images looked through for copies, beside every score of a generator."""
 
-LOOKS = ("precision", "density")
-"""What a generated image must also be by its texture: a classifier's features do not see noise, nor blur."""
+
+def split(dataset: Dataset, samples: int, seed: int = 0, unseen: Any = None) -> tuple[Any, Any]:
+    """Rows of the real images to compare with, and rows of those that stand in the place of generated ones.
+
+    Args:
+        dataset: the real images; of copies one counts.
+        samples: images to generate; there may be fewer real ones to stand for them.
+        seed: of a random order.
+        unseen: rows that were held out of the training: those are compared with, if they are enough.
+    """
+    order = np.random.default_rng([seed, 0]).permutation(dataset.distinct)
+    if is_held_out(unseen):
+        return unseen, order[~np.isin(order, unseen)][:samples]
+    samples = max(2, min(samples, len(order) // 2))
+    return order[samples : (1 + COMPARED) * samples], order[:samples]
+
+
+def is_held_out(unseen: Any) -> bool:
+    """Whether enough images were held out to compare with."""
+    return unseen is not None and len(unseen) >= FEWEST_HELD_OUT
 
 
 class Judge:
@@ -42,6 +66,7 @@ class Judge:
         held_out: rows (samples,) of the data set, the real images of the reference.
         real: features (n, F) of the other real images, with which both are compared.
         reference: metric → value of real images in the place of generated ones.
+        second: what another net says, or None; see `gentrain.metrics.opinion`.
     """
 
     def __init__(
@@ -70,22 +95,43 @@ class Judge:
         if count < FEWEST_IMAGES:
             raise TrainError(f"{dataset.source}: {count} images; measuring needs at least {FEWEST_IMAGES}")
         self.dataset, self.seed, self.show, self.unseen = dataset, seed, show, unseen
-        self.samples = max(2, min(samples, count // 2))
         self.features = features if callable(features) else features_for(dataset, features)
-        order = np.random.default_rng([seed, 0]).permutation(dataset.distinct)
-        self.held_out, reference = order[: self.samples], order[self.samples : (1 + COMPARED) * self.samples]
-        self.real = features_of(self.features, dataset.images, reference, show)
-        self.texture = self._texture_net()
-        if self.texture is not None:
-            self.real_texture = features_of(self.texture, dataset.images, reference)
-        self.reference = self._marks(np.asarray(dataset.images[self.held_out]))[0]
-        if self.features.accuracy is not None:
-            self.reference["accuracy"] = self.features.accuracy
+        self.compared, self.held_out = split(dataset, samples, seed, unseen)
+        self.samples = len(self.held_out)
+        texture = self.second if self.features.name == "classifier" else None
+        self.first = Opinion(self.features, dataset, self.compared, self.held_out, show, texture)
+        self.real, self.reference = self.first.real, self.first.reference
+
+    @cached_property
+    def other(self) -> FeatureNet | None:
+        """Another net than `features`."""
+        return second_for(self.dataset, self.features)
+
+    @cached_property
+    def second(self) -> Opinion | None:
+        """What that one says; the real images go through it when it is asked."""
+        if self.other is None:
+            return None
+        knows = self.other.name == PRETRAINED
+        return Opinion(self.other, self.dataset, self.compared, self.held_out, self.show, sees_looks=knows)
+
+    @property
+    def unknown(self) -> str:
+        """In a sentence, what the numbers cannot say, since too few images were held out; empty otherwise."""
+        count = 0 if self.unseen is None else len(self.unseen)
+        return holdout.unknown(len(self.dataset.images), count, FEWEST_HELD_OUT)
+
+    @cached_property
+    def small(self) -> FeatureNet:
+        """The net that is kept beside a run, and that every image is searched by: the first unless it is too large."""
+        if self.features.model() is not None or self.other is None or self.other.model() is None:
+            return self.features
+        return self.other
 
     def score(self, images: Images, labels: np.ndarray[Any, Any] | None = None) -> dict[str, float]:
         """Every metric for images uint8 (n, H, W, C), n = `samples`; with int labels (n,) also `accuracy`.
 
-        `accuracy` is there where the features are the classifier's.
+        `accuracy` is there where either net is a classifier.
 
         Raises:
             TrainError: another number of images, or images of another shape.
@@ -93,31 +139,14 @@ class Judge:
         wanted = (self.samples, *self.dataset.images.shape[1:])
         if images.shape != wanted:
             raise TrainError(f"generated images are {_shown(images.shape)}, expected {_shown(wanted)}")
-        values, found = self._marks(images)
-        classes = self.features.classes(found)
-        if labels is not None and classes is not None:
+        values = self.first.marks(images)
+        if labels is not None and (classes := self._classes(images)) is not None:
             values["accuracy"] = float((classes == labels).mean())
         return values
 
-    def _texture_net(self) -> FeatureNet | None:
-        if self.features.name != "classifier":
-            return None
-        from gentrain.metrics.random_net import RandomNet
-
-        return RandomNet(self.dataset)
-
-    def _marks(self, images: Images) -> tuple[dict[str, float], Features]:
-        """Every metric but `accuracy`, and the features; what looks real must do so to both nets."""
-        found = features_of(self.features, images, None, self.show)
-        values = compare(self.real, found)
-        if self.texture is not None:
-            looks = prdc.measure(self.real_texture, features_of(self.texture, images))
-            values |= {name: min(values[name], looks[name]) for name in LOOKS}
-        return values, found
-
     def class_accuracy(self, images: Images, labels: np.ndarray[Any, Any]) -> dict[str, float]:
-        """Class name → the part of its images (n, H, W, C) that the classifier takes for it; empty with other nets."""
-        classes = self.features.classes(features_of(self.features, images))
+        """Class name → the part of its images (n, H, W, C) that the classifier takes for it; empty without one."""
+        classes = self._classes(images)
         if classes is None:
             return {}
         return {
@@ -126,19 +155,29 @@ class Judge:
             if (labels == number).any()
         }
 
+    def _classes(self, images: Images) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """The class (n,) that each image is taken for by a classifier, whichever net is one."""
+        net = self.features if self.features.accuracy is not None else self.other
+        if net is None or net.accuracy is None:
+            return None
+        self.reference["accuracy"] = net.accuracy
+        return net.classes(features_of(net, images))
+
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of how it was measured."""
-        net = self.features
         return {
-            "features": {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note},
+            "features": self.first.describe(),
             "samples": self.samples,
             "reference": len(self.real),
+            "held_out": 0 if self.unseen is None else len(self.unseen),
             "seed": self.seed,
             "floor": "real images in the place of the generated ones, as many, against the same reference",
         }
 
     def score_generator(self, generator: Any, first_seed: int = 0) -> dict[str, float]:
-        """Every metric for a Keras generator's images of the seeds from `first_seed` on, and `memorised`.
+        """Every metric for a Keras generator's images of the seeds from `first_seed` on, and whether it copies.
+
+        That is `memorised`, and with images that were held out `originality`: see `gentrain.metrics.nearest`.
 
         Args:
             generator: latents float32 (N, Z), and the inputs of its conditions, → float32 in [-1, 1].
@@ -151,17 +190,22 @@ class Judge:
 
         given = self.given(generator)
         images = generate(generator, self.samples, first_seed, given)
-        found = nearest.search(images, self.dataset, self.features, SEARCHED, unseen=self.unseen)
-        return {**self.score(images, given.get("labels")), "memorised": nearest.memorised(found)}
+        found = nearest.search(images, self.dataset, self.small, SEARCHED, unseen=self.unseen)
+        original = nearest.originality(found)
+        told = {"memorised": nearest.memorised(found), **({} if original is None else {"originality": original})}
+        return {**self.score(images, given.get("labels")), **told}
 
     def given(self, generator: Any) -> dict[str, Any]:
         """Tensors (samples, …) of what a Keras generator takes beside latents, drawn as the data set has them.
+
+        They are those of images that were held out, where these are compared with.
 
         Raises:
             TrainError: it takes what nobody knows, or what the data set lacks.
         """
         told = conditions.of_generator(generator, self.dataset)
-        rows = np.random.default_rng([self.seed, 2]).integers(len(self.dataset.images), size=self.samples)
+        known = self.compared if is_held_out(self.unseen) else np.arange(len(self.dataset.images))
+        rows = np.random.default_rng([self.seed, 2]).choice(known, self.samples)
         return conditions.rows(told, self.dataset, rows) if told else {}
 
 

@@ -45,6 +45,9 @@ NEAR = 0.01
 MEMORISER = 0.5
 """Above this part of copies a generator has learned its images by heart, and its other numbers say nothing."""
 
+UNORIGINAL = 0.5
+"""Below this a generator has too: its images may differ a little from those that it copies."""
+
 COINCIDE = 1e-6
 """Squared distance, relative to the vectors' own, below which two real images are one."""
 
@@ -57,11 +60,25 @@ class Nearest:
     """The nearest training images in one space: `rows` int (N, 3) into the data set, and the ratio of distances.
 
     `copied` (N,): which generated images are nearer to a training image than 99 in 100 unseen real ones.
+    `originality`: the distance to the nearest training image over that to the nearest held-out one, the median, as a
+    multiple of the same for images that were held out, each without itself; blur brings both as near.
     """
 
     rows: np.ndarray[Any, np.dtype[np.int64]]
     ratio: float
     copied: np.ndarray[Any, np.dtype[np.bool_]]
+    originality: float | None = None
+
+
+def copies(memorised: float, originality: float | None) -> bool:
+    """Whether a generator has learned its images by heart, so that its other numbers say nothing."""
+    return memorised > MEMORISER or (originality is not None and originality < UNORIGINAL)
+
+
+def originality(found: dict[str, Nearest]) -> float | None:
+    """The lower of both spaces': 1 for new images, near 0 for copies; None where too few images were held out."""
+    values = [nearest.originality for nearest in found.values() if nearest.originality is not None]
+    return min(values, default=None)
 
 
 def memorised(found: dict[str, Nearest]) -> float:
@@ -94,15 +111,22 @@ def search(
     queries = np.concatenate([images[:COMPARED], dataset.images[probes]])
     itself = np.concatenate([np.full(len(images[:COMPARED]), -1), probes])
     spaces: dict[str, Callable[[Images], Vectors]] = {"features": net, "pixels": _pixels}
-    searches = {name: _Search(to_vectors(queries), itself) for name, to_vectors in spaces.items()}
-    for start in range(0, len(library), BLOCK):
-        rows = library[start : start + BLOCK]
-        block = dataset.images[rows]
-        for name, to_vectors in spaces.items():
-            searches[name].add(to_vectors(block), rows)
-        if show:
-            show(len(rows))
-    return {name: found.result(len(queries) - len(probes)) for name, found in searches.items()}
+    vectors = {name: to_vectors(queries) for name, to_vectors in spaces.items()}
+
+    def searched(rows: np.ndarray[Any, Any], show: Show | None = None) -> dict[str, _Search]:
+        searches = {name: _Search(vectors[name], itself) for name in spaces}
+        for start in range(0, len(rows), BLOCK):
+            part = rows[start : start + BLOCK]
+            block = dataset.images[part]
+            for name, to_vectors in spaces.items():
+                searches[name].add(to_vectors(block), part)
+            if show:
+                show(len(part))
+        return searches
+
+    known, apart = searched(library, show), searched(unseen) if enough and unseen is not None else {}
+    count = len(queries) - len(probes)
+    return {name: found.result(count, apart.get(name)) for name, found in known.items()}
 
 
 class _Search:
@@ -125,15 +149,24 @@ class _Search:
         order = np.argsort(squares, axis=1, kind="stable")[:, :NEAREST]
         self.squares, self.rows = np.take_along_axis(squares, order, 1), np.take_along_axis(both, order, 1)
 
-    def result(self, generated: int) -> Nearest:
-        """Of the first `generated` queries, measured by the others."""
+    def result(self, generated: int, apart: _Search | None = None) -> Nearest:
+        """Of the first `generated` queries, measured by the others; `apart` searched what was held out."""
         distances = np.sqrt(self.squares[:, 0])
         made, real = distances[:generated], distances[generated:]
         real = real[np.isfinite(real)]
         if not len(real):  # all images are the same one
             return Nearest(self.rows[:generated], 1.0, np.zeros(generated, bool))
         ratio = float(np.median(made)) / max(float(np.median(real)), 1e-12)
-        return Nearest(self.rows[:generated], ratio, made < np.quantile(real, NEAR))
+        original = None if apart is None else self._originality(apart, generated)
+        return Nearest(self.rows[:generated], ratio, made < np.quantile(real, NEAR), original)
+
+    def _originality(self, apart: _Search, generated: int) -> float | None:
+        parts = np.sqrt(self.squares[:, 0] / np.maximum(apart.squares[:, 0], 1e-12))
+        made, real = parts[:generated], parts[generated:]
+        made, real = made[np.isfinite(made)], real[np.isfinite(real)]
+        if not len(made) or not len(real):
+            return None
+        return float(np.median(made) / max(np.median(real), 1e-12))
 
 
 def draw(images: Images, dataset: Dataset, found: dict[str, Nearest], path: Path) -> None:

@@ -60,13 +60,26 @@ class Record:
 
     def scores(self) -> dict[str, Score]:
         """Metric → its value and reference, as `gentrain evaluate` measured them."""
-        found = {}
-        for name, entry in _dict(self.metrics.get("metrics")).items():
-            value = entry.get("value") if isinstance(entry, dict) else entry
-            real = entry.get("floor") if isinstance(entry, dict) else None  # its key since before it had this name
-            if value is not None and _is_number(value):
-                found[name] = Score(float(value), float(real) if real is not None and _is_number(real) else None)
-        return found
+        return _scores(self.metrics)
+
+    @property
+    def second(self) -> dict[str, Any]:
+        """What metrics.json holds of the second feature net: `features` and `metrics`; {} where it has none."""
+        return _dict(self.metrics.get("second"))
+
+    def second_scores(self) -> dict[str, Score]:
+        """The same as `scores` by the second feature net."""
+        return _scores(self.second)
+
+
+def _scores(measured: dict[str, Any]) -> dict[str, Score]:
+    found = {}
+    for name, entry in _dict(measured.get("metrics")).items():
+        value = entry.get("value") if isinstance(entry, dict) else entry
+        real = entry.get("floor") if isinstance(entry, dict) else None  # its key since before it had this name
+        if value is not None and _is_number(value):
+            found[name] = Score(float(value), float(real) if real is not None and _is_number(real) else None)
+    return found
 
 
 def read(run: Path) -> Record:

@@ -10,7 +10,7 @@ from typing import Any
 from gentrain.report.record import Record, input_names
 
 DRAWN = {"latents", "labels"}
-"""What the page can ask a generator for by itself; of one that takes more it shows the newest sheet."""
+"""What the page can ask a generator for by itself; of one that takes more it shows the grid that was kept."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,15 @@ def shown(found: Record) -> Snapshot:
     """The one that was measured, else the best if one was kept, else the last."""
     best = found.run / "best" / "generator.keras"
     name = found.metrics.get("snapshot")
-    if input_names(best) and set(input_names(best)) <= DRAWN and name != "last":
+    can_be_shown = set(input_names(best)) <= DRAWN or grid_of_best(found.run).exists()
+    if input_names(best) and can_be_shown and name != "last":
         return Snapshot("best", best, _kimg_of(best.with_name("best.json")))
     return Snapshot("last", found.run / "generator.keras", found.progress.images_seen / 1000)
+
+
+def grid_of_best(run: Path) -> Path:
+    """The image grid that was kept with the best snapshot, of runs that have one."""
+    return run / "best" / "samples.png"
 
 
 def _kimg_of(path: Path) -> float | None:

@@ -20,13 +20,13 @@ from gentrain.errors import TrainError
 from gentrain.files import replacing
 from gentrain.images import sheet
 from gentrain.metrics import METRICS
-from gentrain.metrics.nearest import MEMORISER
+from gentrain.metrics.nearest import copies
 from gentrain.plan import plan
 from gentrain.presets import PRESETS
 from gentrain.progress import duration
 from gentrain.report import curves, record, snapshots, timelapse
 from gentrain.report import html as page
-from gentrain.report.record import Record
+from gentrain.report.record import Record, Score
 from gentrain.report.snapshots import Snapshot
 
 Read = Callable[[str, Frame], Dataset]
@@ -127,7 +127,9 @@ def _samples(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iter
 
 
 def _sheet_of(found: Record, snapshot: Snapshot) -> bytes:
-    """The sheet of the snapshot: drawn now for the best, which has none, and the newest one for the last."""
+    """The sheet of the snapshot: for the best its own, or else drawn now, and the newest one for the last."""
+    if snapshot.name == "best" and (kept := snapshots.grid_of_best(found.run)).exists():
+        return kept.read_bytes()
     if snapshot.name == "best":
         return _png(sheet(np.concatenate(_drawn(snapshot.file, [range(COLUMNS * COLUMNS)])), COLUMNS))
     sheets = timelapse.sheets_of(found.run)
@@ -191,32 +193,36 @@ def _scores(found: Record, snapshot: Snapshot) -> Iterable[Markup]:
     if not scores:
         yield page.paragraph(f"Not measured yet: `gentrain evaluate {found.run}`")
         return
-    rows = []
-    for name, score in scores.items():
-        better = f" ({METRICS[name].better} is better)" if name in METRICS else ""
-        reference = "" if score.reference is None else f"{score.reference:.4g}"
-        rows.append((curves.NAMES.get(name, name.replace("_", " ")) + better, f"{score.value:.4g}", reference))
-    yield page.table(rows, ("", "measured", "reference"))
+    others = found.second_scores()
+    rows = [
+        (_label(name), *_cells(score), *(_cells(others.get(name)) if others else ())) for name, score in scores.items()
+    ]
+    header = ("", "measured", "reference", *(("by the second net", "reference") if others else ()))
+    yield page.table(rows, header)
     if snapshot.is_not(metrics.get("kimg")):
         yield page.paragraph(
             f"Measured at {metrics['kimg']:g} kimg, and {snapshot} has taken that one's place since: "
             f"`gentrain evaluate {found.run}` measures it."
         )
-    features = metrics.get("features")
-    told = features if isinstance(features, dict) else {"name": features}
+    told = _net(metrics.get("features"))
     notes = [f"{metrics['samples']} samples"] if "samples" in metrics else []
     notes += [f"the generator at {metrics['kimg']} kimg"] if metrics.get("kimg") is not None else []
     notes += [f"features: {', '.join(_brief(key, value) for key, value in told.items() if value)}"]
+    if others:
+        second = _net(found.second.get("features"))
+        notes += [f"the second net: {', '.join(_brief(key, value) for key, value in second.items() if value)}"]
     yield page.paragraph(
         f"Reference: what real images reach in the place of generated ones. Measured: {'; '.join(notes)}. Numbers "
         "compare only in the same features and with as many samples."
     )
+    if metrics.get("unknown"):
+        yield page.paragraph(f"What these numbers cannot say: {metrics['unknown']}.")
     if told.get("name") == "classifier":
         yield page.paragraph(
             "A classifier's features tell classes apart and see neither blur nor noise; precision and density are the "
             "lower of its own and those in a random net's features, which see texture."
         )
-    yield _copies(metrics.get("memorised"))
+    yield _copies(metrics)
     accuracies = metrics.get("class_accuracy")
     if isinstance(accuracies, dict):
         rows = [
@@ -226,14 +232,38 @@ def _scores(found: Record, snapshot: Snapshot) -> Iterable[Markup]:
         yield page.fold("Taken for the class that was asked for", page.table([row[:2] for row in rows[:MOST_ROWS]]))
 
 
-def _copies(memorised: Any) -> Markup:
-    value = memorised.get("value") if isinstance(memorised, dict) else None
-    if not isinstance(value, (int, float)):
+def _label(name: str) -> str:
+    alone = ", but not by itself" if name in METRICS and METRICS[name].alone else ""
+    better = f" ({METRICS[name].better} is better{alone})" if name in METRICS else ""
+    return curves.NAMES.get(name, name.replace("_", " ")) + better
+
+
+def _cells(score: Score | None) -> tuple[str, str]:
+    """A value and its reference."""
+    if score is None:
+        return "", ""
+    return f"{score.value:.4g}", "" if score.reference is None else f"{score.reference:.4g}"
+
+
+def _net(features: Any) -> dict[str, Any]:
+    return features if isinstance(features, dict) else {"name": features}
+
+
+def _copies(metrics: dict[str, Any]) -> Markup:
+    value, original = (_value(metrics.get(name)) for name in ("memorised", "originality"))
+    if value is None:
         return Markup()
-    said = "It copies: the other numbers say nothing." if value > MEMORISER else ""
-    return page.paragraph(
-        f"{value:.1%} of the samples are nearer to a training image than 99 in 100 unseen real images are. {said}"
-    )
+    told = [f"{value:.1%} of the samples are nearer to a training image than 99 in 100 unseen real images are."]
+    if original is not None:
+        told.append(f"Originality {original:.2f}: 1 for new images, near 0 for copies of training images.")
+    if copies(value, original):
+        told.append("It copies: the other numbers say nothing.")
+    return page.paragraph(" ".join(told))
+
+
+def _value(entry: Any) -> float | None:
+    value = entry.get("value") if isinstance(entry, dict) else None
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _brief(key: str, value: Any) -> str:

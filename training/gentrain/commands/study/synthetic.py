@@ -32,7 +32,7 @@ def plan(options: Options, run: Path, data: Path | str, seed: int) -> plans.Plan
         UsageError: the preset or a setting cannot be.
     """
     # Measuring takes time, and it is the last generator that is used.
-    changes = {"kimg_per_evaluation": 0.0, **dict(options.changes)}
+    changes = {"kimg_per_evaluation": 0.0, "held_out": 0, **dict(options.changes)}
     changes |= {"conditional": True, "seed": seed, "kimg": options.kimg}
     return plans.plan(run, str(data), options.preset, changes)
 

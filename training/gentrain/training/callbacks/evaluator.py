@@ -9,21 +9,26 @@ from typing import Any
 
 import keras
 
+from gentrain import images
 from gentrain.data import holdout
 from gentrain.data.dataset import Dataset
 from gentrain.files import write_json
 from gentrain.metrics import METRICS, nearest
 from gentrain.training.callbacks import Note
-from gentrain.training.callbacks.keeper import keep_networks
+from gentrain.training.callbacks.keeper import grid, keep_networks
 from gentrain.training.callbacks.meter import Meter
 
 SAMPLES = 2000
+
+FIRST_SEED = 2**40
+"""What is chosen by is not what is shown: `gentrain evaluate` and the image grids begin with seed 0."""
 
 
 class Evaluator(keras.callbacks.Callback):
     """Every so many kimg, and at the end: the metrics in the tick's line, and RUN/best/ where they are better.
 
-    A run shorter than that is not measured. `held_out` images of the data set are not trained on.
+    A run shorter than that is not measured. `held_out` images of the data set are not trained on; generated ones are
+    compared with those, and best/samples.png is the image grid of the best.
     """
 
     def __init__(
@@ -44,10 +49,11 @@ class Evaluator(keras.callbacks.Callback):
             scores = self.measure()
             logs.update(scores)
             self.measured_at = seen
-            if scores["memorised"] > nearest.MEMORISER:
-                self.note(f"warning: {scores['memorised']:.0%} of the images are copies: this is not kept as the best")
+            if nearest.copies(scores["memorised"], scores.get("originality")):
+                self.note(f"warning: {_copying(scores)}: this is not kept as the best")
             elif self._is_better(scores[self.by]):
                 keep_networks(self.model, self.best)
+                images.save_png(grid(self.model), self.best / "samples.png")
                 write_json(self.best / "best.json", {"kimg": seen / 1000, "by": self.by, **scores})
 
     def measure(self) -> dict[str, float]:
@@ -58,8 +64,10 @@ class Evaluator(keras.callbacks.Callback):
 
             self.note("measuring for the first time: the feature net is made ready …")
             self.judge = Judge(self.dataset, samples=SAMPLES, unseen=self.unseen)
+            if self.judge.unknown:
+                self.note(f"warning: {self.judge.unknown}")
             feature_files.keep(self.judge, self.run)
-        return self.judge.score_generator(self.model.ema)
+        return self.judge.score_generator(self.model.ema, FIRST_SEED)
 
     def _is_better(self, value: float) -> bool:
         try:
@@ -68,3 +76,9 @@ class Evaluator(keras.callbacks.Callback):
         except (OSError, ValueError, KeyError, TypeError):
             return math.isfinite(value)
         return value < before if METRICS[self.by].better == "lower" else value > before
+
+
+def _copying(scores: dict[str, float]) -> str:
+    if scores["memorised"] > nearest.MEMORISER:
+        return f"{scores['memorised']:.0%} of the images are copies"
+    return f"the images are copies, {scores['originality']:.2f} times as far from training images as new ones would be"

@@ -55,7 +55,7 @@ class Keeper(keras.callbacks.Callback):
 
         With conditions a row is one example, such as a class, and a column one seed.
         """
-        sheet = sheets.sheet(sheets.to_pixels(np.asarray(_draw(self.model))), COLUMNS)
+        sheet = grid(self.model)
         sheets.save_png(sheet, self.run / "samples" / f"{images_seen // 1000:06d}kimg.png")
         self.log.picture("samples", sheet, images_seen)
 
@@ -66,6 +66,11 @@ def keep_networks(gan: GAN, folder: Path) -> None:
     for name, network in (("generator", gan.ema), ("discriminator", gan.float32_discriminator)):
         with replacing(folder / f"{name}.keras") as temporary:
             network.save(temporary)
+
+
+def grid(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The image grid, uint8 (H, W, C), of the EMA generator as it is now."""
+    return sheets.sheet(sheets.to_pixels(np.asarray(_draw(gan))), COLUMNS)
 
 
 def _draw(gan: GAN) -> Any:
