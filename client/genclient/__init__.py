@@ -1,6 +1,6 @@
 """Image batches from a served (or embedded) generator, without TensorFlow: the client room of genline.
 
-`from genclient import Client, AsyncClient` is the library. Everything is loaded when first asked for, so that the
+`from genclient import Client, AsyncClient` is the library. Everything is loaded on first use, so that the
 command can show its help without numpy and gRPC, and so that Ctrl-C finds it ready from its first import on.
 """
 
@@ -46,7 +46,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a class when it is first asked for (PEP 562)."""
+    """Load a class on first use (PEP 562)."""
     import importlib
 
     if name in _LATER:

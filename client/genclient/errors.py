@@ -43,9 +43,9 @@ class RpcError(ClientError):
     """A call that a server refused, or that did not reach one; exit code 64 + the gRPC status.
 
     Attributes:
-        target: the address that was asked.
+        target: the address of the server.
         code: the `grpc.StatusCode`.
-        details: the server's message in its own words, or gRPC's where no server answered.
+        details: the server's message in its own words, or gRPC's where no server responded.
         proxy: what was between, in words; empty where nothing was.
     """
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from genclient import Client, UsageError
 from genclient.bench.levels import parse_levels
-from genclient.bench.load import Load, Wanted
+from genclient.bench.load import Load, LoadRequest
 from PIL import Image
 
 QUICK = ("--duration", 0.3, "--warm-up", 0.05)
@@ -79,7 +79,7 @@ def test_so_many_requests_are_under_way(genclient, serve):
 def test_each_request_asks_for_other_images(serve, tools):
     served = serve()
     with Client(served.target, retry_seconds=0) as client:
-        load = Load(client, Wanted(signature="seeds", seed=100))
+        load = Load(client, LoadRequest(signature="seeds", seed=100))
         load.probe()
         del served.prediction.requests[:]
         load.level(2, 0.2, 0.0)

@@ -19,7 +19,7 @@ from genclient.latents import interpolation, latents
 from genclient.model.signature import ModelInfo, SignatureSpec, TensorSpec
 from genclient.outputs.archive import Archive
 from genclient.outputs.filling import fill
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 from genclient.tasks import registry
 from PIL import Image
 from tensorflow.core.framework import types_pb2
@@ -329,7 +329,7 @@ def test_what_a_model_gives_besides_images_is_in_results_and_in_an_archive(serve
     with Client(served.target, batch_size=2) as client:
         made = client.run(seeds=[4, 5, 6])
         assert (sorted(made), made["depth"].tolist()) == (["depth", "images"], [0, 1, 0])
-        order = Order("digits", np.array([4, 5, 6]))
+        order = ImageSet("digits", np.array([4, 5, 6]))
         steps = list(fill(Archive(order, tmp_path / "x.npz"), np.arange(3), client.stream([4, 5, 6])))
     assert sum(step.images for step in steps) == 3
     with np.load(tmp_path / "x.npz") as archive:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from genclient.files import locks
 from genclient.files.whole import save_bytes
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 from genclient.outputs.place import open_output
 from PIL import Image
 
@@ -251,7 +251,10 @@ def test_a_file_that_is_damaged_is_made_anew(genclient, serve, tmp_path, monkeyp
     path = max(path for path in (tmp_path / "p").iterdir() if path.name != "manifest.json")
     for number, content in enumerate(damaged(path.read_bytes())):
         path.write_bytes(content)
-        found = open_output(out, Order("digits", np.arange(6)), print, shard_size=options[-1] if "%" in out else None)
+        images, size = ImageSet("digits", np.arange(6)), options[-1] if "%" in out else None
+        found = open_output(out, images, print, shard_size=size)
+            out, ImageSet("digits", np.arange(6)), print, shard_size=options[-1] if "%" in out else None
+        )
         assert found.begin(3).tolist() == ([3, 4, 5] if "%" in out else [5]), number
     assert genclient(*options).returncode == 0
     assert contents(tmp_path) == whole

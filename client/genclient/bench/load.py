@@ -1,7 +1,7 @@
 """A load on a server: so many requests for images under way at a time, each followed by the next, and what came of it.
 
 A closed loop, as `Client.stream` runs it: one thread makes and sends requests, another reads the replies. Unlike there
-nothing is asked for twice, so that every failure counts; nothing is kept, and the order does not matter.
+nothing is requested twice, so that every failure counts; nothing is kept, and the order does not matter.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from genclient.tasks.registry import choose
 PERCENTILES = (50, 90, 95, 99)
 
 INVALID = "INVALID_REPLY"
-"""What counts beside gRPC's codes: a reply that is not what was asked for."""
+"""What counts beside gRPC's codes: a reply that does not fit the request."""
 
 _PAUSE_SECONDS = 0.1
 """Before a request takes the place of one that failed: a closed port refuses thousands a second."""
@@ -38,14 +38,17 @@ _WAKE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What every request asks for; see `Client.stream`. `inputs` are images (H, W, C), the same for all."""
+class LoadRequest:
+    """What every request contains; see `Client.stream`. `inputs` are images (H, W, C), the same for all."""
 
     signature: str = "auto"
     truncation: float = 1.0
     label: int | None = None
     seed: int = 0
     inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+Wanted = LoadRequest  # its old name
 
 
 @dataclass
@@ -56,11 +59,11 @@ class Level:
         concurrency: requests at a time.
         rows: images of a request.
         seconds: for how long, the warm-up not included.
-        latencies: seconds of each request that was answered, from its sending to the end of the reply.
+        latencies: seconds of each request that succeeded, from its sending to the end of the reply.
         errors: how many failed, by the name of the gRPC status.
         waiting: seconds in which no reply was there to be read.
         decoding: seconds in which replies were made into pixels.
-        sent_bytes, received_bytes: of the requests that were answered.
+        sent_bytes, received_bytes: of the requests that succeeded.
     """
 
     concurrency: int
@@ -79,7 +82,7 @@ class Level:
         return len(self.latencies) * self.rows / self.seconds if self.seconds else 0.0
 
     def summary(self) -> dict[str, Any]:
-        """The figures by name, for JSON; latencies in milliseconds, null where no request was answered."""
+        """The figures by name, for JSON; latencies in milliseconds, null where no request succeeded."""
         requests, seconds = len(self.latencies), self.seconds
         times = np.array(self.latencies) * 1000
         names = ["min", "mean", *(f"p{percentile}" for percentile in PERCENTILES), "max"]
@@ -105,15 +108,15 @@ class Level:
 class Load:
     """Puts loads on the model of a client, which should have been made with `retry_seconds=0`."""
 
-    def __init__(self, client: Client, wanted: Wanted) -> None:
-        """Take what to ask for.
+    def __init__(self, client: Client, request: LoadRequest) -> None:
+        """Take the request.
 
         Raises:
             UsageError: it does not fit the model.
             ClientError: the server refuses to describe the model, or it is no generator.
         """
-        self._client, self._wanted = client, wanted
-        self._pictures = _pictures(client, wanted)
+        self._client, self._request = client, request
+        self._pictures = _pictures(client, request)
         self._call = self._new_call()
         self._next = 0
         self.signature = self._call.signature
@@ -122,11 +125,11 @@ class Load:
         """Images of one request, of the size that the others will have: a server's limits are learned from them.
 
         Raises:
-            ClientError: the server refuses, cannot be reached, or answers something that is not images.
+            ClientError: the server refuses, cannot be reached, or returns something that is not images.
         """
         while True:
             size = self._size()
-            first, *_ = self._client._answers(self._client.model, None, self._question(size))
+            first, *_ = self._client._batches(self._client.model, None, self._question(size))
             if self._size() >= size or self._size() == 1:
                 return first
 
@@ -156,13 +159,13 @@ class Load:
         return self._client._new_call(self._client.info(), self._question(None))
 
     def _question(self, count: int | None) -> Question:
-        """What asks for so many images; None: without an end."""
-        wanted = self._wanted
-        given: dict[str, Any] = {"truncation": wanted.truncation, "labels": wanted.label, **wanted.inputs}
-        given["seeds"] = counted_seeds(wanted.seed, count)
+        """The request for that many images; None: without an end."""
+        request = self._request
+        given: dict[str, Any] = {"truncation": request.truncation, "labels": request.label, **request.inputs}
+        given["seeds"] = counted_seeds(request.seed, count)
         if self._pictures is not None:
             given |= {name: Repeated(one, count or 2**40) for name, one in self._pictures.items()}
-        return Question(given, wanted.signature, result="images")
+        return Question(given, request.signature, result="images")
 
     def _size(self) -> int:
         """Images of a request, by what is known of the server now."""
@@ -176,13 +179,13 @@ class Load:
         return Part(start, start + size, now, now + self._client.connection.timeout_seconds, attempts=1)
 
 
-def _pictures(client: Client, wanted: Wanted) -> dict[str, Any] | None:
+def _pictures(client: Client, request: LoadRequest) -> dict[str, Any] | None:
     """What an image-to-image model makes pictures of: what is given, else noise without hard edges."""
-    task, binding = choose(client.info(), wanted.signature, client.names, result="images")
+    task, binding = choose(client.info(), request.signature, client.names, result="images")
     if task is not IMAGE_TO_IMAGE:
         return None
     height, width, channels = (size or 64 for size in picture_shape(client.info()) or (64, 64, 3))
-    image = wanted.inputs.get("image")
+    image = request.inputs.get("image")
     if image is None:
         rows = np.linspace(0, 255, height)[:, None, None] + np.linspace(0, 255, width)[:, None]
         image = np.repeat(rows / 2, channels, axis=2).astype(np.uint8)

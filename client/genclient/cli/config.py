@@ -79,7 +79,7 @@ class ConfigFile:
 
 
 def default_path() -> Path:
-    """Where the file is unless told: in the user's folder for configurations."""
+    """Where the file is by default: in the user's folder for configurations."""
     return Path(click.get_app_dir(NAME)) / "config.toml"
 
 

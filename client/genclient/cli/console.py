@@ -33,7 +33,7 @@ class Console:
     style: str = "human"
 
     def result(self, human: str, data: Any, quiet: str) -> None:
-        """Write a result in the style that was asked for; each text brings its own line ends.
+        """Write a result in the style that was requested; each text brings its own line ends.
 
         Raises:
             ClientError: stdout takes nothing.

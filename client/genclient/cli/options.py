@@ -220,7 +220,7 @@ def output_options(function: Function) -> Function:
 
 
 def version_label_option(function: Function) -> Function:
-    """The option that asks for a version by its label; below `server_options`, whose `server` takes it."""
+    """The option that requests a version by its label; below `server_options`, whose `server` takes it."""
 
     @functools.wraps(function)
     def gathered(*arguments: Any, server: Server, version_label: str | None, **options: Any) -> Any:

@@ -28,7 +28,7 @@ COMMANDS = (
 
 
 class Commands(click.Group):
-    """Loads a command when it is asked for."""
+    """Loads a command when it is requested."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order in which help shows them."""

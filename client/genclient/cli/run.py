@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.call import Batch
-    from genclient.outputs.order import Order
+    from genclient.outputs.image_set import ImageSet
     from genclient.outputs.output import Output, Places
 
     Batches = Callable[[Places], Any]
@@ -52,16 +52,16 @@ class Run:
             KeyboardInterrupt: the same of Ctrl-C.
         """
         output = self._output
-        if output.resumes or output.order.latents is not None:
+        if output.resumes or output.image_set.latents is not None:
             self._source.ask()
         if output.shard is not None:
             self._source.fit(output.shard)
         missing = output.begin(self._source.version)
-        there = len(output.order) - len(missing)
+        there = len(output.image_set) - len(missing)
         if not len(missing):
             self._console.note(f"all {there} images are in {self._out} already")
         elif there and output.resumes:
-            self._console.note(f"{there} of {len(output.order)} images are in {self._out} already")
+            self._console.note(f"{there} of {len(output.image_set)} images are in {self._out} already")
         self._tell_origin()
         try:
             self._fill(missing)
@@ -107,7 +107,7 @@ class Run:
 
     def _tell_origin(self) -> None:
         """Of latents that an archive brings: say so if another model or version makes images of them now."""
-        latents, version = self._output.order.latents, self._source.version
+        latents, version = self._output.image_set.latents, self._source.version
         if latents is None or latents.model is None:
             return
         was = f"{latents.model}" + ("" if latents.version is None else f", version {latents.version}")
@@ -121,18 +121,23 @@ class Run:
         return f"{self._out}: {made} images" + (f" in {files} files" if files != made else "")
 
     def _left(self, there: int) -> str:
-        of = f"{there + self._output.finished} of {len(self._output.order)} images are in {self._out}"
+        of = f"{there + self._output.finished} of {len(self._output.image_set)} images are in {self._out}"
         return f"{of}; run the same command again to go on"
 
     def _tell(self) -> None:
         if self._console.style == "json":
-            order = self._output.order
-            told = {"files": self._files, "images": len(order), "version": self._output.version, **order.request()}
-            self._console.result("", told, "")
+            image_set = self._output.image_set
+            data = {
+                "files": self._files,
+                "images": len(image_set),
+                "version": self._output.version,
+                **image_set.request(),
+            }
+            self._console.result("", data, "")
         elif self._files:
             emit(f"{self._files[0] if len(self._files) == 1 else self._summary()}\n")
         if self._shown:
-            draw(self._shown, self._output.order, on_stdout=self._out != "-" and self._console.style != "json")
+            draw(self._shown, self._output.image_set, on_stdout=self._out != "-" and self._console.style != "json")
 
 
 def grid_of(text: str | None) -> tuple[int, int] | None:
@@ -167,16 +172,22 @@ def tell_plan(source: Source, output: Output, console: Console) -> None:
         if error.code.name != "UNAVAILABLE":
             raise
         tell(f"{error}; what follows is by the options alone")
-    missing, order = output.begin(source.version), output.order
+    missing, image_set = output.begin(source.version), output.image_set
     files = output.plan(missing) if len(missing) else []
     version = "" if source.version is None else f", version {source.version}"
-    lines = [f"fetch      {len(missing)} of {len(order)} images of {order.model}{version}"]
+    lines = [f"fetch      {len(missing)} of {len(image_set)} images of {image_set.model}{version}"]
     lines += [f"write      {file}" for file in files]
-    told = {"fetch": len(missing), "images": len(order), "files": files, "version": source.version, **order.request()}
-    console.result("".join(f"{line}\n" for line in lines), told, "".join(f"{file}\n" for file in files))
+    data = {
+        "fetch": len(missing),
+        "images": len(image_set),
+        "files": files,
+        "version": source.version,
+        **image_set.request(),
+    }
+    console.result("".join(f"{line}\n" for line in lines), data, "".join(f"{file}\n" for file in files))
 
 
-def draw(shown: list[NDArray[np.uint8]], order: Order, on_stdout: bool) -> None:
+def draw(shown: list[NDArray[np.uint8]], image_set: ImageSet, on_stdout: bool) -> None:
     """Draw the first images of a run."""
     import numpy as np
 
@@ -187,7 +198,7 @@ def draw(shown: list[NDArray[np.uint8]], order: Order, on_stdout: bool) -> None:
     file = sys.stdout if on_stdout else sys.stderr
     terminal = file is not None and file.isatty()
     columns = shutil.get_terminal_size().columns
-    sheet = grid(images, len(order.seeds) if order.labels else None)
+    sheet = grid(images, len(image_set.seeds) if image_set.labels else None)
     text = render(sheet, columns, os.environ if terminal else None)
     if on_stdout:
         emit(text)

@@ -101,7 +101,7 @@ class Source(ABC):
         """Latents per image.
 
         Raises:
-            ClientError: it takes none, or cannot be asked.
+            ClientError: it takes none, or cannot be reached.
         """
 
     @abstractmethod
@@ -109,11 +109,11 @@ class Source(ABC):
         """What it takes, by name.
 
         Raises:
-            ClientError: it is no generator, or cannot be asked.
+            ClientError: it is no generator, or cannot be reached.
         """
 
     @abstractmethod
-    def stream(self, **wanted: Any) -> Iterator[Batch]:
+    def stream(self, **arguments: Any) -> Iterator[Batch]:
         """Images, as in `Client.stream`, from `version` where it is known."""
 
     def notes(self) -> list[str]:
@@ -125,7 +125,7 @@ class Source(ABC):
         """What it makes pictures of pictures by.
 
         Raises:
-            ClientError: it makes none, or cannot be asked.
+            ClientError: it makes none, or cannot be reached.
         """
 
     @abstractmethod
@@ -137,7 +137,7 @@ class Source(ABC):
         """What it makes of picture files, of which `pictures.load` gave the contents: uint8 (N, H, W, C).
 
         Raises:
-            ClientError: the model refuses them, or cannot be asked.
+            ClientError: the model refuses them, or cannot be reached.
         """
 
     @abstractmethod
@@ -145,7 +145,7 @@ class Source(ABC):
         """Find out its version.
 
         Raises:
-            ClientError: it cannot be asked.
+            ClientError: it cannot be reached.
         """
 
     @abstractmethod
@@ -157,7 +157,7 @@ class Served(Source):
     """A generator on a server."""
 
     def __init__(self, client: Client, signature: str, version: int | None, classes: Classes) -> None:
-        """Take whom to ask."""
+        """Take the client."""
         self._client, self._signature = client, signature
         self.model, self.version, self.classes = client.model, version, classes
 
@@ -189,23 +189,23 @@ class Served(Source):
         """See `Source`."""
         from genclient.client.translation import question
 
-        asked = question(self.binding(), contents, hints, read=True)
-        return self._client._whole(self.model, self.version, asked)["images"]
+        request = question(self.binding(), contents, hints, read=True)
+        return self._client._whole(self.model, self.version, request)["images"]
 
     def ask(self) -> None:
         """See `Source`."""
         if self.version is None:
             self.version = self._client.info().version
 
-    def stream(self, **wanted: Any) -> Iterator[Batch]:
+    def stream(self, **arguments: Any) -> Iterator[Batch]:
         """See `Source`."""
-        return self._client.stream(signature=self._signature, version=self.version, **wanted)
+        return self._client.stream(signature=self._signature, version=self.version, **arguments)
 
     def fit(self, shard: int) -> None:
         """Batches end where shards do, so that a shard is made by the same requests whenever it is made."""
         from genclient.client.base import BATCH_BYTES, BATCH_ROWS
 
-        if self._client.batch_size is not None or self._binding().fixed_rows:
+        if self._client.batch_size is not None or self._binding().fixed_batch:
             return
         shapes = (spec.image_shape for spec in self._client.info(version=self.version).signatures.values())
         shape = next((shape for shape in shapes if shape and None not in shape), None)
@@ -265,9 +265,9 @@ class Local(Source):
     def fit(self, shard: int) -> None:
         """An image does not depend on its batch here."""
 
-    def stream(self, **wanted: Any) -> Iterator[Batch]:
+    def stream(self, **arguments: Any) -> Iterator[Batch]:
         """See `Source`."""
-        return self._device.stream(**wanted)
+        return self._device.stream(**arguments)
 
     def notes(self) -> list[str]:
         """See `Source`."""

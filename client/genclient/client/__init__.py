@@ -28,7 +28,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a class when it is first asked for (PEP 562)."""
+    """Load a class on first use (PEP 562)."""
     import importlib
 
     if name in _LATER:

@@ -160,7 +160,7 @@ class AsyncClient(Settings):
         for _ in range(START_OVER):
             results = Collection()
             try:
-                async for batch in self._answers(model, version, replace(question, begun=results.expect)):
+                async for batch in self._batches(model, version, replace(question, begun=results.expect)):
                     results.add(batch)
                 return results.whole()
             except VersionGoneError as error:
@@ -183,8 +183,14 @@ class AsyncClient(Settings):
         captions: bool = False,
     ) -> Sheet:
         """As `Client.sheet`."""
-        wanted = {"seeds": seeds, "latents": latents, "truncation": truncation, "label": label, "signature": signature}
-        images = await self.sample(n, seed, **wanted)  # type: ignore[arg-type]
+        arguments = {
+            "seeds": seeds,
+            "latents": latents,
+            "truncation": truncation,
+            "label": label,
+            "signature": signature,
+        }
+        images = await self.sample(n, seed, **arguments)  # type: ignore[arg-type]
         said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
         return Sheet(images, columns, scale, said)
 
@@ -200,7 +206,7 @@ class AsyncClient(Settings):
     ) -> AsyncIterator[NDArray[np.uint8]]:
         """As `Client.iter_sample`."""
         given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
-        async for batch in self._answers(self.model, None, Question(given, signature, result="images")):
+        async for batch in self._batches(self.model, None, Question(given, signature, result="images")):
             for image in batch.images:
                 yield image
 
@@ -217,7 +223,7 @@ class AsyncClient(Settings):
     ) -> AsyncIterator[Batch]:
         """As `Client.stream`."""
         given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
-        async for batch in self._answers(self.model, version, Question(given, signature, result="images")):
+        async for batch in self._batches(self.model, version, Question(given, signature, result="images")):
             yield batch
 
     async def score(
@@ -264,10 +270,10 @@ class AsyncClient(Settings):
 
         name, ranges = self._other(model), of_pair(value_range)
         binding = binding_for(await self.info(name, version), signature, self.names, are_files(images))
-        asked = await asyncio.to_thread(translation.question, binding, images, hints, ranges)
-        return (await self._whole(name, version, asked))["images"]
+        request = await asyncio.to_thread(translation.question, binding, images, hints, ranges)
+        return (await self._whole(name, version, request))["images"]
 
-    async def _answers(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
+    async def _batches(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
         """As `Client._answers`."""
         known = await self.info(model, version)
         try:
@@ -301,11 +307,11 @@ class AsyncClient(Settings):
                 reply = await self._call(method, request, attempts.left)
             except RpcError as error:
                 pause = attempts.failed(error)
-                self._tell((error, attempts.trying_until() - time.monotonic()))
+                self._notify((error, attempts.trying_until() - time.monotonic()))
                 await asyncio.sleep(pause)
             else:
                 attempts.succeeded()
-                self._tell(None)
+                self._notify(None)
                 return reply
 
     async def _run(self, call: Call) -> AsyncIterator[Batch]:
@@ -322,7 +328,7 @@ class AsyncClient(Settings):
                 done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     await _take(call, running.pop(task), task)
-                self._tell(call.schedule.trouble(time.monotonic()))
+                self._notify(call.schedule.trouble(time.monotonic()))
                 for result in call.schedule.ready():
                     yield result
         finally:  # an error, a cancellation, or nobody takes the rest

@@ -100,7 +100,7 @@ def check_version(version: Any) -> None:
 
 
 def check_alone(n: int | None, seed: int, seeds: Seeds | None, latents: ArrayLike | None) -> None:
-    """See that one of `n` and `seed`, `seeds` and `latents` says which images are asked for.
+    """See that one of `n` and `seed`, `seeds` and `latents` says which images are requested.
 
     Raises:
         UsageError: two of them do.
@@ -149,7 +149,7 @@ def of_images(
 
 
 def shown_numbers(n: int, seed: int, seeds: Seeds | None, latents: ArrayLike | None) -> NDArray[np.int64]:
-    """The seeds of images, or the rows of their latents: int64 (N,)."""
+    """The seeds of images, or the indices of their latents: int64 (N,)."""
     if latents is not None:
         return np.arange(np.shape(latents)[0], dtype=np.int64)
     return seed_range(int(seed), int(n)) if seeds is None else np.asarray(seeds)

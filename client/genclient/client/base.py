@@ -28,14 +28,14 @@ from genclient.tasks.registry import choose, known_roles
 from genclient.tasks.task import AUTO, Task
 
 BATCH_ROWS = 64
-"""Images of a request, at most, unless told: the largest batch that genexport's models are warmed up for."""
+"""Images of a request, at most, unless specified: the largest batch that genexport's models are warmed up for."""
 
 FEWEST_ROWS = 16
 """Images of a request, however large they are, unless they exceed MOST_BYTES: servers run a few together faster."""
 
 BATCH_BYTES = 2**22
-"""Bytes of a reply, about, unless told. On two cores replies of 3 to 6 MiB came fastest: 128×128×3 float32 at 4,000 a
-second in requests of 24, 2,500 of 8, 2,300 of 48, and 500 of 256, which no cache holds."""
+"""Bytes of a reply, about, by default. On two cores replies of 3 to 6 MiB came fastest: 128×128×3 float32 at 4,000
+a second in requests of 24, 2,500 of 8, 2,300 of 48, and 500 of 256, which no cache holds."""
 
 MOST_BYTES = 2**25
 
@@ -58,14 +58,14 @@ __all__ = ["Question", "Seeds", "Settings", "Waiting"]
 
 @dataclass(frozen=True)
 class Question:
-    """What a model is asked for.
+    """A request to a model.
 
     Attributes:
         given: the arguments by the names of roles, and `truncation`.
         signature: its function to call; `auto`: the cheapest that will do.
         task: what it has to be for; None: what its tensors say.
         result: what it has to give, where the task is not said; None: whatever it gives for `given`.
-        begun: is told how many examples there will be.
+        begun: called with the number of examples.
     """
 
     given: Given
@@ -108,10 +108,10 @@ class Settings(ABC):
 
         Args:
             target: HOST:PORT or unix:PATH of the server's gRPC API, or HOST with port 8500; of several servers, which
-                are then asked in turn, HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses
+                are then used in turn, HOST:PORT,HOST:PORT or ipv4:IP:PORT,IP:PORT; dns:///HOST:PORT for all addresses
                 of a name.
             model: the name it is served under.
-            version_label: the label of the version to ask for, such as `stable`, where calls do not name a version.
+            version_label: the label of the version to use, such as `stable`, where calls do not name a version.
             timeout_seconds: how long one request may take, with all its attempts.
             deadline_seconds: how long one call of `sample`, `stream` or `score` may take; None: as long as it takes.
             retry_seconds: how long a request that reaches no server is sent again; None: up to its timeout, but the
@@ -124,7 +124,7 @@ class Settings(ABC):
                 call has values that only [-1, 1] or [0, 255] can have.
             tls: encrypt, and trust the certificates that this system trusts.
             ca_file: encrypt, and trust these certificates (PEM) instead.
-            certificate_file: who this client is (PEM), for servers that ask for it.
+            certificate_file: who this client is (PEM), for servers that require it.
             key_file: the key of that certificate (PEM, not encrypted).
             server_name: the name in the server's certificate, where it is not the host of `target`.
             token: sent as `authorization: Bearer …`; only with TLS, or to this machine.
@@ -133,7 +133,7 @@ class Settings(ABC):
             authority: what requests name as the host that they are for, where proxies choose by it.
             headers: further headers of each request.
             compression: of requests: None, `gzip` or `deflate`. It does not pay for images.
-            max_message_bytes: of a request or reply; larger ones are asked for in parts.
+            max_message_bytes: of a request or reply; larger ones are requested in parts.
 
         Raises:
             UsageError: an argument cannot be meant as it is, or does not fit another.
@@ -168,9 +168,9 @@ class Settings(ABC):
             parse_target(target), timeout_seconds, security, compression, max_message_bytes, authority
         )
         self._infos: dict[tuple[str, int | None], ModelInfo] = {}
-        self._told: dict[int, float] = {}  # when
+        self._described_at: dict[int, float] = {}  # when
         self._throttle = Throttle()
-        self._said = ""
+        self._trouble = ""
         self._limits: dict[tuple[str, str], Limits] = {}
         self._connect()
 
@@ -204,32 +204,34 @@ class Settings(ABC):
         if None not in (version, info.version) and version != info.version:
             raise ClientError(f"{self.target} described version {info.version}, expected {version}, as asked for")
         self._infos[model, version] = info
-        self._told = {id(kept): self._told.get(id(kept), time.monotonic()) for kept in self._infos.values()}
+        self._described_at = {
+            id(kept): self._described_at.get(id(kept), time.monotonic()) for kept in self._infos.values()
+        }
         return info
 
     def _is_old(self, info: ModelInfo) -> bool:
         """Whether the model may take something else by now than it said."""
-        return time.monotonic() - self._told.get(id(info), -math.inf) > FRESH_SECONDS
+        return time.monotonic() - self._described_at.get(id(info), -math.inf) > FRESH_SECONDS
 
     def _forget(self, version: int | None, known: ModelInfo) -> None:
-        """Have a model asked again what it takes, unless another call has done so."""
+        """Have a model queried again for its signatures, unless another call has done so."""
         if self._infos.get((known.name, version)) is known:
             self._infos.pop((known.name, version), None)
 
-    def _see_version(self, known: ModelInfo, version: int | None, answered: int | None) -> None:
-        """Forget what the model said of itself once another version answers."""
-        if None not in (answered, known.version) and answered != known.version:
+    def _see_version(self, known: ModelInfo, version: int | None, served: int | None) -> None:
+        """Forget what the model said of itself once another version responds."""
+        if None not in (served, known.version) and served != known.version:
             self._forget(version, known)
 
     def _attempts(self) -> Attempts:
         given = None if self.retry_seconds == math.inf else self.retry_seconds
         return Attempts(self._throttle, self.connection.timeout_seconds, given)
 
-    def _tell(self, trouble: tuple[RpcError, float] | None) -> None:
+    def _notify(self, trouble: tuple[RpcError, float] | None) -> None:
         """Say what is waited for, and once it is over that nothing is."""
-        if self.on_wait is not None and (trouble or self._said):
-            self._said = str(trouble[0]) if trouble else ""
-            self.on_wait(self._said, trouble[1] if trouble else 0.0)
+        if self.on_wait is not None and (trouble or self._trouble):
+            self._trouble = str(trouble[0]) if trouble else ""
+            self.on_wait(self._trouble, trouble[1] if trouble else 0.0)
 
     def _new_call(self, info: ModelInfo, question: Question, version: int | None = None) -> Call:
         """The call of a model; raises what is wrong with its arguments."""
@@ -242,7 +244,7 @@ class Settings(ABC):
         return Call(self.connection, info.name, binding, examples, schedule, read, version, self.version_label)
 
     def _bound(self, info: ModelInfo, question: Question) -> tuple[Task, Binding]:
-        """The task that a model is asked for, and the signature that is called."""
+        """The task of a call, and the signature that is called."""
         signature, task = question.signature, question.task
         if task is not None:
             return task, task.bind(info, signature, self.names)
@@ -250,12 +252,12 @@ class Settings(ABC):
         return choose(info, signature, self.names, given=() if question.result else given, result=question.result)
 
     def _schedule(self, model: str, binding: Binding, examples: Examples) -> Schedule[Batch]:
-        limits = self._limits.setdefault((model, binding.signature), Limits(row_bytes=_row_bytes(binding)))
+        limits = self._limits.setdefault((model, binding.signature), Limits(row_bytes=_example_bytes(binding)))
         if examples.example_bytes is not None:  # files of this call may be larger than those of the last
             limits.row_bytes = float(examples.example_bytes)
         plan = Plan(
             rows=examples.count,
-            batch_size=binding.fixed_rows or self.batch_size,
+            batch_size=binding.fixed_batch or self.batch_size,
             fewest=FEWEST_ROWS,
             most=BATCH_ROWS,
             batch_bytes=BATCH_BYTES,
@@ -324,7 +326,7 @@ class Waiting:
         return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self.found}"
 
 
-def _row_bytes(binding: Binding) -> float | None:
+def _example_bytes(binding: Binding) -> float | None:
     """Bytes of an example's largest tensor, by those that are declared completely."""
     sides = (binding.inputs, binding.spec.inputs), (binding.outputs, binding.spec.outputs)
     found = [_tensor_bytes(spec) for roles, specs in sides for name, spec in specs.items() if roles[name].large]

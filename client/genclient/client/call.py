@@ -1,6 +1,6 @@
 """What a call of the library sends and what it makes of the replies: arrays by name, whatever the model does.
 
-The part of both clients that knows what is asked for; which part is due is schedule.py's, and the network theirs.
+The part of both clients that knows the request; which part is due is schedule.py's, and the network theirs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Batch:
     Attributes:
         seeds: int64 (N,); where there are none, which examples they are.
         outputs: arrays (N, …) by name: `images` uint8 (N, H, W, C), `scores` float32 (N,), …
-        version: that made them, if told.
+        version: that made them, if reported.
         labels: int64 (N,), where the model is conditional.
         exchange: what the request cost; None of what no server made.
     """
@@ -104,17 +104,17 @@ class Call:
         version: int | None = None,
         version_label: str | None = None,
     ) -> None:
-        """Take what is asked for, of which model and version of it, and what becomes of replies."""
+        """Take the request, the model and version it goes to, and what reads the replies."""
         self.schedule = schedule
         self._connection = connection
         self._model = model
         self._binding = binding
         self.examples = examples
         self._read = read
-        # The first reply says which version answers; the rest asks for that one, or a reload would mix two models.
+        # The first reply says which version responds; the rest names that one, or a reload would mix two models.
         self._version = version
         self._label = version_label
-        self._answered = False
+        self._replied = False
 
     @property
     def signature(self) -> str:
@@ -123,15 +123,15 @@ class Call:
 
     @property
     def version(self) -> int | None:
-        """That answers, or that has to."""
+        """That responds, or that has to."""
         return self._version
 
     def misunderstood(self, error: RpcError) -> bool:
-        """Whether the model may have been replaced since it was asked what it takes: nothing of it came yet."""
-        return not self._answered and error.code.name in ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
+        """Whether the model may have been replaced since its signatures were read: nothing of it came yet."""
+        return not self._replied and error.code.name in ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
 
     def request(self, part: Part) -> bytes:
-        """The message that asks for a part."""
+        """The request message of a part."""
         spec = wire.ModelSpec(name=self._model, signature_name=self._binding.signature)
         if self._version is not None:
             spec.version.value = self._version
@@ -146,22 +146,22 @@ class Call:
         """Take the reply to a part.
 
         Raises:
-            ClientError: it is not what was asked for.
+            ClientError: it does not fit the request.
         """
         since = time.perf_counter()
         result, version = self.read(part, content)
         if self._version is None:
             self._version = version
-        self._answered = True
+        self._replied = True
         took = time.perf_counter() - since
         result = replace(result, exchange=Exchange(sent_bytes, len(content), wait_seconds, took, part.attempts))
         self.schedule.arrived(part, result, max(sent_bytes, len(content)))
 
     def read(self, part: Part, content: bytes) -> tuple[Batch, int | None]:
-        """What the reply to a part says, and which version made it, if told.
+        """What the reply to a part says, and which version made it, if reported.
 
         Raises:
-            ClientError: it is not what was asked for.
+            ClientError: it does not fit the request.
         """
         reply = self._connection.parse(channel.PREDICT, content)
         version = reply.model_spec.version.value if reply.model_spec.HasField("version") else None
@@ -173,7 +173,7 @@ class Call:
 
     def failed(self, part: Part, error: RpcError, now: float) -> None:
         """Take the failure of a part; raises it, unless there is something to be done about it."""
-        if self._answered and self._version is not None and error.code.name == "NOT_FOUND":
+        if self._replied and self._version is not None and error.code.name == "NOT_FOUND":
             raise VersionGoneError(
                 error.target,
                 error.code,
@@ -188,7 +188,7 @@ class Results:
     """Reads the replies of one call, by the roles of what the model gives."""
 
     def __init__(self, binding: Binding, examples: Examples, value_range: pixels.Range | None) -> None:
-        """Take the range of pixels where it is known; else the first reply tells."""
+        """Take the range of pixels where it is known; else inferred from the first reply."""
         self._binding, self._examples = binding, examples
         self._reads = {name: role.reader(value_range) for name, role in binding.outputs.items()}
 
@@ -216,13 +216,13 @@ class Results:
         return " or ".join(self._binding.names.get(name, name) for name in known)
 
 
-def decoded(outputs: Mapping[str, Any], name: str, rows: int) -> NDArray[Any]:
-    """An output, with a row for each that was asked for.
+def decoded(outputs: Mapping[str, Any], name: str, count: int) -> NDArray[Any]:
+    """An output, with an entry for each example that was requested.
 
     Raises:
-        ClientError: it cannot be read, or has other rows.
+        ClientError: it cannot be read, or has another number of examples.
     """
     array = codec.decode(outputs[name], name)
-    if array.shape[:1] != (rows,):
-        raise ClientError(f"{name}: found shape {codec.shape_text(array.shape)}, expected {rows} rows, as asked for")
+    if array.shape[:1] != (count,):
+        raise ClientError(f"{name}: found shape {codec.shape_text(array.shape)}, expected {count} rows, as asked for")
     return array

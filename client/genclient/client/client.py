@@ -51,7 +51,7 @@ class Client(ServerModels):
         self._channel.close()
 
     def info(self, model: str | None = None, version: int | None = None) -> ModelInfo:
-        """The signatures of a version of the model (or of another model), asked for once; None: of the one in use.
+        """The signatures of a version of the model (or of another model), requested once; None: of the one in use.
 
         Raises:
             ClientError: the server refuses, cannot be reached, or describes no signatures.
@@ -128,7 +128,7 @@ class Client(ServerModels):
         Args:
             inputs: by name, where that is handier than as arguments.
             model: another one than the client's.
-            version: of the model; None: the one that answers first.
+            version: of the model; None: the one that responds first.
             signature: which of its functions to call; `auto`: the cheapest that takes these inputs.
             named: by the names of roles: `latents` float (N, Z) or `seeds`, with `truncation`; `labels`; `image` and
                 `images`, uint8 or floats in [0, 1]; `image_bytes`, contents of picture files. What is one for all, such
@@ -150,7 +150,7 @@ class Client(ServerModels):
         for _ in range(START_OVER):
             results = Collection()
             try:
-                for batch in self._answers(model, version, replace(question, begun=results.expect)):
+                for batch in self._batches(model, version, replace(question, begun=results.expect)):
                     results.add(batch)
                 return results.whole()
             except VersionGoneError as error:
@@ -186,8 +186,14 @@ class Client(ServerModels):
             scale: how many times images are enlarged; None: to about 512 pixels; 1: bare pixels.
             captions: whether seed and class stand below each image.
         """
-        wanted = {"seeds": seeds, "latents": latents, "truncation": truncation, "label": label, "signature": signature}
-        images = self.sample(n, seed, **wanted)  # type: ignore[arg-type]
+        arguments = {
+            "seeds": seeds,
+            "latents": latents,
+            "truncation": truncation,
+            "label": label,
+            "signature": signature,
+        }
+        images = self.sample(n, seed, **arguments)  # type: ignore[arg-type]
         said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
         return Sheet(images, columns, scale, said)
 
@@ -213,10 +219,10 @@ class Client(ServerModels):
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
-            ClientError: the server refuses, cannot be reached, or answers something that is not images.
+            ClientError: the server refuses, cannot be reached, or returns something that is not images.
         """
         given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
-        batches = self._answers(self.model, None, Question(given, signature, result="images"))
+        batches = self._batches(self.model, None, Question(given, signature, result="images"))
         return (image for batch in batches for image in batch.images)
 
     def stream(
@@ -240,15 +246,15 @@ class Client(ServerModels):
             truncation: factor on the latents; below 1 nearer to the average image.
             label: class of every image, or one for each, where the generator is conditional.
             signature: which of the model's functions to call; `auto`: the cheapest that gives images.
-            version: of the model that has to make them; None: the one that answers first.
+            version: of the model that has to make them; None: the one that responds first.
             inputs: what the model takes besides, as `run` does: `{"image": pictures}`.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
-            ClientError: the server refuses, cannot be reached, or answers something that is not images.
+            ClientError: the server refuses, cannot be reached, or returns something that is not images.
         """
         given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
-        return self._answers(self.model, version, Question(given, signature, result="images"))
+        return self._batches(self.model, version, Question(given, signature, result="images"))
 
     def score(
         self,
@@ -268,7 +274,7 @@ class Client(ServerModels):
 
         Raises:
             UsageError: the arguments do not fit each other or the discriminator.
-            ClientError: the server refuses, cannot be reached, or answers something that is not scores.
+            ClientError: the server refuses, cannot be reached, or returns something that is not scores.
         """
         question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
         return self._whole(self._discriminator(model), None, question)["scores"]
@@ -294,14 +300,14 @@ class Client(ServerModels):
             hints: of a model that takes them, colours at some places: (N, H, W, 4), or (H, W, 4) for all; beside files
                 that the model takes, contents of PNG files whose opaque pixels are the hints.
             model: another one than the client's.
-            version: of the model; None: the one that answers first.
+            version: of the model; None: the one that responds first.
             signature: which of its functions to call; `auto`: of files the one that takes files.
             value_range: what is black and what is white in pictures of 32 bits or floats.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
             ClientError: a picture cannot be read; the model makes no pictures of pictures; the server refuses, cannot
-                be reached, or answers something that is not images.
+                be reached, or returns something that is not images.
         """
         from genclient.images.value_ranges import of_pair
 
@@ -309,22 +315,22 @@ class Client(ServerModels):
         binding = binding_for(self.info(name, version), signature, self.names, are_files(images))
         return self._whole(name, version, translation.question(binding, images, hints, ranges))["images"]
 
-    def _answers(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
-        """The results of a call, by what a model says of itself, which is asked anew where that is old.
+    def _batches(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
+        """The results of a call, by what a model says of itself, which is queried again where that is old.
 
         What is wrong with the arguments is raised at once.
         """
         info = self.info(model, version)
         try:
-            return self._again(self._new_call(info, question, version), info, version, question)
+            return self._renewed(self._new_call(info, question, version), info, version, question)
         except ClientError:
             if not self._is_old(info):
                 raise
         self._forget(version, info)
         info = self.info(model, version)
-        return self._again(self._new_call(info, question, version), info, version, question)
+        return self._renewed(self._new_call(info, question, version), info, version, question)
 
-    def _again(self, call: Call, known: ModelInfo, version: int | None, question: Question) -> Iterator[Batch]:
+    def _renewed(self, call: Call, known: ModelInfo, version: int | None, question: Question) -> Iterator[Batch]:
         """The results of a call; of another one, should the model be another by now than it said."""
         try:
             yield from self._run(call)
@@ -347,11 +353,11 @@ class Client(ServerModels):
                 reply = self._channel.call(method, request, attempts.left)
             except RpcError as error:
                 pause = attempts.failed(error)
-                self._tell((error, attempts.trying_until() - time.monotonic()))
+                self._notify((error, attempts.trying_until() - time.monotonic()))
                 time.sleep(pause)
             else:
                 attempts.succeeded()
-                self._tell(None)
+                self._notify(None)
                 return reply
 
     def score_files(
@@ -389,7 +395,7 @@ class Client(ServerModels):
                 while (part := call.schedule.start(time.monotonic())) is not None:
                     requests.begin(part)
                 requests.take(call.schedule.pause(time.monotonic()))
-                self._tell(call.schedule.trouble(time.monotonic()))
+                self._notify(call.schedule.trouble(time.monotonic()))
                 yield from call.schedule.ready()
         finally:  # an error, Ctrl-C, or nobody takes the rest
             requests.stop()

@@ -18,11 +18,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is sent again
 
 _TOKENS, _RATIO = 10.0, 0.1
 _QUESTIONS = 5
-"""Attempts at a first question, within a second, unless told: a port that is closed is reported at once."""
+"""Attempts at a first question, within a second, unless specified: a port that is closed is reported at once."""
 
 
 def is_lost(error: RpcError) -> bool:
-    """Whether no server answered, or one that was ending: it cancels what is under way, or resets its streams.
+    """Whether no server responded, or one that was ending: it cancels what is under way, or resets its streams.
 
     Nobody else cancels here: what this side gives up raises no RpcError. Source: gRPC's statuses for HTTP/2's errors
     (PROTOCOL-HTTP2.md), `grpc.Server.stop`.
@@ -36,10 +36,10 @@ def pause(failures: int) -> float:
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1)
 
 
-def more_telling(earlier: RpcError, later: RpcError) -> RpcError:
-    """Of two failures of a request the one to tell: a server that was found says more than an address without one.
+def more_specific(earlier: RpcError, later: RpcError) -> RpcError:
+    """Of two failures of a request the one to report: a server that was found says more than an address without one.
 
-    Of a name with several addresses gRPC tells of the one that it has tried last.
+    Of a name with several addresses gRPC reports the one that it has tried last.
     """
     return earlier if found(earlier.details) and not found(later.details) else later
 
@@ -66,7 +66,7 @@ class Throttle:
         return 0.0 if self._tokens > _TOKENS / 2 else self._until
 
     def sent_again(self, now: float) -> None:
-        """A request is sent again: nobody else's until it is answered, or has been under way for a while."""
+        """A request is sent again: nobody else's until it has a reply, or has been under way for a while."""
         self._until = now + LONGEST_PAUSE
 
     def failed(self, now: float) -> None:
@@ -76,7 +76,7 @@ class Throttle:
         self._until = now + pause(self._failures)
 
     def succeeded(self) -> None:
-        """A request was answered."""
+        """A request succeeded."""
         self._tokens = min(_TOKENS, self._tokens + _RATIO)
         self._failures, self._until = 0, 0.0
 
@@ -111,7 +111,7 @@ class Attempts:
         self._count += 1
         if not is_lost(error):
             raise error
-        self._failure = error if self._failure is None else more_telling(self._failure, error)
+        self._failure = error if self._failure is None else more_specific(self._failure, error)
         self._throttle.failed(now)
         wait = (
             pause(self._count) / 2 if self._retry is None else max(pause(self._count), self._throttle.free_at() - now)
@@ -122,5 +122,5 @@ class Attempts:
         return min(wait, self.trying_until() - now)
 
     def succeeded(self) -> None:
-        """It was answered."""
+        """It succeeded."""
         self._throttle.succeeded()

@@ -1,8 +1,8 @@
-"""Which part of a call is asked for next, which results are handed on, what follows from a failure. No network here.
+"""Which part of a call is requested next, which results are handed on, what follows from a failure. No network here.
 
-A call of many rows is cut into parts. Several are under way at a time; results come out in order. What servers refuse
-as too large is cut smaller, and what did not reach a server is asked for again. Threads and asyncio drive the same
-object: ask `start` what to send, tell `arrived` or `failed`, take what is `ready`.
+A call of many examples is cut into parts. Several are under way at a time; results come out in order. What servers
+refuse as too large is cut smaller, and what did not reach a server is requested again. Threads and asyncio drive the
+same object: get parts to send from `start`, report to `arrived` or `failed`, take what is `ready`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from genclient.client.retry import FIRST_PAUSE, Throttle, is_lost, more_telling, pause, with_attempts
+from genclient.client.retry import FIRST_PAUSE, Throttle, is_lost, more_specific, pause, with_attempts
 from genclient.errors import ClientError, RpcError
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _ATTEMPTS_ALONE = 6  # to a server that has too many requests, though it has no 
 
 @dataclass
 class Limits:
-    """What is known of a server, kept from call to call: rows that a request may have, and bytes that a row takes."""
+    """What is known of a server, kept between calls: examples that a request may have, and bytes of an example."""
 
     rows: int | None = None
     row_bytes: float | None = None
@@ -33,7 +33,7 @@ class Limits:
 
 @dataclass(order=True)
 class Part:
-    """Rows `start` to `stop` of a call, and how it went with them so far."""
+    """Examples `start` to `stop` of a call, and how it went with them so far."""
 
     start: int
     stop: int = field(compare=False)
@@ -45,7 +45,7 @@ class Part:
     failure: RpcError | None = field(compare=False, default=None)
 
     def __len__(self) -> int:
-        """Its rows."""
+        """Its examples."""
         return self.stop - self.start
 
 
@@ -54,14 +54,14 @@ class Plan:
     """How a call is to be cut and when it is over.
 
     Attributes:
-        rows: of the whole call.
-        fewest, most: rows of a request, where no size was asked for.
-        batch_bytes: of a reply, about, where no size was asked for.
-        most_bytes: of a reply with the fewest rows.
-        batch_size: the size that was asked for.
+        rows: examples of the whole call.
+        fewest, most: examples of a request, unless a size is given.
+        batch_bytes: of a reply, about, unless a size is given.
+        most_bytes: of a reply with the fewest examples.
+        batch_size: the size that was given.
         concurrency: requests at a time.
         timeout_seconds: for a part with all its attempts.
-        retry_seconds: for how long a part is asked for again.
+        retry_seconds: for how long a part is requested again.
         end: when the whole call has to be over, on the clock of `start`.
     """
 
@@ -81,18 +81,18 @@ class Schedule(Generic[T]):
     """One call; for one thread or task. `now` is any clock in seconds that does not go back."""
 
     def __init__(self, plan: Plan, limits: Limits, throttle: Throttle | None = None) -> None:
-        """Take what is asked for and what is known."""
+        """Take the plan and what is known of the server."""
         self._plan = plan
         self._limits = limits
         self._throttle = throttle or Throttle()
         self._lost = 0  # requests
-        self._cut = 0  # rows up to here are in parts
-        self._given = 0  # rows up to here were handed on
+        self._cut = 0  # examples up to here are in parts
+        self._given = 0  # examples up to here were handed on
         self._waiting: list[Part] = []
-        self._under_way: dict[int, Part] = {}  # by first row
+        self._under_way: dict[int, Part] = {}  # by first example
         self._at_once = float(plan.concurrency)
         self._halvings = 0  # of it
-        self._done: dict[int, tuple[int, T]] = {}  # by first row: the row after the last, and the result
+        self._done: dict[int, tuple[int, T]] = {}  # by first example: the example after the last, and the result
 
     @property
     def finished(self) -> bool:
@@ -138,7 +138,7 @@ class Schedule(Generic[T]):
         self._done[part.start] = part.stop, result
 
     def failed(self, part: Part, error: RpcError, now: float) -> None:
-        """Cut the part smaller, or have it asked for again.
+        """Cut the part smaller, or have it requested again.
 
         Raises:
             RpcError: neither would help; the error as it is, or the one that the last attempt's was a consequence of.
@@ -155,11 +155,11 @@ class Schedule(Generic[T]):
             for start in range(part.start, part.stop, rows):
                 self._waiting.append(Part(start, min(start + rows, part.stop)))
         elif self._may_try_again(part, error, now):
-            part.failure = error if part.failure is None else more_telling(part.failure, error)
+            part.failure = error if part.failure is None else more_specific(part.failure, error)
             part.not_before = min(now + pause(part.attempts), self._until(part))
             self._waiting.append(part)
         elif part.failure is not None and (is_lost(error) or error.code.name == "DEADLINE_EXCEEDED"):
-            failure = more_telling(part.failure, error) if is_lost(error) else part.failure
+            failure = more_specific(part.failure, error) if is_lost(error) else part.failure
             raise with_attempts(failure, self._lost, now - (part.began or now)) from None
         else:
             raise error
@@ -195,7 +195,7 @@ class Schedule(Generic[T]):
         return min(max(part.not_before, self._throttle.free_at()), self._until(part))
 
     def _another(self) -> Part | None:
-        """The next rows that are in no part yet, if there are any."""
+        """The next examples that are in no part yet, if there are any."""
         if self._cut >= self._plan.rows:
             return None
         part = Part(self._cut, min(self._cut + self._size(), self._plan.rows))
@@ -214,7 +214,7 @@ class Schedule(Generic[T]):
         return max(1, min(plan.most, limit, int(fitting)))
 
     def _concurrency(self) -> int:
-        # The first reply says which version answers, and so the rest waits for it.
+        # The first reply says which version responds, and so the rest waits for it.
         return int(self._at_once) if self._given or self._done else 1
 
     def _until(self, part: Part) -> float:
@@ -225,7 +225,7 @@ class Schedule(Generic[T]):
         if now + FIRST_PAUSE >= self._until(part):
             return False
         if is_crowded(error):
-            # Of our own requests, one that has just been answered counts a moment longer.
+            # Of our own requests, one that has just got its reply counts a moment longer.
             if part.halvings == self._halvings:  # what was sent before the last halving tells nothing new
                 self._at_once = max(1.0, self._at_once / 2)
                 self._halvings += 1
@@ -243,7 +243,7 @@ _MEMORY = re.compile(r"OOM when allocating|out of memory", re.IGNORECASE)
 
 
 def smaller(error: RpcError, rows: int) -> int | None:
-    """The rows that a server would take, by its refusal of `rows`; None where fewer would not help.
+    """How many examples a server would take, by its refusal of `rows` of them; None where fewer would not help.
 
     Source: TensorFlow's shared batch scheduler, gRPC's message size filter, TensorFlow's allocators, genserve's limits.
     """

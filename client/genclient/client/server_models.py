@@ -34,7 +34,7 @@ class ServerModels(Settings):
         """The server's configuration of models, as TensorFlow Serving's text format.
 
         Raises:
-            ClientError: the server does not tell; TensorFlow Serving does not, genserve does.
+            ClientError: the server does not say; TensorFlow Serving does not, genserve does.
         """
         return config_text(self._config_call(channel.GET_CONFIG, wire.ReloadRequest()))
 

@@ -51,7 +51,7 @@ def picture_shape(info: ModelInfo) -> tuple[int | None, ...] | None:
 def question(
     binding: Binding, images: Any, hints: Any = None, ranges: ValueRanges | None = None, *, read: bool = False
 ) -> Question:
-    """What asks for the pictures made of `images`.
+    """The request for the pictures made of `images`.
 
     Args:
         binding: the signature to call.

@@ -64,7 +64,7 @@ def bench(
     report: tuple[str, ...],
     server: Server,
     console: Console,
-    **wanted: Any,
+    **request: Any,
 ) -> None:
     """Put a load on a server and print what it gives.
 
@@ -73,20 +73,20 @@ def bench(
     --report load.svg --report load.csv
 
     A level keeps so many requests under way, each followed by the next, for --duration seconds after --warm-up. Nothing
-    is asked for twice: every failure counts. `waiting` is the part of the time in which no reply was there to be read,
-    `decoding` the part in which replies were made into pixels. The exit code is 1 if no request was answered.
+    is requested twice: every failure counts. `waiting` is the part of the time in which no reply was there to be read,
+    `decoding` the part in which replies were made into pixels. The exit code is 1 if no request succeeded.
     """
-    from genclient.bench.load import Load, Wanted
+    from genclient.bench.load import Load, LoadRequest
 
     levels = parse_levels(concurrency)
-    wanted["label"] = label_index(wanted["label"], wanted.pop("classes"))
+    request["label"] = label_index(request["label"], request.pop("classes"))
     _check_seconds(duration, warm_up)
-    given = {name: wanted.pop(name) for name in ("input", "value_range")}
+    given = {name: request.pop(name) for name in ("input", "value_range")}
     writers = [(Path(path), _format(path)) for path in report]
     if server.settings.get("retry_seconds") is None:
         server = server.having(retry_seconds=0)
     with server.client() as client:
-        load = Load(client, Wanted(**wanted, inputs=_inputs(client, wanted["signature"], given)))
+        load = Load(client, LoadRequest(**request, inputs=_inputs(client, request["signature"], given)))
         said = _setting(server, load, load.probe()) | {"duration": duration, "warm_up": warm_up}
         measured: list[dict[str, Any]] = []
         try:

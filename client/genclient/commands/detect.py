@@ -77,14 +77,14 @@ def detect(
     paths = list(pictures.find(images))
     with server.client() as client, console.meter(len(paths), "pictures") as meter:
         found = list(_scored(client, paths, options, meter))
-    scored = [row for row in found if "score" in row]
-    failed = [row for row in found if "error" in row]
-    key = {"score": lambda row: -row["score"], "name": lambda row: row["path"], "none": None}[sort]
-    rows = (sorted(scored, key=key) if key else scored)[:top]
-    data = {"model": options["discriminator"] or f"{server.model}-critic", "images": rows, "failed": failed}
-    console.result(_table(rows), data, "".join(f"{_score(row)}\t{row['path']}\n" for row in rows))
-    for row in failed:
-        console.note(f"{row['path']}: {row['error']}")
+    scored = [result for result in found if "score" in result]
+    failed = [result for result in found if "error" in result]
+    key = {"score": lambda result: -result["score"], "name": lambda result: result["path"], "none": None}[sort]
+    results = (sorted(scored, key=key) if key else scored)[:top]
+    data = {"model": options["discriminator"] or f"{server.model}-critic", "images": results, "failed": failed}
+    console.result(_table(results), data, "".join(f"{_score(result)}\t{result['path']}\n" for result in results))
+    for result in failed:
+        console.note(f"{result['path']}: {result['error']}")
     if failed:
         context.exit(1)
 
@@ -94,12 +94,12 @@ def _scored(client: Client, paths: list[Path], options: dict[str, Any], meter: M
     from genclient.images import pictures
 
     model, signature = options["discriminator"], options["discriminator_signature"]
-    wanted = {"model": model, "label": options["label"], "signature": signature}
+    arguments = {"model": model, "label": options["label"], "signature": signature}
     done = 0
     for some in _parts(paths, AT_A_TIME):
         loaded = pictures.load(some, options["ranges"])
         good = [content for content in loaded if isinstance(content, bytes)]
-        scores = iter(_scores(client, good, wanted))
+        scores = iter(_scores(client, good, arguments))
         for path, content in zip(some, loaded, strict=True):
             found = content if isinstance(content, str) else next(scores)
             key = "error" if isinstance(found, str) else "score"
@@ -108,19 +108,19 @@ def _scored(client: Client, paths: list[Path], options: dict[str, Any], meter: M
         meter.at(done)
 
 
-def _scores(client: Client, files: list[bytes], wanted: dict[str, Any]) -> list[float | str]:
+def _scores(client: Client, files: list[bytes], arguments: dict[str, Any]) -> list[float | str]:
     """A score for each file, or why the server refuses it; a refused request is cut until the one at fault is found."""
     if not files:
         return []
     try:
-        return [float(score) for score in client.score_files(files, **wanted)]
+        return [float(score) for score in client.score_files(files, **arguments)]
     except RpcError as error:
         if error.code.name != "INVALID_ARGUMENT":
             raise
         if len(files) == 1:
             return [f"the server refuses it: {error.details}"]
     half = len(files) // 2
-    return _scores(client, files[:half], wanted) + _scores(client, files[half:], wanted)
+    return _scores(client, files[:half], arguments) + _scores(client, files[half:], arguments)
 
 
 def _parts(paths: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -129,9 +129,9 @@ def _parts(paths: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield some
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    return "".join(f"{_score(row):>8}  {printable(row['path'])}\n" for row in rows)
+def _table(results: list[dict[str, Any]]) -> str:
+    return "".join(f"{_score(result):>8}  {printable(result['path'])}\n" for result in results)
 
 
-def _score(row: dict[str, Any]) -> str:
-    return f"{row['score']:.4g}" if abs(row["score"]) < 1e-3 else f"{row['score']:.4f}"
+def _score(result: dict[str, Any]) -> str:
+    return f"{result['score']:.4g}" if abs(result["score"]) < 1e-3 else f"{result['score']:.4f}"

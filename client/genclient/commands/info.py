@@ -79,7 +79,7 @@ def _probe(client: Client) -> dict[str, Any]:
     try:
         question, exchanges = _one_image(client), []
         for _ in range(PROBES):
-            batch = next(iter(client._answers(client.model, None, question)))
+            batch = next(iter(client._batches(client.model, None, question)))
             assert batch.exchange is not None
             exchanges.append(batch.exchange)
     except ClientError as error:
@@ -89,7 +89,7 @@ def _probe(client: Client) -> dict[str, Any]:
 
 
 def _one_image(client: Client) -> Question:
-    """What asks for an image: of seed 0 and class 0, or of a grey picture."""
+    """The request for an image: of seed 0 and class 0, or of a grey picture."""
     from genclient.client.base import Question
     from genclient.latents.array import seed_numbers
 

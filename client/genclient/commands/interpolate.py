@@ -105,14 +105,14 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     options = nearest(context, options, ("label",), ("labels",))
     written: list[str] = []
 
-    def told(path: Path) -> None:
+    def report(path: Path) -> None:
         if console.style == "json":
             written.append(str(path))
         else:
             emit(f"{path}\n")
 
     columns, rows = _grid(options["walks"])
-    film = open_film(out, options["fps"], options["loop"], told)
+    film = open_film(out, options["fps"], options["loop"], report)
     options["scale"] = options["scale"] or (None if film.enlarged else 1)
     with open_source(context, server, options) as source:
         options["images"] = _images(source, options)
@@ -177,7 +177,7 @@ def _besides(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
-    """The walks that are asked for."""
+    """The walks that are requested."""
     import numpy as np
 
     from genclient.latents.interpolation import Walks
@@ -273,7 +273,7 @@ def _check(context: click.Context, options: dict[str, Any]) -> None:
 
 
 def _truncation(options: dict[str, Any]) -> float:
-    """Factor on latents that are asked for: a direction is not scaled, so that its seeds are beforehand."""
+    """Factor on latents that are requested: a direction is not scaled, so that its seeds are beforehand."""
     return 1.0 if options["direction"] is not None else float(options["truncation"])
 
 
@@ -340,7 +340,7 @@ def _sheet(context: click.Context, server: Server, console: Console, out: str, o
 
 
 def _given(options: dict[str, Any]) -> NDArray[np.float32]:
-    """Latents of a file, (N, Z); the factor and the class that its images were made with count unless told."""
+    """Latents of a file, (N, Z); the factor and the class that its images were made with count by default."""
     from genclient.latents.file import read_latents
 
     found = read_latents(options["latents"])

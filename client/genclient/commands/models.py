@@ -1,4 +1,4 @@
-"""`genclient models`: which models a server has, as far as it tells."""
+"""`genclient models`: which models a server has, as far as it says."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def models(
     """List models and the states of their versions.
 
     The exit code is 0 when each has an AVAILABLE version, else 1. genserve lists its models over REST. TensorFlow
-    Serving has no such list: without REST it is asked for NAME..., or for --model and its discriminator.
+    Serving has no such list: without REST it is requested NAME..., or for --model and its discriminator.
     """
-    found = _asked(server, names) if names else _listed(server, rest, console)
+    found = _states_of(server, names) if names else _listed(server, rest, console)
     lines = [f"{name}\t{version_line(version)}" for name, versions in found.items() for version in versions]
     lines += [f"{name}\tno version" for name, versions in found.items() if not versions]
     available = [name for name, versions in found.items() if any(v.state == "AVAILABLE" for v in versions)]
@@ -56,7 +56,7 @@ def models(
         context.exit(1)
 
 
-def _asked(server: Server, names: tuple[str, ...]) -> Models:
+def _states_of(server: Server, names: tuple[str, ...]) -> Models:
     """The versions of models by name; none of one that the server does not know."""
     found: Models = {}
     with server.client() as client:
@@ -83,7 +83,7 @@ def _listed(server: Server, rest: str | None, console: Console) -> Models:
         console.note(f"{error}; asking {server.target} for {server.model} and its discriminator")
     return {
         name: versions
-        for name, versions in _asked(server, _guesses(server)).items()
+        for name, versions in _states_of(server, _guesses(server)).items()
         if versions or name == server.model
     }
 

@@ -1,4 +1,4 @@
-"""`genclient sample`: images by seed, into a sheet, an archive, a folder, shards or stdout."""
+"""`genclient sample`: images by seed, into an image grid, an archive, a folder, shards or stdout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.latents.file import Latents
-    from genclient.outputs.order import Order
+    from genclient.outputs.image_set import ImageSet
     from genclient.outputs.output import Places
 
 DEFAULT_N = 16
@@ -89,44 +89,46 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
     grid = grid_of(options["grid"])
     check_stdout(out, console)
     with open_source(context, server, options) as source:
-        order = _order(source, options, grid)
+        image_set = _image_set(source, options, grid)
         from genclient.outputs.place import open_output
 
         output = open_output(
             out,
-            order,
+            image_set,
             emit,
             grid=grid,
             shard_size=options["shard_size"],
             overwrite=options["overwrite"],
             scale=options["scale"],
             captions=options["captions"],
-            latent_size=_latent_size(source, order, options["save_latents"]),
+            latent_size=_latent_size(source, image_set, options["save_latents"]),
         )
         if options["dry_run"]:
             tell_plan(source, output, console)
             return
-        batches = functools.partial(stream, source, order)
+        batches = functools.partial(stream, source, image_set)
         Run(source, output, out, console, batches, options["show"]).go()
 
 
-def stream(source: Source, order: Order, places: Places) -> Any:
-    """The images of some places of an order.
+def stream(source: Source, image_set: ImageSet, places: Places) -> Any:
+    """The images of some places of a set.
 
     Raises:
-        UsageError: order and generator do not fit.
-        ClientError: the generator cannot be asked.
+        UsageError: the images and the generator do not fit.
+        ClientError: the generator cannot be reached.
     """
-    numbers, labels = order.numbers[places], order.image_labels
-    label = order.label if labels is None or not order.labels else labels[places]
-    given: dict[str, Any] = {"seeds": numbers} if order.latents is None else {"latents": order.latents.array[numbers]}
-    if order.inputs:
-        given["inputs"] = order.inputs_of(places)
-    return source.stream(truncation=order.truncation, label=label, **given)
+    numbers, labels = image_set.numbers[places], image_set.image_labels
+    label = image_set.label if labels is None or not image_set.labels else labels[places]
+    given: dict[str, Any] = (
+        {"seeds": numbers} if image_set.latents is None else {"latents": image_set.latents.array[numbers]}
+    )
+    if image_set.inputs:
+        given["inputs"] = image_set.inputs_of(places)
+    return source.stream(truncation=image_set.truncation, label=label, **given)
 
 
-def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None) -> Order:
-    from genclient.outputs.order import Order
+def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | None) -> ImageSet:
+    from genclient.outputs.image_set import ImageSet
 
     label: int | None = None
     labels: tuple[int, ...] = ()
@@ -145,7 +147,7 @@ def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None
             seeds, label, labels = _as_they_were(latents.labels)
     if grid is not None and len(seeds) > grid[0] * grid[1]:
         raise UsageError(f"--grid: found {options['grid']} for {len(seeds)} images, expected a place for each")
-    return Order(
+    return ImageSet(
         source.model,
         seeds,
         options["truncation"],
@@ -159,10 +161,10 @@ def _order(source: Source, options: dict[str, Any], grid: tuple[int, int] | None
 
 
 def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | None, tuple[int, ...]]:
-    """Rows of latents, and the class or classes that an archive's images were of.
+    """Indices of latents, and the class or classes that an archive's images were of.
 
     Raises:
-        UsageError: they were of classes in no order that this command asks for.
+        UsageError: they were of classes in no order that this command makes.
     """
     import numpy as np
 
@@ -177,10 +179,10 @@ def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | N
     return seed_range(0, each), None, classes
 
 
-def _latent_size(source: Source, order: Order, wanted: bool) -> int | None:
+def _latent_size(source: Source, image_set: ImageSet, wanted: bool) -> int | None:
     if not wanted:
         return None
-    return source.z if order.latents is None else order.latents.array.shape[1]
+    return source.z if image_set.latents is None else image_set.latents.array.shape[1]
 
 
 def _latents(options: dict[str, Any]) -> Latents | None:
@@ -195,7 +197,7 @@ def _latents(options: dict[str, Any]) -> Latents | None:
 
 
 def _seeds(options: dict[str, Any], grid: tuple[int, int] | None, latents: Latents | None) -> NDArray[np.int64]:
-    """The seeds that are asked for, or the rows of latents."""
+    """The seeds that are requested, or the indices of latents."""
     from genclient.latents.seeds import parse_seeds, seed_range
 
     n, seed, text = options["n"], options["seed"], options["seeds"]

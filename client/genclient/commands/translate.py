@@ -105,24 +105,24 @@ def translate(
     """
     grid, ranges = grid_of(options["grid"]), value_ranges(options["value_range"])
     check_stdout(out, console)
-    found = list(_found(pictures, out))
+    found = list(_collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
     with open_source(context, server, {**options, "classes": None}) as source:
         if not options["dry_run"]:
             source.ask()
-        good, order, failed = _surveyed(source, found, ranges, hints, console)
+        good, image_set, failed = _surveyed(source, found, ranges, hints, console)
         for line in failed:
             console.note(line)
         if not good:
             raise ClientError(f"found no picture that can be read, of {len(found)}")
-        _protect(out, order, found, options["overwrite"])
+        _protect(out, image_set, found, options["overwrite"])
         from genclient.outputs.place import open_output
 
         alone = out == "-" and not options["beside"]
         is_sheet = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
         output = open_output(
             out,
-            order,
+            image_set,
             emit,
             grid=grid,
             shard_size=options["shard_size"],
@@ -147,7 +147,7 @@ class _Work:
         self, source: Source, pictures: list[Picture], ranges: Any, hints: bytes | None, originals: bool
     ) -> None:
         self._source, self._pictures, self._ranges, self._hints = source, pictures, ranges, hints
-        self._originals = originals  # whether they are wanted beside what is made of them
+        self._originals = originals  # whether they are shown beside what is made of them
 
     def batches(self, places: Places) -> Iterator[Batch]:
         """The images of places, in order."""
@@ -192,7 +192,7 @@ class _Work:
         return np.concatenate(parts)
 
 
-def _found(places: tuple[str, ...], out: str) -> Iterator[Picture]:
+def _collected(places: tuple[str, ...], out: str) -> Iterator[Picture]:
     """The pictures that are meant, but for those that an earlier run put into `out`."""
     from genclient.images import pictures
 
@@ -253,7 +253,7 @@ def _tell_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) 
         console.note(f"{other} of {len(sizes)} pictures are brought to {shape[1]}×{shape[0]} pixels: {how}")
 
 
-def _protect(out: str, order: Translation, found: list[Picture], overwrite: bool) -> None:
+def _protect(out: str, image_set: Translation, found: list[Picture], overwrite: bool) -> None:
     """See that no picture is replaced by what is made of it, and no other file without --overwrite.
 
     Raises:
@@ -263,7 +263,7 @@ def _protect(out: str, order: Translation, found: list[Picture], overwrite: bool
         return
     originals = {picture.file.resolve() for picture in found if isinstance(picture.file, Path)}
     is_folder = os.path.isdir(out) or not Path(out).suffix
-    targets = [Path(out), *(Path(out) / original.name for original in order.originals if is_folder)]
+    targets = [Path(out), *(Path(out) / original.name for original in image_set.originals if is_folder)]
     for target in targets:
         if target.resolve() in originals:
             raise UsageError(f"--out: found {out}, where it would replace {target}; choose another place")

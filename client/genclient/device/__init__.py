@@ -16,7 +16,7 @@ __all__ = ["DeviceGenerator"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the class when it is first asked for (PEP 562)."""
+    """Load the class on first use (PEP 562)."""
     if name == "DeviceGenerator":
         from genclient.device.generator import DeviceGenerator
 

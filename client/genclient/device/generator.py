@@ -43,9 +43,9 @@ BATCH_ROWS = 16
 MAX_THREADS = 256
 
 DEFAULT_THREADS = 8
-"""At most, unless more are asked for: each has the memory of an interpreter."""
+"""At most, unless more are requested: each has the memory of an interpreter."""
 
-_PROBES = 4  # images that tell in which range the pixels lie
+_PROBES = 4  # images that show in which range the pixels lie
 _RANGES = {(0.0, 1.0): "[0, 1]", (-1.0, 1.0): "[-1, 1]", (0.0, 255.0): "[0, 255]"}
 
 
@@ -132,9 +132,9 @@ class DeviceGenerator:
             UsageError: the inputs do not fit each other or the model.
             ClientError: the file fits no task that is known, or fails to run.
         """
-        wanted, results = self._examples(named_inputs({**(inputs or {}), **named})), Collection()
-        results.expect(wanted.count)
-        for batch in self._stream(wanted):
+        examples, results = self._examples(named_inputs({**(inputs or {}), **named})), Collection()
+        results.expect(examples.count)
+        for batch in self._stream(examples):
             results.add(batch)
         return results.whole()
 
@@ -149,8 +149,8 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file makes no pictures of pictures, or fails to run.
         """
-        asked = translation.question(self.translation(), images, hints, of_pair(value_range))
-        return self.run(asked.given)["images"]
+        request = translation.question(self.translation(), images, hints, of_pair(value_range))
+        return self.run(request.given)["images"]
 
     def translation(self) -> Binding:
         """The function that makes pictures of pictures.
@@ -165,29 +165,29 @@ class DeviceGenerator:
         return plan.binding()
 
     def _examples(self, given: Mapping[str, Any]) -> Examples:
-        """What is asked for, checked."""
-        plan = self._found()
-        wanted = plan.task.examples(plan.binding(), given)
+        """The request, checked."""
+        plan = self._usable()
+        examples = plan.task.examples(plan.binding(), given)
         self._check_classes(given.get("labels"))
         self._check_truncation(given.get("truncation", 1.0))
         if self._range is None and plan.makes_images:
-            self._find_range(wanted, given)
-        return wanted
+            self._find_range(examples, given)
+        return examples
 
-    def _find_range(self, wanted: Examples, given: Mapping[str, Any]) -> None:
+    def _find_range(self, examples: Examples, given: Mapping[str, Any]) -> None:
         """Judge the range of pixels by the images of four seeds; of a model that takes more, by its first images."""
-        plan, count = self._found(), min(_PROBES, wanted.count)
+        plan, count = self._usable(), min(_PROBES, examples.count)
         if plan.task is IMAGE_GENERATION:
             label = given.get("labels")
             one = None if label is None else int(np.ravel(np.asarray(label))[0])
             probe = {"seeds": counted_seeds(0, _PROBES), "labels": one}
-            wanted, count = plan.task.examples(plan.binding(), probe), _PROBES
-        self._range = _range_of(self._make(wanted.inputs(0, count), threading.Event())["images"])
+            examples, count = plan.task.examples(plan.binding(), probe), _PROBES
+        self._range = _range_of(self._make(examples.inputs(0, count), threading.Event())["images"])
         if self._range != (0.0, 1.0):
             by = f"the images of {count} seeds" if plan.task is IMAGE_GENERATION else f"{count} images"
             self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by {by}")
 
-    def _found(self) -> Layout:
+    def _usable(self) -> Layout:
         if self._layout is None:
             raise layout.not_a_generator(self._info)
         return self._layout
@@ -203,31 +203,31 @@ class DeviceGenerator:
             said = f"its integers hold the generator's images up to a truncation of {most:g}, not of {truncation:g}"
             self.notes.append(f"{self._name}: {said}; the float32 and dynamic files take any")
 
-    def _stream(self, wanted: Examples) -> Iterator[Batch]:
+    def _stream(self, examples: Examples) -> Iterator[Batch]:
         stop, pool = threading.Event(), ThreadPoolExecutor(self._threads, "genclient")
         # Parts that are made ahead of the one that is due: few, so that memory does not grow with their number.
         ahead: deque[tuple[int, int, Future[dict[str, NDArray[Any]]]]] = deque()
         try:
-            for start, stop_at in self._parts(wanted.count):
-                ahead.append((start, stop_at, pool.submit(self._make, wanted.inputs(start, stop_at), stop)))
+            for start, stop_at in self._parts(examples.count):
+                ahead.append((start, stop_at, pool.submit(self._make, examples.inputs(start, stop_at), stop)))
                 if len(ahead) > 2 * self._threads:
-                    yield self._batch(wanted, *ahead.popleft())
+                    yield self._batch(examples, *ahead.popleft())
             while ahead:
-                yield self._batch(wanted, *ahead.popleft())
+                yield self._batch(examples, *ahead.popleft())
         finally:  # whoever stops in between waits for the images that are being made, not for those ahead
             stop.set()
             pool.shutdown(cancel_futures=True)
 
     def _parts(self, count: int) -> Iterator[tuple[int, int]]:
-        """Rows for one thread at a time: whole batches of the file, and parts enough for all threads."""
-        batch = self._found().batch
+        """Examples for one thread at a time: whole batches of the file, and parts enough for all threads."""
+        batch = self._usable().batch
         size = BATCH_ROWS if batch is None else max(1, min(BATCH_ROWS, count // (8 * self._threads)))
         size = max(size, batch or 1) // (batch or 1) * (batch or 1)
         return ((start, min(start + size, count)) for start in range(0, count, size))
 
     def _make(self, inputs: dict[str, NDArray[Any]], stop: threading.Event) -> dict[str, NDArray[Any]]:
         """Outputs as the file gives them, (N, …), in as many runs as its batch needs; none when stopped."""
-        plan, function, runs = self._found(), self._take(), []
+        plan, function, runs = self._usable(), self._take(), []
         count = len(next(iter(inputs.values())))
         size = plan.batch or count
         try:
@@ -247,16 +247,16 @@ class DeviceGenerator:
             return self._idle.get_nowait()
         except Empty:
             with litert_errors(f"{self._name}: no interpreter for another thread"):
-                return Function(interpreter.open_interpreter(self._content), self._found().signature)
+                return Function(interpreter.open_interpreter(self._content), self._usable().signature)
 
-    def _batch(self, wanted: Examples, start: int, stop: int, made: Future[dict[str, NDArray[Any]]]) -> Batch:
+    def _batch(self, examples: Examples, start: int, stop: int, made: Future[dict[str, NDArray[Any]]]) -> Batch:
         outputs = {name: self._read(name, array) for name, array in made.result().items()}
-        return Batch(wanted.numbers(start, stop), outputs, None, wanted.labels(start, stop))
+        return Batch(examples.numbers(start, stop), outputs, None, examples.labels(start, stop))
 
     def _read(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """An output as results have it."""
         if name != "images":
-            return self._found().task.outputs[name].reader(None)(array, name)
+            return self._usable().task.outputs[name].reader(None)(array, name)
         low, high = self._range or (0.0, 1.0)
         if array.dtype.kind == "f" and (low, high) != (0.0, 1.0):
             array = (array.astype(np.float32) - np.float32(low)) / np.float32(high - low)

@@ -65,13 +65,13 @@ class Layout:
         """What to feed the file, of arrays by genline's names; too small a batch is filled up."""
         return {own: _fitted(inputs[name], tensor, self.batch) for name, (own, tensor) in self.inputs.items()}
 
-    def results(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
+    def results(self, outputs: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
         """The first `rows` of what the file gives, by genline's names: floats, or integers as they are.
 
         Raises:
             ClientError: there are fewer, or images are none.
         """
-        return {name: _first(rows, name, own, tensor, outputs[own]) for name, (own, tensor) in self.outputs.items()}
+        return {name: _first(count, name, own, tensor, outputs[own]) for name, (own, tensor) in self.outputs.items()}
 
     def note(self) -> str | None:
         """What was taken for what, for people; None where all has genline's names."""
@@ -83,7 +83,7 @@ class Layout:
 
     def _input_spec(self, name: str, tensor: Tensor) -> TensorSpec:
         if name == "latents":
-            return TensorSpec("float32", (self.batch, _row_size(tensor)))
+            return TensorSpec("float32", (self.batch, _example_size(tensor)))
         return TensorSpec("int32", (self.batch,)) if name == "labels" else _plain(tensor)
 
 
@@ -146,19 +146,19 @@ def _output_spec(name: str, tensor: Tensor) -> TensorSpec:
     return TensorSpec(tensor.dtype.name, (n, *([*sizes[1:], sizes[0]] if _channels_first(tensor) else sizes)))
 
 
-def _first(rows: int, name: str, own: str, tensor: Tensor, output: NDArray[Any]) -> NDArray[Any]:
+def _first(count: int, name: str, own: str, tensor: Tensor, output: NDArray[Any]) -> NDArray[Any]:
     array = tensor.dequantise(output)
-    if name == "images" and (array.ndim != 4 or len(array) < rows):
-        raise ClientError(f"{own}: found shape {array.shape}, expected ({rows}, H, W, C), an image of each latents")
-    if len(array) < rows:
-        raise ClientError(f"{own}: found shape {array.shape}, expected {rows} rows")
-    return np.moveaxis(array, 1, -1)[:rows] if name == "images" and _channels_first(tensor) else array[:rows]
+    if name == "images" and (array.ndim != 4 or len(array) < count):
+        raise ClientError(f"{own}: found shape {array.shape}, expected ({count}, H, W, C), an image of each latents")
+    if len(array) < count:
+        raise ClientError(f"{own}: found shape {array.shape}, expected {count} rows")
+    return np.moveaxis(array, 1, -1)[:count] if name == "images" and _channels_first(tensor) else array[:count]
 
 
 def _may_be_latents(tensor: Tensor) -> bool:
     floats = tensor.dtype.kind == "f" or (tensor.dtype.kind in "iu" and tensor.scale > 0)
     vectors = len(tensor.shape) >= 2 and not _is_picture(tensor)
-    return floats and vectors and _batch_fits(tensor) and 1 <= _row_size(tensor) <= MAX_Z
+    return floats and vectors and _batch_fits(tensor) and 1 <= _example_size(tensor) <= MAX_Z
 
 
 def _is_picture(tensor: Tensor) -> bool:
@@ -168,7 +168,7 @@ def _is_picture(tensor: Tensor) -> bool:
 
 def _may_be_labels(tensor: Tensor) -> bool:
     whole = tensor.dtype.name in ("int32", "int64") and not tensor.scale
-    return whole and _batch_fits(tensor) and _row_size(tensor) == 1
+    return whole and _batch_fits(tensor) and _example_size(tensor) == 1
 
 
 def _may_be_images(tensor: Tensor) -> bool:
@@ -183,7 +183,7 @@ def _batch_fits(tensor: Tensor) -> bool:
     return not tensor.shape or tensor.shape[0] is None or 1 <= tensor.shape[0] <= MAX_BATCH
 
 
-def _row_size(tensor: Tensor) -> int:
+def _example_size(tensor: Tensor) -> int:
     """Numbers for one image; 0 where a size is free."""
     return math.prod(size or 0 for size in tensor.shape[1:])
 

@@ -95,7 +95,7 @@ def _run_once(content: bytes) -> int:
     except MemoryError:
         return _OUT_OF_MEMORY
     except (ClientError, ValueError, RuntimeError, TypeError):
-        return 0  # whoever loads it now is told the same
+        return 0  # whoever loads it now gets the same error
     return 0
 
 

@@ -1,7 +1,7 @@
 """Files that appear whole under their name or not at all: written beside their place and renamed. No formats here.
 
 A file that is being written has a name that nobody else has, and its writer holds a lock on it; so what a killed
-process left is told from what another one, in another container or on another machine, is still writing.
+process left is distinguished from what another one, in another container or on another machine, is still writing.
 """
 
 from __future__ import annotations

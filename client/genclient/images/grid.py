@@ -1,4 +1,4 @@
-"""From pixels to pictures: PNG files and sheets of many images.
+"""From pixels to pictures: PNG files and grids of many images.
 
 Pixels come as uint8 (N, H, W, C). It makes no images and decides no names. Thousands of pictures: outputs/png.py.
 """
@@ -20,7 +20,7 @@ from genclient.errors import ClientError
 __all__ = ["check_channels", "factor", "grid", "laid_out", "picture", "png"]
 
 COMFORTABLE = 512
-"""Pixels of a sheet's longer side, about, unless told."""
+"""Pixels of a grid's longer side, about, unless specified."""
 
 MOST_FACTOR = 64
 
@@ -32,7 +32,7 @@ LETTERS = 12
 
 
 def factor(images: NDArray[np.uint8], columns: int, rows: int) -> int:
-    """How many times images (N, H, W, C) are enlarged, so that a sheet's longer side is nearly `COMFORTABLE`."""
+    """How many times images (N, H, W, C) are enlarged, so that a grid's longer side is nearly `COMFORTABLE`."""
     longer = max(images.shape[1] * rows, images.shape[2] * columns)
     return min(MOST_FACTOR, max(1, round(COMFORTABLE / longer)))
 

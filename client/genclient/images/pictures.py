@@ -182,7 +182,7 @@ def _is_plain(content: bytes, picture: Image.Image) -> bool:
 
 
 def _as_png(picture: Image.Image, ranges: ValueRanges) -> bytes:
-    tile = getattr(picture, "tile", "")  # tells before it is loaded only
+    tile = getattr(picture, "tile", "")  # says it only before the picture is loaded
     deep_colour = picture.mode in ("RGB", "RGBA") and ";16" in str(tile)
     picture.load()
     upright = picture

@@ -1,4 +1,4 @@
-"""From what a generator answers to pixels: uint8 images (N, H, W, C). Not for files of pictures: grid.py."""
+"""From a generator's output to pixels: uint8 images (N, H, W, C). Not for files of pictures: grid.py."""
 
 from __future__ import annotations
 

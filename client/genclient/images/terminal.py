@@ -28,7 +28,7 @@ def render(image: NDArray[np.uint8], columns: int, environment: Mapping[str, str
     Args:
         image: uint8, C 1, 3 or 4.
         columns: of the terminal.
-        environment: its variables; None where no terminal is there to be asked for more than colours.
+        environment: its variables; None where no terminal is there to be requested more than colours.
 
     Raises:
         ClientError: there are other than 1, 3 or 4 channels.

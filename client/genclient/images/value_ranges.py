@@ -1,6 +1,6 @@
 """Which numbers are black and white in pictures of 32 bits or floats. Training judges it over all of its images.
 
-One such picture does not tell, so a user has to: as two numbers, or by a file in which training wrote them down.
+One such picture does not show it, so a user has to say it: two numbers, or a file in which training wrote them down.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ def read_direction(path: str, number: int, z: int) -> NDArray[np.float32]:
     """
     file = Path(path) / MANIFEST if Path(path).is_dir() else Path(path)
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        found = [np.asarray(direction["latents"], np.float32) for direction in told["directions"]]
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        found = [np.asarray(direction["latents"], np.float32) for direction in manifest["directions"]]
     except OSError as error:
         raise ClientError(f"--directions: cannot read {file}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, RecursionError):

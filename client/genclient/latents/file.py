@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from genclient.errors import ClientError, UsageError
 from genclient.latents.array import latents_array
 
-_TOLD = {"truncation": "f", "labels": "iu", "model": "U", "version": "iu"}
+_METADATA = {"truncation": "f", "labels": "iu", "model": "U", "version": "iu"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_latents(path: str) -> Latents:
     except UsageError as error:
         raise UsageError(f"--{error} in {name}") from None
     sha256 = hashlib.sha256(np.ascontiguousarray(numbers).data).hexdigest()
-    return Latents(os.path.basename(name), numbers, sha256, **_told(arrays, name))
+    return Latents(os.path.basename(name), numbers, sha256, **_metadata(arrays, name))
 
 
 def _arrays(file: IO[bytes], name: str) -> dict[str, NDArray[Any]]:
@@ -79,14 +79,16 @@ def _arrays(file: IO[bytes], name: str) -> dict[str, NDArray[Any]]:
         if "latents" not in archive.files:
             found = ", ".join(archive.files)[:100]
             raise UsageError(f"--latents: found no latents in {name}, only {found}; sample --save-latents writes them")
-        return {key: archive[key] for key in ("latents", *_TOLD) if key in archive.files}
+        return {key: archive[key] for key in ("latents", *_METADATA) if key in archive.files}
 
 
-def _told(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, Any]:
-    for key, kinds in _TOLD.items():
+def _metadata(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, Any]:
+    for key, kinds in _METADATA.items():
         size = len(arrays["latents"]) if key == "labels" else 1
         if key in arrays and (arrays[key].dtype.kind not in kinds or arrays[key].size != size):
             raise UsageError(f"--latents: found {key} {arrays[key].dtype} {arrays[key].shape} in {name}")
     return {
-        key: arrays[key].astype(np.int64) if key == "labels" else arrays[key].item() for key in _TOLD if key in arrays
+        key: arrays[key].astype(np.int64) if key == "labels" else arrays[key].item()
+        for key in _METADATA
+        if key in arrays
     }

@@ -20,7 +20,7 @@ class Walks:
         labels: int64 (K,): their classes, the same in each walk; or None.
         frames: from one keyframe to the next.
         loop: whether it goes on from the last keyframe to the first.
-        given: float32 (rows, Z): latents of which `seeds` are rows; None: they are seeds.
+        given: float32 (rows, Z): latents that `seeds` are indices into; None: they are seeds.
     """
 
     seeds: NDArray[np.int64]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from genclient.errors import UsageError
 
 MAX_IMAGES = 1_000_000
-"""Images in one call: a bound, so that a slip of the pen in a range is an answer and not a full memory."""
+"""Images in one call: a bound, so that a slip of the pen in a range is an error and not a full memory."""
 
 _LEAST, _MOST = -(2**63), 2**63 - 1  # of int64
 _RANGE = re.compile(r"(-?\d{1,19})(?:-(-?\d{1,19}))?", re.ASCII)

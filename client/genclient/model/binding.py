@@ -50,7 +50,7 @@ class Binding:
             request.inputs[self.names[name]].CopyFrom(codec.encode(sent))
 
     @property
-    def fixed_rows(self) -> int | None:
+    def fixed_batch(self) -> int | None:
         """The examples of a request, where the model takes no other number."""
         sizes = [spec.shape[0] for spec in self.spec.inputs.values() if spec.shape]
         return next((size for size in sizes if size), None)

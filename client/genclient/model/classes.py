@@ -83,8 +83,10 @@ def _of_file(path: str) -> Classes:
         text = content.decode()
         if not text.lstrip().startswith(("{", "[")):
             return _named([line.strip() for line in text.splitlines() if line.strip()], path)
-        told = json.loads(text)
-        return _named(list((told if isinstance(told, list) else told["class_names"]) or ()), path)
+        content_json = json.loads(text)
+        return _named(
+            list((content_json if isinstance(content_json, list) else content_json["class_names"]) or ()), path
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(f"--classes: found {path}, expected class_names in JSON, or text with a name a line") from None
 

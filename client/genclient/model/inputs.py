@@ -18,7 +18,7 @@ from genclient.model.role import Column, Given, Inputs, Repeated
 
 @dataclass(frozen=True)
 class Examples:
-    """What a call asks for.
+    """The examples of a call.
 
     Attributes:
         count: how many examples.
@@ -48,7 +48,7 @@ class Examples:
 
 
 def examples(binding: Binding, given: Given) -> Examples:
-    """The examples that a call's arguments ask a model for.
+    """The examples that a call's arguments mean.
 
     Raises:
         UsageError: arguments do not fit each other or the model.

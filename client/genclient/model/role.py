@@ -98,7 +98,7 @@ class Role:
         return None if self.fits(spec) else f"expected {self.expected}"
 
     def column(self, spec: TensorSpec, given: Given, count: int | None) -> Column:
-        """Its examples of a call's arguments; by default an array with an example in each row.
+        """Its examples of a call's arguments; by default an array with an example in each entry.
 
         Args:
             spec: as the model declares it.

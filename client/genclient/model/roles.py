@@ -166,7 +166,7 @@ class PixelsRole(Role):
         check_size(self.name, array, spec)
 
     def reader(self, value_range: pixels.Range | None) -> Read:
-        """As uint8; the range of floats is told, or judged by the first reply, and sizes stay as in the first."""
+        """As uint8; the range of floats is given, or inferred from the first reply, and sizes stay as in the first."""
         return _Pixels(self.result, value_range)
 
 
@@ -265,7 +265,7 @@ class _Pixels:
     ) -> None:
         self._result, self._decode = result, decode
         self._range = value_range
-        self._told = value_range is not None
+        self._certain = value_range is not None
         self._shape: tuple[int, ...] | None = None
 
     def __call__(self, array: NDArray[Any], name: str) -> NDArray[np.uint8]:
@@ -283,7 +283,7 @@ class _Pixels:
         found = pixels.range_of(*pixels.limits(images, name))
         if self._range is None:
             self._range = found
-        elif not self._told and (self._range, found) == (pixels.UNIT, pixels.SIGNED):
+        elif not self._certain and (self._range, found) == (pixels.UNIT, pixels.SIGNED):
             raise ClientError(
                 f"{name}: found values below 0 after images in [0, 1], expected one range in a call: output_range "
                 "says which"

@@ -1,7 +1,7 @@
 """What a TFLite file says of itself in its metadata entry `genline`, without a package for flatbuffers.
 
 The file may come from anywhere: every offset in it is checked before it is followed. Only what the client uses is read;
-for the tensors LiteRT is asked.
+for the tensors ask LiteRT.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where images go: a sheet, an archive, a folder of pictures, shards. What is there already is not asked for again.
+"""Where images go: an image grid, an archive, a folder, shards. What is there already is not requested again.
 
-`order.py` says what is wanted, `place.py` reads what `--out` means, `filling.py` carries batches there.
+`image_set.py` says which images there are, `place.py` reads what `--out` means, `filling.py` carries batches there.
 """

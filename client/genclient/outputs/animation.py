@@ -45,7 +45,7 @@ class Film(ABC):
     """A place for frames.
 
     Attributes:
-        enlarged: whether frames are for people, who want them large, unless told; else they are for programs.
+        enlarged: whether frames are for people, who want them large, unless specified; else they are for programs.
     """
 
     enlarged = True
@@ -71,7 +71,7 @@ class Film(ABC):
         return [self.path]
 
     def _times(self, count: int, unit: int) -> list[int]:
-        """Milliseconds that each frame is shown, in multiples of `unit`, without drifting from the speed asked for."""
+        """Milliseconds that each frame is shown, in multiples of `unit`, without drifting from the speed requested."""
         ends = [round(number * 1000 / self.fps / unit) * unit for number in range(count + 1)]
         return [end - start for start, end in itertools.pairwise(ends)]
 
@@ -141,7 +141,7 @@ class Mp4(Film):
                 said.seek(0)
                 lines = said.read().decode(errors="replace").strip().splitlines()
                 raise ClientError(f"cannot write {self.path}: ffmpeg: {lines[-1] if lines else process.returncode}")
-            if not _is_whole_mp4(file.temporary):  # ffmpeg does not tell of every write that fails at its end
+            if not _is_whole_mp4(file.temporary):  # ffmpeg does not report every write that fails at its end
                 raise ClientError(f"cannot write {self.path}: ffmpeg left it unfinished; is the disk full?")
         return [self.path]
 
@@ -167,13 +167,13 @@ class Folder(Film):
 
     enlarged = False
 
-    def __init__(self, path: Path, fps: float, loop: bool, template: Template, told: Callable[[Path], None]) -> None:
-        """As `Film`, and the names, and what to tell of each file."""
+    def __init__(self, path: Path, fps: float, loop: bool, template: Template, report: Callable[[Path], None]) -> None:
+        """As `Film`, and the names, and what is called with each file."""
         super().__init__(path, fps, loop)
-        self._template, self._told = template, told
+        self._template, self._report = template, report
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Film`; files are told one by one, and none at the end."""
+        """See `Film`; files are reported one by one, and none at the end."""
         claim, count = Claim(self.path, f"{os.path.basename(self._template.text)}.frames"), 0
         try:
             for frame in frames:
@@ -181,7 +181,7 @@ class Folder(Film):
                     self._begin(claim)
                 path = self.path / self._template.name(count)
                 save_bytes(path, png(frame, {_FRAME: str(count), **text}))
-                self._told(path)
+                self._report(path)
                 count += 1
         finally:
             claim.release()
@@ -200,8 +200,8 @@ class Folder(Film):
                     path.unlink(missing_ok=True)
 
 
-def open_film(out: str, fps: float, loop: bool, told: Callable[[Path], None]) -> Film:
-    """The film that a path names; `told` takes each file of a folder as it is finished.
+def open_film(out: str, fps: float, loop: bool, report: Callable[[Path], None]) -> Film:
+    """The film that a path names; `report` is called with each file of a folder as it is finished.
 
     Raises:
         UsageError: it names none, or not at this speed.
@@ -214,9 +214,9 @@ def open_film(out: str, fps: float, loop: bool, told: Callable[[Path], None]) ->
         raise UsageError(f"--out: found {out!r}, expected {_EXPECTED}")
     template = parse_template(out, 1)
     if out.endswith(("/", os.sep)) or os.path.isdir(out) or not suffix:
-        return Folder(path, fps, loop, Template("frame%05d.png"), told)
+        return Folder(path, fps, loop, Template("frame%05d.png"), report)
     if suffix == ".png" and template is not None:
-        return Folder(path.parent, fps, loop, template, told)
+        return Folder(path.parent, fps, loop, template, report)
     kinds: dict[str, Callable[[Path, float, bool], Film]]
     kinds = {".gif": Gif, ".webp": WebP, ".png": Apng, ".apng": Apng, ".mp4": Mp4}
     if suffix not in kinds:

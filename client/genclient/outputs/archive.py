@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from genclient.files.whole import NewFile, writing
 from genclient.latents.seeds import latents
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 from genclient.outputs.output import Output, Outputs, Places
 from genclient.outputs.translation import Translation
 
@@ -25,9 +25,9 @@ class Archive(Output):
     not yet scaled.
     """
 
-    def __init__(self, order: Order, path: Path, z: int | None = None) -> None:
+    def __init__(self, image_set: ImageSet, path: Path, z: int | None = None) -> None:
         """Take where to write it; with `z` the latents of seeds are written too."""
-        super().__init__(order)
+        super().__init__(image_set)
         self._path, self._z = path, z
         self._new: NewFile | None = None
         self._zip: zipfile.ZipFile | None = None
@@ -42,7 +42,7 @@ class Archive(Output):
         """Write images, and keep other outputs."""
         images = encoded["images"]
         if self._images is None:
-            self._images = self._open((len(self.order), *images.shape[1:]))
+            self._images = self._open((len(self.image_set), *images.shape[1:]))
             self.version = version
         with writing(self._path):
             self._images.write(np.ascontiguousarray(images).data)
@@ -91,20 +91,20 @@ class Archive(Output):
         return self._zip.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        order = self.order
-        arrays: dict[str, NDArray[Any]] = {"seeds": order.numbers}
-        if isinstance(order, Translation):
-            arrays = {"names": np.asarray([original.name for original in order.originals])}
-        elif order.latents is not None:
-            arrays = {"latents": order.latents.array[order.numbers]}
+        image_set = self.image_set
+        arrays: dict[str, NDArray[Any]] = {"seeds": image_set.numbers}
+        if isinstance(image_set, Translation):
+            arrays = {"names": np.asarray([original.name for original in image_set.originals])}
+        elif image_set.latents is not None:
+            arrays = {"latents": image_set.latents.array[image_set.numbers]}
         elif self._z is not None:
-            arrays["latents"] = latents(order.numbers, self._z)
-        if order.image_labels is not None:
-            arrays["labels"] = order.image_labels.astype(np.int32)
+            arrays["latents"] = latents(image_set.numbers, self._z)
+        if image_set.image_labels is not None:
+            arrays["labels"] = image_set.image_labels.astype(np.int32)
         arrays.update({name: np.concatenate(parts) for name, parts in sorted(self._others.items())})
-        if not isinstance(order, Translation):
-            arrays["truncation"] = np.asarray(order.truncation, np.float64)
-        arrays["model"] = np.asarray(order.model)
+        if not isinstance(image_set, Translation):
+            arrays["truncation"] = np.asarray(image_set.truncation, np.float64)
+        arrays["model"] = np.asarray(image_set.model)
         if self.version is not None:
             arrays["version"] = np.asarray(self.version, np.int64)
         return arrays

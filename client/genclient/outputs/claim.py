@@ -21,7 +21,7 @@ class Claim:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        """Take where the set is and what tells it from others there; nothing is held yet."""
+        """Take where the set is and what distinguishes it from others there; nothing is held yet."""
         self._folder, self._path = folder, folder / f".genclient-{name}.lock"
         self._held: int | None = None
 

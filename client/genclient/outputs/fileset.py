@@ -15,9 +15,9 @@ from genclient.errors import ClientError
 from genclient.files.whole import writing
 from genclient.outputs import manifest
 from genclient.outputs.claim import Claim
+from genclient.outputs.image_set import ImageSet
 from genclient.outputs.manifest import Manifest
 from genclient.outputs.names import file_names
-from genclient.outputs.order import Order
 from genclient.outputs.output import Output, Places
 
 
@@ -31,19 +31,19 @@ class FileSet(Output):
     resumes = True
     grows = False
 
-    def __init__(self, order: Order, path: Path, overwrite: bool) -> None:
+    def __init__(self, image_set: ImageSet, path: Path, overwrite: bool) -> None:
         """Take the manifest's path, and whether another set may go."""
-        super().__init__(order)
+        super().__init__(image_set)
         self._manifest, self._overwrite = path, overwrite
         self._claim = Claim(path.parent, path.name)
-        self._found: Manifest | None = None  # as it was when last looked at
+        self._existing: Manifest | None = None  # as it was when last looked at
         self._old: Manifest | None = None  # that is gone on with
         self._begun = False
 
     def begin(self, version: int | None) -> Places:
         """The images that are missing."""
         super().begin(version)
-        self._found = found = manifest.read(self._manifest)
+        self._existing = found = manifest.read(self._manifest)
         if found is None or (self._overwrite and not manifest.is_begun(found, self._request(), version)):
             return self._missing(fresh=True)
         self._go_on_with(found, version)
@@ -59,7 +59,7 @@ class FileSet(Output):
 
     @abstractmethod
     def _request(self) -> dict[str, Any]:
-        """What is asked for, with what earlier runs asked for."""
+        """This request, merged with those of earlier runs."""
 
     @abstractmethod
     def _entries(self) -> Iterator[dict[str, Any]]:
@@ -75,8 +75,8 @@ class FileSet(Output):
         Raises:
             UsageError: it is another.
         """
-        manifest.check(self._manifest, found, self._request(), version, self.order.growing if self.grows else None)
-        self._found = self._old = found
+        manifest.check(self._manifest, found, self._request(), version, self.image_set.growing if self.grows else None)
+        self._existing = self._old = found
         self.version = version if found.version is None else found.version
 
     def _start(self, version: int | None) -> None:
@@ -92,22 +92,22 @@ class FileSet(Output):
             self.version = version
             if self._old is None:
                 self._clear()
-            if not self._write(Manifest(self._request(), version, False), (), new=self._found is None):
+            if not self._write(Manifest(self._request(), version, False), (), new=self._existing is None):
                 self._look_again(version)  # there are no locks here, and another was quicker
 
     def _look_again(self, version: int | None) -> None:
         """Others may have been here since `begin`: then this is to be what they make, too."""
         now = manifest.read(self._manifest)
-        if now is None and self._found is not None:
+        if now is None and self._existing is not None:
             raise ClientError(f"{self._manifest}: removed while this was running; run the same command again")
-        if now is not None and now != self._found:
+        if now is not None and now != self._existing:
             self._go_on_with(now, version)
 
     def _clear(self) -> None:
         """Remove the files of another set that is to go, and what has the names of this one's."""
-        if self._found is not None and not self._claim.alone():
+        if self._existing is not None and not self._claim.alone():
             raise ClientError(f"{self._manifest}: another genclient is writing there; let it end first")
-        for request in (self._request(), *([] if self._found is None else [self._found.request])):
+        for request in (self._request(), *([] if self._existing is None else [self._existing.request])):
             for name in file_names(request):
                 path = self._manifest.parent / name
                 with writing(path):
@@ -116,12 +116,12 @@ class FileSet(Output):
                     with contextlib.suppress(OSError):  # a folder of a class, once it is empty
                         path.parent.rmdir()
 
-    def _write(self, wanted: Manifest, entries: Iterable[Mapping[str, Any]], *, new: bool = False) -> bool:
+    def _write(self, current: Manifest, entries: Iterable[Mapping[str, Any]], *, new: bool = False) -> bool:
         """Write the manifest, unless it is the same already; False where it was to be new and is there by now."""
-        if self._old != wanted:
-            if not manifest.write(self._manifest, wanted, entries, new=new):
+        if self._old != current:
+            if not manifest.write(self._manifest, current, entries, new=new):
                 return False
-            self._found = self._old = wanted
+            self._existing = self._old = current
         return True
 
     def _complete(self) -> None:

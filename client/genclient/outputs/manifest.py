@@ -1,4 +1,4 @@
-"""manifest.json beside a set of files: what was asked for, so that a later run goes on with it or knows it as another.
+"""manifest.json beside a set of files: the request, so that a later run goes on with it or knows it as another.
 
 It is written twice: with the first file, and once all are there. It has no times and no names of machines, so that two
 runs of the same request leave the same bytes.
@@ -23,7 +23,7 @@ _ADVICE = "choose another --out, or --overwrite to make all anew"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says: the request, the version that answered it, and whether all files are there."""
+    """What a manifest says: the request, the version that served it, and whether all files are there."""
 
     request: Mapping[str, Any]
     version: int | None
@@ -86,14 +86,14 @@ def write(path: Path, manifest: Manifest, files: Iterable[Mapping[str, Any]], *,
 
 
 def check(path: Path, old: Manifest, request: Mapping[str, Any], version: int | None, growing: str | None) -> None:
-    """See that an old set is what is asked for; `growing` names what may differ.
+    """Check that an existing set is of this request; `growing` names what may differ.
 
     Raises:
         UsageError: it is another; the message says in what.
     """
-    for key, wanted in {"inputs": None, **request}.items():
-        if key != growing and old.request.get(key) != wanted:
-            found, expected = (_short(value) for value in (old.request.get(key), wanted))
+    for key, value in {"inputs": None, **request}.items():
+        if key != growing and old.request.get(key) != value:
+            found, expected = (_short(value) for value in (old.request.get(key), value))
             raise UsageError(f"{path}: found a set with {key} {found}, expected {expected} as asked for; {_ADVICE}")
     check_version(path, old.version, version)
 

@@ -11,7 +11,7 @@ import numpy as np
 from genclient.errors import UsageError
 from genclient.latents.file import Latents
 from genclient.latents.seeds import parse_seeds
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 from genclient.outputs.template import Template
 from genclient.outputs.translation import ORIGINALS, Original, translation
 
@@ -22,17 +22,17 @@ def file_names(request: Mapping[str, Any]) -> Iterator[str]:
         if request.get("files") == ORIGINALS:
             yield from filter(_is_inside, request["pictures"])
             return
-        order, template = _order(request), Template(str(request["files"]))
+        image_set, template = _image_set(request), Template(str(request["files"]))
         size = request.get("shard_size")
-        count = None if size is None else -(-len(order) // int(size))
+        count = None if size is None else -(-len(image_set) // int(size))
     except (UsageError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return
     if count is not None:
         yield from (template.name(shard, count) for shard in range(count))
-    elif order.labels:
-        yield from map(order.picture_name, range(len(order)))
+    elif image_set.labels:
+        yield from map(image_set.picture_name, range(len(image_set)))
     else:
-        yield from map(template.name, order.numbers.tolist())
+        yield from map(template.name, image_set.numbers.tolist())
 
 
 def _is_inside(name: str) -> bool:
@@ -40,12 +40,12 @@ def _is_inside(name: str) -> bool:
     return not os.path.isabs(name) and ".." not in name.replace(os.sep, "/").split("/")
 
 
-def _order(request: Mapping[str, Any]) -> Order:
+def _image_set(request: Mapping[str, Any]) -> ImageSet:
     """The order of a request, but for the latents themselves."""
     if "pictures" in request:
         return translation(str(request["model"]), [Original(*pair) for pair in request["pictures"].items()])
     label, digest = request["label"], request["latents_sha256"]
-    return Order(
+    return ImageSet(
         model=str(request["model"]),
         seeds=parse_seeds(str(request["seeds"])),
         label=label if isinstance(label, int) else None,

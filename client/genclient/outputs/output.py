@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 
 Places = NDArray[np.int64]
-"""Which images of an order, by number from 0."""
+"""Which images of a set, by number from 0."""
 
 Outputs = Mapping[str, NDArray[Any]]
 """What a model gave for them, by name: `images` uint8 (N, H, W, C), and perhaps more."""
 
 
 class Output(ABC):
-    """A place for the images of an order.
+    """A place for the images of a set.
 
     `begin`, then for each batch `encode` (in any thread) and `add` (in order), then `finish`. What interrupts this is
     followed by `discard`: files that are finished stay, nothing is left of others.
 
     Attributes:
-        order: the images.
+        image_set: the images.
         shard: images of a file, where files have several; a batch should fit into it.
         resumes: whether another run goes on where this one ended.
         version: that made the images, once it is known.
@@ -36,9 +36,9 @@ class Output(ABC):
     resumes = False
     shard: int | None = None
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, image_set: ImageSet) -> None:
         """Take what will come."""
-        self.order = order
+        self.image_set = image_set
         self.version: int | None = None
         self.finished = 0
 
@@ -46,10 +46,10 @@ class Output(ABC):
         """The images that are missing, of the version that the server has now, where it is known.
 
         Raises:
-            UsageError: files of another order are in the way.
+            UsageError: files of another set are in the way.
         """
         self.version = version
-        return np.arange(len(self.order))
+        return np.arange(len(self.image_set))
 
     def encode(self, places: Places, outputs: Outputs, version: int | None) -> Any:
         """What `add` takes, of a batch's outputs by name; the slow part, and free of side effects."""

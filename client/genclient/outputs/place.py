@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genclient.errors import UsageError
 from genclient.outputs.archive import Archive
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 from genclient.outputs.output import Output
 from genclient.outputs.pictures import Pictures
 from genclient.outputs.shards import RecordShards, TarShards
@@ -26,7 +26,7 @@ _EXPECTED = "a name that ends in .png or .npz, .tar or .tfrecord, a folder, or -
 
 def open_output(
     out: str,
-    order: Order,
+    image_set: ImageSet,
     send: Callable[[bytes], None],
     *,
     grid: tuple[int, int] | None = None,
@@ -41,15 +41,15 @@ def open_output(
 
     Args:
         out: a path, or -.
-        order: the images that go there.
+        image_set: the images that go there.
         send: what takes a picture for stdout.
-        grid: columns and rows of a sheet.
+        grid: columns and rows of a grid.
         shard_size: images of a shard.
-        overwrite: whether files of another order may go.
-        scale: how wide a pixel of a sheet is; None: so that the sheet is about 512 pixels wide or high.
+        overwrite: whether files of another set may go.
+        scale: how wide a pixel of a grid is; None: so that the grid is about 512 pixels wide or high.
         latent_size: of seeds, where an archive is to have their latents too.
-        captions: whether a sheet says the seed and the class of each image.
-        beside: whether a sheet shows what each image was made of.
+        captions: whether a grid says the seed and the class of each image.
+        beside: whether a grid shows what each image was made of.
 
     Raises:
         UsageError: it names no place for images, or not with these settings.
@@ -68,15 +68,15 @@ def open_output(
         raise UsageError(f"--shard-size: found it beside --out {out}, expected it with .tar or .tfrecord")
     if is_sheet:
         kind = PairSheet if beside else Sheet
-        return kind(order, None if out == "-" else path, send, grid, scale, captions)
+        return kind(image_set, None if out == "-" else path, send, grid, scale, captions)
     if is_folder:
-        return Pictures(order, path, None, overwrite)
+        return Pictures(image_set, path, None, overwrite)
     if suffix == ".npz":
-        return Archive(order, path, latent_size)
+        return Archive(image_set, path, latent_size)
     if suffix in _SHARDS:
-        return _SHARDS[suffix](order, path, parse_template(out, 2), shard_size, overwrite)
+        return _SHARDS[suffix](image_set, path, parse_template(out, 2), shard_size, overwrite)
     if suffix == ".png":
-        return Pictures(order, path.parent, parse_template(out, 1), overwrite)
+        return Pictures(image_set, path.parent, parse_template(out, 1), overwrite)
     if suffix in _OTHER or parse_template(out, 0):
         raise UsageError(f"--out: found {out}, expected {_EXPECTED}")
-    return Pictures(order, path, None, overwrite)
+    return Pictures(image_set, path, None, overwrite)

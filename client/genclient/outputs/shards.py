@@ -21,12 +21,12 @@ from genclient.files.whole import NewFile, writing
 from genclient.latents.seeds import format_seeds
 from genclient.outputs import png, tfrecord, webdataset
 from genclient.outputs.fileset import FileSet
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 from genclient.outputs.output import Output, Outputs, Places
 from genclient.outputs.template import Template
 
 SHARD_IMAGES = 1024
-"""Images of a shard, unless told."""
+"""Images of a shard, unless specified."""
 
 
 class Shards(FileSet):
@@ -34,7 +34,9 @@ class Shards(FileSet):
 
     ending = b""
 
-    def __init__(self, order: Order, out: Path, template: Template | None, size: int | None, overwrite: bool) -> None:
+    def __init__(
+        self, image_set: ImageSet, out: Path, template: Template | None, size: int | None, overwrite: bool
+    ) -> None:
         """Take where they go: names with the number of the shard, and perhaps of all, in them; or one file.
 
         Raises:
@@ -42,10 +44,10 @@ class Shards(FileSet):
         """
         if size is not None and (size < 1 or template is None):
             raise UsageError(f"--shard-size: found {size}, expected 1 or more, and --out with a number such as %06d")
-        super().__init__(order, out.with_name(template.manifest_name if template else out.name), overwrite)
+        super().__init__(image_set, out.with_name(template.manifest_name if template else out.name), overwrite)
         self._template, self._out = template, out
-        self.shard = min(size or SHARD_IMAGES, len(order)) if template else len(order)
-        self._count = -(-len(order) // self.shard)
+        self.shard = min(size or SHARD_IMAGES, len(image_set)) if template else len(image_set)
+        self._count = -(-len(image_set) // self.shard)
         self.resumes = template is not None
         self._new: NewFile | None = None
         self._good: set[int] = set()  # shards that are whole
@@ -70,7 +72,7 @@ class Shards(FileSet):
 
     def encode(self, places: Places, outputs: Outputs, version: int | None) -> list[bytes]:
         """Records."""
-        pictures = png.encode(outputs["images"], [self.order.text(place, version) for place in places.tolist()])
+        pictures = png.encode(outputs["images"], [self.image_set.text(place, version) for place in places.tolist()])
         return self.records(places, pictures, outputs["images"].shape[1:], version)
 
     def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
@@ -118,10 +120,10 @@ class Shards(FileSet):
 
     def _range(self, shard: int) -> tuple[int, int]:
         size = self.shard or 1
-        return shard * size, min((shard + 1) * size, len(self.order))
+        return shard * size, min((shard + 1) * size, len(self.image_set))
 
     def _request(self) -> dict[str, Any]:
-        return {"files": self._out.name, **self.order.request(), "shard_size": self.shard}
+        return {"files": self._out.name, **self.image_set.request(), "shard_size": self.shard}
 
     def _missing(self, fresh: bool) -> Places:
         if not fresh:
@@ -148,7 +150,7 @@ class Shards(FileSet):
         for shard in sorted(self._good):
             start, stop = self._range(shard)
             entry = {"file": self._path(shard).name, "images": stop - start}
-            yield {**entry, self.order.numbers_name: format_seeds(self.order.numbers[start:stop])}
+            yield {**entry, self.image_set.numbers_name: format_seeds(self.image_set.numbers[start:stop])}
 
     def _is_complete(self, files: int) -> bool:
         return files == self._count
@@ -159,10 +161,12 @@ class TarShards(Shards):
 
     ending = webdataset.END
 
-    def __init__(self, order: Order, out: Path, template: Template | None, size: int | None, overwrite: bool) -> None:
-        """As `Shards`; besides, no image may be asked for twice: readers take the name of an image for the image."""
-        super().__init__(order, out, template, size, overwrite)
-        if len(np.unique(order.seeds)) < len(order.seeds):
+    def __init__(
+        self, image_set: ImageSet, out: Path, template: Template | None, size: int | None, overwrite: bool
+    ) -> None:
+        """As `Shards`; besides, no image may be requested twice: readers take the name of an image for the image."""
+        super().__init__(image_set, out, template, size, overwrite)
+        if len(np.unique(image_set.seeds)) < len(image_set.seeds):
             raise UsageError("--seeds: found a seed twice, expected each once in a .tar, which tells images by names")
 
     def records(
@@ -171,27 +175,30 @@ class TarShards(Shards):
         """Members of a tar file."""
         return [
             webdataset.record(
-                self.order.key(place), picture, self.order.about_json(place, version), self.order.label_of(place)
+                self.image_set.key(place),
+                picture,
+                self.image_set.about_json(place, version),
+                self.image_set.label_of(place),
             )
             for place, picture in zip(places.tolist(), pictures, strict=True)
         ]
 
     def is_whole(self, file: IO[bytes], places: Places) -> bool:
         """Members by name and with their seeds; see `Shards.is_whole`."""
-        suffixes = ("png", "json") if self.order.image_labels is None else ("png", "cls", "json")
-        wanted = ((place, suffix) for place in places.tolist() for suffix in suffixes)
-        found = itertools.zip_longest(wanted, webdataset.members(file), fillvalue=(0, ""))
+        suffixes = ("png", "json") if self.image_set.image_labels is None else ("png", "cls", "json")
+        expected = ((place, suffix) for place in places.tolist() for suffix in suffixes)
+        found = itertools.zip_longest(expected, webdataset.members(file), fillvalue=(0, ""))
         return all(self._fits(place, suffix, *member) for (place, suffix), member in found)
 
     def _fits(self, place: int, suffix: str, name: str, content: bytes) -> bool:
         """Whether a member is what an image has under a suffix."""
-        key, mark = self.order.mark(place)
-        if name != f"{self.order.key(place)}.{suffix}":
+        key, mark = self.image_set.mark(place)
+        if name != f"{self.image_set.key(place)}.{suffix}":
             return False
         if suffix == "png":
             return png.is_whole(content, key, mark)
         return (
-            content == str(self.order.label_of(place)).encode()
+            content == str(self.image_set.label_of(place)).encode()
             if suffix == "cls"
             else str(json.loads(content)[key]) == mark
         )
@@ -215,12 +222,12 @@ class RecordShards(Shards):
 
     def is_whole(self, file: IO[bytes], places: Places) -> bool:
         """Examples with their seeds; see `Shards.is_whole`."""
-        name, seeds = self.order.number_name, self.order.numbers[places].tolist()
+        name, seeds = self.image_set.number_name, self.image_set.numbers[places].tolist()
         numbers = (tfrecord.number(name, seed) for seed in seeds)
         found = itertools.zip_longest(numbers, tfrecord.records(file))
         return all(None not in (number, record) and number in record for number, record in found)
 
     def _numbers(self, place: int) -> dict[str, bytes | int]:
-        order = self.order
-        numbers: dict[str, bytes | int] = {order.number_name: int(order.numbers[place])}
-        return numbers if order.image_labels is None else {**numbers, "label": int(order.image_labels[place])}
+        image_set = self.image_set
+        numbers: dict[str, bytes | int] = {image_set.number_name: int(image_set.numbers[place])}
+        return numbers if image_set.image_labels is None else {**numbers, "label": int(image_set.image_labels[place])}

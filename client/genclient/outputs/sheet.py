@@ -1,4 +1,4 @@
-"""One picture with all images: a PNG file, or the same on stdout."""
+"""An image grid, one picture with all images: a PNG file, or the same on stdout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genclient.files.whole import save_bytes
 from genclient.images.grid import GAP, check_channels, laid_out, png
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 from genclient.outputs.output import Output, Outputs, Places
 
 
@@ -20,7 +20,7 @@ class Sheet(Output):
 
     def __init__(
         self,
-        order: Order,
+        image_set: ImageSet,
         path: Path | None,
         send: Callable[[bytes], None],
         grid: tuple[int, int] | None,
@@ -28,9 +28,9 @@ class Sheet(Output):
         captions: bool = False,
     ) -> None:
         """Take a path, or None and what sends the file elsewhere; columns and rows; what `laid_out` takes."""
-        super().__init__(order)
+        super().__init__(image_set)
         self._path, self._send = path, send
-        self._grid = (len(order.seeds), len(order.labels)) if order.labels else grid
+        self._grid = (len(image_set.seeds), len(image_set.labels)) if image_set.labels else grid
         self._scale, self._captions = scale, captions
         self._cells: NDArray[np.uint8] | None = None
 
@@ -38,17 +38,17 @@ class Sheet(Output):
         """Put images in their places."""
         if self._cells is None:
             check_channels(encoded.shape[-1])
-            self._cells = np.empty((len(self.order), *encoded.shape[1:]), np.uint8)
+            self._cells = np.empty((len(self.image_set), *encoded.shape[1:]), np.uint8)
         self._cells[places] = encoded
         self.version = version
         return []
 
     def finish(self) -> Sequence[Path]:
-        """Write the sheet."""
+        """Write the grid."""
         assert self._cells is not None
-        captions = [self.order.caption(place) for place in range(len(self.order))] if self._captions else []
+        captions = [self.image_set.caption(place) for place in range(len(self.image_set))] if self._captions else []
         sheet = laid_out(self._cells, *(self._grid or ()), scale=self._scale, captions=captions)
-        content = png(sheet, self.order.sheet_text(self.version))
+        content = png(sheet, self.image_set.sheet_text(self.version))
         self._cells = None
         if self._path is None:
             self._send(content)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genclient.errors import UsageError, printable
-from genclient.outputs.order import Order
+from genclient.outputs.image_set import ImageSet
 
 ORIGINALS = "*.png"
 """Where a manifest has names of files: those of the originals."""
@@ -29,7 +29,7 @@ class Original(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Translation(Order):
+class Translation(ImageSet):
     """Pictures to be made, one of each original; `seeds` are their places.
 
     Attributes:
@@ -44,12 +44,12 @@ class Translation(Order):
 
     @property
     def number_name(self) -> str:
-        """See `Order`."""
+        """See `ImageSet`."""
         return "picture"
 
     @property
     def numbers_name(self) -> str:
-        """See `Order`."""
+        """See `ImageSet`."""
         return "pictures"
 
     def mark(self, place: int) -> tuple[str, str]:
@@ -84,7 +84,7 @@ class Translation(Order):
         return {key: printable(str(value)) for key, value in about.items()}
 
     def request(self) -> dict[str, Any]:
-        """What tells this set from another."""
+        """What distinguishes this set from another."""
         return {
             "task": "image-to-image",
             "model": self.model,

@@ -37,7 +37,7 @@ MAX_METADATA = 2**22
 
 @dataclass(frozen=True)
 class Method:
-    """A call that servers answer: its path, the type of its reply, and how many fields that may have."""
+    """An RPC: its path, the type of its reply, and how many fields that may have."""
 
     path: str
     reply: Any
@@ -98,11 +98,11 @@ class Connection:
     def options(self) -> list[tuple[str, Any]]:
         """Settings of a channel for gRPC (grpc/impl/channel_arg_names.h)."""
         options: list[tuple[str, Any]] = [
-            # A batch of images passes gRPC's default of 4 MiB at once. A larger reply than this is asked for in parts.
+            # A batch of images passes gRPC's default of 4 MiB at once. A larger reply than this is requested in parts.
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             # gRPC gives a connection attempt 20 s and waits up to 2 min between attempts; its least wait is also an
-            # attempt's time limit. A host that does not answer is reported within seconds, and `wait` sees a port soon
+            # attempt's time limit. A host that does not respond is reported within seconds, and `wait` sees a port soon
             # after it opens.
             ("grpc.min_reconnect_backoff_ms", 2000),
             ("grpc.initial_reconnect_backoff_ms", 200),
@@ -165,7 +165,7 @@ class Connection:
 class Renewal:
     """When a connection is given up: once a request over it got no reply in time, and no other one since it was sent.
 
-    Proxies and address translators forget silent connections and tell nobody; what is sent then goes nowhere.
+    Proxies and address translators forget silent connections without notice; what is sent then goes nowhere.
     """
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class Renewal:
         self._heard = 0.0
 
     def heard(self) -> None:
-        """A server answered."""
+        """A server responded."""
         self._heard = time.monotonic()
 
     def due(self, error: RpcError, since: float) -> bool:
@@ -216,8 +216,8 @@ class Channel:
         content = request.SerializeToString()
         # Not by a future: Ctrl-C while one is made leaves gRPC with a call that nothing ends, and `close` waits for it.
         channel, stub = self._stub(method)
-        answer = PendingReply(self, channel, method, len(content), timeout)
-        return self.connection.parse(method, answer.result(lambda: stub(content, **options)))
+        receive = PendingReply(self, channel, method, len(content), timeout)
+        return self.connection.parse(method, receive.result(lambda: stub(content, **options)))
 
     def send(
         self, method: Method, content: bytes, timeout_seconds: float, wait_for_ready: bool = False
@@ -229,7 +229,7 @@ class Channel:
         return reply.follow(stub.future(content, **options))
 
     def heard(self) -> None:
-        """A call was answered."""
+        """A call succeeded."""
         self._renewal.heard()
 
     def failed(self, channel: Any, error: RpcError, since: float) -> None:
@@ -273,10 +273,10 @@ class PendingReply:
         """The reply, as soon as it is there; raises RpcError."""
         return self.result(self._future.result)
 
-    def result(self, answer: Callable[[], bytes]) -> bytes:
+    def result(self, receive: Callable[[], bytes]) -> bytes:
         """What `answer` gives, with gRPC's errors in words for a user."""
         try:
-            content = answer()
+            content = receive()
         except grpc.RpcError as error:
             failure = self._over.connection.error(error, self._timeout)
             log_call(self._method, self.sent, failure.code.name, self._end())

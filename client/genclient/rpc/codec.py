@@ -232,7 +232,7 @@ def _check_range(values: NDArray[Any], storage: np.dtype[Any], name: str, dtype:
 
 
 def _filled(values: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    """Values to the number that shape asks for, by TensorFlow's rule: the last one repeats, and none means zeros."""
+    """Values to the number that shape requests, by TensorFlow's rule: the last one repeats, and none means zeros."""
     count = math.prod(shape)
     if len(values) == count:
         return values

@@ -23,12 +23,12 @@ def list_models(
 
     Args:
         address: HOST:PORT, http://HOST:PORT or https://HOST:PORT; without either as `security` says.
-        timeout_seconds: for the connection, and again for each part of the answer.
+        timeout_seconds: for the connection, and again for each part of the response.
         security: whether to encrypt, whom to trust and who this client is. No token: it is for gRPC.
 
     Raises:
         UsageError: the address is none.
-        ClientError: nothing answers there, or it has no such list.
+        ClientError: nothing responds there, or it has no such list.
     """
     found = _ADDRESS.fullmatch(address)
     if found is None or int(found["port"]) > 65535:
@@ -69,8 +69,8 @@ def _get(address: re.Match[str], timeout_seconds: float, security: Security) -> 
         connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
     try:
         connection.request("GET", "/v1/models", headers={"Accept": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, answer.read(MAX_BYTES)
+        response = connection.getresponse()
+        return response.status, response.read(MAX_BYTES)
     finally:
         connection.close()
 

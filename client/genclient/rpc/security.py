@@ -35,7 +35,7 @@ class Security:
 
     @property
     def encrypted(self) -> bool:
-        """Whether TLS is used: asked for, or meant, since a certificate is named."""
+        """Whether TLS is used: requested, or meant, since a certificate is named."""
         return self.tls or any((self.ca_file, self.certificate_file, self.key_file, self.server_name))
 
     def check(self, target: Target) -> None:
@@ -108,7 +108,7 @@ class Security:
             raise UsageError(f"{named}, expected certificates in PEM: {error}") from None
         try:
             if self.certificate_file and self.key_file:
-                # The password is asked for on the terminal unless there is something to answer it.
+                # The password is requested on the terminal unless there is something to answer it.
                 context.load_cert_chain(self.certificate_file, self.key_file, password=lambda: b"")
         except (ssl.SSLError, OSError, ValueError) as error:
             pair = f"{self.certificate_file} and {self.key_file}"
@@ -135,7 +135,7 @@ def _read(path: str, name: str) -> bytes:
 
 
 def _roots() -> bytes | None:
-    """The certificates to trust unless told: gRPC's variable says, else this system; None: those that come with gRPC.
+    """The certificates to trust by default: gRPC's variable says, else this system; None: those that come with gRPC.
 
     Raises:
         ClientError: the variable names what cannot be read, which gRPC would pass over.

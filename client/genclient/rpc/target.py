@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from genclient.errors import ClientError, UsageError
 
 GRPC_PORT = 8500
-"""Where TensorFlow Serving and genserve have gRPC unless told."""
+"""Where TensorFlow Serving and genserve have gRPC by default."""
 
 _NAME = r"[^\s/:\[\]]+"
 _ONE = re.compile(
@@ -25,7 +25,7 @@ class Target:
     """An address in gRPC's words.
 
     Attributes:
-        text: as gRPC is told, with its port.
+        text: as gRPC takes it, with its port.
         hosts: the names and addresses in it; none for a unix socket.
         balanced: whether requests go to several servers in turn.
         local: whether requests stay on this machine.
@@ -55,7 +55,7 @@ def parse_target(text: str) -> Target:
     """Read an address; a host alone is meant with the port 8500.
 
     Raises:
-        UsageError: it is none, or mixes what cannot be mixed; the message has the right spelling where it can be told.
+        UsageError: it is none, or mixes what cannot be mixed; the message has the right spelling where it can.
     """
     if not isinstance(text, str):
         raise UsageError(f"target: found {text!r}, expected {_EXPECTED}")
@@ -72,8 +72,8 @@ def parse_target(text: str) -> Target:
         raise UsageError(f"target: found {text!r}, expected {_EXPECTED}{hint}")
     hosts = tuple(match["host"].strip("[]") for match in matches)
     # Another name server may say anything of any name, `localhost` included.
-    asked_elsewhere = (matches[0]["authority"] or "///") != "///"
-    local = not asked_elsewhere and all(_is_loopback(host) for host in hosts)
+    has_authority = (matches[0]["authority"] or "///") != "///"
+    local = not has_authority and all(_is_loopback(host) for host in hosts)
     return Target(text, hosts, len(hosts) > 1 or text.startswith("dns://"), local)
 
 
@@ -101,7 +101,7 @@ def _ip_version(text: str) -> int | None:
 
 
 def _spelling(text: str) -> str | None:
-    """What was probably meant; None where that cannot be told."""
+    """What was probably meant; None where that cannot be guessed."""
     web = re.fullmatch(r"(?:https?|grpcs?|tcp)://([^/\s]+)/?", text)
     if web:
         tls = " and --tls" if text.startswith(("https", "grpcs")) else ""
@@ -139,13 +139,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _look_up(part: str) -> list[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]]:
-    """The addresses of one HOST:PORT, one family of them: a machine that has both must not be asked twice as often."""
+    """The addresses of one HOST:PORT, one family of them: a machine that has both must not get twice the requests."""
     host, _, port = part.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ClientError(f"target: found {host!r}, which has no address: {error}") from None
     families = {family for family, *_ in found}
-    wanted = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
-    addresses = dict.fromkeys(str(at[0]).partition("%")[0] for family, *_, at in found if family == wanted)
+    preferred = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+    addresses = dict.fromkeys(str(at[0]).partition("%")[0] for family, *_, at in found if family == preferred)
     return [(ipaddress.ip_address(address), int(port)) for address in addresses]

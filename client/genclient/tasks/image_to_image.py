@@ -13,7 +13,7 @@ from genclient.tasks.task import Task
 
 class _ImageToImage(Task):
     def examples(self, binding: Binding, given: Given) -> Examples:
-        """As `Task.examples`; whoever asks such a model for images of seeds is told what it takes."""
+        """As `Task.examples`; whoever requests images of seeds from such a model is told what to run."""
         if given.get("image") is None and given.get("image_bytes") is None:
             raise UsageError(
                 "image: found none, expected pictures, which this model makes images of; "

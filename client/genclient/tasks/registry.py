@@ -67,8 +67,8 @@ def choose(
         ClientError: it is for none; the message is of the first task with such results.
     """
     some: tuple[Task, Binding] | None = None
-    for wanted in (given, ()) if given else ((),):
-        for task, binding in _fitting(info, signature, names, wanted, result):
+    for needed in (given, ()) if given else ((),):
+        for task, binding in _fitting(info, signature, names, needed, result):
             if len(binding.spec.outputs) == len(info.signature(binding.signature).outputs):
                 return task, binding
             some = some or (task, binding)

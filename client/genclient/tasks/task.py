@@ -79,7 +79,7 @@ class Task:
         return None
 
     def examples(self, binding: Binding, given: Given) -> Examples:
-        """What a call's arguments ask a model for: examples that are made part by part.
+        """The examples that a call's arguments mean, made part by part.
 
         Raises:
             UsageError: arguments do not fit each other or the model.
