@@ -253,8 +253,6 @@ def test_a_file_that_is_damaged_is_made_anew(genclient, serve, tmp_path, monkeyp
         path.write_bytes(content)
         images, size = ImageSet("digits", np.arange(6)), options[-1] if "%" in out else None
         found = open_output(out, images, print, shard_size=size)
-            out, ImageSet("digits", np.arange(6)), print, shard_size=options[-1] if "%" in out else None
-        )
         assert found.begin(3).tolist() == ([3, 4, 5] if "%" in out else [5]), number
     assert genclient(*options).returncode == 0
     assert contents(tmp_path) == whole

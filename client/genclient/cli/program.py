@@ -21,7 +21,7 @@ from genclient.cli.console import tell
 from genclient.errors import ClientError
 
 COMMANDS = (
-    *("sample", "interpolate", "translate", "detect", "info", "models", "status", "wait", "reload", "bench"),
+    *("sample", "interpolate", "detect", "translate", "info", "models", "status", "wait", "reload", "bench"),
     *("config", "completion"),
 )
 """Each is the attribute of its name in the module of its name in `genclient.commands`."""

@@ -35,7 +35,14 @@ FORMATS = {".csv": "csv", ".json": "json", ".svg": "svg", ".png": "png"}
 COLUMNS = ("concurrency", "images/s", "requests/s", "p50 ms", "p90", "p95", "p99", "errors", "waiting", "decoding")
 
 
-@command()
+COMMON = (
+    *("concurrency", "duration", "warm_up", "signature", "label", "truncation", "report", "target", "model"),
+    *("timeout", "batch_size"),
+)
+"""Options that --help shows."""
+
+
+@command(common=COMMON)
 @click.option("--concurrency", default="1:8:2x", show_default=True, metavar="RANGE", help="Requests in flight.")
 @click.option("--duration", type=float, default=5.0, show_default=True, metavar="SECONDS", help="Of each level.")
 @click.option("--warm-up", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Before each level.")
