@@ -173,18 +173,8 @@ def options_in(text):
 
 def test_help_shows_the_options_that_matter_and_help_all_the_rest(capsys):
     pages = {}
-    for command in (*("sample", "interpolate", "detect", "translate"), *("info", "models", "status", "wait", "reload", "bench")):
-        "sample",
-        "interpolate",
-        "detect",
-        "translate",
-        "info",
-        "models",
-        "status",
-        "wait",
-        "reload",
-        "bench",
-    ):
+    commands = "sample interpolate detect translate info models status wait reload bench"
+    for command in commands.split():
         for flag in ("--help", "--help-all"):
             with contextlib.suppress(click.exceptions.Exit):
                 cli.main([command, flag], standalone_mode=False)

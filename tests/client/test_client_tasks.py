@@ -249,6 +249,15 @@ def test_an_animation_and_a_load_take_one_picture_throughout(package, target, pi
     assert done.returncode == 0, done.stderr
     (level,) = json.loads(done.stdout)["levels"]
     assert (level["images"] > 0, level["errors"]) == (True, {})
+    Image.fromarray(pictures[0, ..., 0] / np.float32(255)).save(tmp_path / "float.tif")
+    grey = np.repeat(pictures[:1, ..., :1], 3, axis=-1)
+    deep = ("--input", "image=float.tif", "--value-range", "0:1")
+    for number, arguments in enumerate((("sample", *where, "--n", 2, "--out", "grey/"), walk, load)):
+        done = command(package, tmp_path, *arguments, *deep)
+        assert done.returncode == 0, done.stderr
+        if number < 2:
+            made = np.asarray(Image.open(tmp_path / ("grey/seed0000.png", "frames/frame00000.png")[number]))
+            assert np.abs(made.astype(int) - tinted(tools, latents(np.arange(1), 5), grey)).max() <= 1
     for arguments in (walk, load):
         done = command(package, tmp_path, *arguments, "--input", "image=photos/")
         assert done.stderr == "genclient: --input: found 3 in photos/, expected one, for all images\n"

@@ -88,7 +88,8 @@ def models(tmp_path_factory):
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "one"), signature_keys=["generate"])
     (folder / "negative.tflite").write_bytes(converter.convert())
     config = "".join(
-        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }}'
+        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" '
+        'version_labels { key: "stable" value: 1 } }'
         for name in ("negative", "hinted")
     )
     (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
@@ -103,11 +104,12 @@ def target(models):
         port = probe.getsockname()[1]
     genserve = Path(sys.executable).with_name("genserve")
     options = ["--port", str(port), "--model_config_file", models / "models.config"]
+    options.append("--allow_version_labels_for_unavailable_models")
     with subprocess.Popen([genserve, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             for name in ("negative", "hinted"):
                 with Client(f"127.0.0.1:{port}", name) as client:
-                    client.wait(120)
+                    client.wait(60)
             yield f"127.0.0.1:{port}"
         finally:
             server.terminate()
@@ -344,6 +346,30 @@ def test_info_status_and_bench_know_such_a_model(genclient, target, models):
         assert done.returncode == 0, done.stderr.decode()
         (level,) = json.loads(done.stdout)["levels"]
         assert (level["images"] > 0, level["errors"]) == (True, {})
+
+
+def test_which_version_and_signature_are_called_and_what_is_shown_can_be_said(genclient, fails, target, models, photos):
+    where = ("--target", target, "--model", "negative")
+    run, content = ("translate", "-", *where, "--out", "-"), (photos / "b.jpg").read_bytes()
+    for options in (("--version-label", "stable"), ("--model-version", 1), ("--signature", "uint8", "--show")):
+        done = genclient(*run, *options, input=content)
+        assert done.returncode == 0, done.stderr.decode()
+        assert near(read(io.BytesIO(done.stdout)), negative(photos / "b.jpg"))
+    assert "\u2580" in done.stderr.decode()
+    assert b"their middle, resized here" in done.stderr
+    beside = read(io.BytesIO(genclient(*run, "--beside", "--scale", 1, input=content).stdout))
+    captioned = read(io.BytesIO(genclient(*run, "--beside", "--scale", 1, "--captions", input=content).stdout))
+    assert near(beside[:, SIDE + 2 :], negative(photos / "b.jpg"))
+    assert captioned.shape[0] > beside.shape[0] == SIDE
+    for options, found in (
+        (("--model-version", 7), "NOT_FOUND"),
+        (("--version-label", "x"), "x"),
+        (("--signature", "y"), "has no signature 'y'"),
+        (("--threads", 2), "--threads: found 2 without --tflite"),
+    ):
+        assert found in fails("translate", photos / "a.png", *where, *options)[1]
+    file = ("--tflite", models / "negative.tflite", "--threads", 2)
+    assert genclient("translate", photos / "a.png", *file, "--out", photos / "one.npz").returncode == 0
 
 
 def test_a_dry_run_says_what_would_be_made(genclient, fails, target, photos, tmp_path):
