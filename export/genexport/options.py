@@ -36,7 +36,7 @@ class Options:
     batching: bool = False
     licence: str = ""
 
-    def wanted(self) -> list[str]:
+    def selected(self) -> list[str]:
         """Those of `FILES` that are tried, in their order."""
         chosen = {*(self.files or FILES), *(["onnx"] if self.onnx else [])}
         return [file for file in FILES if file in chosen and (file != "onnx" or self.onnx is not False)]

@@ -31,11 +31,14 @@ def list_(name: str | None, repository: Path) -> None:
     from genexport.repository.store import models, versions
 
     if name is None and not repository.is_dir():
-        raise ExportError(f"{repository}: no such folder; expected a repository, as genexport publish makes")
+        raise ExportError(
+            f"{repository}: no such folder; create it with: genexport publish RUN --name NAME --repository {repository}"
+        )
     bases = [repository / model for model in models(repository)] if name is None else [model_folder(name, repository)]
     rows = [_row(base, number, number == versions(base)[-1]) for base in bases for number in versions(base)]
     if not rows:
-        raise ExportError(f"{repository if name is None else bases[0]}: no versions in it")
+        place = repository if name is None else bases[0]
+        raise ExportError(f"{place}: no versions in it; publish one with: genexport publish RUN --name NAME")
     click.echo("\n".join(aligned([LIST_HEADER, *rows], left=len(LIST_HEADER))))
 
 

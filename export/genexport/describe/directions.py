@@ -44,7 +44,7 @@ def write(generator: Generator, folder: Path) -> tuple[list[dict[str, Any]], str
     except (tf.errors.OpError, LookupError) as error:  # some ops have no gradient, or none on this processor
         node = re.search(r"gradient_tape/([^\s,;]+)", str(error))
         layer = layer_names.find(generator.model, node[1]) if node else None
-        return [], "there is no derivative here" + (f" of layer {layer}" if layer else f": {one_line(error, 200)}")
+        return [], f"layer {layer} has no gradient" if layer else f"no gradient: {one_line(error, 200)}"
     draw(generator, found, folder / FILE)
     return found, ""
 

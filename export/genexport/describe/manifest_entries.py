@@ -43,8 +43,8 @@ def described(
     }
 
 
-def told(generator: Generator, run: Path | None, licence: str) -> dict[str, Any]:
-    """What the run directory tells; of a file alone there is only the licence."""
+def of_run(generator: Generator, run: Path | None, licence: str) -> dict[str, Any]:
+    """What the run directory says; for a model file there is only the licence."""
     if run is None:
         return {"data": {"licence": licence.strip() or model_card.NOT_STATED}, "training": {}, "quality": {}}
     measured = generator.provenance.get("measured", {})

@@ -39,8 +39,8 @@ def check_fixed(path: Path, call: Call, inputs: tuple[Any, ...]) -> None:
     if not np.array_equal(call(rows), call(rows)):
         layer = _first(_outputs(call, rows), _outputs(call, rows), _differ)
         raise ExportError(
-            f"{path}: the same latents give two different images: {layer} draws at random in inference; one seed "
-            "must be one image, so replace it by a fixed noise or leave it out"
+            f"{path}: two calls on the same input give different images: {layer} is random at inference; a seed must "
+            "always give the same image, so remove the layer or replace it with fixed noise"
         )
 
 
@@ -55,9 +55,9 @@ def check_alone(path: Path, call: Call, inputs: tuple[Any, ...]) -> None:
     if _apart(np.asarray(call(rows)), np.concatenate([np.asarray(call(row)) for row in single])):
         layer = _first(_outputs(call, rows), _outputs(call, single[-1]), _last_row_differs)
         raise ExportError(
-            f"{path}: an image depends on the others in its batch: {layer} gives a row other values when it is alone; "
-            "one seed must be one image, so use fixed statistics (BatchNormalization's moving averages) or those of "
-            "the example itself (LayerNormalization, GroupNormalization)"
+            f"{path}: an image depends on the others in its batch: {layer} gives an example other values when it is "
+            "alone; use fixed statistics (BatchNormalization's moving averages) or those of the example itself "
+            "(LayerNormalization, GroupNormalization)"
         )
 
 

@@ -19,10 +19,10 @@ def find(model: Any, nodes: str) -> str | None:
     known = {layer.name: layer for layer in (*_operations(model), *rebuild.layers_of(model))}
     found = [layer for node in nodes.split(";") if (layer := _innermost(node, known)) is not None]
     found.sort(key=lambda layer: not has_kernel(layer))
-    return said(found[0]) if found else None
+    return label(found[0]) if found else None
 
 
-def said(layer: Any) -> str:
+def label(layer: Any) -> str:
     """A layer as messages name it."""
     kind = type(layer)
     return f"{layer.name} ({kind.__bases__[0].__name__ if kind.__module__ == rebuild.__name__ else kind.__name__})"

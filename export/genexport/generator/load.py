@@ -242,7 +242,7 @@ class _Opener:
         try:
             model.load_weights(self.path)
         except Exception as error:  # Keras raises by whatever does not fit
-            raise ExportError(f"{self.path}: its weights do not fit the class: {keras_file.one_line(error)}") from error
+            raise ExportError(f"{self.path}: its weights do not fit its class: {keras_file.one_line(error)}") from error
 
 
 def _rebuild(opened: _Opener, saved: Interface, values: tuple[Any, ...]) -> tuple[Interface, list[str], list[str]]:
@@ -262,7 +262,7 @@ def _rebuild(opened: _Opener, saved: Interface, values: tuple[Any, ...]) -> tupl
     replaced = rebuild.replace_layers(built.model)
     if replaced:
         after = np.asarray(_call(path, built, values), np.float32)
-        rebuild.compare(path, "with layers replaced by such as convert", before, after, 1e-6)
+        rebuild.compare(path, "with layers replaced so that it converts", before, after, 1e-6)
     return built, notes, [f"replaced, so that it converts: {'; '.join(replaced)}"] if replaced else []
 
 
@@ -288,9 +288,11 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
             f"found {shape((None, *sizes[1:]))}{first}"
         )
     if sizes[0] != PROBES:
-        raise ExportError(f"{path}: makes {sizes[0]} images of {PROBES} examples; the batch has to be free")
+        raise ExportError(
+            f"{path}: returns {sizes[0]} images for {PROBES} examples; the batch size must be variable (None)"
+        )
     if not np.isfinite(images).all():
-        raise ExportError(f"{path}: the images of {PROBES} examples hold values that are not finite")
+        raise ExportError(f"{path}: generates values that are not finite (NaN or infinity)")
     return images
 
 
@@ -307,7 +309,7 @@ def _judged(built: Interface) -> list[str]:
     names = {role: slot.name for role, slot in built.slots.items()}
     if len(names) == 1 or all(role == name for role, name in names.items()):
         return []
-    return ["inputs by their types and shapes: " + ", ".join(f"{name} is {role}" for role, name in names.items())]
+    return ["inputs identified by type and shape: " + ", ".join(f"{name} is {role}" for role, name in names.items())]
 
 
 def _with_classes(tensor: Tensor, model: Any, source: Path) -> Tensor:

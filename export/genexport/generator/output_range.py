@@ -45,35 +45,33 @@ def find(
         outside = _outside(images, (low, high))
         if not cut and np.abs(images - np.clip(images, low, high)).mean() > CUT * (high - low):
             raise ExportError(f"{path}: {lie}, not within --output-range {wanted}; {_advice(images)}")
-        lost = f"; {outside:.2%} of the values lie outside and are cut" if outside else ""
-        return OUTPUT_RANGES[wanted], f"{lie} by the images of {len(images)} seeds, {wanted} by --output-range{lost}"
+        lost = f"; {outside:.2%} of the values lie outside and are clipped" if outside else ""
+        return OUTPUT_RANGES[wanted], f"{lie} in {len(images)} examples, {wanted} by --output-range{lost}"
     if described:
         if not cut and _outside(images, described):
             raise ExportError(f"{path}: {lie}, not within [{described[0]:g}, {described[1]:g}] as interface.json says")
-        return described, f"{lie} by the images of {len(images)} seeds, as interface.json says"
+        return described, f"{lie} in {len(images)} examples, as interface.json says"
     fits = [name for name, span in OUTPUT_RANGES.items() if not _outside(images, span)]
     if not fits and cut:
         # Around zero it is a tanh that is missing; a sigmoid's range has no dark side.
         name = "-1..1" if images.min() < -0.5 else "0..1" if images.max() < 16 else "0..255"
-        return OUTPUT_RANGES[
-            name
-        ], f"{lie} by the images of {len(images)} seeds, cut to {name}; --output-range takes another"
+        return OUTPUT_RANGES[name], f"{lie} in {len(images)} examples, clipped to {name}; --output-range sets another"
     if not fits:
         raise ExportError(f"{path}: {lie}, in none of {', '.join(OUTPUT_RANGES)}; {_advice(images)}")
     name, ambiguous = _choose(images, fits, _last_activation(model))
     others = " and ".join(other for other in OUTPUT_RANGES if other in fits and other != name)
-    doubt = f"; ambiguous, {others} would do too: --output-range settles it" if ambiguous else ""
-    return OUTPUT_RANGES[name], f"{lie} by the images of {len(images)} seeds, taken as {name}{doubt}"
+    doubt = f"; ambiguous, could also be {others}: set --output-range" if ambiguous else ""
+    return OUTPUT_RANGES[name], f"{lie} in {len(images)} examples, taken as {name}{doubt}"
 
 
 def _advice(images: np.ndarray[Any, Any]) -> str:
     """Which option makes pixels of these numbers."""
     low, high = float(images.min()), float(images.max())
     if low >= -1.1 and high <= 1.1:
-        return "--output-range -1..1 cuts the little that lies outside"
+        return "--output-range -1..1 clips the few values outside"
     if low < -4 or high > 4:
         return "if these are logits: --output-activation sigmoid (or tanh)"
-    return "--output-activation tanh if the network was trained with one behind it, clip cuts what lies outside"
+    return "--output-activation tanh if the network was trained with one behind it, clip clips values outside the range"
 
 
 def _outside(images: np.ndarray[Any, Any], span: tuple[float, float]) -> float:

@@ -47,8 +47,7 @@ def of(manifest: Mapping[str, Any]) -> Kind:
     name = manifest.get("kind", Generator.name)
     if name not in KINDS:
         raise ExportError(
-            f"manifest.json: kind {name!r}, expected {' or '.join(KINDS)}: a newer genline wrote it; pip install "
-            "--upgrade genline"
+            f"manifest.json: kind {name!r}, expected {' or '.join(KINDS)}: written by a newer genline; update this one"
         )
     return KINDS[name]
 

@@ -19,6 +19,9 @@ MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"
 PIECE = 1 << 20
 
+REMEDY = "publish the model again, or return to an intact version with genexport rollback"
+NO_VERSION = "expected a version such as models/digits/1; genexport list shows those there are"
+
 # A list of numbers, which json.dumps would spread over as many lines. No string holds a line break in JSON.
 NUMBERS = re.compile(r"\[\n\s+((?:[-+.\de]+|null)(?:,\n\s+(?:[-+.\de]+|null))*)\n\s+\]")
 
@@ -59,7 +62,7 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise ExportError(f"{folder}: no {MANIFEST} in it; expected a version such as models/digits/1") from None
+        raise ExportError(f"{folder}: no {MANIFEST} in it; {NO_VERSION}") from None
     except OSError as error:
         raise ExportError(f"{file}: cannot be read: {error.strerror}") from error
     except ValueError:
@@ -81,17 +84,17 @@ def check(folder: Path) -> dict[str, Any]:
     for name in sorted((now.keys() | then.keys()) - {MANIFEST, SEAL}):
         file = folder / name
         if name not in now:
-            raise ExportError(f"{file}: missing")
+            raise ExportError(f"{file}: missing; {REMEDY}")
         if name not in then:
-            raise ExportError(f"{file}: not a file that was published")
+            raise ExportError(f"{file}: not one of the files that were published; remove it, or {REMEDY}")
         if file.is_symlink() or not file.is_file():
-            raise ExportError(f"{file}: not the file that was published, but a link or the like")
+            raise ExportError(f"{file}: replaced by a link or the like; {REMEDY}")
         try:
             found = sha256(file)
         except OSError as error:
             raise ExportError(f"{file}: cannot be read: {error.strerror}") from error
         if found != then[name]["sha256"]:
-            raise ExportError(f"{file}: changed since it was published (its SHA-256 is another)")
+            raise ExportError(f"{file}: changed since it was published (its SHA-256 differs); {REMEDY}")
     return manifest
 
 
@@ -102,18 +105,18 @@ def now() -> str:
 
 def _check_seal(folder: Path) -> None:
     if not (folder / MANIFEST).is_file():
-        raise ExportError(f"{folder}: no {MANIFEST} in it; expected a version such as models/digits/1")
+        raise ExportError(f"{folder}: no {MANIFEST} in it; {NO_VERSION}")
     try:
         sealed = (folder / SEAL).read_bytes()
         found = sha256(folder / MANIFEST)
     except FileNotFoundError:
         if "kind" not in read(folder):  # genline 0.1.0 wrote neither
             return
-        raise ExportError(f"{folder / SEAL}: missing") from None
+        raise ExportError(f"{folder / SEAL}: missing; {REMEDY}") from None
     except OSError as error:
         raise ExportError(f"{folder / MANIFEST}: cannot be read: {error.strerror}") from error
     if sealed != f"{found}  {MANIFEST}\n".encode():
-        raise ExportError(f"{folder / MANIFEST}: changed since it was published (or {SEAL} was)")
+        raise ExportError(f"{folder / MANIFEST}: changed since it was published (or {SEAL} was); {REMEDY}")
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -26,7 +26,7 @@ def rollback(base: Path, version: int) -> Path:
     """
     old, known = base / str(version), store.versions(base)
     if version not in known:
-        there = f"there are {', '.join(map(str, known))}" if known else "the model has no versions"
+        there = f"there are {', '.join(map(str, known))}" if known else "genexport list shows all models"
         raise ExportError(f"{old}: no such version; {there}")
     if version == known[-1]:
         raise ExportError(f"{old}: is the newest version already")
@@ -46,5 +46,5 @@ def rollback(base: Path, version: int) -> Path:
             reason = getattr(error, "strerror", None) or "not every file could be copied"
             raise ExportError(f"{base}: cannot be written: {reason}") from error
         if manifest.check(folder)["files"] != files:
-            raise ExportError(f"{old}: changed while it was copied")
+            raise ExportError(f"{old}: changed while it was copied; run genexport verify {old}")
         return store.publish(folder, base)

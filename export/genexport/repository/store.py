@@ -45,7 +45,9 @@ def check_name(name: str, what: str = "--name") -> None:
 def check_free(base: Path, version: int) -> None:
     """Raise ExportError where a version has that number already."""
     if version in versions(base):
-        raise ExportError(f"{base / str(version)}: this version is there already; leave --version out for the next")
+        raise ExportError(
+            f"{base / str(version)}: this version exists already; omit --version to take the next free number"
+        )
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Labels(Role):
 
     def note(self, tensor: Tensor) -> str:
         known = tensor.range or tensor.classes
-        return "" if known else "the number of classes stands nowhere in the model: it is checked with label 0 alone"
+        return "" if known else "the model does not say how many classes it has: only label 0 is checked"
 
     def words(self, shape: tuple[int | None, ...], manifest: Mapping[str, Any]) -> str:
         count, names = manifest["class_count"], manifest["class_names"]

@@ -73,19 +73,23 @@ def read(run: Path) -> Description | None:
     except OSError as error:
         raise ExportError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError:
-        raise ExportError(f"{path}: damaged; expected the JSON that gentrain writes") from None
+        raise ExportError(f"{path}: damaged: not JSON; copy it again from the run") from None
     if isinstance(found, dict) and isinstance(found.get("version"), int) and found["version"] > VERSION:
-        raise ExportError(f"{path}: version {found['version']}, expected {VERSION}: a newer genline wrote it")
+        raise ExportError(
+            f"{path}: version {found['version']}, expected {VERSION}: written by a newer genline; update this one"
+        )
     try:
         inputs, outputs = (tuple(_tensor(each) for each in found[side]) for side in ("inputs", "outputs"))
         description = Description(path, str(found["task"]), inputs, outputs, found)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise ExportError(f"{path}: not as docs/contracts.md describes it: {what}") from None
+        raise ExportError(f"{path}: does not follow docs/contracts.md: {what}") from None
     for tensors in (inputs, outputs):
         roles = [tensor.role for tensor in tensors]
         if len(set(roles)) < len(roles) or not roles:
-            raise ExportError(f"{path}: expected inputs and outputs with each role at most once, found {roles}")
+            raise ExportError(
+                f"{path}: expected each role at most once among the inputs and among the outputs, found {roles}"
+            )
     return description
 
 

@@ -113,7 +113,7 @@ class Converter:
             if not op:
                 raise
             of_layer = f"of layer {layer}, " if layer else ""
-            raise CannotBeMade(f"LiteRT has no {variant} form of {op}, {of_layer}as it is used there") from error
+            raise CannotBeMade(f"LiteRT has no {variant} kernel for {op}, {of_layer}as it is used there") from error
 
     def _make(self, variant: str) -> bytes:
         if variant not in self._made:
@@ -137,7 +137,7 @@ class Converter:
         content, kept = float16.within(half, whole, errors, self.generator.compared, self.limits.float16, progress)
         if kept:
             layers = dict.fromkeys(layer_names.find(self.generator.model, name) or name for name in kept)
-            said = f"weights of {', '.join(layers)} stay in float32, else pixels would be off by more"
+            said = f"weights of {', '.join(layers)} stay in float32: in float16 they move pixels past the limit"
             self.tell(f"TFLite float16: {said}")
         return content
 
@@ -198,7 +198,7 @@ class Converter:
         """Variants whose activations are int8."""
         inputs, outputs, zero = INTEGERS[variant]
         if loop := ops.loop(self._make("float32"), self.generator.model):
-            raise CannotBeMade(f"a loop has no integer form: {loop}")  # TensorFlow's calibrator ends the process there
+            raise CannotBeMade(f"loops cannot be quantized: {loop}")  # TensorFlow's calibrator ends the process there
         with self._faster(variant) as rewritten:
             calibrated = self._calibrated.get(tuple(rewritten))
             if calibrated is None:

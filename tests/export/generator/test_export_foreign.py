@@ -95,7 +95,7 @@ def cases() -> dict[str, tuple[keras.Model, Choices, Callable, int, str]]:
     )  # fmt: skip
     found["pixels beyond their range"] = (
         keras.Model(z, layers.Rescaling(2.5)(drawn(z))), Choices(activation="clip"),
-        lambda m: np.clip(m(LATENTS), -1, 1), 0, "cut to -1..1",
+        lambda m: np.clip(m(LATENTS), -1, 1), 0, "clipped to -1..1",
     )  # fmt: skip
     return found
 
@@ -189,7 +189,7 @@ def refused(kind: str) -> tuple[keras.Model, Choices]:
         ("flat, no square", r"found \(N, 600\) \(--image-shape HxWxC folds flat images\)"),
         ("another shape", r"\(N, 784\) cannot be images of 28×28×3 \(--image-shape\)"),
         ("logits", r"if these are logits: --output-activation sigmoid"),
-        ("linear", r"--output-activation tanh if the network was trained with one behind it, clip cuts"),
+        ("linear", r"--output-activation tanh if the network was trained with one behind it, clip clips"),
     ],
 )
 def test_what_is_not_plain_is_refused_with_a_true_hint(kind: str, message: str, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_inputs_and_outputs_of_many_forms_are_taken(kind: str, tmp_path: Path) -
     assert generator.latent_size == 6
     assert generator.class_count == (2 if labels else 0)
     assert generator.image_shape == tuple(by_hand(model).shape[1:])
-    told = "inputs by their types and shapes: noise is latents, digit is labels"
+    told = "inputs identified by type and shape: noise is latents, digit is labels"
     assert (told in generator.notes) == (kind in ("labels first", "inputs and output in dicts"))
     np.testing.assert_allclose(generator.images(LATENTS, *labels), in_unit_range(by_hand(model)), atol=1e-6)
 

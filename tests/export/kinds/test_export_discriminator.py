@@ -159,7 +159,7 @@ def test_a_conditional_critic_takes_labels_and_both_get_a_number_that_both_have_
     (root / "pair" / "2").mkdir(parents=True)
     (root / "pair-critic" / "6").mkdir(parents=True)
     options = Options(files=("float32",))
-    with pytest.raises(ExportError, match="pair-critic/6: this version is there already"):
+    with pytest.raises(ExportError, match="pair-critic/6: this version exists already"):
         publish(load(run), root, "pair", 6, run=run, options=options)
     assert not (root / "pair" / "6").exists()
     folder = publish(load(run), root, "pair", run=run, options=options)

@@ -178,7 +178,7 @@ def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Pat
     (tmp_path / "tiny" / "41").mkdir(parents=True)
     refused = command(*arguments, "--version", 41)
     assert refused.returncode == 1
-    assert "41: this version is there already" in refused.stderr.splitlines()[-1]
+    assert "41: this version exists already" in refused.stderr.splitlines()[-1]
     program = Path(sys.executable).with_name("genexport")
     both = [subprocess.Popen([program, *arguments[1:]], stdout=subprocess.PIPE, text=True) for _ in "ab"]
     told = [process.communicate(timeout=200)[0].strip() for process in both]

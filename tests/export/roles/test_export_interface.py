@@ -244,16 +244,16 @@ def changed(**values: object) -> dict:
 @pytest.mark.parametrize(
     ("described", "message"),
     [
-        (changed(version=2), r"interface\.json: version 2, expected 1: a newer genline wrote it"),
+        (changed(version=2), r"interface\.json: version 2, expected 1: written by a newer genline"),
         (changed(role="smell"), r"noise has the role 'smell'; expected latents, labels, image"),
         (changed(shape=[None, 5]), r"expected the input noise float32 \(N, 5\).* found noise float32 \(N, 4\), breed"),
         (changed(name="z"), r"expected the input z float32 \(N, 4\), as interface\.json says; found noise"),
         (changed(inputs=[LATENTS, LABELS]), r"does not describe every input of generator\.keras: .*sketch"),
-        (changed(inputs=[LATENTS, LATENTS]), r"each role at most once, found \['latents', 'latents'\]"),
+        (changed(inputs=[LATENTS, LATENTS]), r"expected each role at most once .*, found \['latents', 'latents'\]"),
         (changed(outputs=[IMAGES | {"role": "clips"}]), r"expected one output of the role images, found clips"),
         (changed(outputs=[IMAGES | {"range": [0, 1]}]), r"pixels lie in .*, not within \[0, 1\] as interface\.json"),
-        ({"version": 1}, r"not as docs/contracts\.md describes it: no 'inputs'"),
-        ([1], r"interface\.json: not as docs/contracts\.md describes it"),
+        ({"version": 1}, r"does not follow docs/contracts\.md: no 'inputs'"),
+        ([1], r"interface\.json: does not follow docs/contracts\.md"),
     ],
 )
 def test_an_interface_that_does_not_fit_is_refused_in_one_line(

@@ -142,7 +142,8 @@ def test_what_cannot_be_made_is_left_out_with_its_reason_and_the_rest_is_publish
     reasons = found["left_out"]
     assert set(reasons) - {"directions"} == {"tflite/int8", "tflite/micro", "onnx/float32"}
     assert (
-        reasons["tflite/int8"] == "LiteRT has no int8 form of CONV_2D, of layer mixed (InTheBatch), as it is used there"
+        reasons["tflite/int8"]
+        == "LiteRT has no int8 kernel for CONV_2D, of layer mixed (InTheBatch), as it is used there"
     )
     assert reasons["onnx/float32"].startswith("ONNX Runtime refuses layer mixed (InTheBatch): Input channels")
     card = (folder / "MODEL_CARD.md").read_text()
@@ -150,7 +151,7 @@ def test_what_cannot_be_made_is_left_out_with_its_reason_and_the_rest_is_publish
         assert any(reason in line for line in told), what
         assert f"- `{what}`: left out: {reason}." in card
     assert found["parity"].keys() >= {"savedmodel/png", *(f"tflite/{variant}" for variant in made)}
-    with pytest.raises(ExportError, match=r"no int8 form of CONV_2D.*; --files float16 leaves it out$"):
+    with pytest.raises(ExportError, match=r"no int8 kernel for CONV_2D.*; --files float16 leaves it out$"):
         files_alone(generator, tmp_path, Options(files=("float16", "int8")))
 
 
@@ -158,7 +159,7 @@ def test_a_loop_which_would_end_the_converters_process_has_no_integer_form(own: 
     generator = with_kernels("InALoop", own, tmp_path)
     with convert.Converter(generator, "x", lambda _: None, Limits()) as converter:
         assert converter.make("float32")
-        with pytest.raises(CannotBeMade, match=r"a loop has no integer form: WHILE, of layer mixed \(InALoop\)"):
+        with pytest.raises(CannotBeMade, match=r"loops cannot be quantized: WHILE, of layer mixed \(InALoop\)"):
             converter.make("int8")
 
 

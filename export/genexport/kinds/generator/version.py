@@ -44,7 +44,7 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     proven = proof.Proof(version.folder, version.name, inputs, expected, options.limits, features, blamed, tell)
     _kept_to(options, proven.savedmodel)
     by = " and by the Fréchet distance" if features else ""
-    tell(f"{len(options.wanted())} files, each compared with Keras on {count} examples{by}")
+    tell(f"{len(options.selected())} files, each compared with Keras on {count} examples{by}")
     left_out, needs = _files(generator, proven, options, tell)
 
     found: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     _contact_sheet(kind, generator, proven)
     described = {
         **manifest_entries.described(generator, version.name, kind.name, version.folder, proven.differences, options),
-        **manifest_entries.told(generator, version.run, options.licence),
+        **manifest_entries.of_run(generator, version.run, options.licence),
         **kind.entries(generator),
         "notes": list(generator.notes),
         "left_out": left_out,
@@ -106,7 +106,7 @@ def _files(
     left_out: dict[str, str] = {}
     needs_of: dict[str, Any] = {}
     with convert.Converter(generator, proven.name, tell, options.limits, options.target) as converter:
-        for kind in options.wanted():
+        for kind in options.selected():
             what, file = proof.artifact(kind), proof.file_of(proven.folder, proven.name, kind)
             try:
                 content = _content(kind, generator, proven.name, converter, tell)
@@ -152,5 +152,5 @@ def _kept_to(options: Options, check: Callable[[], None]) -> None:
 
 
 def _without(options: Options, kind: str) -> str:
-    rest = ",".join(file for file in options.wanted() if file != kind)
+    rest = ",".join(file for file in options.selected() if file != kind)
     return "--no-onnx leaves it out" if kind == "onnx" and not options.files else f"--files {rest} leaves it out"

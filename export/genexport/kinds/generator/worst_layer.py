@@ -66,7 +66,7 @@ def _alone(
         layers = [layer for layer in rebuild.layers_of(generator.model) if layer_names.has_kernel(layer)]
         for layer in progress.over(layers, "layers"):
             with _rounded(layer, variant == "dynamic"):
-                yield layer_names.said(layer), np.asarray(generator.images(*inputs.values()))
+                yield layer_names.label(layer), np.asarray(generator.images(*inputs.values()))
 
 
 def _quantized_alone(
