@@ -70,8 +70,9 @@ def test_every_option_of_publish_has_its_effect(run: Path, tmp_path: Path, comma
         "batching": ["--batching"],
         "licence": ["--licence", "cc-by-4.0"],
     }
-    # What is said of generators by other hands is tried on one, in generator/test_export_foreign.py.
-    foreign = {"latents", "one_hot", "image_shape", "output", "activation"}
+    # What is said of models by other hands is tried on such, in generator/test_export_foreign.py and
+    # kinds/test_export_image_to_image.py.
+    foreign = {"latents", "one_hot", "image_shape", "output", "activation", "pixels", "examples"}
     assert given.keys() | foreign == names(publish_command), "an option without a test"
     done = command("genexport", "publish", run, *(part for parts in given.values() for part in parts))
     assert done.returncode == 0, done.stderr

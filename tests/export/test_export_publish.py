@@ -152,9 +152,11 @@ def test_manifest_tells_shapes_parity_and_provenance(version: Path, run_director
     assert manifest["provenance"]["run"] == json.loads((run_directory / "config.json").read_text())
 
 
-def test_verify_passes_and_finds_a_flipped_byte_and_a_missing_file(version: Path, tmp_path: Path, command) -> None:
-    intact = command("genexport", "verify", version)
-    assert intact.returncode == 0, intact.stderr
+def test_verify_passes_and_finds_a_flipped_byte_and_a_missing_file(
+    version: Path, tmp_path: Path, command, genexport
+) -> None:
+    intact = genexport("verify", version)
+    assert intact.exit_code == 0, intact.output
     assert f"{version}: intact" in intact.stdout
     assert manifest.read(version)["parity"].keys() <= {line.split()[0] for line in intact.stdout.splitlines()}
     copy = tmp_path / "digits" / "1"

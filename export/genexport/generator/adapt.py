@@ -1,6 +1,6 @@
 """Generators with other inputs and outputs become `latents` (and `labels`) → images, by layers put around the model.
 
-Several latents become one that is split, a one-hot input gets its encoding, flat images are folded, channels go last,
+Several latents become one that is split, a one-hot input gets its encoding, flat images are reshaped, channels go last,
 one output of several is taken. A model of one picture keeps it as its input. What is not plain is not guessed: an
 option says it, and the message names the option.
 """
@@ -202,11 +202,11 @@ def _check(path: Path, model: Any, roles: list[str]) -> None:
     pictures = [tensor for tensor in other if len(tensor.shape) == 4]
     hint = ""
     if other and all(_NOISE.search(tensor.name) for tensor in other):
-        hint = " (noise as an input: make it a part of the model, or leave it out)"
+        hint = " (noise as an input: make it part of the model, or remove it)"
     elif pictures:
         hint = f" (a picture as an input, {pictures[0].name}: a run directory with {FILE} says so, docs/contracts.md)"
     elif sum(role in ("labels", "one-hot") for role in roles) > 1:
-        hint = " (labels twice: make a model that takes one of them and fixes the other)"
+        hint = " (two labels: wrap the model so that it takes one and fixes the other)"
     if other or "latents" not in roles or hint:
         raise ExportError(f"{path}: {EXPECTED}; found {found}{hint}")
 
@@ -257,15 +257,15 @@ def _embedded(model: Any, tensor: Any) -> bool:
 
 
 def _images(path: Path, model: Any, outputs: Sequence[Any], choices: Choices) -> tuple[Any, list[str]]:
-    """The output that has the images, folded where it is flat, and notes; no notes where nothing was done."""
+    """The output that has the images, reshaped where it is flat, and notes; no notes where nothing was done."""
     images, notes = _one_output(path, model, outputs, choices.output)
     if choices.activation in ("sigmoid", "tanh"):
         images = keras.layers.Activation(choices.activation, name="output_activation")(images)
-        notes.append(f"{choices.activation} was put behind its output")
+        notes.append(f"{choices.activation} was appended to its output")
     if _channels_first(tuple(images.shape[1:])):
         notes.append(f"its output {shape(images.shape)} has its channels first: put last")
         images = keras.layers.Permute((2, 3, 1), name="channels_last")(images)
-    sizes = choices.image_shape or _folded(tuple(images.shape[1:]))
+    sizes = choices.image_shape or _image_sizes(tuple(images.shape[1:]))
     if sizes is None or tuple(images.shape[1:]) == sizes:
         return images, notes
     if None not in images.shape[1:] and int(np.prod(images.shape[1:])) != int(np.prod(sizes)):
@@ -273,7 +273,7 @@ def _images(path: Path, model: Any, outputs: Sequence[Any], choices: Choices) ->
             f"{path}: {shape(images.shape)} cannot be images of {'×'.join(map(str, sizes))} (--image-shape)"
         )
     doubt = "" if choices.image_shape else "; --image-shape HxWxC if it is another"
-    notes.append(f"its output {shape(images.shape)} is folded to images of {'×'.join(map(str, sizes))}{doubt}")
+    notes.append(f"its output {shape(images.shape)} is reshaped to images of {'×'.join(map(str, sizes))}{doubt}")
     return keras.layers.Reshape(sizes, name="images")(images), notes
 
 
@@ -292,7 +292,7 @@ def _one_output(path: Path, model: Any, outputs: Sequence[Any], name: str | None
     return outputs[pictures[0]], [f"of {listed} the output {names[pictures[0]]} is taken; --output NAME takes another"]
 
 
-def _folded(sizes: tuple[int | None, ...]) -> tuple[int, int, int] | None:
+def _image_sizes(sizes: tuple[int | None, ...]) -> tuple[int, int, int] | None:
     """(H, W, C) of a flat or grey image where it is plain: square, grey before colour."""
     if None in sizes or len(sizes) not in (1, 2):
         return None

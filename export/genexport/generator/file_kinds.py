@@ -45,8 +45,8 @@ ADVICE = {
     "checkpoint": "a checkpoint of TensorFlow, weights without their network: restore it in Python and save the model "
     "with model.save('generator.keras')",
     "graph": "a graph without the folder of its SavedModel: name the folder that holds saved_model.pb and variables/",
-    "folder": "no generator.keras in it, which gentrain fit writes with its first checkpoint; expected a run directory, "
-    "a model file, or the folder of a SavedModel",
+    "folder": "no generator.keras in it, which gentrain fit writes with its first checkpoint; expected a run "
+    "directory, a model file, or the folder of a SavedModel",
     "empty": f"an empty file; {SAVE}",
     "nothing": f"an empty file; {SAVE}",
     "unknown": f"not a .keras file ({SAVE})",

@@ -155,7 +155,7 @@ def _hint(slots: list[Slot]) -> str:
     if len(slots) == len(floats) == 2:
         return " (one-hot labels: put keras.layers.CategoryEncoding into the model, so that it takes integers)"
     if len(slots) > 1 and all(slot.is_latents() or len(slot.shape) > 2 for slot in slots):
-        return " (noise as an input: make it a part of the model, or leave it out)"
+        return " (noise as an input: make it part of the model, or remove it)"
     return ""
 
 

@@ -282,7 +282,7 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
     sizes = images.shape
     if len(sizes) != 4 or sizes[3] not in (1, 3, 4):
         first = " (channels first? images have channels last)" if len(sizes) == 4 and sizes[1] in (1, 3, 4) else ""
-        first = " (--image-shape HxWxC folds flat images)" if len(sizes) == 2 else first
+        first = " (--image-shape HxWxC reshapes flat images)" if len(sizes) == 2 else first
         raise ExportError(
             f"{path}: expected one output of images, (N, height, width, 1, 3 or 4 channels); "
             f"found {shape((None, *sizes[1:]))}{first}"

@@ -69,7 +69,7 @@ def cases() -> dict[str, tuple[keras.Model, Choices, Callable, int, str]]:
         "latents (N, 6) are content (4) and style (2), in this order, all drawn from N(0, 1)",
     )  # fmt: skip
     found["flat, grey"] = (
-        flat(784), Choices(), lambda m: np.reshape(m(LATENTS), (3, 28, 28, 1)), 0, "is folded to images of 28×28×1",
+        flat(784), Choices(), lambda m: np.reshape(m(LATENTS), (3, 28, 28, 1)), 0, "is reshaped to images of 28×28×1",
     )  # fmt: skip
     found["without channels"] = (
         flat(784, (28, 28)), Choices(), lambda m: np.reshape(m(LATENTS), (3, 28, 28, 1)), 0, "of 28×28×1",
@@ -91,7 +91,7 @@ def cases() -> dict[str, tuple[keras.Model, Choices, Callable, int, str]]:
     )  # fmt: skip
     found["logits"] = (
         keras.Model(z, layers.Rescaling(9.0, -9.0)(drawn(z))), Choices(activation="sigmoid"),
-        lambda m: tf.sigmoid(m(LATENTS)), 0, "sigmoid was put behind its output",
+        lambda m: tf.sigmoid(m(LATENTS)), 0, "sigmoid was appended to its output",
     )  # fmt: skip
     found["pixels beyond their range"] = (
         keras.Model(z, layers.Rescaling(2.5)(drawn(z))), Choices(activation="clip"),
@@ -180,13 +180,13 @@ def refused(kind: str) -> tuple[keras.Model, Choices]:
     ("kind", "message"),
     [
         ("a mask", r"a picture as an input, photo"),
-        ("two labels", r"found z float32 \(N, 6\), breed int32 \(N\), colour int32 \(N\) \(labels twice"),
+        ("two labels", r"found z float32 \(N, 6\), breed int32 \(N\), colour int32 \(N\) \(two labels"),
         ("several images", r"several outputs, images \(N, 8, 8, 3\).*; --output NAME says which has the images"),
         ("no such output", r"--output pictures: the model has images \(N, 8, 8, 3\)"),
         ("numbers that do not add up", r"3 latents and 4 one-hot classes are 7 numbers; z takes 6"),
         ("no input so wide", r"--one-hot 5: no input is so wide; found z \(N, 6\), w \(N, 4\)"),
         ("fewer latents", r"--latents 4: the model takes 6; if the rest is a one-hot class: --one-hot CLASSES"),
-        ("flat, no square", r"found \(N, 600\) \(--image-shape HxWxC folds flat images\)"),
+        ("flat, no square", r"found \(N, 600\) \(--image-shape HxWxC reshapes flat images\)"),
         ("another shape", r"\(N, 784\) cannot be images of 28×28×3 \(--image-shape\)"),
         ("logits", r"if these are logits: --output-activation sigmoid"),
         ("linear", r"--output-activation tanh if the network was trained with one behind it, clip clips"),
@@ -241,7 +241,7 @@ def tensorflow_1(folder: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("by", ["keras 3", "tensorflow 1"])
-def test_saved_models_are_published_as_they_are(by: str, tmp_path: Path, command) -> None:
+def test_saved_models_are_published_as_they_are(by: str, tmp_path: Path, genexport) -> None:
     folder = tmp_path / "exported"
     if by == "tensorflow 1":
         expected = tensorflow_1(folder)
@@ -250,8 +250,7 @@ def test_saved_models_are_published_as_they_are(by: str, tmp_path: Path, command
         model.export(str(folder), verbose=False)
         expected = np.asarray(model(LATENTS))
     arguments = ("--repository", tmp_path / "models", "--name", "mine", "--files", "float32,dynamic")
-    done = command("genexport", "publish", folder, *arguments)
-    assert done.returncode == 0, done.stderr
+    assert genexport("publish", folder, *arguments).exit_code == 0
     version = tmp_path / "models" / "mine" / "1"
     served = tf.saved_model.load(str(version)).signatures["serving_default"](latents=tf.constant(LATENTS))
     np.testing.assert_allclose(served["images"], (expected + 1) / 2, atol=1e-6)
@@ -282,17 +281,17 @@ def test_inputs_and_outputs_of_a_saved_model_are_told_apart_by_their_names(by: s
         same(generator, two_of_each(LATENTS, LABELS)[output])
 
 
-def test_every_option_for_generators_by_other_hands_has_its_effect(tmp_path: Path, command) -> None:
+def test_every_option_for_generators_by_other_hands_has_its_effect(tmp_path: Path, genexport) -> None:
     z = keras.Input((10,))
     logits = layers.Dense(192, name="logits")(z)
     model = keras.Model(z, [layers.Dense(3, name="code")(z), logits])
     model.save(tmp_path / "cgan.keras")
     options = ("--latents", 6, "--one-hot", 4, "--output", "logits", "--image-shape", "8x8x3")
-    done = command(
-        "genexport", "publish", tmp_path / "cgan.keras", "--repository", tmp_path, "--name", "cgan", *options,
+    done = genexport(
+        "publish", tmp_path / "cgan.keras", "--repository", tmp_path, "--name", "cgan", *options,
         "--output-activation", "sigmoid", "--files", "float32", "--licence", "mit",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0
     assert "license: mit" in (tmp_path / "cgan" / "1" / "MODEL_CARD.md").read_text()
     signature = tf.saved_model.load(str(tmp_path / "cgan" / "1")).signatures["serving_default"]
     images = signature(latents=tf.constant(LATENTS), labels=tf.constant(LABELS))["images"]

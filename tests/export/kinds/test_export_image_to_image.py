@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from click.testing import CliRunner
 from genexport import onnx
-from genexport.cli import cli
 from genexport.errors import ExportError
 from genexport.generator.adapt import Choices
 from genexport.generator.load import Generator, load
@@ -30,20 +28,15 @@ from translators import PREPROCESSING, SIDE, dots, squares, u_net, write_run
 GIVEN = {"image": squares(5, seed=7), "hints": dots(5)}
 
 
-def published(*arguments: object) -> Path:
-    done = CliRunner().invoke(cli, ["publish", *map(str, arguments)])
-    assert done.exit_code == 0, done.output
-    return Path(done.stdout.strip())
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("translator") / "run")
 
 
 @pytest.fixture(scope="module")
-def version(run: Path) -> Path:
-    return published(run, "--repository", run.parent / "models", "--name", "colour")
+def version(run: Path, genexport) -> Path:
+    done = genexport("publish", run, "--repository", run.parent / "models", "--name", "colour")
+    return Path(done.stdout.strip())
 
 
 @pytest.fixture(scope="module")
@@ -162,12 +155,10 @@ def test_its_card_and_contact_sheet_show_inputs_outputs_and_the_right_answers(ve
     assert np.array_equal(last, 255 - squares(1)[0, 8, 8])
 
 
-def test_a_version_is_verified_as_what_it_is_and_so_is_its_discriminator_of_patches(version: Path) -> None:
+def test_a_version_is_verified_as_what_it_is_and_so_is_its_discriminator_of_patches(version: Path, genexport) -> None:
     for folder, compared in ((version, "tflite/int8"), (version.parents[1] / "colour-critic" / "1", "savedmodel")):
-        done = CliRunner().invoke(cli, ["verify", str(folder)])
-        assert done.exit_code == 0, done.output
-        assert compared in done.output
-    assert "16×16×3 from hints and image" in CliRunner().invoke(cli, ["show", str(version)]).output
+        assert compared in genexport("verify", folder).stdout
+    assert "16×16×3 from hints and image" in genexport("show", version).stdout
 
 
 def test_plain_tensorflow_loads_a_version_that_describes_its_interface(version: Path, run: Path, expected) -> None:
@@ -212,19 +203,23 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_model_by_other_hands_is_tried_on_the_pictures_of_a_folder(photos: Path, tmp_path: Path) -> None:
+def test_a_model_by_other_hands_is_tried_on_the_pictures_of_a_folder(photos: Path, tmp_path: Path, genexport) -> None:
     picture = keras.Input((SIDE, SIDE, 3))
     model = keras.Model(picture, u_net([picture]))
     model.save(tmp_path / "pix2pix.h5")
-    folder = published(tmp_path / "pix2pix.h5", "--repository", tmp_path, "--name", "facades", "--examples", photos,
-                       "--files", "float32,int8")  # fmt: skip
+    options = ["--repository", tmp_path, "--name", "facades", "--examples", photos, "--input-range", "0..1"]
+    done = genexport("publish", tmp_path / "pix2pix.h5", *options, "--files", "float32,int8")
+    folder = Path(done.stdout.strip())
     found = manifest.check(folder)
     assert (found["kind"], found["examples"]["count"]) == ("image-to-image", 2)
     assert any(note.startswith("2 real examples from ") for note in found["notes"])
+    assert list(found["signatures"]) == ["serving_default", "png", "uint8"], "without latents there are no seeds"
+    assert (found["left_out"], found["directions"]) == ({}, [])
     with ServingSession(folder) as served:
         pixels = served.run("uint8", {"image": GIVEN["image"]})
-    np.testing.assert_allclose(pixels, (np.asarray(model(GIVEN["image"] / 127.5 - 1)) + 1) * 127.5, atol=0.51)
+    np.testing.assert_allclose(pixels, (np.asarray(model(GIVEN["image"] / 255)) + 1) * 127.5, atol=0.51)
     assert "pipeline_tag: image-to-image" in (folder / "MODEL_CARD.md").read_text()
+    assert "16×16×3 from image" in genexport("show", folder).stdout
 
 
 def plain(picture):
