@@ -39,7 +39,7 @@ def check_fixed(path: Path, call: Call, inputs: tuple[Any, ...]) -> None:
     if not np.array_equal(call(rows), call(rows)):
         layer = _first(_outputs(call, rows), _outputs(call, rows), _differ)
         raise ExportError(
-            f"{path}: two calls on the same input give different images: {layer} is random at inference; a seed must "
+            f"{path}: the same input gives two different images: {layer} draws at random in inference; a seed must "
             "always give the same image, so remove the layer or replace it with fixed noise"
         )
 

@@ -86,7 +86,7 @@ def check(folder: Path) -> dict[str, Any]:
         if name not in now:
             raise ExportError(f"{file}: missing; {REMEDY}")
         if name not in then:
-            raise ExportError(f"{file}: not one of the files that were published; remove it, or {REMEDY}")
+            raise ExportError(f"{file}: not a file that was published; remove it, or {REMEDY}")
         if file.is_symlink() or not file.is_file():
             raise ExportError(f"{file}: replaced by a link or the like; {REMEDY}")
         try:

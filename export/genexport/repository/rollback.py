@@ -26,8 +26,8 @@ def rollback(base: Path, version: int) -> Path:
     """
     old, known = base / str(version), store.versions(base)
     if version not in known:
-        there = f"there are {', '.join(map(str, known))}" if known else "genexport list shows all models"
-        raise ExportError(f"{old}: no such version; {there}")
+        there = f"there are {', '.join(map(str, known))}" if known else "the model has no versions"
+        raise ExportError(f"{old}: no such version; {there} (genexport list)")
     if version == known[-1]:
         raise ExportError(f"{old}: is the newest version already")
     described = manifest.check(old)

@@ -160,7 +160,7 @@ class Moments(keras.layers.Layer):
         ("Grain", r"two different images: guilty \(Grain\) draws at random"),
         (
             "Moments",
-            r"depends on the others in its batch: guilty \(Moments\) gives a row other values when it is alone",
+            r"depends on the others in its batch: guilty \(Moments\) gives an example other values when it is alone",
         ),
     ],
 )
