@@ -84,6 +84,11 @@ class Settings:
         """Which images are wanted, and how."""
         return Frame(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Frame)})
 
+    @property
+    def seen_through(self) -> str:
+        """The pretrained net that the training looks through, which cannot judge it; empty for none."""
+        return "lite0" if getattr(self, "features_weight", 0.0) > 0 else ""
+
     def resolved(self, side: int, channels: int, precision: str) -> Settings:
         """The same with nothing left open: what fits images (side, side, channels), and a machine's best precision.
 

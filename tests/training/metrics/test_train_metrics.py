@@ -264,6 +264,16 @@ def test_features_are_a_random_nets_where_labels_say_nothing(bars: Dataset) -> N
             features_for(dataset, "classifier")
 
 
+def test_a_generator_is_not_judged_by_the_net_that_it_was_trained_through(bars: Dataset) -> None:
+    large = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), np.uint8)
+    assert features_for(Dataset("large", large)).name == "efficientnet-lite0"
+    judge = Judge(Dataset("large", large), seen_through="lite0")
+    assert judge.features.name == "efficientnet-lite1"
+    assert judge.other is not None
+    assert judge.other.name == "random"
+    assert features_for(Dataset("small", large[:, :8, :8])).name == "random", "too small for a net of photographs"
+
+
 def test_random_net_is_the_same_everywhere_and_takes_any_image(bars: Dataset) -> None:
     net = RandomNet(bars)
     assert net.hash == "95239a3c37e3fadbe135c09d0cc3363c474715234ea06cf20aa5b5a58f285510"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gentrain.metrics.judge import Judge
     from gentrain.metrics.nearest import Nearest
 
+PRETRAINED = ("efficientnet-lite0", "efficientnet-lite1")
+
 WITH_WEIGHTS = ("inception", "resnet50", "mobilenet-v2", "convnext-tiny")  # files of keras.applications
 
 BLIND = (
@@ -33,7 +35,7 @@ BLIND = (
 )
 @click.option(
     "--features",
-    type=click.Choice(["auto", "pretrained", "classifier", "random", *WITH_WEIGHTS]),
+    type=click.Choice(["auto", "pretrained", *PRETRAINED, "classifier", "random", *WITH_WEIGHTS]),
     default="auto",
     show_default=True,
     help="Feature extractor: EfficientNet-Lite0 trained on ImageNet (for colour), a classifier trained on the labels, "
@@ -83,13 +85,13 @@ def evaluate(
 
     generator = subject.generator
     tell("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
-    net = features_for(dataset, features, weights)
+    net = features_for(dataset, features, weights, subject.seen_through)
     tell(_about(net))
     unseen = subject.unseen(dataset)
     searched = min(len(dataset.distinct), nearest.LARGEST)
     real, made = (len(rows) for rows in split(dataset, samples, unseen=unseen))
     with Measuring(2 * (real + 2 * made) + made + searched) as measuring:
-        judge = Judge(dataset, net, samples, show=measuring.show, unseen=unseen)
+        judge = Judge(dataset, net, samples, show=measuring.show, unseen=unseen, seen_through=subject.seen_through)
         given = judge.given(generator)
         labels = given.get("labels")
         images = generate(generator, judge.samples, given=given, show=measuring.show)

@@ -90,6 +90,11 @@ class Subject:
         held_out = plan.plan(self.run).settings.held_out if self.run else 0
         return holdout.split(dataset, held_out)[1] if held_out > 0 else None
 
+    @property
+    def seen_through(self) -> str:
+        """The pretrained net that it was trained through; empty for none, or where that is not known."""
+        return plan.plan(self.run).settings.seen_through if self.run else ""
+
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of it."""
         return {"generator": self.file.name, "snapshot": self.snapshot, "kimg": self.kimg, "data": self.data}

@@ -25,14 +25,15 @@ Show = Callable[[int], None]
 
 BATCH = 256
 
-PRETRAINED = "efficientnet-lite0"
+PRETRAINED = {"efficientnet-lite0": "lite0", "efficientnet-lite1": "lite1"}
+"""Feature nets that were trained on ImageNet; of the first one, unless a generator was trained through it."""
 
 
 class FeatureNet(Protocol):
     """A fixed function from images to features.
 
     Attributes:
-        name: `efficientnet-lite0`, `classifier`, `random`, or of `gentrain.metrics.applications`.
+        name: `classifier`, `random`, one of `PRETRAINED`, or of `gentrain.metrics.applications`.
         hash: SHA-256 of its weights, hexadecimal; equal hashes on equal data give comparable values.
         accuracy: of the classifier on held-out real images, 0 to 1; None for other nets.
         note: one line for the user, for instance why it is not the net one would expect; may be empty.
@@ -59,15 +60,18 @@ class FeatureNet(Protocol):
         ...
 
 
-def features_for(dataset: Dataset, kind: str | Path = "auto", weights: Path | None = None) -> FeatureNet:
+def features_for(
+    dataset: Dataset, kind: str | Path = "auto", weights: Path | None = None, seen_through: str = ""
+) -> FeatureNet:
     """Prepare a feature net.
 
     Args:
         dataset: the real images; the classifier is trained on their labels, or comes from the cache.
         kind: `auto` (for colour the pretrained net; else the classifier where labels allow it, else the random net),
-            `pretrained`, `classifier`, `random`, or a net of `gentrain.metrics.applications`; a path is the weights
-            file of InceptionV3.
+            `pretrained`, `classifier`, `random`, a name of `PRETRAINED`, or a net of `gentrain.metrics.applications`;
+            a path is the weights file of InceptionV3.
         weights: the weights file of such a net.
+        seen_through: the pretrained net that the generator was trained through, which it pleases; another is taken.
 
     Raises:
         TrainError: the classifier was asked for by name and labels do not allow it, or a net's weights are missing or
@@ -78,17 +82,23 @@ def features_for(dataset: Dataset, kind: str | Path = "auto", weights: Path | No
 
     if weights is not None and isinstance(kind, str):
         return applications.ApplicationNet(kind, weights)
+    if kind in PRETRAINED:
+        return pretrained.PretrainedNet(PRETRAINED[str(kind)])
     if isinstance(kind, Path) or kind not in ("auto", "pretrained", "classifier", "random"):
         return applications.ApplicationNet("inception", Path(kind))
     if kind == "random":
         return random_net.RandomNet(dataset)
     in_colour = dataset.images.shape[-1] == 3
     if kind == "pretrained" or (kind == "auto" and in_colour and pretrained.knows(dataset)):
-        return pretrained.PretrainedNet()
+        return pretrained.PretrainedNet(_unseen(seen_through))
     return _own(dataset, insist=kind == "classifier")
 
 
-def second_for(dataset: Dataset, first: FeatureNet) -> FeatureNet | None:
+def _unseen(seen_through: str) -> str:
+    return next(net for net in PRETRAINED.values() if net != seen_through)
+
+
+def second_for(dataset: Dataset, first: FeatureNet, seen_through: str = "") -> FeatureNet | None:
     """Another net beside the first, so that no single one can be pleased; None where no other fits these images."""
     from gentrain.metrics import pretrained, random_net
 
@@ -96,7 +106,7 @@ def second_for(dataset: Dataset, first: FeatureNet) -> FeatureNet | None:
         return random_net.RandomNet(dataset)
     if first.name != "random":
         return _own(dataset)
-    return pretrained.PretrainedNet() if pretrained.knows(dataset) else None
+    return pretrained.PretrainedNet(_unseen(seen_through)) if pretrained.knows(dataset) else None
 
 
 def _own(dataset: Dataset, insist: bool = False) -> FeatureNet:

@@ -77,6 +77,7 @@ class Judge:
         seed: int = 0,
         show: Show | None = None,
         unseen: Any = None,
+        seen_through: str = "",
     ) -> None:
         """Prepare the feature net, the features of the real images and the reference.
 
@@ -87,6 +88,7 @@ class Judge:
             seed: of the split of the real images, and of what a conditional generator is told.
             show: told about images that went through the feature net.
             unseen: rows of `dataset` that were held out of the training, see `gentrain.data.holdout`.
+            seen_through: the pretrained net that the generator was trained through; it is no judge of it.
 
         Raises:
             TrainError: fewer than 20 real images, or no such features.
@@ -95,7 +97,8 @@ class Judge:
         if count < FEWEST_IMAGES:
             raise TrainError(f"{dataset.source}: {count} images; measuring needs at least {FEWEST_IMAGES}")
         self.dataset, self.seed, self.show, self.unseen = dataset, seed, show, unseen
-        self.features = features if callable(features) else features_for(dataset, features)
+        self.seen_through = seen_through
+        self.features = features if callable(features) else features_for(dataset, features, None, seen_through)
         self.compared, self.held_out = split(dataset, samples, seed, unseen)
         self.samples = len(self.held_out)
         texture = self.second if self.features.name == "classifier" else None
@@ -105,14 +108,14 @@ class Judge:
     @cached_property
     def other(self) -> FeatureNet | None:
         """Another net than `features`."""
-        return second_for(self.dataset, self.features)
+        return second_for(self.dataset, self.features, self.seen_through)
 
     @cached_property
     def second(self) -> Opinion | None:
         """What that one says; the real images go through it when it is asked."""
         if self.other is None:
             return None
-        knows = self.other.name == PRETRAINED
+        knows = self.other.name in PRETRAINED
         return Opinion(self.other, self.dataset, self.compared, self.held_out, self.show, sees_looks=knows)
 
     @property

@@ -66,7 +66,7 @@ class Opinion:
 
     def _looks(self, images: Images, found: Features) -> Iterator[dict[str, float]]:
         """Precision and density as they are seen otherwise; the lowest counts."""
-        if self.net.name == PRETRAINED:
+        if self.net.name in PRETRAINED:
             yield prdc.measure(_directions(self.real), _directions(found))
         if self.texture is not None:
             yield prdc.measure(self.texture.real, features_of(self.texture.net, images))

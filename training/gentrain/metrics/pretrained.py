@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from gentrain.metrics.features import PRETRAINED, Features, Images, hash_of
+from gentrain.metrics.features import Features, Images, hash_of
 from gentrain.networks import efficientnet
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def knows(dataset: Dataset) -> bool:
 class PretrainedNet:
     """Features float32 (N, 1280), the means over the last feature maps; of grey images as of coloured ones."""
 
-    name = PRETRAINED
     accuracy: float | None = None
     note = ""
 
-    def __init__(self) -> None:
+    def __init__(self, net_name: str = NET) -> None:
         """Raises TrainError: the package with the weights is not installed, or damaged."""
-        net = efficientnet.build(NET)
+        self.name = f"efficientnet-{net_name}"
+        net = efficientnet.build(net_name)
         self.hash = hash_of(net.get_weights())
         self._pooled = net
         self._features = tf.function(self._forward, reduce_retracing=True)

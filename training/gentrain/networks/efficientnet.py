@@ -6,9 +6,8 @@ models/official/efficientnet/lite, as converted by github ml-illustrated/Efficie
 lukemelas/EfficientNet-PyTorch. The architecture: "EfficientNet: Rethinking Model Scaling for Convolutional Neural
 Networks", arXiv 1905.11946, without squeeze-and-excitation and with ReLU6, with the padding of TensorFlow.
 
-A generator that learned through a net pleases that net, so nothing is measured by the net that it was trained with:
-`lite0` measures (`gentrain.metrics`), and a training that looks through a net takes `lite1`, a tenth deeper and with
-weights of its own.
+A generator that learned through a net pleases that net, so nothing is measured by the net that it was trained with: of
+the two here, the one that a training looks through (`Settings.seen_through`) and the one that measures it are others.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ class Evaluator(keras.callbacks.Callback):
             from gentrain.metrics.judge import Judge
 
             self.note("measuring for the first time: the feature net is made ready …")
-            self.judge = Judge(self.dataset, samples=SAMPLES, unseen=self.unseen)
+            through = self.model.settings.seen_through
+            self.judge = Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through)
             if self.judge.unknown:
                 self.note(f"warning: {self.judge.unknown}")
             feature_files.keep(self.judge, self.run)
