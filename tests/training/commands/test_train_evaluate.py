@@ -84,9 +84,9 @@ def test_a_run_is_measured_by_the_images_that_it_held_out(run: Path, evaluate: E
     digits, config = sources.read("digits", Frame(32)), json.loads((run / "config.json").read_text())
     assert subject.find(run).unseen(digits) is None
     config["settings"]["held_out"] = 90
-    (run / "config.json").write_text(json.dumps(config))
-    np.testing.assert_array_equal(subject.find(run).unseen(digits), holdout.split(digits, 90)[1])
-    code, out, err = evaluate(run, "--samples", 100)
+    (run / "config.json").write_text(json.dumps(config | {"data": "moved/away"}))
+    np.testing.assert_array_equal(subject.find(run, "digits").unseen(digits), holdout.split(digits, 90)[1])
+    code, out, err = evaluate(run, "--data", "digits", "--samples", 100)
     assert code == 0, err
     found = json.loads((run / "metrics.json").read_text())
     assert (found["held_out"], found["reference"], found["samples"], found["unknown"]) == (90, 90, 100, "")

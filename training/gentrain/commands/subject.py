@@ -40,6 +40,11 @@ class Subject:
             raise TrainError(f"{self.file}: not a Keras model that can be loaded: {reason[:200]}") from error
 
     @property
+    def _plan(self) -> plan.Plan:
+        assert self.run is not None
+        return plan.plan(self.run, self.data)
+
+    @property
     def frame(self) -> Frame:
         """How the images are wanted: as the run had them, or as a bare generator makes them.
 
@@ -47,7 +52,7 @@ class Subject:
             TrainError: a bare generator does not make square images of 8 to 256 pixels, grey or in colour.
         """
         if self.run:
-            return plan.plan(self.run).frame
+            return self._plan.frame
         shape = tuple(self.generator.output_shape) if len(self.generator.outputs) == 1 else ()
         try:
             _, side, width, channels = shape
@@ -87,13 +92,13 @@ class Subject:
 
     def unseen(self, dataset: Dataset) -> Any:
         """Rows of the data set that the run held out of its training; None where it held out none."""
-        held_out = plan.plan(self.run).settings.held_out if self.run else 0
+        held_out = self._plan.settings.held_out if self.run else 0
         return holdout.split(dataset, held_out)[1] if held_out > 0 else None
 
     @property
     def seen_through(self) -> str:
         """The pretrained net that it was trained through; empty for none, or where that is not known."""
-        return plan.plan(self.run).settings.seen_through if self.run else ""
+        return self._plan.settings.seen_through if self.run else ""
 
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of it."""
@@ -123,7 +128,7 @@ def find(path: Path, data: str | None = None, snapshot: str | None = None) -> Su
     file = best if chosen == "best" else last
     if not file.exists():
         raise TrainError(f"{file}: no such generator: the run has kept no {chosen} snapshot")
-    return Subject(file, data or plan.plan(path).data, path, chosen)
+    return Subject(file, plan.plan(path, data).data, path, chosen)
 
 
 def _bare(file: Path, data: str | None, snapshot: str | None) -> Subject:

@@ -50,7 +50,7 @@ class ClassifierNet:
         self.network, self.note = model, note
         self.accuracy: float | None = accuracy
         self.hash = hash_of(model.get_weights())
-        self._features = tf.function(lambda images: model(images, training=False)[0])
+        self._features = tf.function(lambda images: model(images, training=False)[0], reduce_retracing=True)
 
     def __call__(self, images: Images) -> Features:
         """See `FeatureNet`."""
