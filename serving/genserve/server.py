@@ -30,6 +30,7 @@ from genserve.rpcs.health import HEALTH_SERVICE, add_health, add_reflection
 from genserve.rpcs.rpc import handler
 from genserve.rpcs.services import Services, services
 from genserve.rpcs.threads import FairThreads
+from genserve.runtime.memory import Keeper
 from genserve.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,9 @@ def _serve(server: Server, flags: Flags, stop: threading.Event) -> None:
         arguments = (flags.model_config_file_poll_wait_seconds, stop)
         threading.Thread(target=poller.run, args=arguments, name="config-poller", daemon=True).start()
     # Python runs a signal's handler once the main thread goes on, and that sleeps through one that another thread got.
+    memory = Keeper()
     while not stop.wait(WAKE_SECONDS):
-        pass
+        memory.look()
     server.drain()
 
 

@@ -17,10 +17,10 @@ from genserve.errors import ServeError
 from genserve.rest.api import Api, failed, timed_out
 from genserve.rest.body import SMALL, Body, Message, Receive, large
 from genserve.rest.limits import Budget, Limits, Refused
-from genserve.rest.memory import give_back_memory
 from genserve.rest.reply import JSON, TEXT, Reply
 from genserve.rest.turns import Turns
 from genserve.rpcs.rpc import Call
+from genserve.runtime.memory import give_back_memory
 
 # Threads for requests with short bodies for each with a long one. JSON is read without a pause for other threads, and a
 # model run with very many rows holds those of TensorFlow: more of them at a time would be no faster.

@@ -5,4 +5,5 @@ tflite.py          a TFLite file in LiteRT interpreters
 tflite_graph.py    the tensor names that a TFLite file was converted from
 tensors.py         TensorProto to and from NumPy arrays
 timing.py          where the time of a request went
+memory.py          returns freed memory to the operating system
 """

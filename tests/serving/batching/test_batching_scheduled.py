@@ -114,6 +114,20 @@ def test_what_is_too_late_when_its_turn_comes_never_reaches_the_model(ask, held,
     assert held.sizes == [1]
 
 
+def test_task_that_expires_between_queue_and_model_is_left_out_of_its_batch(ask, held):
+    runner = ask(Parameters()).runner
+    info = runner.signatures["loose"]
+    name, output = info.inputs["x"].name, info.outputs["z"].name
+    late, soon = (
+        Task({name: np.ones((count, 1), np.float32)}, count, deadline)
+        for count, deadline in ((3, time.monotonic()), (1, None))
+    )
+    for batch in ([late, soon], [late]):
+        runner._process_with([output])(batch)
+    assert (held.sizes, late.results, late.leads) == ([1], None, False)
+    assert soon.results[0].tolist() == [[2]]
+
+
 def test_metrics_count_the_rows_of_requests_and_those_of_padding_apart(ask):
     monitoring = Monitoring({}, "batch_threads")
     settings = Parameters(max_batch_size=8, allowed_batch_sizes=(4, 8), batch_timeout_micros=0)

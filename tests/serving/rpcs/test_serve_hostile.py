@@ -208,6 +208,11 @@ def test_connection_has_no_more_than_so_many_watch_streams(server, fails):
         with fails(EXHAUSTED, f"more than {MAX_WATCHERS} Watch streams"):
             watching(server, stack, MAX_WATCHERS + 1)
         assert watching(server, stack, 1) == [SERVING]
+    stub = health_pb2_grpc.HealthStub(server.channel)
+    for _ in range(2 * MAX_WATCHERS):  # those that have ended do not count
+        stream = stub.Watch(health_pb2.HealthCheckRequest(), timeout=20)
+        assert next(stream).status == SERVING
+        stream.cancel()
 
 
 def test_service_that_is_not_known_has_a_health_of_its_own(server, fails):
