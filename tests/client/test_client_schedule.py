@@ -64,14 +64,19 @@ def test_a_part_that_is_too_large_is_cut_and_no_row_is_lost(rows, most):
         assert run(Schedule(plan(rows, batch_size=batch_size), Limits()), answer, draw) == list(range(rows))
 
 
-def test_a_reply_with_too_many_bytes_is_cut_and_no_row_is_lost():
+def test_a_reply_with_too_many_bytes_is_cut_once_to_what_fits_and_no_row_is_lost():
+    refused = []
+
     def answer(part):
         size = len(part) * 700
         if size > 4000:
+            refused.append(len(part))
             return refusal("RESOURCE_EXHAUSTED", f"Received message larger than max ({size} vs. 4000)")
         return None
 
-    assert run(Schedule(plan(77, batch_size=16), Limits()), answer, random.Random(0)) == list(range(77))
+    limits = Limits()
+    assert run(Schedule(plan(77, batch_size=16), limits), answer, random.Random(0)) == list(range(77))
+    assert (refused, limits.rows) == ([16], 5)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -127,6 +132,31 @@ def test_a_server_with_too_many_requests_has_half_as_many_in_flight_and_slowly_m
     answered(schedule, parts[:3])
     assert [in_flight(schedule, 2.0 + step) for step in range(8)] == [2, 2, 2, 3, 3, 3, 3, 4]
     assert max(in_flight(schedule, 20.0) for _ in range(30)) == 8
+
+
+def test_a_server_that_takes_one_request_at_a_time_still_gets_one():
+    schedule = Schedule(plan(3, batch_size=1, concurrency=2), Limits())
+    answered(schedule, begun(schedule, 0.0))
+    for now in (0.0, 10.0, 20.0):  # each refusal halves, and there is no half of one request
+        parts = begun(schedule, now)
+        assert parts
+        for part in parts:
+            schedule.failed(part, CROWDED, now)
+    answered(schedule, begun(schedule, 30.0))
+    answered(schedule, begun(schedule, 31.0))
+    assert schedule.finished
+
+
+def test_what_was_once_too_large_is_never_sent_again():
+    limits = Limits()
+    schedule = Schedule(plan(400, batch_size=50), limits)
+    answered(schedule, begun(schedule, 0.0))
+    first, second, *_ = begun(schedule, 0.0)
+    for part, most in ((first, 8), (second, 20)):  # of two servers behind one address the other takes more
+        details = f"Task size {len(part)} is larger than maximum input batch size {most}"
+        schedule.failed(part, refusal("INVALID_ARGUMENT", details), 0.0)
+    assert limits.rows == 8
+    assert {len(part) for part in begun(schedule, 0.0)} <= {8, 2}
 
 
 def test_what_no_cutting_helps_ends_the_call():

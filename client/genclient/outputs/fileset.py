@@ -6,6 +6,7 @@ What a name promises is looked for inside the file: a file of this name that is 
 from __future__ import annotations
 
 import contextlib
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -107,14 +108,23 @@ class FileSet(Output):
         """Remove the files of another set that is to go, and what has the names of this one's."""
         if self._existing is not None and not self._claim.alone():
             raise ClientError(f"{self._manifest}: another genclient is writing there; let it end first")
+        there = {"": _listed(self._manifest.parent)}  # by folder: of a million names few may be there, or none
+        if all(name.startswith(".genclient-") for name in there[""]):
+            return
         for request in (self._request(), *([] if self._existing is None else [self._existing.request])):
             for name in file_names(request):
-                path = self._manifest.parent / name
-                with writing(path):
-                    path.unlink(missing_ok=True)
-                if "/" in name:
-                    with contextlib.suppress(OSError):  # a folder of a class, once it is empty
-                        path.parent.rmdir()
+                folder, base = os.path.split(name)
+                if folder not in there:
+                    there[folder] = _listed(self._manifest.parent / folder)
+                if base in there[folder]:
+                    self._remove(self._manifest.parent / name, in_folder=bool(folder))
+
+    def _remove(self, path: Path, in_folder: bool) -> None:
+        with writing(path):
+            path.unlink(missing_ok=True)
+        if in_folder:
+            with contextlib.suppress(OSError):  # a folder of a class, once it is empty
+                path.parent.rmdir()
 
     def _write(self, current: Manifest, entries: Iterable[Mapping[str, Any]], *, new: bool = False) -> bool:
         """Write the manifest, unless it is the same already; False where it was to be new and is there by now."""
@@ -130,3 +140,14 @@ class FileSet(Output):
             self._look_again(self.version)
             entries = list(self._entries())
             self._write(Manifest(self._request(), self.version, self._is_complete(len(entries))), entries)
+
+
+def _listed(folder: Path) -> set[str]:
+    """Names of what is in a folder; none where there is no such folder."""
+    try:
+        with writing(folder):
+            return set(os.listdir(folder))
+    except ClientError:
+        if folder.is_dir():
+            raise
+        return set()

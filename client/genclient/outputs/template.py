@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from genclient.errors import UsageError
 
@@ -34,7 +35,7 @@ class Template:
         stem = _NUMBER.split(self._name)[0].rstrip("-_. ")
         return f"{stem}.manifest.json" if stem else "manifest.json"
 
-    @property
+    @cached_property
     def _name(self) -> str:
         return os.path.basename(self.text)
 
