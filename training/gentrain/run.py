@@ -72,6 +72,8 @@ def fit(
     s = dataclasses.replace(s, held_out=holdout.count(len(dataset.images), s))
     plan = dataclasses.replace(plan, settings=s)
     note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}")
+    if s.held_out:
+        note(f"{s.held_out} of {len(dataset.images)} images are held out of the training, to measure by")
     if s.batch % devices.replicas:
         raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; take a multiple of that")
 

@@ -11,6 +11,7 @@ from gentrain import sources
 from gentrain.data import holdout
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.metrics import METRICS
+from gentrain.metrics.features import features_for
 from gentrain.metrics.judge import Judge
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_sample_images
@@ -22,7 +23,7 @@ FIDELITY = ["precision", "density"]
 REPEATED = ("one image", "one image a class", "twenty images")
 
 
-def photographs() -> Dataset:
+def photographs() -> Judge:
     """Places of two photographs, a temple and a flower, 32×32."""
     rng = np.random.default_rng(0)
     crops, labels = [], []
@@ -31,28 +32,31 @@ def photographs() -> Dataset:
         for y, x in zip(rng.integers(0, 213 - 32, 240), rng.integers(0, 320 - 32, 240), strict=True):
             crops.append(small[y : y + 32, x : x + 32])
             labels.append(label)
-    return Dataset("photographs", np.stack(crops), np.array(labels, np.int32), ("temple", "flower"))
+    data = Dataset("photographs", np.stack(crops), np.array(labels, np.int32), ("temple", "flower"))
+    return Judge(data, "auto", SAMPLES, unseen=holdout.split(data, HELD_OUT)[1])
 
 
-def digits(labels: bool) -> Dataset:
+def digits(labels: bool) -> Judge:
+    """By a net that is made for all digits, as other tests make it, of 1,500 of them."""
     every = sources.read("digits", Frame(32))
+    every = every if labels else dataclasses.replace(every, labels=None, known_fingerprint=None)
     rows = np.random.default_rng(0).permutation(5000)[:1500]
-    chosen = every.labels[rows] if labels and every.labels is not None else None
-    return dataclasses.replace(every, images=every.images[rows], labels=chosen, known_fingerprint=None)
+    chosen = every.labels[rows] if every.labels is not None else None
+    some = dataclasses.replace(every, images=every.images[rows], labels=chosen, known_fingerprint=None)
+    return Judge(some, features_for(every), SAMPLES, unseen=holdout.split(some, HELD_OUT)[1])
 
 
-DATA = {
+JUDGES = {
     "efficientnet-lite0": photographs,
     "classifier": lambda: digits(True),
     "random": lambda: digits(False),
 }
 
 
-@pytest.fixture(scope="module", params=DATA)
+@pytest.fixture(scope="module", params=JUDGES)
 def judge(request: pytest.FixtureRequest) -> Judge:
     """The judge that such images get by default, with images that were held out."""
-    data = DATA[request.param]()
-    found = Judge(data, samples=SAMPLES, unseen=holdout.split(data, HELD_OUT)[1])
+    found = JUDGES[request.param]()
     assert found.features.name == request.param
     return found
 
@@ -96,6 +100,19 @@ def test_what_is_shown_as_quality_puts_real_images_above_all_that_is_none(judge:
     for name in REPEATED:
         if name in marks:
             assert marks[name]["recall"] < 0.5 * judge.reference["recall"], name
+
+
+def test_classes_are_read_by_whichever_net_is_a_classifier(judge: Judge) -> None:
+    rows = judge.held_out
+    labels = None if judge.dataset.labels is None else judge.dataset.labels[rows]
+    found = judge.score(judge.dataset.images[rows], labels)
+    if labels is None:
+        assert "accuracy" not in found
+    else:
+        assert found["accuracy"] > 0.8
+        assert judge.reference["accuracy"] > 0.8
+        assert judge.score(judge.dataset.images[rows], (labels + 1) % 2)["accuracy"] < 0.2
+        assert set(judge.class_accuracy(judge.dataset.images[rows], labels)) == set(judge.dataset.class_names)
 
 
 def test_training_images_score_as_the_reference_and_no_better(judge: Judge) -> None:
