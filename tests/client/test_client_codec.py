@@ -113,8 +113,8 @@ def test_bfloat16_arrives_as_float32():
 
 
 def test_strings_packed_as_content_arrive_as_tensorflow_reads_them():
-    strings = [b"first", b"", b"x" * 300]
-    proto = shaped(tf.string, [3], tensor_content=b"\x05\x00\xac\x02" + b"".join(strings))
+    strings = [b"first", b"", b"x" * 300, b"y" * 40_000]  # whose length takes three bytes
+    proto = shaped(tf.string, [4], tensor_content=b"\x05\x00\xac\x02\xc0\xb8\x02" + b"".join(strings))
     assert tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy().tolist() == strings
     assert received(proto).tolist() == strings
 

@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from genclient import Client, ClientError, UsageError
+from genclient.images import pixels
 from genclient.rpc.channel import METADATA
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
@@ -213,3 +214,18 @@ def test_metadata_may_leave_out_all_but_the_signatures(foreign):
         assert not reply.HasField("model_spec")
         assert client.info().version is None
         assert client.sample(2).shape == (2, 6, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "span"),
+    [
+        (-0.05, 1.05, pixels.UNIT),  # what a network gives beyond 0 and 1
+        (0.0, 1.9, pixels.UNIT),
+        (-0.2, 0.3, pixels.SIGNED),
+        (-1.05, 1.05, pixels.SIGNED),
+        (-3.0, 1.0, pixels.UNIT),  # no image's range
+        (0.0, 2.5, pixels.BYTES),
+    ],
+)
+def test_the_range_of_pixels_is_judged_by_the_lowest_and_the_highest(low, high, span):
+    assert pixels.range_of(low, high) == span

@@ -5,7 +5,7 @@ import random
 import grpc
 import pytest
 from genclient import ClientError, RpcError
-from genclient.client.retry import Throttle, pause
+from genclient.client.retry import FIRST_PAUSE, Throttle, more_specific, pause
 from genclient.client.schedule import Limits, Plan, Schedule
 
 MOST_STEPS = 5_000
@@ -232,6 +232,24 @@ def test_no_success_fills_the_bucket_over_its_brim():
     for _ in range(2000):
         throttle.succeeded()
     assert [is_spared(throttle) for _ in range(6)] == [False] * 4 + [True] * 2
+
+
+def test_after_a_success_pauses_begin_small_again():
+    throttle = Throttle()
+    for _ in range(9):
+        throttle.failed(100.0)
+    assert throttle.free_at() - 100 > FIRST_PAUSE
+    throttle.succeeded()
+    throttle.failed(200.0)
+    assert 0 < throttle.free_at() - 200 <= FIRST_PAUSE
+
+
+def test_of_two_failures_the_one_of_a_server_that_was_there_is_reported():
+    there = refusal("UNAVAILABLE", "Socket closed")
+    nowhere = refusal("UNAVAILABLE", "failed to connect to all addresses; last error: UNKNOWN: Connection refused")
+    assert more_specific(there, nowhere) is there
+    assert more_specific(nowhere, there) is there
+    assert more_specific(there, again := refusal("UNAVAILABLE", "Socket closed")) is again
 
 
 def test_calls_to_a_server_in_trouble_send_one_request_again_at_a_time():

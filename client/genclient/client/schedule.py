@@ -156,7 +156,7 @@ class Schedule(Generic[T]):
                 self._waiting.append(Part(start, min(start + rows, part.stop)))
         elif self._may_try_again(part, error, now):
             part.failure = error if part.failure is None else more_specific(part.failure, error)
-            part.not_before = min(now + pause(part.attempts), self._until(part))
+            part.not_before = now + pause(part.attempts)
             self._waiting.append(part)
         elif part.failure is not None and (is_lost(error) or error.code.name == "DEADLINE_EXCEEDED"):
             failure = more_specific(part.failure, error) if is_lost(error) else part.failure
