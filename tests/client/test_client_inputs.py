@@ -42,7 +42,8 @@ def test_a_picture_of_any_kind_is_read_as_training_reads_it(photo, tmp_path):
         for channels in (1, 3):
             expected = square(str(tmp_path / name), Frame(SIDE, channels), SIDE, channels)
             given = read_images("image", str(tmp_path / name), channels).array
-            assert (name, np.abs(given.astype(int) - expected).max() <= 1) == (name, True), (given, expected)
+            off = 1 if name.endswith(".jpg") else 0
+            assert (name, np.abs(given.astype(int) - expected).max() <= off) == (name, True), (given, expected)
     np.testing.assert_array_equal(read_images("image", str(tmp_path / "glass.png"), 4).array, np.asarray(photo))
 
 

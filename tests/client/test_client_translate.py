@@ -20,6 +20,8 @@ from genexport.roles import preprocess
 from gentrain.data.dataset import Frame
 from gentrain.sources.pictures import square
 from PIL import Image
+from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import predict_pb2
 
 SIDE = 8
 FRAME = preprocess.Frame((SIDE, SIDE, 3))
@@ -330,6 +332,23 @@ def test_the_library_takes_arrays_and_files(models, target, photos):
         assert near(client.translate(array, model="hinted"), np.stack(expected))
         with pytest.raises(UsageError, match="hints: found some, expected none"):
             client.translate(array, hints=hints)
+
+
+def test_a_model_that_takes_any_size_gets_pictures_of_one_size(serve, tools, photos):
+    def answer(request, context):
+        images = tf.make_ndarray(request.inputs["image"])
+        response = predict_pb2.PredictResponse()
+        response.outputs["images"].CopyFrom(tools.as_values(1 - images))
+        return response
+
+    any_size = (types_pb2.DT_FLOAT, [-1, -1, -1, 3])
+    signatures = {"serving_default": ({"image": any_size}, {"images": any_size})}
+    served = serve(name="any", answer=answer, signatures=signatures)
+    with Client(served.target, "any") as client:
+        made = client.translate([photos / "c.webp"])
+        assert near(made[0], 255 - read(photos / "c.webp").astype(int))
+        with pytest.raises(UsageError, match="image: found pictures of 2 sizes, expected one"):
+            client.translate([photos / "a.png", photos / "b.jpg"])
 
 
 def test_info_status_and_bench_know_such_a_model(genclient, target, models):

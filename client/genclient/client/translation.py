@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client.base import Question
+from genclient.errors import UsageError
 from genclient.model import describe
 from genclient.model.binding import Binding
 from genclient.model.signature import ModelInfo
@@ -83,11 +84,22 @@ def question(
 
 
 def brought_to_size(contents: Sequence[bytes], binding: Binding) -> NDArray[np.uint8]:
-    """Files that `pictures.load` gave as uint8 (N, H, W, C) of the model's size."""
+    """Files that `pictures.load` gave as uint8 (N, H, W, C) of the model's size.
+
+    Raises:
+        UsageError: the model takes any size, and they have several.
+    """
     from genclient.images.prepare import prepared
 
     shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
-    return np.stack([prepared(content, shape) for content in contents])
+    images = [prepared(content, shape) for content in contents]
+    sizes = {image.shape[:2] for image in images}
+    if len(sizes) > 1:
+        raise UsageError(
+            f"image: found pictures of {len(sizes)} sizes, expected one, since this model takes any; "
+            "translate those of one size at a time"
+        )
+    return np.stack(images)
 
 
 def _array(images: Any) -> NDArray[Any]:
