@@ -25,11 +25,11 @@ from genserve.models.states import Retries
 from genserve.network import tls
 from genserve.network.port import address, cannot_listen, most_connections
 from genserve.options.flags import INT32_MAX, Flags
-from genserve.rpcs.admission import MAX_SENDERS, Admission, InFlight
+from genserve.rpcs.admission import MAX_SENDERS, Admission, InFlight, Senders
 from genserve.rpcs.health import HEALTH_SERVICE, add_health, add_reflection
 from genserve.rpcs.rpc import handler
 from genserve.rpcs.services import Services, services
-from genserve.rpcs.threads import FairThreads
+from genserve.rpcs.threads import RpcThreads
 from genserve.runtime.memory import Keeper
 from genserve.telemetry.telemetry import Telemetry
 
@@ -131,7 +131,7 @@ class Server:
         self._admission = Admission(flags.grpc_max_threads, flags.max_queued_requests)
         self._rest = rest_server(self.models, flags, self._telemetry, self._admission.in_flight)
         self._credentials = tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None
-        self._grpc = grpc_server(flags)
+        self._grpc = grpc_server(flags, self._admission.senders)
         self._say_not_serving = self._add_services(services(self.models, flags))
 
     @property
@@ -200,7 +200,7 @@ def rest_server(models: Manager, flags: Flags, telemetry: Telemetry | None, rpcs
     return RestServer(models, flags, telemetry, lambda: rpcs.begun)
 
 
-def grpc_server(flags: Flags) -> grpc.Server:
+def grpc_server(flags: Flags, senders: Senders) -> grpc.Server:
     """A gRPC server with the thread and queue limits of the flags; more requests are RESOURCE_EXHAUSTED."""
     options: dict[str, int | str] = {
         "grpc.max_send_message_length": INT32_MAX,
@@ -214,7 +214,7 @@ def grpc_server(flags: Flags) -> grpc.Server:
     }
     threads = flags.grpc_max_threads + MAX_SENDERS
     return grpc.server(
-        FairThreads(threads),  # type: ignore[arg-type]  # gRPC only submits to it
+        RpcThreads(threads, senders),
         options=list(options.items()),
         maximum_concurrent_rpcs=threads + flags.max_queued_requests,
     )

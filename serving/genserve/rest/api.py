@@ -56,7 +56,7 @@ Observe = Callable[[str, ServeError | None, int, int, Call, float], None]
 
 
 class Api:
-    """Answers REST requests on the models of a server."""
+    """Handles REST requests for the models of a server."""
 
     def __init__(self, models: Models, check_method: bool = False, observe: Observe | None = None) -> None:
         """Prepare to handle requests.

@@ -22,10 +22,12 @@ from genserve.rest.turns import Turns
 from genserve.rpcs.rpc import Call
 from genserve.runtime.memory import give_back_memory
 
-# Threads for requests with short bodies for each with a long one. JSON is read without a pause for other threads, and a
-# model run with very many rows holds those of TensorFlow: more of them at a time would be no faster.
+# Threads for requests with short bodies for each with a long one. Parsing JSON holds the
+# interpreter, and a run on very many examples occupies TensorFlow's threads: more at a time would be no faster.
 SHORT_TO_LONG = 8
-SENT_BYTES = 2**18  # of an answer that are handed to the connection at a time, the next once the client has read most
+SENT_BYTES = (
+    2**18
+)  # of a response that are passed to the connection at a time; the next follow once most have been read
 
 Send = Callable[[Message], Awaitable[None]]
 
@@ -55,13 +57,13 @@ class Application:
 
         Args:
             api: handles requests.
-            threads: requests that are worked on at a time.
+            threads: concurrent requests.
             waiting: requests that may wait for a thread.
             timeout_seconds: for a request.
             limits: of requests and responses.
             cors: whether pages of other origins may call.
             page: a page of text under a path outside `/v1/`, or None.
-            rpcs: how many RPCs have begun so far, beside which long requests take turns.
+            rpcs: the number of RPCs begun so far; long requests take turns with them.
         """
         self._api = api
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")

@@ -41,10 +41,10 @@ class Body:
         self._counted = self._values = 0
 
     async def read(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
-        """Read it all, still packed.
+        """Read all of it, still compressed.
 
         Raises:
-            Refused: too large, or in an encoding that is not known.
+            Refused: too large, or of unknown encoding.
             ConnectionError: the client has gone.
         """
         encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").lower()
@@ -74,10 +74,10 @@ class Body:
         return len(self._data) * (USUAL_DENSITY if self._packed else 1) > LONG
 
     def take(self) -> bytes:
-        """What was sent, unpacked; takes a while, and keeps nothing here.
+        """What was sent, decompressed; takes a while, and keeps nothing here.
 
         Raises:
-            Refused: no gzip, too many bytes or JSON values, of this request or of all.
+            Refused: not gzip, or too many bytes or JSON values, in this request or in all together.
         """
         data, self._data = self._data, b""
         parts, values, left = list[bytes](), 0, self._json_bytes
@@ -97,7 +97,7 @@ class Body:
         """Count bytes that are held for this request.
 
         Raises:
-            Refused: there are too many, of this one or of all.
+            Refused: too many, for this request or for all together.
         """
         if self._counted + count > self._limits.body_bytes:
             raise self._too_large()
@@ -105,7 +105,7 @@ class Body:
         self._counted += count
 
     def release(self) -> None:
-        """Forget it, and count nothing of it any more."""
+        """Forget it, and stop counting it."""
         self._data = b""
         self._budget.give_back(large(self._counted), self._values)
         self._counted = self._values = 0
@@ -118,12 +118,14 @@ class Body:
             try:
                 part = unzip.decompress(data, PIECE)
             except zlib.error as error:
-                raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, f"the request is no gzip: {error}") from error
+                raise Refused(
+                    400, grpc.StatusCode.INVALID_ARGUMENT, f"the request is not valid gzip: {error}"
+                ) from error
             self.count(len(part))
             yield part
             data = unzip.unconsumed_tail
         if not unzip.eof:
-            raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, "the request is no gzip: it is cut short")
+            raise Refused(400, grpc.StatusCode.INVALID_ARGUMENT, "the request is not valid gzip: it is truncated")
 
     def _too_large(self) -> Refused:
         message = f"the request has more than {self._limits.body_bytes} bytes"
@@ -131,7 +133,7 @@ class Body:
 
 
 def large(count: int) -> int:
-    """The bytes that count: those of small requests and answers do not, so that they find a place beside large ones."""
+    """The bytes that count: small requests and responses do not, so that they are accepted beside large ones."""
     return max(0, count - SMALL)
 
 

@@ -23,7 +23,7 @@ from genserve.rest.limits import Limits, Refused
 
 log = logging.getLogger(__name__)
 
-PROGRESS_BYTES = 2**16  # of a body within the stall time: less is no progress
+PROGRESS_BYTES = 2**16  # of a body within the stall timeout; fewer do not count as progress
 SMALL_CHUNKS, CHUNK_BYTES = 1000, 64  # so many chunks of a body may be smaller than this: each costs as much as 100 KB
 REPEAT_SECONDS = 60.0  # how often a standing complaint is logged again
 RETRY_SECONDS = 0.1  # before the next try to take a connection where there was no place
@@ -35,7 +35,7 @@ class Owes(enum.Enum):
     HEAD = "the request's header"  # the rest of it, or all of it on a new connection
     NEXT = "another request"
     BODY = "the request's body"
-    READING = "reading the answer"
+    READING = "reading the response"
 
 
 class Room:
@@ -125,7 +125,7 @@ class Connection(H11Protocol):
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; nothing more can be said where an answer has begun."""
+        """Reject what is not HTTP; close if a response has already begun."""
         try:
             super().send_400_response(msg)
         except h11.LocalProtocolError:
@@ -135,7 +135,7 @@ class Connection(H11Protocol):
         """Nothing: the limits here are other ones."""
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: the request is answered as if it had not asked."""
+        """Nothing: the request is handled as if it had not asked for an upgrade."""
 
     @property
     def _idle(self) -> bool:
@@ -167,20 +167,20 @@ class Connection(H11Protocol):
         if owes is Owes.BODY and self._heard - self._heard_before >= PROGRESS_BYTES:
             self._owe(owes)
         elif owes is Owes.BODY or (owes is Owes.HEAD and self._heard > self._heard_before):
-            why = f"{owes.value} did not come within {self._seconds[owes]:g} s"
+            why = f"{owes.value} did not arrive within {self._seconds[owes]:g} s"
             self._refuse(Refused(408, grpc.StatusCode.DEADLINE_EXCEEDED, why))
         else:
             self.transport.abort()
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer a request that has not come in full, in place of the application, and close."""
+        """Respond to an incomplete request, in place of the application, and close."""
         reply = refused.reply
         headers = [("content-type", reply.content_type), ("content-length", str(len(reply.body)))]
         response = h11.Response(status_code=reply.status, headers=[*headers, ("connection", "close")])
         try:
             for event in (response, h11.Data(data=reply.body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event))
-        except h11.LocalProtocolError:  # an answer has begun
+        except h11.LocalProtocolError:  # a response has begun
             self.transport.abort()
         if self.cycle is not None:
             self.cycle.disconnected = True
@@ -190,10 +190,10 @@ class Connection(H11Protocol):
 
 
 class _Parser(h11.Connection):
-    """h11's, which refuses a body of very many very small chunks."""
+    """h11's parser, which also rejects bodies of very many tiny chunks."""
 
     def next_event(self) -> Any:
-        """The next event; RemoteProtocolError for what is no HTTP."""
+        """The next event; RemoteProtocolError for what is not HTTP."""
         event = super().next_event()
         if type(event) is h11.Request:
             self._chunks = 0

@@ -65,7 +65,7 @@ def signature_name(document: dict[str, Any]) -> str:
     """The signature asked for, or "".
 
     Raises:
-        ServeError: INVALID_ARGUMENT if it is no string.
+        ServeError: INVALID_ARGUMENT if it is not a string.
     """
     name = document.get(SIGNATURE_NAME, "")
     if not isinstance(name, str):
@@ -95,7 +95,7 @@ class _Cut(Exception):
 
 
 def _parse_as_rapidjson(body: bytes) -> Any:
-    """Parse the beginning first: errors mostly are there, and what follows a document does not matter."""
+    """Parse the beginning first: most errors are there, and what follows the document does not matter."""
     size = PART_BYTES
     while size < len(body):
         with contextlib.suppress(_Cut):

@@ -44,7 +44,7 @@ def example(value: Any) -> Any:
     """An Example of an object: name to value or list of values.
 
     Raises:
-        ServeError: INVALID_ARGUMENT for what is no object, or values that an Example cannot have.
+        ServeError: INVALID_ARGUMENT for values that are not objects, or that an Example cannot hold.
     """
     if not isinstance(value, dict):
         raise invalid_argument(f"Example must be JSON object but got JSON {type_name(value)}")

@@ -19,7 +19,7 @@ from genserve.rest.limits import Limits
 from genserve.telemetry.telemetry import Telemetry
 
 STUCK_MILLISECONDS = 120_000  # for a client that has vanished to be noticed
-UNSENT_BYTES = 2**18  # of an answer that the kernel takes beyond what is on its way
+UNSENT_BYTES = 2**18  # of a response that the kernel buffers beyond what is in flight
 BACKLOG = 2048
 
 
@@ -80,7 +80,7 @@ class RestServer:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
-            if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # else megabytes of each answer wait in the kernel, uncounted
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # else the kernel buffers megabytes of each response, uncounted
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._thread.start()
         self._server.ready.wait()
@@ -98,7 +98,7 @@ class RestServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which keeps an eye on its connections and says when it answers."""
+    """uvicorn's server, with limits on its connections and an event for when it serves."""
 
     def __init__(self, config: uvicorn.Config, room: Room) -> None:
         super().__init__(config)
@@ -107,7 +107,7 @@ class _Server(uvicorn.Server):
         self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Begin to serve."""
         await self.lifespan.startup()
         self.servers = []
         self._listeners = [Listener(each, self._room, self._connection) for each in sockets or []]

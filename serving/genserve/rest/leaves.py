@@ -143,7 +143,7 @@ class Walk:
 
 
 def leaf(value: Any, dtype: int) -> Any:
-    """A value that is no list, checked.
+    """A value that is not a list, checked.
 
     Raises:
         ServeError: as `array`.

@@ -19,12 +19,12 @@ class Limits:
     """The limits of one server."""
 
     body_bytes: int  # of a request, unpacked too
-    bytes_in_flight: int  # of all requests and answers together
+    bytes_in_flight: int  # of all requests and responses together
     json_values: int  # of a request, and of all together; lists and objects count as several
     connections: int  # at a time
-    header_seconds: float  # for the head of a request to come
+    header_seconds: float  # for the headers of a request to arrive
     idle_seconds: float  # between two requests of a connection
-    stall_seconds: float  # for the next part of a body to come, or of an answer to be read
+    stall_seconds: float  # for the next part of a body to arrive, or of a response to be read
 
     @classmethod
     def of(cls, flags: Flags) -> Limits:

@@ -54,7 +54,7 @@ _READ_AS = {
 
 
 def server_metadata() -> bytes:
-    """What answers here."""
+    """The metadata of the server."""
     return orjson.dumps({"name": "genserve", "version": "2", "extensions": ["binary_tensor_data"]})
 
 

@@ -3,7 +3,7 @@
 rpc.py                the handler of every RPC: bytes in, bytes out, deadlines, statuses
 services.py           which RPC is answered by which function
 admission.py          how many RPCs work, wait, or still send their message
-threads.py            the threads they run in, shared out by connection
+threads.py            the threads they run in
 predict.py            Predict
 classify.py           Classify
 regress.py            Regress

@@ -126,6 +126,7 @@ class Senders:
         """None yet."""
         self._most = most
         self._looks: dict[grpc.ServicerContext, int] = {}  # that each has had
+        self._peers: dict[grpc.ServicerContext, str] = {}  # of those that have been looked at
         self._lock = threading.Lock()
         self._watched = False
 
@@ -155,20 +156,22 @@ class Senders:
         """Cancel what is late, for as long as too many wait."""
         while self._watched:
             time.sleep(LOOK_SECONDS)
+            # Not under the lock, which every RPC takes: asking for a peer lets all other threads run first.
+            self._peers = {context: self._peers.get(context) or context.peer() for context in list(self._looks)}
             with self._lock:
                 late = self._late()
                 self._watched = len(self._looks) > self._most
             for context in late:
                 context.cancel()
+        self._peers = {}
 
     def _late(self) -> list[grpc.ServicerContext]:
         """Take out those that are late and too many."""
-        peers = {context: context.peer() for context in self._looks}
-        counts = Counter(peers.values())
+        peers, counts = self._peers, Counter(self._peers.values())
         late = [
             context
             for context, looks in self._looks.items()
-            if looks >= (LOOKS if counts[peers[context]] > FEW else LOOKS_OF_FEW)
+            if context in peers and looks >= (LOOKS if counts[peers[context]] > FEW else LOOKS_OF_FEW)
         ]
         late.sort(key=lambda context: -counts[peers[context]])
         late = late[: max(0, len(self._looks) - self._most)]

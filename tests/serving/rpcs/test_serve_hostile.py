@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from genserve.batching.merge import TooMuchPadding, merged
 from genserve.errors import ServeError
-from genserve.rpcs.admission import MAX_SENDERS, Admission, InFlight, Senders
+from genserve.rpcs.admission import FEW, MAX_SENDERS, Admission, InFlight, Senders
 from genserve.rpcs.examples import serialised
 from genserve.rpcs.health import MAX_WATCHERS
 from genserve.rpcs.rpc import handler
-from genserve.rpcs.threads import FairThreads
+from genserve.rpcs.threads import RpcThreads
 from genserve.runtime.tensors import TensorError, decode
 from genserve.telemetry.metrics import MAX_LABEL, OTHERS, Counter
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -257,28 +257,32 @@ def test_where_too_many_messages_are_late_those_of_the_greediest_connection_are_
             received += part
 
 
-def test_connection_that_takes_all_threads_leaves_some_for_others(until):
+def test_client_is_answered_while_others_hold_all_threads(until):
     admission, streams = Admission(8, 100), range(1, 41, 2)
-    server = grpc.server(FairThreads(8))
+    admission.senders = Senders(4)
+    admission.senders._watched = True  # so that nobody is given up
+    server = grpc.server(RpcThreads(8, admission.senders))
     handlers = {"Echo": handler("Echo", lambda data, call: data, admission)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    with (
-        socket.create_connection(("127.0.0.1", port), 20) as greedy,
-        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
-    ):
-        greedy.sendall(PREFACE + frame(4, 0, 0))
-        greedy.sendall(b"".join(frame(1, 4, stream, head(b"/test/Echo")) for stream in streams))
-        until(lambda: admission.senders.count == 7)
-        assert channel.unary_unary("/test/Echo")(b"soon", timeout=20) == b"soon"
-        assert admission.senders.count == 7
-        for stream in streams:
-            greedy.sendall(frame(0, 1, stream, b"\0" + struct.pack(">I", 5) + b"later"))
-        received = b""
-        while received.count(b"later") < len(streams):  # those that waited for a thread too
-            received += (part := greedy.recv(2**16))
-            assert part
+    with contextlib.ExitStack() as stack:
+        greedy = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(3)]
+        for client in greedy:
+            client.sendall(PREFACE + frame(4, 0, 0))
+            client.sendall(b"".join(frame(1, 4, stream, head(b"/test/Echo")) for stream in streams))
+        until(lambda: admission.senders.count >= 8)
+        channel = stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}"))
+        for _ in range(2 * FEW):
+            assert channel.unary_unary("/test/Echo")(b"soon", timeout=20) == b"soon"
+        message = b"\0" + struct.pack(">I", 5) + b"later"
+        for client in greedy:
+            client.sendall(b"".join(frame(0, 1, stream, message) for stream in streams))
+        for client in greedy:
+            received = b""
+            while received.count(b"later") < len(streams):  # those that waited for a thread too
+                received += (part := client.recv(2**16))
+                assert part
     server.stop(0)
 
 
