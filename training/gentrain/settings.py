@@ -49,6 +49,7 @@ class Settings:
     augment: float = -1.0  # DiffAugment: the part of the images that is changed, at most; below 0: what fits
     augment_target: float = 0.75  # it rises and falls to hold the discriminator's accuracy here; 0: a ramp
     augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
+    features_weight: float = 0.0  # of a second discriminator, on the features of a pretrained net; 0: none
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
     # Optimisation (Adam for both networks)
@@ -118,6 +119,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "augment": (-1, 1),
     "augment_ramp": (0, 1),
     "augment_target": (0, 1),
+    "features_weight": (0, 1000),
     "learning_rate": (0, 1),
     "learning_rate_final": (0, 1),
     "beta_1": (0, 0.9999),

@@ -188,8 +188,9 @@ def train(gan: GAN, steps: int) -> None:
 
 
 def test_a_resumed_training_with_augmentation_is_the_undisturbed_one(tmp_path: Path) -> None:
-    """In colour, mirrored, with augmentation well under way: its state is part of a checkpoint."""
+    """In colour, mirrored, augmentation under way, with a discriminator on features: all are in a checkpoint."""
     options = {"augment": 0.8, "augment_target": 0.1, "flip": True, "kimg": 0.2, "loss": "bce"}
+    options |= {"features_weight": 2.0}
     options |= {"gamma": 0.0, "gamma_final": 0.0}  # compiled in a quarter of the time
     whole = gan_of(**options)
     whole.augmented.assign(0.4)
@@ -205,6 +206,31 @@ def test_a_resumed_training_with_augmentation_is_the_undisturbed_one(tmp_path: P
     assert int(resumed.images_seen) == 64
     for undisturbed, again in zip(whole.state, resumed.state, strict=True):
         np.testing.assert_array_equal(np.asarray(undisturbed), np.asarray(again))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_discriminator_on_features_is_learned_from_and_learns_by_itself(channels: int) -> None:
+    """Its net stays as it was trained; the generator's other loss and the discriminator on pixels are left alone."""
+    plain, gan = (gan_of(channels=channels, gamma=0.0, features_weight=weight, kimg=1) for weight in (0.0, 2.0))
+    features = gan.auxiliary[0]
+    frozen = features.maps.get_weights()
+    heads = features.rival.get_weights()
+    for each in (plain, gan):
+        each.images_seen.assign(100)  # half of the way up the ramp
+        images = np.random.default_rng(0).integers(0, 256, (2, 8, SIDE, SIDE, channels), np.uint8)
+        logs = each.train_step({"images": tf.constant(images)})
+    np.testing.assert_allclose(float(features.weight_at(gan.progress())), 2.0 * 108 / 200)
+    assert {"g_features", "rival_features"} == {name for name in logs if "features" in name}
+    assert all(np.array_equal(a, b) for a, b in zip(frozen, features.maps.get_weights(), strict=True))
+    moved = [not np.array_equal(a, b) for a, b in zip(heads, features.rival.get_weights(), strict=True)]
+    # The logits of real and fake images are compared, so a bias of both is none.
+    assert moved == [not weight.path.endswith("_logits/bias") for weight in features.rival.weights]
+    assert not features.maps.trainable_variables
+    for network, alike in (("discriminator", True), ("generator", False)):
+        one, other = (getattr(each, network).trainable_variables[0].numpy() for each in (plain, gan))
+        assert np.allclose(one, other, atol=1e-6) == alike, network
+    for seen in features.maps(noise(0) if channels == 3 else noise(0)[..., :1]):
+        np.testing.assert_allclose(np.square(seen).mean(axis=-1), 1.0, rtol=1e-3)
 
 
 def test_the_generator_that_is_kept_is_the_average_to_the_bit(tmp_path: Path) -> None:

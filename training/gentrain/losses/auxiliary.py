@@ -1,4 +1,5 @@
-"""Losses beside the adversarial one: a condition names those that its task needs (`Condition.auxiliary`).
+"""Losses beside the adversarial one: a condition names those that its task needs (`Condition.auxiliary`), and settings
+may ask for a second discriminator (features.py).
 
 A pixel-wise distance, a score for pairs that do not match, a contrast of patches: each is a class here or outside, and
 the training step adds it up without knowing it. One that learns something itself brings its network along.
@@ -7,7 +8,7 @@ the training step adds it up without knowing it. One that learns something itsel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -22,12 +23,16 @@ class Seen:
         fake: the generator's images for the same condition, of the same shape.
         inputs: the tensors of the conditions, by name.
         discriminate: images and inputs → logits (N, 1), augmented as all that the discriminator sees.
+        change: images and a probability → images, so large a part of them changed by DiffAugment.
+        kept: what a loss computed for one network and needs again for another.
     """
 
     real: tf.Tensor
     fake: tf.Tensor
     inputs: Mapping[str, tf.Tensor]
     discriminate: Callable[[tf.Tensor, Mapping[str, tf.Tensor]], tf.Tensor]
+    change: Callable[[tf.Tensor, float], tf.Tensor]
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 class Auxiliary:
@@ -37,10 +42,14 @@ class Auxiliary:
         name: in the log its terms are `g_NAME` and `d_NAME`.
         weight: of its terms in what the networks minimise; the log has them without it.
         network: a Keras model that learns from this loss together with the generator, or None.
+        rival: a Keras model that learns against the generator, after each of its steps, by `of_rival`; or None.
+        rate: the rival's learning rate, as a multiple of the run's.
     """
 
     name: ClassVar[str]
     network: Any = None
+    rival: Any = None
+    rate: ClassVar[float] = 1.0
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
@@ -51,6 +60,7 @@ class Auxiliary:
         own = type(self)
         terms = {"g": own.of_generator is not Auxiliary.of_generator}
         terms |= {"d": own.of_discriminator is not Auxiliary.of_discriminator}
+        terms |= {"rival": own.of_rival is not Auxiliary.of_rival}
         return [f"{network}_{self.name}" for network, has in terms.items() if has]
 
     def of_generator(self, seen: Seen) -> tf.Tensor | None:
@@ -60,6 +70,14 @@ class Auxiliary:
     def of_discriminator(self, seen: Seen) -> tf.Tensor | None:
         """A scalar that the discriminator minimises too."""
         return None
+
+    def of_rival(self, seen: Seen) -> tf.Tensor | None:
+        """The scalar that `rival` minimises, called after `of_generator` with the same `seen`."""
+        return None
+
+    def weight_at(self, progress: tf.Tensor) -> Any:
+        """The weight now, `progress` being how much of the training is done, float32 from 0 to 1."""
+        return self.weight
 
 
 class L1(Auxiliary):

@@ -8,6 +8,7 @@ dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
 parts.py                              what several of them are built from
 latents.py                            from seeds to latents
 efficientnet.py                       a pretrained net to look through; torch_files.py reads its weights
+projected.py                          the second discriminator, which looks through it
 """
 
 from __future__ import annotations

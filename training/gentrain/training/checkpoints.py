@@ -87,8 +87,9 @@ def _trackable(gan: GAN):  # type: ignore[no-untyped-def]
     import tensorflow as tf
 
     helpers = {
-        f"auxiliary_{name}{suffix}": part
-        for name, parts in gan.helpers.items()
+        f"{kind}_{name}{suffix}": part
+        for kind, networks in (("auxiliary", gan.helpers), ("rival", gan.rivals))
+        for name, parts in networks.items()
         for suffix, part in zip(("", "_optimizer"), parts, strict=True)
     }
     return tf.train.Checkpoint(

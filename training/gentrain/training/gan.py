@@ -18,9 +18,10 @@ from gentrain.conditions import Conditions, prepared
 from gentrain.conditions.base import Tensors
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.losses.auxiliary import Auxiliary, Seen
-from gentrain.networks import build_discriminator, build_generator
+from gentrain.losses.features import Features
+from gentrain.networks import build_discriminator, build_generator, projected
 from gentrain.settings import Settings
-from gentrain.training.augment import changes
+from gentrain.training.augment import augment, changes
 from gentrain.training.draws import Draws
 
 # With a discriminator ahead of its target all the time, augmentation goes from none to all in as many images.
@@ -39,7 +40,8 @@ class GAN(keras.Model):
         images_total: int64 variable, where the schedules end.
         augmented: float32 variable, the part of the images that DiffAugment changes now.
         conditions: what both networks are told beside latents and images.
-        auxiliary: the losses that the conditions add, and a network and an optimiser of those that learn themselves.
+        auxiliary: the losses that the conditions add, and that of a discriminator on features where there is one.
+        helpers, rivals: by the losses' names, the networks that learn with or against the generator, and optimisers.
         float32_discriminator: a twin of the discriminator in float32, to save it with.
     """
 
@@ -48,9 +50,13 @@ class GAN(keras.Model):
         super().__init__(name="gan")
         settings = settings.resolved(side, channels, "float32")
         self.settings, self.loss_of, self.conditions = settings, LOSSES[settings.loss], tuple(conditions)
-        self.auxiliary = tuple(loss for condition in conditions for loss in condition.auxiliary)
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         policy = POLICIES[settings.precision]
+        self.auxiliary = tuple(loss for condition in conditions for loss in condition.auxiliary)
+        if settings.features_weight:
+            maps = projected.feature_maps(side, channels, 2 * settings.seed + 3, policy)
+            heads = projected.heads(maps, 2 * settings.seed + 4)
+            self.auxiliary += (Features(settings.features_weight, maps, heads),)
         self.generator = build_generator(side, channels, conditions, settings, policy, synchronized=self.replicas > 1)
         self.discriminator = build_discriminator(side, channels, conditions, settings, policy)
         self.ema = build_generator(side, channels, conditions, settings)
@@ -88,7 +94,9 @@ class GAN(keras.Model):
     def state(self) -> list[Any]:
         """Every variable that training moves."""
         networks = [*self.generator.variables, *self.discriminator.variables, *self.ema.variables]
-        learned = [v for name in self.helpers for part in self.helpers[name] for v in part.variables]
+        learned = [
+            v for parts in (*self.helpers.values(), *self.rivals.values()) for part in parts for v in part.variables
+        ]
         optimizers = [*self.g_optimizer.variables, *self.d_optimizer.variables]
         return [*networks, *optimizers, *learned, self.images_seen, self.augmented]
 
@@ -106,6 +114,9 @@ class GAN(keras.Model):
             loss.name: (loss.network, self._optimizer(loss.network))
             for loss in self.auxiliary
             if loss.network is not None
+        }
+        self.rivals = {
+            loss.name: (loss.rival, self._optimizer(loss.rival)) for loss in self.auxiliary if loss.rival is not None
         }
 
     def _optimizer(self, network: Any) -> Any:
@@ -134,6 +145,9 @@ class GAN(keras.Model):
         learning_rate = _cosine(s.learning_rate, s.learning_rate_final, self.progress())
         for optimizer in (self.d_optimizer, self.g_optimizer, *(optimizer for _, optimizer in self.helpers.values())):
             optimizer.learning_rate.assign(learning_rate)
+        for loss in self.auxiliary:
+            if loss.rival is not None:
+                self.rivals[loss.name][1].learning_rate.assign(loss.rate * learning_rate)
         for number, state in enumerate(self.dropouts):
             state.assign(tf.cast(tf.stack([tf.constant(s.seed + number, tf.int64), self.images_seen]), state.dtype))
 
@@ -163,8 +177,9 @@ class GAN(keras.Model):
             fake_logits = self._judge(fake, given, draws)
             # No gradient goes through this one: in one batch with the fakes it would be computed all the same.
             real_logits = self._judge(real, given, draws)
-            loss = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
+            loss, seen = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
         self._apply_generator(tape, loss)
+        self._apply_rivals(seen)
 
     def _shared_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         """Both networks learn from one pass through each, as in TensorFlow's tutorial."""
@@ -172,8 +187,9 @@ class GAN(keras.Model):
         with tf.GradientTape(persistent=True) as tape:
             fake = self._make(latents, given)
             objective, real_logits, fake_logits = self._objective(real, fake, given, draws)
-            loss = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
+            loss, seen = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
         self._apply_generator(tape, loss)
+        self._apply_rivals(seen)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
 
     def _generator_objective(
@@ -184,22 +200,26 @@ class GAN(keras.Model):
         real_logits: tf.Tensor,
         fake_logits: tf.Tensor,
         draws: Draws,
-    ) -> tf.Tensor:
-        """What the generator minimises: its adversarial loss, and what the conditions add."""
+    ) -> tuple[tf.Tensor, Seen]:
+        """What the generator minimises, its adversarial loss and the auxiliary ones; and what these have seen."""
         loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
         self.means["g_loss"].update_state(loss)
         seen = self._seen(real, fake, given, draws)
-        return self._added(loss, "g", [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary])
+        terms = [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary]
+        return self._added(loss, "g", terms), seen
 
     def _seen(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> Seen:
-        return Seen(real, fake, given, lambda images, inputs: self._judge(images, dict(inputs), draws))
+        def change(images: tf.Tensor, probability: float) -> tf.Tensor:
+            return augment(images, tf.constant(probability), lambda values: draws.uniform(values, images.shape[0]))
+
+        return Seen(real, fake, given, lambda images, inputs: self._judge(images, dict(inputs), draws), change)
 
     def _added(self, loss: tf.Tensor, network: str, terms: list[tuple[Auxiliary, tf.Tensor | None]]) -> tf.Tensor:
         """The loss of `g` or `d` and the terms of the auxiliary ones, each by its weight."""
         for auxiliary, term in terms:
             if term is not None:
                 self.means[f"{network}_{auxiliary.name}"].update_state(term)
-                loss += auxiliary.weight * term
+                loss += auxiliary.weight_at(self.progress()) * term
         return loss
 
     def _objective(
@@ -302,6 +322,16 @@ class GAN(keras.Model):
         self._apply(self.g_optimizer, self.generator, tape, loss)
         for network, optimizer in self.helpers.values():
             self._apply(optimizer, network, tape, loss)
+
+    def _apply_rivals(self, seen: Seen) -> None:
+        """One step of each further discriminator."""
+        for auxiliary in self.auxiliary:
+            if auxiliary.rival is not None:
+                with tf.GradientTape() as tape:
+                    objective = auxiliary.of_rival(seen)
+                self.means[f"rival_{auxiliary.name}"].update_state(objective)
+                network, optimizer = self.rivals[auxiliary.name]
+                self._apply(optimizer, network, tape, objective)
 
     def _apply(self, optimizer: Any, network: Any, tape: tf.GradientTape, loss: tf.Tensor) -> None:
         """One step. Optimisers add up the gradients of all devices, so each brings its part of the mean."""

@@ -1,0 +1,69 @@
+"""What measurements of generators share that are judged by nets which have learned from ImageNet: scores, and the
+processor time of a training, which on a shared machine says more than minutes.
+"""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import gentrain, number
+
+GENERATED = 1000
+NETS = ("lite0", "lite1")
+METRICS = ("kernel", "precision", "density", "coverage")
+HEAD = [f"{net}: {metric}" for net in NETS for metric in ("KID", *METRICS[1:])]
+
+
+def train(run_directory: Path, *options: object) -> float:
+    """`gentrain fit`; seconds of processor time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    gentrain("fit", "--run", run_directory, *options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def row(cell: dict[str, float]) -> list[str]:
+    """The scores in the order of `HEAD`."""
+    return [number(cell[f"{net} {metric}"]) for net in NETS for metric in METRICS]
+
+
+def generated(run_directory: Path) -> Any:
+    """Images uint8 (N, 32, 32, 3) of a run."""
+    from gentrain import quiet
+
+    quiet.import_tensorflow()
+    import keras
+    from gentrain.metrics.generate import generate
+
+    return generate(keras.models.load_model(run_directory / "generator.keras", compile=False), GENERATED)
+
+
+def scores(real: Any, images: Any) -> dict[str, float]:
+    """Kernel distance, precision, density and coverage by each net; its features are scaled to a mean square of 1."""
+    from gentrain.metrics import kernel, prdc
+
+    found: dict[str, float] = {}
+    for name in NETS:
+        of_real, of_images = features(name, real), features(name, images)
+        scale = np.sqrt(np.mean(of_real**2))
+        found |= {f"{name} kernel": kernel.distance(of_real / scale, of_images / scale)}
+        found |= {f"{name} {metric}": value for metric, value in prdc.measure(of_real, of_images).items()}
+    return found
+
+
+def features(name: str, images: Any) -> Any:
+    """Float32 (N, F) of images uint8, at 64×64."""
+    from gentrain import quiet
+
+    quiet.import_tensorflow()
+    import keras
+    import tensorflow as tf
+    from gentrain.networks import efficientnet
+
+    net = efficientnet.build(name)
+    pooled = keras.Model(net.input, net.output["pooled"])
+    parts = [tf.image.resize(images[at : at + 100] / 127.5 - 1.0, (64, 64)) for at in range(0, len(images), 100)]
+    return np.concatenate([pooled(part).numpy() for part in parts])

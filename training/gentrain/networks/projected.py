@@ -1,0 +1,60 @@
+"""A second discriminator, on what a frozen net that knows photographs sees in an image: melted outlines and stains,
+which one on pixels takes long to notice.
+
+The feature maps are mixed by random weights that stay as they are, so that no few channels can be learned by heart, and
+have length 1 at each place, so that no scale outweighs another. On each stands a small head without BatchNorm.
+Sources: "Projected GANs Converge Faster", arXiv 2111.01007; "Ensembling Off-the-shelf Models for GAN Training", arXiv
+2112.09130.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from gentrain.networks import efficientnet
+from gentrain.networks.parts import Initializers
+
+TAPS = ("stride4", "stride8", "stride16")
+WIDTH = 64
+
+
+def feature_maps(side: int, channels: int, seed: int, policy: str = "float32") -> Any:
+    """`images` float32 (N, H, W, C) in [-1, 1] → a map float32 (N, h, w, 64) for each of `TAPS`; not trainable.
+
+    Raises:
+        TrainError: the pretrained weights are not installed.
+    """
+    init, net = Initializers(seed), efficientnet.build("lite0", policy)
+    images = keras.Input((side, side, channels), name="images")
+    colour = layers.Concatenate(name="as_colour")([images] * 3) if channels == 1 else images
+    seen = keras.Model(net.input, [net.output[tap] for tap in TAPS], name="pretrained")(colour)
+    maps: list[Any] = []
+    below = None
+    for tap, x in zip(reversed(TAPS), reversed(seen), strict=True):
+        kernel = keras.initializers.RandomNormal(stddev=x.shape[-1] ** -0.5, seed=init.next_seed())
+        x = layers.Conv2D(WIDTH, 1, use_bias=False, kernel_initializer=kernel, name=f"mix_{tap}")(x)
+        if below is not None:
+            larger = layers.Resizing(*x.shape[1:3], interpolation="bilinear", name=f"onto_{tap}")(below)
+            x = layers.Add(name=f"add_{tap}")([x, larger])
+        below = x
+        unit = layers.UnitNormalization(axis=-1, dtype="float32", name=f"unit_{tap}")(x)
+        maps.insert(0, layers.Rescaling(WIDTH**0.5, dtype="float32", name=f"map_{tap}")(unit))
+    model = keras.Model(images, maps, name="feature_maps")
+    model.trainable = False
+    return model
+
+
+def heads(maps: Any, seed: int) -> Any:
+    """The maps of `feature_maps` → logits float32 (N, h', w', 1) for each, higher ones more real."""
+    init = Initializers(seed)
+    inputs = [keras.Input(tensor.shape[1:]) for tensor in maps.outputs]
+    logits = []
+    for tap, x in zip(TAPS, inputs, strict=True):
+        for number, strides in enumerate((2 if x.shape[1] >= 16 else 1, 1)):
+            conv = {"padding": "same", "kernel_initializer": init(), "name": f"{tap}_{number}"}
+            x = layers.LeakyReLU(0.2, name=f"{tap}_relu_{number}")(layers.Conv2D(WIDTH, 3, strides, **conv)(x))
+        logits.append(layers.Conv2D(1, 1, kernel_initializer=init(), name=f"{tap}_logits")(x))
+    return keras.Model(inputs, logits, name="heads")
