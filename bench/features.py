@@ -1,8 +1,8 @@
 """Does a discriminator on the features of a pretrained net bring more than the same time on pixels alone brings?
 
-Emoji in colour, 32×32, with each weight; kimg chosen so that all take the same processor time. Judged on images that
-were not trained on, and beside half of all, in the features of the net that was looked through and of another. Prints
-Markdown, and draws seeds 0 to 63 of each run beside it.
+Emoji in colour, 32×32, with each weight; kimg chosen so that all take the same processor time. Judged beside a half
+of all emoji, in the features of the net that was looked through and of another. Prints Markdown, and draws seeds 0 to
+63 of each run in its folder.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ RUNS = {0.0: 60.0, 0.5: 30.8, 2.0: 30.8}
 """Weight of the second discriminator → kimg."""
 
 
-def measure(package: Path, weight: float, kimg: float) -> dict[str, float]:
-    """One training, its processor time and its scores; what is there goes on, and its time is not known then."""
+def measure(package: Path, weight: float, kimg: float, beside: judged.Beside) -> dict[str, float]:
+    """One training, its processor time and its scores."""
     from gentrain.images import sheet
     from PIL import Image
 
@@ -32,18 +32,17 @@ def measure(package: Path, weight: float, kimg: float) -> dict[str, float]:
     seconds = judged.train(run_directory, "--data", f"emoji:{package}", "--preset", "small", "--kimg", kimg, *sets)
     images = judged.generated(run_directory)
     Image.fromarray(sheet(images[:64], 8)).save(run_directory / "sheet.png")
-    return {"seconds": seconds, **_beside(package, images)}
+    return {"seconds": seconds, **beside.scores(images)}
 
 
-def _beside(package: Path, images: Any | None) -> dict[str, float]:
-    """Scores beside one half of all emoji; of the other half where no images are given."""
+def halves(package: Path) -> tuple[Any, Any]:
+    """All emoji in two halves, in no order."""
     from gentrain import sources
     from gentrain.settings import Settings
 
     real = np.asarray(sources.read(f"emoji:{package}", Settings().frame).images)
     real = real[np.random.default_rng(1).permutation(len(real))]
-    half = len(real) // 2
-    return judged.scores(real[:half], real[half:][: judged.GENERATED] if images is None else images)
+    return real[: len(real) // 2], real[len(real) // 2 :]
 
 
 def main() -> None:
@@ -55,11 +54,13 @@ def main() -> None:
     if not arguments.package.is_dir():
         sys.exit(f"{arguments.package}: no such folder; unpack what `npm pack emoji-datasource-google` gives")
     cells = Cells("features", arguments.again)
+    first, second = halves(arguments.package)
+    beside = judged.Beside(first)
     rows = []
     for weight, kimg in RUNS.items():
-        cell = cells.get(f"{weight:g}, {kimg:g} kimg", measure, arguments.package, weight, kimg)
+        cell = cells.get(f"{weight:g}, {kimg:g} kimg", measure, arguments.package, weight, kimg, beside)
         rows.append([f"`features_weight` {weight:g}, {kimg:g} kimg", number(cell["seconds"]), *judged.row(cell)])
-    rows.append(["real images", "", *judged.row(cells.get("real", _beside, arguments.package, None))])
+    rows.append(["real images", "", *judged.row(cells.get("real", beside.scores, second[: judged.GENERATED]))])
     how = paragraph(
         f"""`python bench/features.py --package DIR`, the unpacked npm package emoji-datasource-google: preset `small`,
         32×32, seed 0, {judged.GENERATED} images beside a half of all emoji, {cells.days()}. lite0, which the second

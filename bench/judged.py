@@ -41,17 +41,23 @@ def generated(run_directory: Path) -> Any:
     return generate(keras.models.load_model(run_directory / "generator.keras", compile=False), GENERATED)
 
 
-def scores(real: Any, images: Any) -> dict[str, float]:
-    """Kernel distance, precision, density and coverage by each net; its features are scaled to a mean square of 1."""
-    from gentrain.metrics import kernel, prdc
+class Beside:
+    """Scores of generated images beside real ones, whose features are computed once."""
 
-    found: dict[str, float] = {}
-    for name in NETS:
-        of_real, of_images = features(name, real), features(name, images)
-        scale = np.sqrt(np.mean(of_real**2))
-        found |= {f"{name} kernel": kernel.distance(of_real / scale, of_images / scale)}
-        found |= {f"{name} {metric}": value for metric, value in prdc.measure(of_real, of_images).items()}
-    return found
+    def __init__(self, real: Any) -> None:
+        """Uint8 (N, H, W, 3)."""
+        self.real = {name: features(name, real) for name in NETS}
+
+    def scores(self, images: Any) -> dict[str, float]:
+        """Kernel distance, precision, density … by each net; features are scaled to a mean square of 1."""
+        from gentrain.metrics import kernel, prdc
+
+        found: dict[str, float] = {}
+        for name, of_real in self.real.items():
+            of_images, scale = features(name, images), np.sqrt(np.mean(of_real**2))
+            found |= {f"{name} kernel": kernel.distance(of_real / scale, of_images / scale)}
+            found |= {f"{name} {metric}": value for metric, value in prdc.measure(of_real, of_images).items()}
+        return found
 
 
 def features(name: str, images: Any) -> Any:

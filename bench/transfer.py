@@ -35,14 +35,14 @@ def pictures(package: Path) -> tuple[Path, list[Path]]:
     return folder, [files[at] for at in order[PICTURES:]]
 
 
-def train(data: Path, source: Path | None, seed: int, kimg: float, unseen: Any) -> dict[str, float]:
+def train(data: Path, source: Path | None, seed: int, kimg: float, beside: judged.Beside) -> dict[str, float]:
     """One training on the pictures: its processor time, and its scores beside those that it has not seen."""
     run_directory = KEPT / f"transfer-{seed}{'-from' if source else ''}"
     shutil.rmtree(run_directory, ignore_errors=True)
     start = ["--init-from", source] if source else []
     length = ("--kimg", kimg, "--seed", seed, "--set", "kimg_per_evaluation=0", "--set", "held_out=0")
     seconds = judged.train(run_directory, "--data", data, "--preset", "small", *start, *length)
-    return {"seconds": seconds, **judged.scores(unseen, judged.generated(run_directory))}
+    return {"seconds": seconds, **beside.scores(judged.generated(run_directory))}
 
 
 def read(folder: Path, files: list[Path] | None = None) -> Any:
@@ -76,15 +76,16 @@ def main() -> None:
         tell(gentrain("fit", "--data", f"emoji:{arguments.package}", "--run", source, *length))
     folder, others = pictures(arguments.other)
     unseen = read(KEPT / "transfer-unseen", others)
+    beside = judged.Beside(unseen)
     rows = []
     for way, starts in WAYS.items():
         key = f"{way}, {arguments.kimg:g} kimg, seed"
         measured = [
-            cells.get(f"{key} {seed}", train, folder, source if starts else None, seed, arguments.kimg, unseen)
+            cells.get(f"{key} {seed}", train, folder, source if starts else None, seed, arguments.kimg, beside)
             for seed in range(arguments.seeds)
         ]
         rows.append(row(way, measured))
-    rows.append(row("the 500 themselves", [cells.get("real", lambda: judged.scores(unseen, read(folder)))]))
+    rows.append(row("the 500 themselves", [cells.get("real", lambda: beside.scores(read(folder)))]))
     how = paragraph(
         f"""`python bench/transfer.py --package DIR --other DIR`, the unpacked npm packages emoji-datasource-google and
         -twitter: {PICTURES} of the second, 32×32, {arguments.kimg:g} kimg, beside the {len(unseen):,} others; medians
