@@ -28,11 +28,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "serving": ("serving", "serving_attack"),
     "training": (
         *("training_speed", "training_quality", "training_growth", "training_devices"),
-        *("training_presets", "emoji", "augmentation"),
+        *("training_presets", "emoji", "features", "augmentation"),
     ),
 }
 
-WITH_EMOJI = ("emoji", "training_presets")
+WITH_EMOJI = ("emoji", "training_presets", "features")
 
 
 def main() -> None:
@@ -62,8 +62,8 @@ def main() -> None:
 
 def measure(script: str, package: Path | None, rest: list[str]) -> bool:
     """Run one script, with options of its own, and put what it prints into the results; False if there is nothing."""
-    if script == "emoji" and package is None:
-        tell("bench/emoji.py: left out; it needs --package DIR")
+    if script in ("emoji", "features") and package is None:
+        tell(f"bench/{script}.py: left out; it needs --package DIR")
         return True
     options = ["--package", str(package)] if script in WITH_EMOJI and package else []
     tell(f"bench/{script}.py …")
