@@ -63,8 +63,9 @@ def main() -> None:
     rows.append(["real images", "", *judged.row(cells.get("real", beside.scores, second[: judged.GENERATED]))])
     how = paragraph(
         f"""`python bench/features.py --package DIR`, the unpacked npm package emoji-datasource-google: preset `small`,
-        32×32, seed 0, `--set held_out={HELD_OUT}`, {judged.GENERATED} images beside a half of all emoji, {cells.days()}. lite0, which the second
-        discriminator looks through, and lite1, which it does not: EfficientNet-Lite, on images of 64×64."""
+        32×32, seed 0, `--set held_out={HELD_OUT}`; {judged.GENERATED} images beside a half of all emoji,
+        {cells.days()}. lite0, which the second discriminator looks through, and lite1, which it does not:
+        EfficientNet-Lite, on images of 64×64."""
     )
     print(f"## Training: a discriminator on features\n\n{how}\n\n{table(['', 'CPU s', *judged.HEAD], rows)}")
 

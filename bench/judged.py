@@ -5,6 +5,7 @@ processor time of a training, which on a shared machine says more than minutes.
 from __future__ import annotations
 
 import resource
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,12 @@ class Beside:
 
     def __init__(self, real: Any) -> None:
         """Uint8 (N, H, W, 3)."""
-        self.real = {name: features(name, real) for name in NETS}
+        self.images = real
+
+    @cached_property
+    def real(self) -> dict[str, Any]:
+        """Their features by each net."""
+        return {name: features(name, self.images) for name in NETS}
 
     def scores(self, images: Any) -> dict[str, float]:
         """Kernel distance, precision, density … by each net; features are scaled to a mean square of 1."""
