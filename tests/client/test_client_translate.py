@@ -111,7 +111,7 @@ def target(models):
         try:
             for name in ("negative", "hinted"):
                 with Client(f"127.0.0.1:{port}", name) as client:
-                    client.wait(60)
+                    client.wait(120)
             yield f"127.0.0.1:{port}"
         finally:
             server.terminate()
