@@ -1,4 +1,4 @@
-"""What a version tells people.
+"""Descriptions of a version, for people.
 
 manifest_entries.py   shapes, signatures, differences, provenance
 run_facts.py          data, training and quality, as the run directory has them

@@ -1,4 +1,4 @@
-"""What a run directory tells of the training and the quality of its generator, for the manifest and the model card.
+"""Training and quality of a generator, read from its run directory, for the manifest and the model card.
 
 Whatever is missing or damaged in it counts as not there: an export needs none of it.
 """

@@ -29,7 +29,7 @@ SMALLEST = 8
 
 @dataclass(frozen=True)
 class Slot:
-    """One input: its name, its shape with None for free sizes, its type where the model tells."""
+    """One input: its name, its shape with None for free sizes, its type where the model declares one."""
 
     name: str
     shape: tuple[int | None, ...]

@@ -1,6 +1,6 @@
 """The kinds of models that are published. `KINDS` is what the commands know; TensorFlow is imported where one is run.
 
-kind.py             what every kind tells: load, signatures, examples, comparison, description
+kind.py             what every kind defines: load, signatures, examples, comparison, description
 build.py            a version of any kind
 generator/          images from latents, and from whatever else a generator takes
 image_to_image.py   images from pictures

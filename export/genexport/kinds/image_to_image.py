@@ -1,4 +1,4 @@
-"""Image-to-image: pictures become other pictures. A generator, tried on real pictures and told as what it is."""
+"""Image-to-image: pictures become other pictures. A generator that is checked on real pictures and described as what it does."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What publish, verify, list and show know of a kind of model: one class for each, in `kinds.KINDS`.
+"""A kind of model, as publish, verify, list and show use it: one class each, in `kinds.KINDS`.
 
 A kind names the tasks of interface.json that it publishes, and says how its models are loaded, which signatures they
-have, on which examples they are tried, how their files are compared, and how people are told of them. Classes are small
-and import TensorFlow where a method needs it, as listing a repository does not.
+have, on which examples they are checked, how their files are compared, and how they are described. Classes are small and
+import TensorFlow inside the methods that need it, as listing a repository does not.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Kind(ABC):
 
     @abstractmethod
     def takes(self, manifest: Mapping[str, Any]) -> str:
-        """Goes on from `28×28×1` in `genexport show`."""
+        """What it takes, after `28×28×1` in `genexport show`: `from 32 latents`."""
 
     @abstractmethod
     def quality(self, manifest: Mapping[str, Any]) -> str:

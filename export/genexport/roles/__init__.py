@@ -4,7 +4,7 @@ A further role is a subclass of `Role` in a file of its own, with a line in `ROL
 `--import` names can `register` one.
 
 tensor.py          a tensor with its role; interface.json
-role.py            what every role tells: examples, what signatures take, what files and card say
+role.py            what every role defines: examples, inputs of signatures, metadata, words for the card
 latents.py         N(0, 1), and from seeds to latents in the graph
 labels.py          classes
 image.py           a picture as floats, bytes or file

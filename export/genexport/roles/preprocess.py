@@ -24,7 +24,7 @@ WHITE = (255, 255, 255)
 LUMA = (19595, 38470, 7471)
 
 GAP = 3
-"""Pictures are made smaller by averaging whole pixels first, as long as they stay this many times what is wanted."""
+"""Pictures are made smaller by averaging whole pixels first, as long as they stay this many times the target size."""
 
 SUPPORT = 2.5
 """What Lanczos looks at beside a region, in pixels of the result."""
@@ -121,7 +121,7 @@ def _picked(pixels: tf.Tensor, side: Side, axis: int) -> tf.Tensor:
 
 
 def _padded(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """(h, w, 4) in the middle of the smallest transparent picture of the wanted proportions that holds it."""
+    """(h, w, 4) in the middle of the smallest transparent picture of the target proportions that holds it."""
     high, wide = tf.unstack(tf.shape(pixels)[:2])
     more_high, more_wide = tf.maximum(0, wide * height // width - high), tf.maximum(0, high * width // height - wide)
     top, left = more_high // 2, more_wide // 2
@@ -150,7 +150,7 @@ class Side(NamedTuple):
 
 
 def _largest(high: tf.Tensor, wide: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The largest part of the wanted proportions."""
+    """The largest part of the target proportions."""
     return (
         tf.minimum(high, tf.maximum(1, wide * height // width)),
         tf.minimum(wide, tf.maximum(1, high * width // height)),

@@ -1,4 +1,4 @@
-"""What every role tells: example values, what signatures take for it, how the model, the files and the card have it."""
+"""What every role defines: example values, inputs of signatures, values inside the model, metadata, words for the card."""
 
 from __future__ import annotations
 

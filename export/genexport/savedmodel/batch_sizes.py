@@ -1,4 +1,4 @@
-"""The sizes to which a server pads batches, and the file that tells TensorFlow Serving of them.
+"""The sizes to which a server pads batches, and the file that sets them in TensorFlow Serving.
 
 Source: BatchingParameters of tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
 """

@@ -144,7 +144,7 @@ def _content(kind: str, generator: Model, name: str, converter: convert.Converte
 
 
 def _kept_to(options: Options, check: Callable[[], None]) -> None:
-    """Do a check, and tell which options help where a limit is broken."""
+    """Run a check; where a limit is exceeded, the error names the option that accepts it."""
     try:
         check()
     except proof.PastLimit as error:
