@@ -1,4 +1,4 @@
-"""Image-to-image: pictures become other pictures. A generator that is checked on real pictures and described as what it does."""
+"""Image-to-image: pictures become other pictures. A generator that is checked on real pictures."""
 
 from __future__ import annotations
 

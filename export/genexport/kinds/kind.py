@@ -1,8 +1,8 @@
 """A kind of model, as publish, verify, list and show use it: one class each, in `kinds.KINDS`.
 
 A kind names the tasks of interface.json that it publishes, and says how its models are loaded, which signatures they
-have, on which examples they are checked, how their files are compared, and how they are described. Classes are small and
-import TensorFlow inside the methods that need it, as listing a repository does not.
+have, on which examples they are checked, how their files are compared, and how they are described. Classes are small
+and import TensorFlow inside the methods that need it, as listing a repository does not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every role defines: example values, inputs of signatures, values inside the model, metadata, words for the card."""
+"""What every role defines: example values, inputs of signatures, values inside the model, metadata, words."""
 
 from __future__ import annotations
 
