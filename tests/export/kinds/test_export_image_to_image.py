@@ -13,9 +13,14 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from genexport import onnx
-from genexport.errors import ExportError
+from genexport.compare.parity import Limits
+from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.adapt import Choices
 from genexport.generator.load import Generator, load
+from genexport.kinds.generator import proof
+from genexport.kinds.generator import version as generator_version
+from genexport.kinds.image_to_image import ImageToImage
+from genexport.options import Options
 from genexport.repository import manifest
 from genexport.roles import preprocess
 from genexport.savedmodel.saved_model import ServingSession
@@ -159,6 +164,16 @@ def test_a_version_is_verified_as_what_it_is_and_so_is_its_discriminator_of_patc
     for folder, compared in ((version, "tflite/int8"), (version.parents[1] / "colour-critic" / "1", "savedmodel")):
         assert compared in genexport("verify", folder).stdout
     assert "16×16×3 from hints and image" in genexport("show", version).stdout
+
+
+def test_an_integer_file_past_its_limit_is_left_out_with_what_would_accept_it(version: Path, run: Path) -> None:
+    generator = load(run)
+    proven = proof.Proof(version, "colour", *proof.reference(generator, 4), Limits(int8_db=99, float16=1e-9))
+    with pytest.raises(CannotBeMade, match=r"^tflite/int8: .* limit 99.0 dB; --limit int8_db=\d+ accepts it$"):
+        generator_version._check_file(proven, "int8", Options(), ImageToImage.leaves_out_integers)
+    for kind, options in (("int8", Options(files=("int8",))), ("float16", Options())):
+        with pytest.raises(proof.PastLimit):
+            generator_version._check_file(proven, kind, options, ImageToImage.leaves_out_integers)
 
 
 def test_plain_tensorflow_loads_a_version_that_describes_its_interface(version: Path, run: Path, expected) -> None:

@@ -31,6 +31,8 @@ class Generator(Kind):
 
     name = "generator"
     tasks = ("image-generation",)
+    leaves_out_integers = False
+    """Whether an int8 or micro file past its limit is left out; else nothing is published."""
 
     def load(self, source: Source) -> Model:
         from genexport.generator.load import load
