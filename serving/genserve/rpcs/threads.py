@@ -34,8 +34,8 @@ class RpcThreads(ThreadPoolExecutor):
         if self._senders.count < self._many:
             return super().submit(fn, *arguments, **keywords)
         peer = _peer(arguments)
-        with self._lock:
-            kept = self._users[peer] < FEW and self._users.total() < KEPT_THREADS
+        with self._lock:  # one more than FEW: a connection that sends no message is found out, and gives them back soon
+            kept = self._users[peer] <= FEW and self._users.total() < KEPT_THREADS
             self._users[peer] += kept
         if not kept:
             return super().submit(fn, *arguments, **keywords)

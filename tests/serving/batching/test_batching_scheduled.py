@@ -201,6 +201,36 @@ def test_timeout_counts_from_the_first_request_of_a_batch():
     threads.close()
 
 
+def test_queue_takes_what_just_fills_its_open_batch(fails):
+    settings = Parameters(max_batch_size=4, max_enqueued_batches=1, batch_timeout_micros=60_000_000)
+    threads = Threads(settings)
+    queue = Queue(settings, threads, lambda batch: None)
+    with threads.changed:
+        queue.put([Task({}, 2, None)])
+        assert queue.parts(2) == [2]
+        fails(UNAVAILABLE, FULL + "currently 1 batches enqueued and max_enqueued_batches is 1", queue.parts, 3)
+    threads.close()
+
+
+def test_models_that_share_a_thread_get_it_in_turn(held, pool, until):
+    settings = Parameters(max_batch_size=1, num_batch_threads=1, max_enqueued_batches=9)
+    threads = batching.Threads(settings)
+    first, second = (Asked(batching.make(held, settings, threads), pool) for _ in range(2))
+    held.gate.clear()
+    futures = [first("serving_default", x=rows(1))]
+    until(lambda: held.runs)
+    for number, (asked, value) in enumerate([(first, 2), (first, 3), (second, 4)], start=1):
+        futures.append(asked("serving_default", x=rows(value)))
+        until(lambda number=number: first.runner.waiting + second.runner.waiting == number)
+    held.gate.set()
+    for future in futures:
+        future.result(30)
+    assert [int(next(iter(feeds.values()))[0, 0]) for feeds in held.runs] == [1, 4, 2, 3]
+    for asked in (first, second):
+        asked.runner.close()
+    threads.close()
+
+
 def test_seconds_in_the_queue_and_in_the_model_are_told_apart():
     task, timing = Task({}, 1, None), Timing()
     task.enqueued, task.started, task.compute = 1.0, 3.5, 0.25

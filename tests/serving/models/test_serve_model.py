@@ -9,7 +9,7 @@ import pytest
 from genserve.errors import ServeError
 from genserve.models.model import Model
 from genserve.models.states import Retries, State
-from genserve.repository.versions import ALL, Policy, versions_in
+from genserve.repository.versions import ALL, Policy, is_version, versions_in
 
 START, LOADING, END = 10, 20, 50
 
@@ -58,6 +58,12 @@ def test_of_two_names_for_a_number_the_last_in_the_alphabet_counts(tmp_path):
     for name in ("1", "+1", "001"):
         (tmp_path / name).mkdir()
     assert versions_in(tmp_path) == {1: tmp_path / "1"}
+
+
+def test_versions_are_numbers_of_64_bits(tmp_path):
+    numbers = [str(2**63 - 1), str(-(2**63)), "0"]
+    for name in (*numbers, str(2**63), str(-(2**63) - 1), "9" * 30, "1.0", "1_0", "٣", "", " 1"):
+        assert is_version(name) is (name in numbers), name
 
 
 class Opened:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genserve.errors import ServeError
+from genserve.loading.loader import Loader
 from genserve.loading.warmup import warm_up
 from genserve.models.model import Model
+from genserve.options.flags import Flags
 from genserve.rpcs.classify import classify
 from genserve.rpcs.classify import fill as classify_fill
 from genserve.rpcs.examples import fill_spec
@@ -259,6 +261,15 @@ def test_warmup_fails_with_what_the_request_fails_with(loaded, version, kind, re
         warm_up(loaded, version)
     assert failure.value.message.endswith(f"tf_serving_warmup_requests: {message}")
     assert failure.value.code is INVALID
+
+
+def test_version_whose_warmup_fails_is_closed(version, monkeypatch):
+    write_warmup(version, multi_inference_log=inference())
+    closed, close = [], SavedModelServable.close
+    monkeypatch.setattr(SavedModelServable, "close", lambda servable: closed.append(servable) or close(servable))
+    with pytest.raises(ServeError):
+        Loader(Flags(model_base_path="m"))("examples", 1, version)
+    assert len(closed) == 1
 
 
 def test_rest_classifies_and_regresses(rest):

@@ -17,6 +17,7 @@ from genserve.runtime.timing import Timing
 from genserve.telemetry.config import PROMETHEUS_PATH, prometheus_path
 from genserve.telemetry.metrics import MAX_SERIES, Counter, Gauge, Histogram, page
 from genserve.telemetry.monitoring import Monitoring
+from genserve.telemetry.telemetry import Telemetry
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -195,6 +196,16 @@ def test_seconds_are_counted_in_the_unit_of_each_name_and_latencies_only_of_what
         f':tensorflow:cc:saved_model:load_latency{{model_path="{tmp_path}"}} 2000000',
     ]:
         assert line in lines
+
+
+def test_requests_that_tensorflow_serving_does_not_count_are_not_counted():
+    monitoring, call = Monitoring({}), Call(None, lambda: True, tuple, model="toy")
+    telemetry = Telemetry(monitoring, "/metrics")
+    for api in ("GetModelStatus", "Predict", "HandleReloadConfigRequest"):
+        telemetry.rpc(api, None, call, 1.0)
+    for verb in ("", "status", "predict", "metadata"):
+        telemetry.rest(verb, None, 0, 0, call, 1.0)
+    assert b':request_count{model_name="toy",status="OK"} 2' in monitoring.page()
 
 
 def test_client_cannot_make_series_without_end():

@@ -241,11 +241,11 @@ def test_numbers_and_documents_are_read_as_rapidjson_reads_them(rest, body, pred
 
 
 @pytest.mark.parametrize(
-    "text", ["aGVsbG8gd29ybGQ=", "aGVsbG8gd29ybGQ", "aGVs\\nbG8g\\r\\nd29y bGQ=\\n", "aGVsbG8gd29ybGQ=="]
+    "text", ["aGVsbG8gd29ybGQ=", "aGVsbG8gd29ybGQ", "aGVs\\nbG8g\\r\\nd29y bGQ=\\n", "aGVsbG8gd29ybGQ==", "aGVsbA="]
 )
 def test_base64_may_be_wrapped_and_unpadded_but_not_padded_wrongly(rest, text):
     reply = rest.post(PREDICT, f'{{"signature_name": "text", "inputs": [{{"b64": "{text}"}}]}}'.encode())
-    if text.endswith("=="):
+    if text in ("aGVsbG8gd29ybGQ==", "aGVsbA="):
         assert (reply.status, reply.body) == (400, {"error": "Unable to base64 decode"})
     else:
         assert reply.status == 200

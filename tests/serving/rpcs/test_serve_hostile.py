@@ -239,19 +239,24 @@ def echo():
     server.stop(0)
 
 
-def test_where_too_many_messages_are_late_those_of_the_greediest_connection_are_given_up(echo, until):
+@pytest.mark.parametrize(("few", "many", "left"), [(1, 6, 2), (5, 12, 5)])
+def test_where_too_many_messages_are_late_those_of_the_greediest_connection_are_given_up(echo, until, few, many, left):
     senders, port = echo
+    senders._most = few + many  # at first nobody is given up
     with contextlib.ExitStack() as stack:
         modest, greedy = (stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(2))
-        for client, streams in ((modest, [1]), (greedy, range(1, 13, 2))):
+        for client, streams in ((modest, range(1, 2 * few, 2)), (greedy, range(1, 2 * many, 2))):
             client.sendall(PREFACE + frame(4, 0, 0))
             client.sendall(b"".join(frame(1, 4, stream, head(b"/test/Echo")) for stream in streams))
-        until(lambda: senders.count == 7)
-        until(lambda: senders.count == 2)
+        until(lambda: senders.count == few + many)
+        senders._most = left
+        greedy.sendall(frame(1, 4, 2 * many + 1, head(b"/test/Echo")))
+        until(lambda: senders.count == left)
         message = b"late, but read"
-        modest.sendall(frame(0, 1, 1, b"\0" + struct.pack(">I", len(message)) + message))
+        for stream in range(1, 2 * few, 2):
+            modest.sendall(frame(0, 1, stream, b"\0" + struct.pack(">I", len(message)) + message))
         received = b""
-        while message not in received:
+        while received.count(message) < few:
             part = modest.recv(2**16)
             assert part
             received += part
