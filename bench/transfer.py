@@ -89,8 +89,8 @@ def main() -> None:
     how = paragraph(
         f"""`python bench/transfer.py --package DIR --other DIR`, the unpacked npm packages emoji-datasource-google and
         -twitter: {PICTURES} of the second, 32×32, {arguments.kimg:g} kimg, beside the {len(unseen):,} others; medians
-        of {arguments.seeds} seeds, {cells.days()}. The other run: {arguments.source_kimg:g} kimg of the first, preset
-        `small`. lite0, lite1: EfficientNet-Lite of those sizes, on images of 64×64."""
+        over {arguments.seeds} seed(s), {cells.days()}. The other run: {arguments.source_kimg:g} kimg of the first,
+        preset `small`. lite0, lite1: EfficientNet-Lite of those sizes, on images of 64×64."""
     )
     print(f"## Training: 500 pictures, from another run\n\n{how}\n\n{table(['', 'CPU s', *judged.HEAD], rows)}")
 
