@@ -21,6 +21,7 @@ from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
 from gentrain.presets import DEFAULT_PRESET, PRESETS
 from gentrain.settings import MAY_CHANGE, Settings
+from gentrain.sources import pairs
 from gentrain.sources.folder import RUN_FILES
 from gentrain.training import checkpoints, initial
 from gentrain.training.checkpoints import Progress
@@ -36,6 +37,7 @@ ARTIFACTS = (
     "log.jsonl",
     "events",
     "samples",
+    "examples.npz",
     "features.keras",
     "features.npz",
     "metrics.json",
@@ -145,11 +147,16 @@ def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path 
 
 
 def folder_of(source: str) -> Path | None:
-    """Where a source lies, without links; None for one that lies nowhere, such as `digits`."""
-    for path in (source, source.partition(":")[2]):
-        if path and os.path.exists(path):
-            return Path(path).resolve()
-    return None
+    """Where a source lies, without links, the first place of several; None for one that is nowhere, as `digits`."""
+    return next(iter(_folders_of(source)), None)
+
+
+def _folders_of(source: str) -> list[Path]:
+    name, _, path = source.partition(":")
+    if name == "pairs" and not os.path.exists(source):
+        found = pairs.places(path)
+        return [Path(each).resolve() for each in found] if all(map(os.path.exists, found)) else []
+    return [Path(each).resolve() for each in (source, path) if each and os.path.exists(each)][:1]
 
 
 def _still_there(run: Path, data: str) -> str:
@@ -162,14 +169,13 @@ def _still_there(run: Path, data: str) -> str:
 
 def _refuse_outputs_as_data(run: Path, data: str) -> None:
     """Raise TrainError where what one training writes would be read by the next."""
-    source, target = folder_of(data), run.resolve()
-    if source is None:
-        return
-    if source == target or source in target.parents:
-        raise TrainError(f"{run}: lies inside the data, {data}, which its samples would join; take another --run")
-    for folder in (source, *source.parents):
-        if folder == target or {name for name in RUN_FILES if (folder / name).is_file()} >= RUN_FILES:
-            raise TrainError(f"{data}: lies inside a run, {folder}; what a training wrote is no data for one")
+    target = run.resolve()
+    for source in _folders_of(data):
+        if source == target or source in target.parents:
+            raise TrainError(f"{run}: lies inside the data, {data}, which its samples would join; take another --run")
+        for folder in (source, *source.parents):
+            if folder == target or {name for name in RUN_FILES if (folder / name).is_file()} >= RUN_FILES:
+                raise TrainError(f"{data}: lies inside a run, {folder}; what a training wrote is no data for one")
 
 
 def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from gentrain.files import sweep, write_json
 from gentrain.files.locks import lock as lock_file
 from gentrain.plan import ARTIFACTS, LOCK, Plan, describe
 from gentrain.settings import Settings
-from gentrain.training import checkpoints, initial, memory
+from gentrain.training import checkpoints, examples, initial, memory
 from gentrain.training.callbacks import Note, Show
 from gentrain.training.checkpoints import Progress
 
@@ -62,10 +62,12 @@ def fit(
     _check_images(plan, dataset)
     told = conditions.of_run(plan.settings, dataset)
     quiet.import_tensorflow()
+    from gentrain import networks
     from gentrain.training.callbacks.meter import Meter
     from gentrain.training.callbacks.stop import PoliteStop
     from gentrain.training.devices import Devices, best_precision
 
+    networks.check(told, plan.settings)
     devices = devices or Devices("auto")
     _, side, _, channels = dataset.images.shape
     s = plan.settings.resolved(side, channels, best_precision())
@@ -82,9 +84,12 @@ def fit(
             _prepare(plan, dataset)
         gan = _gan(plan, dataset, told, devices, note)
         meter = Meter(plan.done, show, s.batch * STEPS_PER_EXECUTION)
+        gan.examples = examples.held_out(told, dataset, s.held_out)
         keeper, periodic = _callbacks(plan, dataset, devices, meter, note)
         if devices.first:
             write_json(plan.run / "interface.json", interface.describe(plan.settings, dataset))
+            if gan.examples is not None:
+                gan.examples.save(plan.run / "examples.npz")
         stop = PoliteStop(devices)
         out_of_memory = memory.OutOfMemory(gan)
         if out_of_memory.is_likely:

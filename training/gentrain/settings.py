@@ -23,14 +23,17 @@ class Settings:
     value_range: str = ""  # LOW:HIGH, what is black and white in images of more than 8 bits; empty: what fits them all
     max_megapixels: float = MAX_MEGAPIXELS  # larger images are skipped
     split: str = "train"  # of data with splits; all for every one
+    input_from: str = ""  # translation without pairs: inputs are made of the images: outline, grey, blur, small, mask
+    input_side: str = "left"  # translation of pairs side by side in one file: which half is the input
     labels: str = "auto"  # where classes come from: auto, folders, from-name[:PATTERN], none, or a column's name
     flip: bool = False  # mirror each image left to right half of the time
+    jitter: float = 0.0  # move each image at random, by at most this part of the side; its edges are repeated
     conditional: bool = False  # the generator takes the classes of the data as `labels`
     conditions: str = ""  # what else both networks are told: names registered with gentrain.conditions, with commas
 
     # Networks
     networks: str = "genline"
-    latent_size: int = 32  # Z
+    latent_size: int = 32  # Z; 0 for a generator of pictures alone, without latents
     generator_width: int = 48  # channels of its convolutions
     discriminator_width: int = 32
     dropout: float = 0.0  # in the discriminators of the published pairs
@@ -50,6 +53,8 @@ class Settings:
     augment_target: float = 0.75  # it rises and falls to hold the discriminator's accuracy here; 0: a ramp
     augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
     features_weight: float = 0.0  # of a second discriminator, on the features of a pretrained net; 0: none
+    l1: float = 10.0  # weight of the distance to the right answer, where there is one: the condition image
+    adversarial: float = 1.0  # weight of the adversarial loss in what the generator learns from; 0: no GAN at all
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
     # Optimisation (Adam for both networks)
@@ -106,14 +111,17 @@ class Settings:
 
 
 RANGES: dict[str, tuple[float, float]] = {
-    "latent_size": (1, 4096),
+    "latent_size": (0, 4096),
     "generator_width": (1, 1024),
     "discriminator_width": (1, 1024),
+    "jitter": (0, 0.5),
     "dropout": (0, 0.9),
     "kimg": (1e-3, 1e9),
     "minutes": (0, 1e6),
     "batch": (2, 8192),
     "seed": (0, 2**31 - 1),
+    "l1": (0, 1e6),
+    "adversarial": (0, 1e6),
     "gamma": (-1, 1e6),
     "gamma_final": (-1, 1e6),
     "augment": (-1, 1),
@@ -133,10 +141,10 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "networks": ("genline", "dcgan28", "dcgan64", "celeba64"),  # files of gentrain/networks
+    "networks": ("genline", "dcgan28", "dcgan64", "celeba64", "unet"),  # files of gentrain/networks
     "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),  # files of gentrain/losses
     "precision": ("auto", "float32", "bfloat16"),
-    "best_by": ("frechet", "kernel", "precision", "recall", "density", "coverage"),
+    "best_by": ("frechet", "kernel", "precision", "recall", "density", "coverage", "l1", "psnr", "ssim"),
 }
 
 # Reports do not change what is learned, and a longer run goes on where a shorter one ended.

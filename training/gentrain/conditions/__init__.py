@@ -2,6 +2,8 @@
 
 base.py        the class that each of them derives from, and what its methods are asked
 labels.py      classes of images
+image.py       a picture to be translated
+hints.py       dots of colour that say how
 interface.py   what interface.json says of a run and its conditions
 here           which of them a run has, what data and networks see of them, and `register`
 
@@ -10,13 +12,15 @@ Everything passes as dictionaries of named tensors, from the columns of a data s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gentrain.conditions.base import Array, Condition, Tensors
+from gentrain.conditions.hints import Hints
+from gentrain.conditions.image import Image
 from gentrain.conditions.labels import Labels
 from gentrain.errors import TrainError, UsageError
 
@@ -27,8 +31,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Condition",
     "Conditions",
+    "Hints",
+    "Image",
     "Labels",
     "columns",
+    "drawn",
     "examples",
     "inputs",
     "named",
@@ -45,7 +52,7 @@ Conditions = Sequence[Condition]
 ENTRY_POINTS = "gentrain.conditions"
 """Where a package says which conditions it brings: `depth = my_package:Depth`."""
 
-REGISTERED: dict[str, type[Condition]] = {Labels.name: Labels}
+REGISTERED: dict[str, type[Condition]] = {one.name: one for one in (Labels, Image, Hints)}
 
 
 def register(condition: type[Condition]) -> type[Condition]:
@@ -75,7 +82,10 @@ def of_run(settings: Settings, dataset: Dataset) -> tuple[Condition, ...]:
         UsageError: a name that nobody has registered.
         TrainError: the data lack what one of them needs.
     """
-    return tuple(_known(name).of(dataset) for name in named(settings))
+    found = tuple(_known(name).of(dataset) for name in named(settings))
+    for condition in found:
+        condition.told(settings)
+    return found
 
 
 def of_generator(generator: Any, dataset: Dataset) -> tuple[Condition, ...]:
@@ -85,13 +95,13 @@ def of_generator(generator: Any, dataset: Dataset) -> tuple[Condition, ...]:
         TrainError: an input that no registered condition has, or data that lack what one needs.
     """
     names = [tensor.name for tensor in generator.inputs if tensor.name != "latents"]
-    if len(generator.inputs) == 1:
+    if len(generator.inputs) == 1 and len(generator.inputs[0].shape) == 2:
         return ()  # whatever it is called, it is the latents
     try:
         found = [_known(name) for name in names]
     except UsageError:
         found = []
-    if len(found) < len(generator.inputs) - 1:
+    if len(found) < len(names) or not found:
         shapes = ", ".join(f"{tensor.name} {tuple(tensor.shape)}" for tensor in generator.inputs)
         raise TrainError(
             f"generator has the inputs {shapes}; expected latents (N, Z), and beside them {', '.join(REGISTERED)}"
@@ -140,7 +150,19 @@ def prepared(conditions: Conditions, batch: Mapping[str, Any]) -> Tensors:
 def rows(conditions: Conditions, dataset: Dataset, chosen: np.ndarray[Any, Any]) -> Tensors:
     """The tensors of all inputs for these rows of a data set."""
     found = columns(conditions, dataset)
-    return prepared(conditions, {name: column[chosen] for name, column in found.items() if name != "images"})
+    batch = prepared(conditions, {name: column[chosen] for name, column in found.items() if name != "images"})
+    if all(type(condition).draw is Condition.draw for condition in conditions):
+        return batch
+    images = dataset.images[chosen].astype(np.float32) / 127.5 - 1.0
+    random = np.random.default_rng(0)
+    return drawn(conditions, batch, images, lambda values: random.random((len(images), values), np.float32))
+
+
+def drawn(conditions: Conditions, tensors: Tensors, images: Any, uniform: Callable[[int], Any]) -> Tensors:
+    """The tensors of all inputs with what is drawn anew at each step, see `Condition.draw`."""
+    for condition in conditions:
+        tensors = condition.draw(tensors, images, uniform)
+    return tensors
 
 
 def examples(conditions: Conditions, most: int) -> Tensors:

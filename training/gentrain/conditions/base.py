@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gentrain.data.dataset import Dataset
     from gentrain.losses.auxiliary import Auxiliary
     from gentrain.networks.parts import Initializers
+    from gentrain.settings import Settings
 
 Array = np.ndarray[Any, Any]
 
@@ -37,6 +38,9 @@ class Condition(ABC):
     def of(cls, dataset: Dataset) -> Condition:
         """The condition as it is with these images; raises TrainError where they lack what it needs."""
 
+    def told(self, settings: Settings) -> None:  # noqa: B027, most ask for nothing
+        """What a run's settings say of it; called once, before anything else."""
+
     # Data
 
     @abstractmethod
@@ -50,6 +54,16 @@ class Condition(ABC):
     @abstractmethod
     def examples(self, most: int) -> Mapping[str, Array]:
         """A batch of columns that shows what the condition can tell, at most so many rows: those of image grids."""
+
+    def draw(self, tensors: Tensors, images: Any, uniform: Callable[[int], Any]) -> Tensors:
+        """What is new at each step, and follows from the right answer: the tensors of `inputs`, with it.
+
+        Args:
+            tensors: those of `inputs`, as `prepare` made them, mirrored with the images.
+            images: float32 (N, H, W, C) in [-1, 1].
+            uniform: `uniform(k)` → float32 (N, k) in [0, 1), the same ones after a restart.
+        """
+        return tensors
 
     def augment(self, tensors: Tensors, change: Callable[[Any], Any]) -> Tensors:
         """What is mirrored, moved or cut with the images: `change` does to a picture (N, H, W, any) what they undergo.
@@ -68,6 +82,10 @@ class Condition(ABC):
     @abstractmethod
     def interface(self) -> list[dict[str, Any]]:
         """What `interface.json` says of each input: name, role, dtype, shape and the rest, see docs/contracts.md."""
+
+    def starts_from(self, inputs: Tensors) -> list[Any]:
+        """Pictures (N, H, W, any) that networks from pictures to pictures (`unet`) start from; others take none."""
+        return []
 
     def enter_latents(self, latents: Any, inputs: Tensors, init: Initializers) -> Any:
         """Latents (N, Z) → what the generator's layers start from, (N, any)."""

@@ -123,15 +123,13 @@ def _load(entry: Path, source: Source) -> Dataset | None:
 
 
 def _decode_into(entry: Path, source: Source, frame: Frame, show: Show) -> None:
-    """Write all three files of an entry."""
-    with _disk_errors(entry.parent.parent):
-        file = (entry / "images.npy").open("wb", buffering=0)
-    with file:
-        writer = _Writer(file)
-        decoded = source.decode(frame, writer.append, show)
+    """Write all files of an entry."""
+    with _Arrays(entry) as arrays:
+        decoded = source.decode(frame, arrays.append, show)
         contents = checked.contents(decoded, frame, source.name)
         with _disk_errors(entry.parent.parent):
-            writer.finish()
+            arrays.finish()
+    writer = arrays.images
     with _disk_errors(entry.parent.parent):
         grey = not (writer.coloured or frame.channels) and writer.shape[-1:] == (3,)
         _write_rest(entry, source, contents, writer.first_alike, grey)
@@ -155,14 +153,47 @@ def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Ro
             np.save(content, array)
             (entry / f"{name}.npy").write_bytes(content.getvalue())
     images = np.load(entry / "images.npy", mmap_mode="r")
-    for name, column in {"labels": contents.labels, **contents.columns}.items():
+    columns = {file.stem.removeprefix(COLUMN): np.load(file, mmap_mode="r") for file in entry.glob(f"{COLUMN}*.npy")}
+    for name, column in {"labels": contents.labels, **columns}.items():
         if column is not None and len(column) != len(images):
             raise ValueError(f"{source.name}: {len(column)} {name} for {len(images)} images")
     c = contents
     known = (c.labels, c.class_names, c.skipped, c.notes, c.classes_from, c.left_out, c.split, c.value_ranges)
-    dataset = Dataset(source.name, images, *known, first_alike, grey, c.columns)
+    dataset = Dataset(source.name, images, *known, first_alike, grey, columns)
     description = dataset.describe() | {"bytes": {file.name: file.stat().st_size for file in entry.glob("*.npy")}}
     (entry / "dataset.json").write_text(json.dumps(description) + "\n", encoding="utf-8")
+
+
+class _Arrays:
+    """The images of an entry, and what comes beside them, each in a file that grows. A context, which closes them."""
+
+    def __init__(self, entry: Path) -> None:
+        self._entry, self._open = entry, contextlib.ExitStack()
+        self.images = self._writer("images")
+        self.beside: dict[str, _Writer] = {}
+
+    def __enter__(self) -> _Arrays:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def append(self, images: Pixels, /, **beside: Pixels) -> None:
+        """Write uint8 (n, H, W, C) each."""
+        self.images.append(images)
+        for name, pixels in beside.items():
+            if name not in self.beside:
+                self.beside[name] = self._writer(f"{COLUMN}{name}")
+            self.beside[name].append(pixels)
+
+    def finish(self) -> None:
+        """Write the final counts."""
+        for writer in (self.images, *self.beside.values()):
+            writer.finish()
+
+    def _writer(self, name: str) -> _Writer:
+        with _disk_errors(self._entry.parent.parent):
+            return _Writer(self._open.enter_context((self._entry / f"{name}.npy").open("wb", buffering=0)))
 
 
 class _Writer:

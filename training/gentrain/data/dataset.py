@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import ImageColor
@@ -26,6 +26,10 @@ Columns = Mapping[str, np.ndarray[Any, Any]]
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 CROPS = ("center", "none", "pad")
+
+# What an input can be made of, where there are no pairs: see gentrain.sources.prepared.
+INPUTS = ("", "outline", "grey", "blur", "small", "mask")
+SIDES = ("left", "right")
 
 # cat.0.jpg, cat_001.png and `cat (3).jpg` are of the class cat.
 NAME_AND_NUMBER = r"^(.*?[^\W\d_])[\W_]*\d+[\W_]*\.[^.]*$"
@@ -59,6 +63,8 @@ class Frame:
         labels: where classes come from: `auto`, `folders`, `from-name`, `from-name:PATTERN`, `none`, or a column of the
             metadata.
         max_megapixels: larger images are skipped.
+        input_from: what the inputs of a translation are made of: a preparation of each image; empty for pairs.
+        input_side: of pairs side by side in one file, the half that is the input.
 
     Raises:
         UsageError: a value outside its range.
@@ -72,6 +78,8 @@ class Frame:
     split: str = "train"
     labels: str = "auto"
     max_megapixels: float = MAX_MEGAPIXELS
+    input_from: str = ""
+    input_side: str = "left"
 
     def __post_init__(self) -> None:
         """Refuse what no image can be brought to."""
@@ -85,6 +93,10 @@ class Frame:
             raise UsageError(f"crop must be one of {', '.join(CROPS)}, got {self.crop!r}")
         if not 0 < self.max_megapixels < math.inf:
             raise UsageError(f"max_megapixels must be above 0, got {self.max_megapixels:g}")
+        if self.input_from not in INPUTS:
+            raise UsageError(f"input_from must be one of {', '.join(INPUTS[1:])}, got {self.input_from!r}")
+        if self.input_side not in SIDES:
+            raise UsageError(f"input_side must be {' or '.join(SIDES)}, got {self.input_side!r}")
         # These raise for what cannot be.
         self.background_rgb, self.low_and_high, self.name_pattern  # noqa: B018
 
@@ -166,8 +178,15 @@ class Contents:
     columns: Columns = field(default_factory=dict)
 
 
-Append = Callable[[Pixels], None]
-"""Takes the next images, uint8 (n, side, side, channels); a source calls it as often as it likes, always one shape."""
+class Append(Protocol):
+    """Takes the next images, uint8 (n, side, side, channels); a source calls it as often as it likes, always one shape.
+
+    What belongs to them pixel by pixel comes along under its name, in the same order: `append(targets, image=inputs)`.
+    """
+
+    def __call__(self, images: Pixels, /, **beside: Pixels) -> None:
+        """Take them."""
+
 
 Show = Callable[[int, int | None], None]
 """Called now and then with the number of images decoded, and of all there are (None where that is not known yet)."""
@@ -224,7 +243,8 @@ class Dataset:
             digest.update(np.ascontiguousarray(self.labels).data)
         for name, column in sorted(self.columns.items()):
             digest.update(repr((name, column.dtype.str, column.shape)).encode("utf-8", "surrogateescape"))
-            digest.update(np.ascontiguousarray(column).data)
+            for start in range(0, len(column), 4096):
+                digest.update(np.ascontiguousarray(column[start : start + 4096]).data)
         return digest.hexdigest()
 
     def class_counts(self) -> dict[str, int]:

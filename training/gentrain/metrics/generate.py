@@ -39,7 +39,7 @@ def generate(
     parts = []
     for start in range(0, count, BATCH):
         seeds = np.arange(first_seed + start, first_seed + min(start + BATCH, count), dtype=np.int64)
-        latents = latents_of_seeds(seeds, latent_size)
+        latents = latents_of_seeds(seeds, latent_size) if latent_size else None
         inputs = _in_order(generator, latents, given, slice(start, start + BATCH)) if given else latents
         images = np.asarray(generator(inputs, training=False), np.float32)
         if not np.isfinite(images).all():
@@ -52,6 +52,8 @@ def generate(
 
 def _latent_size(generator: Any, given: Mapping[str, Any]) -> int:
     latents = [tuple(tensor.shape) for tensor in generator.inputs if tensor.name not in given]
+    if not latents and given:
+        return 0  # of pictures alone
     if len(latents) != 1 or len(latents[0]) != 2 or not latents[0][1]:
         inputs = ", ".join(f"{tensor.name} {tuple(tensor.shape)}" for tensor in generator.inputs)
         raise TrainError(

@@ -5,6 +5,7 @@ A pair maps tensors; here these become Keras models, with inputs, what the condi
 
 genline.py                            genline's own pair
 dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
+unet.py                               from pictures to pictures
 parts.py                              what several of them are built from
 latents.py                            from seeds to latents
 efficientnet.py                       a pretrained net to look through; torch_files.py reads its weights
@@ -23,6 +24,7 @@ from keras import layers
 
 from gentrain.conditions import Conditions, inputs
 from gentrain.conditions.base import Tensors
+from gentrain.errors import UsageError
 from gentrain.networks.parts import Initializers, Norm
 from gentrain.settings import CHOICES, Settings
 
@@ -42,6 +44,8 @@ def build_generator(
 ) -> Any:
     """`latents` float32 (N, Z) and the inputs of the conditions → `images` float32 (N, H, W, C) in [-1, 1].
 
+    With `latent_size` 0 there are no latents, and conditions alone.
+
     Args:
         side: H and W.
         channels: C.
@@ -52,7 +56,8 @@ def build_generator(
     """
     init = Initializers(2 * s.seed)
     with _policy(policy):
-        latents, given = keras.Input((s.latent_size,), name="latents"), inputs(conditions)
+        latents = keras.Input((s.latent_size,), name="latents") if s.latent_size else None
+        given = inputs(conditions)
 
         def enter(features: Any) -> Any:
             for condition in conditions:
@@ -60,19 +65,40 @@ def build_generator(
             return features
 
         x = latents
-        for condition in conditions:
+        for condition in conditions if s.latent_size else ():
             x = condition.enter_latents(x, given, init)
-        x = NETWORKS[s.networks].generate(x, side, channels, s, init, Norm(synchronized), enter)
+        network, norm = NETWORKS[s.networks], Norm(synchronized)
+        if hasattr(network, "translate"):
+            start = _beside(_pictures(conditions, given))
+            x = network.translate(start, x, channels, s, init, norm, enter)
+        else:
+            x = network.generate(x, side, channels, s, init, norm, enter)
         for condition in conditions:
             x = condition.enter_images(x, given, init)
         images = layers.Activation("tanh", dtype="float32", name="images")(x)
     return keras.Model(_together(latents, given), images, name="generator")
 
 
-def build_discriminator(side: int, channels: int, conditions: Conditions, s: Settings, policy: str = "float32") -> Any:
+def check(conditions: Conditions, s: Settings) -> None:
+    """Raise UsageError for conditions that these networks cannot take, or lack."""
+    pictures, names = _pictures(conditions, inputs(conditions)), ", ".join(condition.name for condition in conditions)
+    if hasattr(NETWORKS[s.networks], "translate"):
+        if not pictures:
+            raise UsageError(f"networks {s.networks} start from pictures: --preset translate, or conditions=image")
+    elif pictures:
+        raise UsageError(f"conditions {names}: networks {s.networks} start from latents; --set networks=unet")
+    elif not s.latent_size:
+        raise UsageError(f"latent_size 0: networks {s.networks} start from latents")
+    if s.conditional and not s.latent_size:
+        raise UsageError("latent_size 0: classes enter beside the latents; give it 16 or so")
+
+
+def build_discriminator(
+    side: int, channels: int, conditions: Conditions, s: Settings, policy: str = "float32", pooled: bool = False
+) -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] and the inputs of the conditions → `logits` float32 (N, 1).
 
-    A higher logit is more real.
+    A higher logit is more real. A discriminator of patches has one logit for each, (N, P), or `pooled` their mean.
     """
     init = Initializers(2 * s.seed + 1)
     with _policy(policy):
@@ -81,8 +107,14 @@ def build_discriminator(side: int, channels: int, conditions: Conditions, s: Set
         for condition in conditions:
             x = condition.see_images(x, given, init)
         features = NETWORKS[s.networks].discriminate(x, side, s, init)
-        terms = {condition.name: condition.see_features(features, given, init) for condition in conditions}
+        in_patches = len(features.shape) == 4
+        whole = layers.GlobalAveragePooling2D()(features) if in_patches else features
+        terms = {condition.name: condition.see_features(whole, given, init) for condition in conditions}
         logits = layers.Dense(1, kernel_initializer=init(), dtype="float32", name="logits")(features)
+        if in_patches:
+            reshaped = layers.Reshape((-1, 1), dtype="float32")(logits)
+            pool = layers.GlobalAveragePooling1D if pooled else layers.Flatten
+            logits = pool(dtype="float32", name="of_patches")(reshaped)
         for name, term in terms.items():
             if term is not None:
                 logits = layers.Add(dtype="float32", name=ADDED.get(name, f"with_{name}"))([logits, term])
@@ -91,7 +123,15 @@ def build_discriminator(side: int, channels: int, conditions: Conditions, s: Set
 
 
 def _together(first: Any, given: Tensors) -> Any:
-    return [first, *given.values()] if given else first
+    return [*([] if first is None else [first]), *given.values()] if given else first
+
+
+def _pictures(conditions: Conditions, given: Tensors) -> list[Any]:
+    return [picture for condition in conditions for picture in condition.starts_from(given)]
+
+
+def _beside(pictures: list[Any]) -> Any:
+    return layers.Concatenate()(pictures) if len(pictures) > 1 else pictures[0]
 
 
 def _spectrally_normalised(model: Any, s: Settings) -> Any:

@@ -3,7 +3,8 @@
 A source is named by its name (`digits`), by its name and a path (`celeba:faces.zip`), or by the path alone, where
 what lies there tells which it is.
 
-sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji
+sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji, pairs
+inputs      prepared.py: those of translations, made of the images where there are no pairs
 folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py
 pictures    pictures.py: from a file to a square; values.py: more than 8 bits; encoded.py: many files; arrays.py
 """
@@ -17,7 +18,21 @@ from typing import NamedTuple
 from gentrain.data import cache
 from gentrain.data.dataset import Dataset, Frame, Show, Source
 from gentrain.errors import TrainError, UsageError
-from gentrain.sources import celeba, digits, emoji, fashion_mnist, folder, idx, npz, parquet, tarred, tfrecord, zipped
+from gentrain.sources import (
+    celeba,
+    digits,
+    emoji,
+    fashion_mnist,
+    folder,
+    idx,
+    npz,
+    pairs,
+    parquet,
+    prepared,
+    tarred,
+    tfrecord,
+    zipped,
+)
 from gentrain.sources.pictures import shown
 
 
@@ -45,6 +60,7 @@ SOURCES: dict[str, Kind] = {
     "idx": Kind(idx.open, idx.fits),
     "celeba": Kind(celeba.open, _never),
     "emoji": Kind(emoji.open, emoji.fits),
+    "pairs": Kind(pairs.open, _never),
     "folder": Kind(folder.open, folder.fits),
 }
 
@@ -64,7 +80,10 @@ def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Da
         UsageError: a name without the path that it needs.
         TrainError: no such source, nothing in it, more than half of it broken, or no place to keep the images.
     """
-    return cache.decoded(find(source), frame, show)
+    found = find(source)
+    if frame.input_from:
+        found = prepared.with_inputs(found, frame.input_from)
+    return cache.decoded(found, frame, show)
 
 
 def find(source: str) -> Source:

@@ -12,8 +12,9 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,6 +34,8 @@ class Item(NamedTuple):
     content: Any
     label: int = 0
 
+
+Outcome = TypeVar("Outcome")
 
 Load = Callable[[Any], "str | IO[bytes]"]
 """From an item's content to what Pillow opens; raises what is wrong with it."""
@@ -92,11 +95,67 @@ def decode(
     return Decoded(np.array(labels, np.int32), tuple(skipped), ranges.describe())
 
 
-def refuse_if_mostly_broken(name: str, count: int, skipped: list[Skipped]) -> None:
+def decode_pairs(
+    name: str,
+    items: Callable[[], Iterable[Item]],
+    total: int,
+    load: Callable[[Any], tuple[str | IO[bytes], str | IO[bytes]]],
+    frame: Frame,
+    append: Append,
+    show: Show,
+) -> Decoded:
+    """Give every pair to `append`, the targets as images and the inputs as `image`; of one size, each as its channels.
+
+    Args:
+        name: of the source, for errors.
+        items: called once for each pass; every time with the same outcome.
+        total: how many pairs there are.
+        load: opens the input and the target of a pair; called by several threads at once.
+        frame: how the targets are wanted; inputs keep the channels that they have.
+        append: takes the pairs.
+        show: is told how many are done.
+
+    Raises:
+        TrainError: more than half of the pairs are broken.
+    """
+    skipped: list[Skipped] = []
+    done = 0
+    frames = (replace(frame, channels=0), frame)
+    with warnings.catch_warnings():  # around the threads: it is not safe within them
+        warnings.simplefilter("ignore")
+        shapes = [_shape(items(), _part(load, part), frames[part]) for part in (0, 1)]
+        side = shapes[0][0] if shapes[0][0] == shapes[1][0] else frame.resolution
+        deep = (_deep_images(items, _part(load, part), frame) for part in (0, 1))
+        ranges = Ranges(frame, lambda: itertools.chain(*deep))
+
+        def decode_pair(item: Item) -> tuple[Pixels, Pixels] | str:
+            try:
+                files = load(item.content)
+                first, second = (square(files[i], frame, side, shapes[i][1], ranges) for i in (0, 1))
+                return first, second
+            except Exception as error:  # Pillow's plugins raise nearly anything on broken files
+                return reason(error)
+
+        for chunk, results in _in_order(lambda chunk: [*map(decode_pair, chunk)], _chunks(items())):
+            pairs = [result for result in results if not isinstance(result, str)]
+            if pairs:
+                append(np.stack([target for _, target in pairs]), image=np.stack([given for given, _ in pairs]))
+            skipped += [Skipped(i.name, r) for i, r in zip(chunk, results, strict=True) if isinstance(r, str)]
+            done += len(chunk)
+            show(done, total)
+    refuse_if_mostly_broken(name, done, skipped, "pairs")
+    return Decoded(np.zeros(done - len(skipped), np.int32), tuple(skipped), ranges.describe())
+
+
+def _part(load: Callable[[Any], tuple[Any, Any]], part: int) -> Load:
+    return lambda content: load(content)[part]
+
+
+def refuse_if_mostly_broken(name: str, count: int, skipped: list[Skipped], things: str = "images") -> None:
     """Raise TrainError if more than half of `count` images were skipped."""
     if 2 * len(skipped) > count:
         example = f"{skipped[0].file}: {skipped[0].reason}"
-        raise TrainError(f"{name}: {len(skipped)} of {count} images are broken, for one {example}")
+        raise TrainError(f"{name}: {len(skipped)} of {count} {things} are broken, for one {example}")
 
 
 def _shape(items: Iterable[Item], load: Load, frame: Frame) -> tuple[int, int]:
@@ -141,11 +200,11 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _in_order(
-    work: Callable[[list[Item]], list[Pixels | str]], chunks: Iterable[list[Item]]
-) -> Iterator[tuple[list[Item], list[Pixels | str]]]:
+    work: Callable[[list[Item]], list[Outcome]], chunks: Iterable[list[Item]]
+) -> Iterator[tuple[list[Item], list[Outcome]]]:
     """Each chunk with its outcome, in order; only a few chunks are under way at any time."""
     threads = min(os.cpu_count() or 1, MOST_THREADS)
-    waiting: deque[tuple[list[Item], Future[list[Pixels | str]]]] = deque()
+    waiting: deque[tuple[list[Item], Future[list[Outcome]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for chunk in chunks:
             waiting.append((chunk, pool.submit(work, chunk)))

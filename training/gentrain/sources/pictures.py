@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 from functools import cache
@@ -32,7 +33,8 @@ REDUCING_GAP = 3
 
 SHEET_NOTES = {"seeds", "model"}
 
-# Tags of TIFF files.
+# Tags of TIFF files, and of EXIF.
+ORIENTATION = 274
 BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339
 
 
@@ -130,6 +132,31 @@ def header(file: str | IO[bytes], frame: Frame) -> Header:
         if grey and len(set(frame.background_rgb)) > 1:
             grey = not (mode in ALPHA_MODES or "transparency" in image.info)
         return Header(image.size, grey)
+
+
+def upright_size(file: str | IO[bytes]) -> tuple[int, int]:
+    """(width, height) as the picture is looked at, without decoding it; raises nearly anything on broken files."""
+    with _open(file) as image:
+        turned = "exif" in image.info and image.getexif().get(ORIENTATION, 1) in range(5, 9)
+        return (image.height, image.width) if turned else image.size
+
+
+def halves(file: str | IO[bytes], frame: Frame) -> tuple[IO[bytes], IO[bytes]]:
+    """The left and the right half of a picture, each as a file of its own.
+
+    Raises:
+        Unfit: it is not at least twice as wide as high, or its width is odd; else nearly anything on broken files.
+    """
+    with _open(file) as opened:
+        _load(opened, frame, 0)
+        image = ImageOps.exif_transpose(opened)
+        width, height = image.size
+        if width % 2 or width < 2 * height:
+            raise Unfit(f"{width}×{height} pixels, expected two pictures side by side, twice as wide as high or wider")
+        left, right = io.BytesIO(), io.BytesIO()
+        for half, start in ((left, 0), (right, width // 2)):
+            image.crop((start, 0, start + width // 2, height)).save(half, "TIFF")
+        return left, right
 
 
 def square(file: str | IO[bytes], frame: Frame, side: int, channels: int, ranges: Ranges | None = None) -> Pixels:

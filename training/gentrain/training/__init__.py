@@ -5,6 +5,7 @@ draws.py         the random numbers of a step
 augment.py       DiffAugment
 devices.py       precision, and one device or several
 loop.py          `fit` for several devices
+examples.py      pairs that are not trained on: image grids of a translation, and what an export is checked by
 callbacks/       what happens now and then: log, samples, checkpoints, metrics, warnings, stop
 checkpoints.py   all that resuming needs
 initial.py       a run that starts from another run's networks

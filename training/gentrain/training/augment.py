@@ -64,10 +64,25 @@ def _colour(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return mean + (images - mean) * (contrast + 0.5)
 
 
+def moved(images: tf.Tensor, values: tf.Tensor, part: float) -> tf.Tensor:
+    """Moved by whole pixels, at most by this part of the side either way; the edge is repeated where nothing comes in.
+
+    Args:
+        images: float32 (N, H, W, any).
+        values: float32 (N, 2) in [0, 1), where to.
+        part: of the side.
+    """
+    return _moved(images, values, part, "NEAREST")
+
+
 def _shift(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Moved by whole pixels; what comes in is grey (0)."""
+    return _moved(images, values, SHIFT, "CONSTANT")
+
+
+def _moved(images: tf.Tensor, values: tf.Tensor, part: float, fill_mode: str) -> tf.Tensor:
     side = images.shape[1]
-    most = max(1, round(SHIFT * side))
+    most = max(1, round(part * side))
     moves = tf.floor(values * (2 * most + 1)) - most
     one, zero = tf.ones_like(moves[:, :1]), tf.zeros_like(moves[:, :1])
     transforms = tf.concat([one, zero, moves[:, :1], zero, one, moves[:, 1:], zero, zero], axis=1)
@@ -77,7 +92,7 @@ def _shift(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         output_shape=tf.shape(images)[1:3],
         fill_value=0.0,
         interpolation="NEAREST",
-        fill_mode="CONSTANT",
+        fill_mode=fill_mode,
     )
 
 

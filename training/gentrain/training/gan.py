@@ -8,21 +8,24 @@ and cut, so several devices together make the step that one would make alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from gentrain.conditions import Conditions, prepared
+from gentrain.conditions import Conditions, drawn, prepared
 from gentrain.conditions.base import Tensors
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.losses.auxiliary import Auxiliary, Seen
 from gentrain.losses.features import Features
 from gentrain.networks import build_discriminator, build_generator, projected
 from gentrain.settings import Settings
-from gentrain.training.augment import augment, changes
+from gentrain.training.augment import augment, changes, moved
 from gentrain.training.draws import Draws
+
+if TYPE_CHECKING:
+    from gentrain.training.examples import Examples
 
 # With a discriminator ahead of its target all the time, augmentation goes from none to all in as many images.
 IMAGES_TO_AUGMENT_ALL = 100_000
@@ -43,6 +46,7 @@ class GAN(keras.Model):
         auxiliary: the losses that the conditions add, and that of a discriminator on features where there is one.
         helpers, rivals: by the losses' names, the networks that learn with or against the generator, and optimisers.
         float32_discriminator: a twin of the discriminator in float32, to save it with.
+        examples: of a translation the pairs that image grids show, once they are set.
     """
 
     def __init__(self, side: int, channels: int, conditions: Conditions, settings: Settings) -> None:
@@ -60,18 +64,21 @@ class GAN(keras.Model):
         self.generator = build_generator(side, channels, conditions, settings, policy, synchronized=self.replicas > 1)
         self.discriminator = build_discriminator(side, channels, conditions, settings, policy)
         self.ema = build_generator(side, channels, conditions, settings)
-        self.float32_discriminator = build_discriminator(side, channels, conditions, settings)
+        self.float32_discriminator = build_discriminator(side, channels, conditions, settings, pooled=True)
         self.dropouts = [
             layer.seed_generator.state
             for layer in self.discriminator.layers
             if isinstance(layer, keras.layers.Dropout) and layer.rate
         ]
+        self.examples: Examples | None = None
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.images_seen = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first)
         self.augmented = tf.Variable(0.0, trainable=False, aggregation=first)
         self.images_total = tf.Variable(round(settings.kimg * 1000), dtype=tf.int64, trainable=False, aggregation=first)
-        names = ["d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy"]
-        if settings.loss == "wgan-gp":
+        names = ["d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy"] if settings.adversarial else []
+        if not settings.adversarial:
+            pass
+        elif settings.loss == "wgan-gp":
             names.append("slope")
         elif self.penalised:
             names += ["r1", "r2"]
@@ -151,9 +158,11 @@ class GAN(keras.Model):
         for number, state in enumerate(self.dropouts):
             state.assign(tf.cast(tf.stack([tf.constant(s.seed + number, tf.int64), self.images_seen]), state.dtype))
 
-        latents = draws.latents(s.latent_size, self.parts)
+        latents = draws.latents(s.latent_size, self.parts) if s.latent_size else [None] * self.parts
         batches = [{name: column[part] for name, column in data.items()} for part in range(self.parts)]
-        if s.shared_pass:
+        if not s.adversarial:
+            self._step_without_discriminator(batches[-1], latents[-1], draws)
+        elif s.shared_pass:
             self._shared_step(batches[0], latents[0], draws)
         else:
             self._discriminator_step(batches[0], latents[0], draws)
@@ -181,6 +190,17 @@ class GAN(keras.Model):
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
 
+    def _step_without_discriminator(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
+        """The generator learns from what the conditions add, and from nothing else."""
+        real, given = self._prepare(batch, draws)
+        with tf.GradientTape(persistent=bool(self.helpers)) as tape:
+            fake = self._make(latents, given)
+            seen = self._seen(real, fake, given, draws)
+            terms = [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary]
+            loss = self._added(tf.constant(0.0), "g", terms)
+        self._apply_generator(tape, loss)
+        self._apply_rivals(seen)
+
     def _shared_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         """Both networks learn from one pass through each, as in TensorFlow's tutorial."""
         real, given = self._prepare(batch, draws)
@@ -204,6 +224,7 @@ class GAN(keras.Model):
         """What the generator minimises, its adversarial loss and the auxiliary ones; and what these have seen."""
         loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
         self.means["g_loss"].update_state(loss)
+        loss *= self.settings.adversarial
         seen = self._seen(real, fake, given, draws)
         terms = [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary]
         return self._added(loss, "g", terms), seen
@@ -242,7 +263,9 @@ class GAN(keras.Model):
             means["slope"].update_state(slope)
             loss += wgan_gp.PENALTY_WEIGHT * slope
         elif self.penalised:
-            at_real, at_fake = at_images.gradient([real_logits, fake_logits], [real, fake])
+            # Of an image's mean logit, where it has one for each patch.
+            patches = real_logits.shape[1]
+            at_real, at_fake = (g / patches for g in at_images.gradient([real_logits, fake_logits], [real, fake]))
             r1, r2 = tf.reduce_mean(gradient_penalty(at_real)), tf.reduce_mean(gradient_penalty(at_fake))
             means["r1"].update_state(r1)
             means["r2"].update_state(r2)
@@ -272,7 +295,8 @@ class GAN(keras.Model):
     def _prepare(self, batch: Mapping[str, tf.Tensor], draws: Draws) -> tuple[tf.Tensor, Tensors]:
         """Images uint8 → float32 in [-1, 1], and what the conditions make of their columns.
 
-        Where that is asked for, half of the images are mirrored, and with them what belongs to their pixels.
+        Where that is asked for, half of the images are mirrored and all are moved a little, and with them what belongs
+        to their pixels.
         """
         images = tf.cast(batch["images"], tf.float32) / 127.5 - 1.0
         given = prepared(self.conditions, batch)
@@ -282,10 +306,17 @@ class GAN(keras.Model):
             def mirror(pictures: tf.Tensor) -> tf.Tensor:
                 return tf.where(mirrored, tf.reverse(pictures, axis=[2]), pictures)
 
-            images = mirror(images)
-            for condition in self.conditions:
-                given = condition.augment(given, mirror)
-        return images, given
+            images, given = self._changed(images, given, mirror)
+        if self.settings.jitter:
+            values = draws.uniform(2)
+            images, given = self._changed(images, given, lambda x: moved(x, values, self.settings.jitter))
+        return images, drawn(self.conditions, given, images, draws.uniform)
+
+    def _changed(self, images: tf.Tensor, given: Tensors, change: Callable[[Any], Any]) -> tuple[tf.Tensor, Tensors]:
+        """Images, and what belongs to their pixels, changed alike."""
+        for condition in self.conditions:
+            given = condition.augment(given, change)
+        return change(images), given
 
     def _make(self, latents: tf.Tensor, given: Tensors) -> tf.Tensor:
         return self.generator(together(latents, given), training=True)
@@ -299,10 +330,7 @@ class GAN(keras.Model):
 
     def _augment(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tuple[tf.Tensor, Tensors]:
         colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))
-        images = move(colour(images))
-        for condition in self.conditions:
-            given = condition.augment(given, move)
-        return images, given
+        return self._changed(colour(images), given, move)
 
     def _adapt_augmentation(self, accuracy: tf.Tensor, rows: int) -> None:
         """Along the ramp, or towards the accuracy that the discriminator is held at, as in arXiv 2006.06676."""
@@ -350,8 +378,11 @@ class GAN(keras.Model):
 
 
 def together(first: Any, given: Mapping[str, Any]) -> Any:
-    """What a network is called with: latents or images alone, or in a list with the tensors of the conditions."""
-    return [first, *map(tf.convert_to_tensor, given.values())] if given else first
+    """What a network is called with: latents or images alone, or in a list with the tensors of the conditions.
+
+    `first` is None for a generator without latents.
+    """
+    return [*([] if first is None else [first]), *map(tf.convert_to_tensor, given.values())] if given else first
 
 
 def _cosine(first: float, last: float, progress: tf.Tensor) -> tf.Tensor:

@@ -20,6 +20,7 @@ from gentrain.training.gan import GAN, together
 COLUMNS = 8
 ROWS = 8
 MOST_EXAMPLES = 16
+PAIRS, PAIR_COLUMNS = 32, 4
 
 
 class Keeper(keras.callbacks.Callback):
@@ -53,7 +54,8 @@ class Keeper(keras.callbacks.Callback):
     def draw_samples(self, images_seen: int) -> None:
         """Write samples/NNNNNNkimg.png: seeds 0 to 63, the images that `genclient sample --n 64` will fetch.
 
-        With conditions a row is one example, such as a class, and a column one seed.
+        With conditions a row is one example, such as a class, and a column one seed. Of a translation it shows input,
+        generated and true for pairs that are not trained on, four in a row.
         """
         sheet = grid(self.model)
         sheets.save_png(sheet, self.run / "samples" / f"{images_seen // 1000:06d}kimg.png")
@@ -70,7 +72,18 @@ def keep_networks(gan: GAN, folder: Path) -> None:
 
 def grid(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The image grid, uint8 (H, W, C), of the EMA generator as it is now."""
-    return sheets.sheet(sheets.to_pixels(np.asarray(_draw(gan))), COLUMNS)
+    if gan.examples is None:
+        return sheets.sheet(sheets.to_pixels(np.asarray(_draw(gan))), COLUMNS)
+    some = gan.examples.first(PAIRS)
+    generated = sheets.to_pixels(np.asarray(_translated(gan, some.given)))
+    return sheets.sheet(some.shown(generated), PAIR_COLUMNS)
+
+
+def _translated(gan: GAN, given: dict[str, Any]) -> Any:
+    """What the EMA makes of these inputs, with the latents of the seeds from 0 on where it takes any."""
+    size, count = gan.settings.latent_size, len(next(iter(given.values())))
+    latents = latents_of_seeds(range(count), size) if size else None
+    return gan.ema(together(latents, given), training=False)
 
 
 def _draw(gan: GAN) -> Any:

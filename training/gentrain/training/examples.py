@@ -1,0 +1,77 @@
+"""Pairs that a run is not trained on: what its image grids show, and `examples.npz`, by which an export is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gentrain import conditions
+from gentrain.data import holdout
+from gentrain.files import replacing
+from gentrain.images import to_pixels
+
+if TYPE_CHECKING:
+    from gentrain.data.dataset import Dataset, Pixels
+
+MOST = 192
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What the generator is given, float32 tensors by name in the ranges of the model, and the right answers."""
+
+    given: dict[str, Any]
+    images: Pixels
+
+    def first(self, most: int) -> Examples:
+        """At most so many of them."""
+        return Examples({name: tensor[:most] for name, tensor in self.given.items()}, self.images[:most])
+
+    def save(self, path: Path) -> None:
+        """Write examples.npz (docs/contracts.md): pictures uint8, everything else as the model takes it."""
+        arrays = {name: _pixels(np.asarray(tensor)) for name, tensor in self.given.items()}
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, images=self.images, **arrays)
+
+    def shown(self, generated: Pixels) -> Pixels:
+        """Input, generated and true side by side: uint8 (N, H, 3 W, 3)."""
+        return np.concatenate([as_colour(self.inputs()), as_colour(generated), as_colour(self.images)], axis=2)
+
+    def inputs(self) -> Pixels:
+        """The pictures that are given, with the dots that are given on them; uint8 (N, H, W, 1 or 3)."""
+        image = to_pixels(np.asarray(self.given["image"]))
+        if "hints" not in self.given:
+            return image
+        hints = to_pixels(np.asarray(self.given["hints"]))
+        return np.where(hints[..., 3:] > 127, hints[..., :3], as_colour(image))
+
+
+def held_out(told: conditions.Conditions, dataset: Dataset, count: int, most: int = MOST) -> Examples | None:
+    """Of the pairs that a run with so many held out is not trained on; None unless it translates pictures."""
+    if not translates(told):
+        return None
+    rows = holdout.split(dataset, count)[1] if count else dataset.distinct
+    rows = np.sort(np.random.default_rng(1).permutation(rows)[:most])
+    return of_rows(told, dataset, rows)
+
+
+def of_rows(told: conditions.Conditions, dataset: Dataset, rows: Any) -> Examples:
+    """These rows of a data set of pairs."""
+    return Examples(conditions.rows(told, dataset, rows), np.asarray(dataset.images[rows]))
+
+
+def translates(told: conditions.Conditions) -> bool:
+    """Whether pictures are made of pictures that the data set has."""
+    return any(isinstance(one, conditions.Image) for one in told)
+
+
+def as_colour(images: Pixels) -> Pixels:
+    """uint8 (N, H, W, 1 or 3) → (N, H, W, 3)."""
+    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+
+
+def _pixels(tensor: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return to_pixels(tensor) if tensor.ndim == 4 else tensor
