@@ -19,7 +19,7 @@ from typing import Any
 from gentrain import sources
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
-from gentrain.presets import DEFAULT_PRESET, PRESETS
+from gentrain.presets import DEFAULT_PRESET, PRESETS, TRANSLATION_PRESET
 from gentrain.settings import MAY_CHANGE, Settings
 from gentrain.sources import pairs
 from gentrain.sources.folder import RUN_FILES
@@ -42,6 +42,7 @@ ARTIFACTS = (
     "features.npz",
     "metrics.json",
     "nearest.png",
+    "translations.png",
     "report.html",
     "timelapse.webp",
 )
@@ -90,7 +91,7 @@ def plan(
     Args:
         run: the run directory; one that exists is continued.
         data: a source (see `gentrain.sources`); a new run needs one, for another the place where its images are now.
-        preset: a name of `PRESETS`.
+        preset: a name of `PRESETS`; by default what fits the data: pairs are translated.
         changes: settings that differ from the preset's.
         epochs: the length, in times that every image is shown to each network.
         fresh: start over, whatever the run directory holds.
@@ -106,6 +107,8 @@ def plan(
         raise UsageError(f"--preset {preset}: no such preset; there are {', '.join(PRESETS)}")
     begun = _read_config(run, fresh)
     if begun is None:
+        if preset is None and init_from is None and (changes.get("input_from") or (data or "").startswith("pairs:")):
+            preset = TRANSLATION_PRESET
         data, preset, settings = _beginning(run, data, preset, init_from)
         done = Progress()
         if init_from is not None:

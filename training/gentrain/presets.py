@@ -137,4 +137,4 @@ PRESETS: dict[str, Callable[[], Settings]] = {
     "dcgan64": dcgan64,
     "celeba64": celeba64,
 }
-DEFAULT_PRESET = "small"
+DEFAULT_PRESET, TRANSLATION_PRESET = "small", "translate"

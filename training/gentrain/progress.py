@@ -99,7 +99,9 @@ class Training(Reporter):
         """Called every few steps; see `gentrain.training.callbacks.Show`."""
         rate = values["images_per_second"]
         left = (images_total - now.images_seen) / max(rate, 1e-9)
-        losses = f"{rate:.0f} images/s · D {values['d_loss']:.3f} · G {values['g_loss']:.3f}"
+        told = {"d_loss": "D", "g_loss": "G", "g_l1": "L1"}
+        losses = " · ".join(f"{name} {values[key]:.3f}" for key, name in told.items() if key in values)
+        losses = f"{rate:.0f} images/s · {losses}"
         kimg = f"{now.images_seen / 1000:.1f} of {images_total / 1000:.1f} kimg"
         self.at(now.images_seen, images_total, f"{kimg} · {losses} · {duration(max(left, 0))} left", losses)
 

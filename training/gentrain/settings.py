@@ -83,6 +83,8 @@ class Settings:
                     raise UsageError(f"{field.name} must be from {low:g} to {high:g}, got {value:g}")
             elif field.name in CHOICES and value not in CHOICES[field.name]:
                 raise UsageError(f"{field.name} must be one of {', '.join(CHOICES[field.name])}, got {value!r}")
+        if self.best_by in PAIRED and "image" not in self.conditions.split(","):
+            raise UsageError(f"best_by {self.best_by} needs pairs to compare with: conditions=image")
         self.frame  # noqa: B018, raises for images that cannot be
 
     @property
@@ -146,6 +148,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("auto", "float32", "bfloat16"),
     "best_by": ("frechet", "kernel", "precision", "recall", "density", "coverage", "l1", "psnr", "ssim"),
 }
+
+# Of these a translation has a value, beside `frechet`.
+PAIRED = ("l1", "psnr", "ssim")
 
 # Reports do not change what is learned, and a longer run goes on where a shorter one ended.
 MAY_CHANGE = frozenset({"kimg", "minutes", "kimg_per_tick", "kimg_per_checkpoint", "kimg_per_evaluation", "best_by"})

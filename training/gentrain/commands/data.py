@@ -29,6 +29,14 @@ MOST_LISTED = 100
 @click.option("--max-megapixels", type=float, default=MAX_MEGAPIXELS, show_default=True, help="Skip larger images.")
 @click.option("--split", default="train", show_default=True, help="Split to read, or `all`.")
 @click.option(
+    "--from",
+    "input_from",
+    metavar="NAME",
+    default="",
+    help="Inputs of a translation: outline, grey, blur, small, mask.",
+)
+@click.option("--side", "input_side", default="left", show_default=True, help="Input half of pairs side by side.")
+@click.option(
     "--labels", metavar="HOW", default="auto", show_default=True, help="Where class labels come from, see above."
 )
 @click.option("--sheet", type=click.Path(path_type=Path), help="Contact sheet to write.  [default: ./NAME-sheet.png]")
@@ -36,13 +44,15 @@ def data(source: str, sheet: Path | None, **options: Any) -> None:
     """Read SOURCE, report what was found, and what was skipped and why, and write a contact sheet.
 
     A SOURCE is a folder, a zip or a tar archive of images, WebDataset shards, a .npz, .npy, .parquet, IDX or TFRecord
-    file, `digits`, `fashion-mnist`, celeba:PATH or emoji:PATH.
+    file, `digits`, `fashion-mnist`, celeba:PATH or emoji:PATH. Pairs for a translation are pairs:INPUTS,TARGETS, two
+    folders with equal names, or pairs:FOLDER of pictures side by side.
 
     Classes come from metadata.csv or dataset.json, else from folders. --labels takes `folders`, `none`, a COLUMN of
     the metadata, `from-name` for cat.12.jpg, or `from-name:PATTERN`, a regular expression with the class in brackets.
 
     \b
     gentrain data photos/
+    gentrain data pairs:outlines/,pictures/ --resolution 64
     gentrain data emoji:node_modules/emoji-datasource-google --resolution 64 --background "#202020"
     """
     from gentrain.commands import reading

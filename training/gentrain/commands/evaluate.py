@@ -48,6 +48,7 @@ BLIND = (
 @click.option(
     "--snapshot", type=click.Choice(["best", "last"]), help="Snapshot of the run.  [default: best, if there is one]"
 )
+@click.option("--on", metavar="SOURCE", help="Other pairs to measure a translation on.  [default: those held out]")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the scores.  [default: RUN/metrics.json]")
 def evaluate(
     run: Path,
@@ -56,15 +57,18 @@ def evaluate(
     weights: Path | None,
     data: str | None,
     snapshot: str | None,
+    on: str | None,
     out: Path | None,
 ) -> None:
     """Score the generator of RUN, a run directory or a .keras file, against real images it was not trained on.
 
-    Writes RUN/metrics.json and RUN/nearest.png: generated images above their nearest training images.
+    Writes RUN/metrics.json and RUN/nearest.png: generated images above their nearest training images. A generator that
+    translates pictures is measured on pairs that it was not trained on, and shown in RUN/translations.png.
 
     \b
     gentrain evaluate runs/digits
     gentrain evaluate generator.keras --data photos/ --out metrics.json
+    gentrain evaluate runs/colour --on pairs:test/outlines,test/pictures
     """
     from gentrain.commands import subject as subjects
     from gentrain.commands.reading import read
@@ -78,12 +82,18 @@ def evaluate(
     tell(summary(dataset))
 
     quiet.import_tensorflow()
-    from gentrain.metrics import feature_files, nearest
+    from gentrain.commands import translated
+    from gentrain.metrics import feature_files, nearest, translation
     from gentrain.metrics.features import features_for
     from gentrain.metrics.generate import generate
     from gentrain.metrics.judge import Judge, split
 
     generator = subject.generator
+    if translation.translates(generator):
+        click.echo(translated.evaluate(subject, dataset, samples, weights or features, on, out))
+        return
+    if on is not None:
+        raise click.UsageError(f"--on {on}: {run} makes images of latents; --on is for what translates pictures")
     tell("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
     net = features_for(dataset, features, weights, subject.seen_through)
     tell(_about(net))

@@ -36,6 +36,14 @@ from gentrain.progress import Training, duration, summary, tell
 @click.option("--value-range", metavar="LOW:HIGH", help="Values of black and white in images deeper than 8 bits.")
 @click.option("--split", metavar="NAME", help="Split to train on, or all.  [default: train]")
 @click.option("--labels", metavar="HOW", help="Where class labels come from; see `gentrain data --help`.")
+@click.option(
+    "--from",
+    "input_from",
+    metavar="NAME",
+    help="Translate what is made of each image: outline, grey, blur, small or mask.",
+)
+@click.option("--side", "input_side", metavar="left|right", help="Of pairs side by side, the half that is the input.")
+@click.option("--hints", is_flag=True, help="Translate with dots of colour as hints, at places that a user chooses.")
 @click.option("--flip/--no-flip", default=None, help="Mirror images left to right at random.")
 @click.option("--conditional/--unconditional", default=None, help="Condition on the class labels.")
 @click.option("--loss", metavar="NAME", help="Adversarial loss: rpgan, bce, lsgan, hinge or wgan-gp.")
@@ -79,6 +87,7 @@ def fit(
     fresh: bool,
     dry_run: bool,
     init_from: Path | None,
+    hints: bool,
     **options: Any,
 ) -> None:
     """Train a GAN. The same command again resumes a run that was stopped.
@@ -88,6 +97,7 @@ def fit(
     gentrain fit --data photos/ --run runs/photos --minutes 30 --set latent_size=64
     gentrain fit --data emoji:package/ --run runs/emoji --conditional --kimg 300
     gentrain fit --init-from runs/emoji --run runs/flags --data flags/
+    gentrain fit --preset translate --data pairs:outlines/,pictures/ --run runs/colour --hints
     """
     from gentrain import plan as plans
     from gentrain import run as training
@@ -102,6 +112,8 @@ def fit(
         name, value = parse_change(text)
         if changes.setdefault(name, value) != value:
             raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
+    if hints:
+        changes["conditions"] = "image,hints"
     plan = plans.plan(run, data, preset, changes, epochs, fresh, reading.read, init_from)
     if plan.finished and not dry_run:
         if plan.moved:

@@ -5,7 +5,8 @@ Features come from `gentrain.metrics.features`; who wants numbers for a generato
 metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training images
 features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;
             feature_files.py keeps them
-generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two
+generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two;
+            translation.py: on pairs
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ METRICS: dict[str, Metric] = {
         Metric("density", "higher", "how deep among the real images the generated ones lie; may exceed 1", ONE_IMAGE),
         Metric("coverage", "higher", "part of the real images with a generated one near by"),
         Metric("accuracy", "higher", "part of the generated images that are taken for the class asked for", ONE_IMAGE),
+        Metric("l1", "lower", "mean distance of translated pixels from the right ones, of 1"),
+        Metric("psnr", "higher", "signal to noise of translated pictures, all errors together, in dB"),
+        Metric("ssim", "higher", "likeness in structure to the right answer, at most 1"),
     )
 }
 

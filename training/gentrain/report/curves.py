@@ -24,6 +24,10 @@ NAMES = {
     "images_per_second": "images/s",
     "frechet": "Fréchet distance",
     "kernel": "kernel distance",
+    "l1": "L1 distance",
+    "psnr": "PSNR in dB",
+    "ssim": "SSIM",
+    "g_l1": "L1 in the loss, of 2",
 }
 X_LABEL = "kimg (thousand images shown)"
 LINEAR = ("Discriminator logits", "Speed")

@@ -19,10 +19,11 @@ from gentrain.training.checkpoints import Progress
 
 @dataclass(frozen=True)
 class Score:
-    """One number of metrics.json beside what real images reach, where that is known."""
+    """One number of metrics.json beside what real images reach, and inputs as they are, where that is known."""
 
     value: float
     reference: float | None = None
+    unchanged: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +77,10 @@ def _scores(measured: dict[str, Any]) -> dict[str, Score]:
     found = {}
     for name, entry in _dict(measured.get("metrics")).items():
         value = entry.get("value") if isinstance(entry, dict) else entry
-        real = entry.get("floor") if isinstance(entry, dict) else None  # its key since before it had this name
+        # `floor` is the reference's key since before it had this name.
+        beside: list[Any] = [entry.get(key) if isinstance(entry, dict) else None for key in ("floor", "unchanged")]
         if value is not None and _is_number(value):
-            found[name] = Score(float(value), float(real) if real is not None and _is_number(real) else None)
+            found[name] = Score(float(value), *(float(one) if _is_number(one) else None for one in beside))
     return found
 
 

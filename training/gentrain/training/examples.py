@@ -34,7 +34,7 @@ class Examples:
         """Write examples.npz (docs/contracts.md): pictures uint8, everything else as the model takes it."""
         arrays = {name: _pixels(np.asarray(tensor)) for name, tensor in self.given.items()}
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, images=self.images, **arrays)
+            np.savez_compressed(file, **arrays | {"images": self.images})  # type: ignore[arg-type]
 
     def shown(self, generated: Pixels) -> Pixels:
         """Input, generated and true side by side: uint8 (N, H, 3 W, 3)."""

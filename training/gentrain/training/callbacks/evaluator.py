@@ -60,15 +60,22 @@ class Evaluator(keras.callbacks.Callback):
         """Every metric for the EMA generator; the feature net is made ready at the first call."""
         if self.judge is None:
             from gentrain.metrics import feature_files
-            from gentrain.metrics.judge import Judge
 
             self.note("measuring for the first time: the feature net is made ready …")
-            through = self.model.settings.seen_through
-            self.judge = Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through)
+            self.judge = self._judge()
             if self.judge.unknown:
                 self.note(f"warning: {self.judge.unknown}")
             feature_files.keep(self.judge, self.run)
         return self.judge.score_generator(self.model.ema, FIRST_SEED)
+
+    def _judge(self) -> Any:
+        from gentrain.metrics.judge import Judge
+        from gentrain.metrics.translation import PairJudge, translates
+
+        if translates(self.model.ema):
+            return PairJudge(self.dataset, self.dataset.distinct[:SAMPLES] if self.unseen is None else self.unseen)
+        through = self.model.settings.seen_through
+        return Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through)
 
     def _is_better(self, value: float) -> bool:
         try:
