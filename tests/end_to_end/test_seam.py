@@ -26,7 +26,7 @@ from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task
 
 SHARPEN = Task("sharpen", inputs=[LATENTS, SEEDS, IMAGE], outputs=[IMAGES, PNG])
 """
-ENTRY_POINTS = "[gentrain.conditions]\nimage = blurred:Blurred\n[genclient.tasks]\nsharpen = sharpen:SHARPEN\n"
+ENTRY_POINTS = "[gentrain.conditions]\nblurred = blurred:Blurred\n[genclient.tasks]\nsharpen = sharpen:SHARPEN\n"
 SIDE, SIZE = 16, 6
 SETS = [f"latent_size={SIZE}", "generator_width=4", "discriminator_width=4", "batch=8", "precision=float32", "gamma=0"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -65,7 +65,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, run: Run, pictures: np.n
     """Trained a few steps by `gentrain fit`, published and verified by genexport: the version's folder."""
     folder = tmp_path_factory.mktemp("seam")
     np.savez(folder / "pictures.npz", images=pictures)
-    settings = [part for setting in ["conditions=image", *SETS] for part in ("--set", setting)]
+    settings = [part for setting in ["conditions=blurred", *SETS] for part in ("--set", setting)]
     fit = [
         "fit",
         "--data",
@@ -115,7 +115,7 @@ def expected(published: Path, pictures: np.ndarray) -> np.ndarray:
     """What Keras draws of the first five pictures with seeds 3 to 7, in [0, 255]."""
     generator = keras.models.load_model(published.parents[2] / "run" / "generator.keras")
     image = pictures[:5].astype(np.float32) / 127.5 - 1
-    images = generator({"latents": latents(np.arange(3, 8), SIZE), "image": image}).numpy()
+    images = generator({"latents": latents(np.arange(3, 8), SIZE), "blurred": image}).numpy()
     return (images + 1) * 127.5
 
 

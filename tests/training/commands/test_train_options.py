@@ -46,6 +46,8 @@ FIT = {
     "value_range": (["--value-range", "0:4095"], {"value_range": "0:4095"}),
     "split": (["--split", "all"], {"split": "all"}),
     "labels": (["--labels", "none"], {"labels": "none"}),
+    "input_from": (["--from", "blur"], {"input_from": "blur", "preset": "translate"}),
+    "input_side": (["--side", "right"], {"input_side": "right"}),
     "flip": (["--flip"], {"flip": True}),
     "conditional": (["--conditional"], {"conditional": True}),
     "loss": (["--loss", "hinge"], {"loss": "hinge"}),
@@ -65,6 +67,7 @@ ELSEWHERE = {
     "fresh": "test_train_run.py",
     "dry_run": "every test here",
     "init_from": "test_train_init_from.py",
+    "hints": "test_train_translate.py",
 }
 
 
@@ -128,7 +131,7 @@ def test_no_option_is_without_its_test() -> None:
     assert names == DATA.keys() | {"source", "sheet"} | OF_SOURCES
 
 
-OF_SOURCES = {"value_range", "max_megapixels", "split", "labels"}
+OF_SOURCES = {"value_range", "max_megapixels", "split", "labels", "input_from", "input_side"}
 """Options of data that are tested with the sources."""
 
 
@@ -139,6 +142,7 @@ SETTINGS = {
     "shared_pass": True, "learning_rate": 1e-3, "learning_rate_final": 1e-5, "beta_1": 0.5, "beta_2": 0.9,
     "ema_halflife_kimg": 1.0, "ema_rampup": 0.5, "kimg_per_tick": 1.0, "kimg_per_checkpoint": 2.0,
     "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
+    "jitter": 0.1, "l1": 5.0, "adversarial": 0.5,
 }  # fmt: skip
 
 

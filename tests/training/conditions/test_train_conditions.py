@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gentrain.conditions import REGISTERED, Conditions, Labels, of_run, register
+from gentrain.conditions import Image as Picture
 from gentrain.data.dataset import Dataset
 from gentrain.losses.auxiliary import Auxiliary, Seen
 from gentrain.networks import NETWORKS, build_generator
@@ -38,7 +39,7 @@ def gan_of(conditions: Conditions, **changes: Any) -> GAN:
 def test_a_picture_from_outside_the_package_is_trained_with_shown_and_measured(tmp_path: Path, gentrain) -> None:
     run = tmp_path / "run"
     np.savez("pictures.npz", images=PICTURES)
-    begin = ["--data", "pictures.npz", "--set", "conditions=image", "--flip", "--augment", 0.5, *SETS, *UNPENALISED]
+    begin = ["--data", "pictures.npz", "--set", "conditions=blurred", "--flip", "--augment", 0.5, *SETS, *UNPENALISED]
     code, _, err = gentrain("fit", "--run", run, *begin, "--kimg", 0.128, "--set", "kimg_per_tick=0.064")
     assert code == 0, err
 
@@ -49,13 +50,13 @@ def test_a_picture_from_outside_the_package_is_trained_with_shown_and_measured(t
     assert latents == {"name": "latents", "role": "latents", "dtype": "float32", "shape": [None, 6]}
     preprocessing = {"crop": "center", "background": "white", "resize": "lanczos"}
     tensor = {"dtype": "float32", "shape": [None, 8, 8, 3], "range": [-1, 1], "preprocessing": preprocessing}
-    assert image == {"name": "image", "role": "image", **tensor}
+    assert image == {"name": "blurred", "role": "image", **tensor}
     assert images == {"name": "images", "role": "images", **tensor}
 
     generator = keras.models.load_model(run / "generator.keras")
-    assert [tensor.name for tensor in generator.inputs] == ["latents", "image"]
+    assert [tensor.name for tensor in generator.inputs] == ["latents", "blurred"]
     discriminator = keras.models.load_model(run / "discriminator.keras")
-    assert [tensor.name for tensor in discriminator.inputs] == ["images", "image"]
+    assert [tensor.name for tensor in discriminator.inputs] == ["images", "blurred"]
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert all(line["g_l1"] > 0 for line in lines)
     with Image.open(run / "samples" / "000000kimg.png") as grid:
@@ -74,7 +75,7 @@ def test_a_condition_that_nobody_registered_is_wrong_use(tmp_path: Path, gentrai
     begin = ["--data", "pictures.npz", "--run", "run", "--kimg", 1]
     code, _, err = gentrain("fit", *begin, "--set", "conditions=depth")
     assert code == 2
-    assert "gentrain: conditions: depth is not registered; there are labels, image" in err.splitlines()[-1]
+    assert "gentrain: conditions: depth is not registered; there are labels, image, hints" in err.splitlines()[-1]
     assert not Path("run").exists()
 
 
@@ -126,17 +127,17 @@ def test_both_networks_see_a_picture() -> None:
 
 def test_a_condition_is_mirrored_moved_and_cut_with_its_images() -> None:
     gan = gan_of([blurred.Blurred(PICTURES)], flip=True, augment=1.0)
-    batch = {"images": tf.constant(PICTURES[:8]), "image": tf.constant(PICTURES[:8])}
+    batch = {"images": tf.constant(PICTURES[:8]), "blurred": tf.constant(PICTURES[:8])}
     images, given = gan._prepare(batch, Draws(0, gan.images_seen, 8, 1))
     assert not np.array_equal(images, PICTURES[:8] / 127.5 - 1)
-    np.testing.assert_array_equal(given["image"], images)
+    np.testing.assert_array_equal(given["blurred"], images)
 
     gan.augmented.assign(1.0)
     seen, moved = gan._augment(images, given, Draws(0, gan.images_seen, 8, 1))
     draws = Draws(0, gan.images_seen, 8, 1)
     colour, move = changes(gan.augmented, draws.uniform)
     np.testing.assert_array_equal(seen, move(colour(images)))
-    np.testing.assert_array_equal(moved["image"], move(images))
+    np.testing.assert_array_equal(moved["blurred"], move(images))
 
 
 @pytest.mark.parametrize("networks", NETWORKS)
@@ -149,7 +150,8 @@ def test_a_condition_can_enter_at_every_size_of_the_generator(networks: str) -> 
 
     sizes: list[int] = []
     settings = Settings(networks=networks, latent_size=4, generator_width=4)
-    generator = build_generator(32, 1, [Brightness(2)], settings)
+    picture = [Picture(np.zeros((2, 32, 32, 1), np.uint8))] if networks == "unet" else []
+    generator = build_generator(32, 1, [*picture, Brightness(2)], settings)
     assert sizes == sorted(sizes)
     assert sizes[0] in (4, 8)
     assert sizes[-1] in (16, 32)
