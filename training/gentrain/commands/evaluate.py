@@ -89,14 +89,14 @@ def evaluate(
     from gentrain.metrics.judge import Judge, split
 
     generator = subject.generator
-    if translation.translates(generator):
-        click.echo(translated.evaluate(subject, dataset, samples, weights or features, on, out))
-        return
-    if on is not None:
+    if on is not None and not translation.translates(generator):
         raise click.UsageError(f"--on {on}: {run} makes images of latents; --on is for what translates pictures")
     tell("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
     net = features_for(dataset, features, weights, subject.seen_through)
     tell(_about(net))
+    if translation.translates(generator):
+        click.echo(translated.evaluate(subject, dataset, samples, net, on, out))
+        return
     unseen = subject.unseen(dataset)
     searched = min(len(dataset.distinct), nearest.LARGEST)
     real, made = (len(rows) for rows in split(dataset, samples, unseen=unseen))

@@ -14,13 +14,14 @@ from gentrain.progress import Measuring, duration, summary, tell
 if TYPE_CHECKING:
     from gentrain.commands.subject import Subject
     from gentrain.data.dataset import Dataset
+    from gentrain.metrics.features import FeatureNet
     from gentrain.metrics.translation import PairJudge
 
 SHOWN, COLUMNS = 32, 4
 
 
 def evaluate(
-    subject: Subject, dataset: Dataset, samples: int, features: str | Path, on: str | None, out: Path | None
+    subject: Subject, dataset: Dataset, samples: int, net: FeatureNet, on: str | None, out: Path | None
 ) -> str:
     """Measure, write metrics.json and translations.png, and return the table for the user.
 
@@ -28,7 +29,7 @@ def evaluate(
         subject: the run, or a generator alone.
         dataset: the pairs that it was trained on.
         samples: pairs to translate, at most.
-        features: see `gentrain.metrics.features.features_for`.
+        net: whose features the Fréchet distance is in; `second_for` gives another one to compare with.
         on: a source of other pairs to measure on; None for those that the run held out.
         out: where the report goes; None for the run's metrics.json.
     """
@@ -36,11 +37,10 @@ def evaluate(
     from gentrain.conditions import hints
     from gentrain.images import save_png, sheet
     from gentrain.metrics import feature_files
-    from gentrain.metrics.features import features_for
+    from gentrain.metrics.features import second_for
     from gentrain.metrics.translation import DOTS, PairJudge
 
     begun = time.monotonic()
-    net = features_for(dataset, features)
     measured, others = dataset, None
     if on is None:
         unseen = subject.unseen(dataset)
@@ -59,10 +59,12 @@ def evaluate(
         each = {dots: judge.translate(generator, dots=dots) for dots in (DOTS if takes_hints else (None,))}
         scores = {dots: judge.score(images) for dots, images in each.items()}
     first = next(iter(scores.values()))
+    second = second_for(dataset, net)
     report: dict[str, Any] = {
         **subject.describe(),
         "on": on or ("pairs of the training" if seen else "pairs held out of the training"),
         "metrics": {name: _entry(name, value, judge) for name, value in first.items()},
+        "second": second and _second(PairJudge(measured, rows, second, others=others), next(iter(each.values()))),
         **judge.describe(),
     }
     if takes_hints:
@@ -92,6 +94,12 @@ def _shown(judge: PairJudge, images: Any, dots: int | None) -> Any:
     return Examples(given, judge.images).shown(images)
 
 
+def _second(judge: PairJudge, images: Any) -> dict[str, Any]:
+    """What metrics.json says of another feature net."""
+    distance = {"frechet": _entry("frechet", judge.frechet(images), judge)}
+    return {"features": judge.describe()["features"], "metrics": distance}
+
+
 def _entry(name: str, value: float, judge: PairJudge) -> dict[str, float]:
     found = {"value": value, "unchanged": judge.unchanged[name]}
     return found | ({"floor": judge.reference[name]} if name in judge.reference else {})
@@ -106,6 +114,10 @@ def _table(report: dict[str, Any], judge: PairJudge) -> str:
         floor = f"{entry['floor']:9.4g}" if "floor" in entry else f"{'':9}"
         about = f"{METRICS[name].better:6}  {METRICS[name].about}"
         lines.append(f"{name:10} {entry['value']:9.4g} {entry['unchanged']:9.4g} {floor}  {about}")
+    if report["second"]:
+        name, entry = report["second"]["features"]["name"], report["second"]["metrics"]["frechet"]
+        about = f"lower   the same distance in the features of the {name} net"
+        lines.append(f"{'frechet':10} {entry['value']:9.4g} {entry['unchanged']:9.4g} {entry['floor']:9.4g}  {about}")
     for dots, values in report.get("dots", {}).items():
         lines.append(f"{dots:>3} dots   " + "   ".join(f"{name} {value:.4g}" for name, value in values.items()))
     lines.append(f"{report['on']}: {judge.samples}; input: the picture left as it is; reference: the right answers")

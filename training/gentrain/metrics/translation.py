@@ -83,7 +83,7 @@ class PairJudge:
         self.features = self.small = features if callable(features) else features_for(dataset, features)
         self.compared = np.arange(len(others))
         self.real = features_of(self.features, others)
-        self.reference = {"frechet": self._frechet(self.images)}
+        self.reference = {"frechet": self.frechet(self.images)}
         inputs = np.asarray(dataset.columns["image"][self.rows])
         self.unchanged = self.score(_with_channels(inputs, self.images.shape[3]))
 
@@ -94,7 +94,7 @@ class PairJudge:
 
     def score(self, images: Images) -> dict[str, float]:
         """`l1`, `psnr`, `ssim` and `frechet` of translated pictures uint8 (n, H, W, C), in the order of `rows`."""
-        return {**distances(images, self.images), "frechet": self._frechet(images)}
+        return {**distances(images, self.images), "frechet": self.frechet(images)}
 
     def score_generator(self, generator: Any, first_seed: int = 0) -> dict[str, float]:
         """The same of a Keras generator; what it draws of pictures it has not seen is no copy: `memorised` is 0."""
@@ -121,7 +121,8 @@ class PairJudge:
             "floor": "the right answers in the place of the translated pictures",
         }
 
-    def _frechet(self, images: Images) -> float:
+    def frechet(self, images: Images) -> float:
+        """The distance of translated pictures to other real targets, in this net's features."""
         return frechet.distance(self.real, features_of(self.features, images, None, self.show))
 
 

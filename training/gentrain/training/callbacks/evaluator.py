@@ -73,7 +73,8 @@ class Evaluator(keras.callbacks.Callback):
         from gentrain.metrics.translation import PairJudge, translates
 
         if translates(self.model.ema):
-            return PairJudge(self.dataset, self.dataset.distinct[:SAMPLES] if self.unseen is None else self.unseen)
+            rows = self.dataset.distinct if self.unseen is None else self.unseen
+            return PairJudge(self.dataset, rows[:SAMPLES], "random")
         through = self.model.settings.seen_through
         return Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through)
 
