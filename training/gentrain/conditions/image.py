@@ -1,5 +1,5 @@
 """A picture to be translated, as `image` float32 (N, H, W, C): the generator starts from it, the discriminator sees it
-beside what became of it, and the generator keeps near the right answer.
+beside what became of it, and the setting `l1` keeps the generator near the right answer.
 
 Source: "Image-to-Image Translation with Conditional Adversarial Networks", arXiv 1611.07004.
 """
@@ -37,9 +37,6 @@ class Image(Condition):
         return cls(dataset.columns["image"])
 
     def told(self, settings: Settings) -> None:
-        from gentrain.losses.auxiliary import L1
-
-        self.auxiliary = (L1(settings.l1),) if settings.l1 else ()
         self.input_from = settings.input_from
 
     def columns(self, dataset: Dataset) -> Mapping[str, Array]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from gentrain.conditions import Conditions, drawn, prepared
+from gentrain.conditions import Conditions, Image, drawn, prepared
 from gentrain.conditions.base import Tensors
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
-from gentrain.losses.auxiliary import Auxiliary, Seen
+from gentrain.losses.auxiliary import L1, Auxiliary, Seen
 from gentrain.losses.features import Features
 from gentrain.networks import build_discriminator, build_generator, projected
 from gentrain.settings import Settings
@@ -57,6 +57,8 @@ class GAN(keras.Model):
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         policy = POLICIES[settings.precision]
         self.auxiliary = tuple(loss for condition in conditions for loss in condition.auxiliary)
+        if settings.l1 and any(isinstance(condition, Image) for condition in conditions):
+            self.auxiliary += (L1(settings.l1),)
         if settings.features_weight:
             maps = projected.feature_maps(side, channels, 2 * settings.seed + 3, policy)
             heads = projected.heads(maps, 2 * settings.seed + 4)
