@@ -142,7 +142,7 @@ SETTINGS = {
     "shared_pass": True, "learning_rate": 1e-3, "learning_rate_final": 1e-5, "beta_1": 0.5, "beta_2": 0.9,
     "ema_halflife_kimg": 1.0, "ema_rampup": 0.5, "kimg_per_tick": 1.0, "kimg_per_checkpoint": 2.0,
     "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
-    "jitter": 0.1, "l1": 5.0, "adversarial": 0.5,
+    "jitter": 0.1, "l1": 5.0, "adversarial": 0.5, "features_weight": 0.5,
 }  # fmt: skip
 
 
