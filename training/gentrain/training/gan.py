@@ -8,7 +8,7 @@ and cut, so several devices together make the step that one would make alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -77,16 +77,17 @@ class GAN(keras.Model):
         self.images_seen = tf.Variable(0, dtype=tf.int64, trainable=False, aggregation=first)
         self.augmented = tf.Variable(0.0, trainable=False, aggregation=first)
         self.images_total = tf.Variable(round(settings.kimg * 1000), dtype=tf.int64, trainable=False, aggregation=first)
-        names = ["d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy"] if settings.adversarial else []
-        if not settings.adversarial:
-            pass
-        elif settings.loss == "wgan-gp":
-            names.append("slope")
-        elif self.penalised:
-            names += ["r1", "r2"]
+        names = list(self._adversarial_means()) if settings.adversarial else []
         names += [name for loss in self.auxiliary for name in loss.logged]
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self.built = True  # no `call`, so Keras cannot build it by itself
+
+    def _adversarial_means(self) -> Iterator[str]:
+        yield from ("d_loss", "g_loss", "real_logit", "fake_logit", "d_accuracy")
+        if self.settings.loss == "wgan-gp":
+            yield "slope"
+        elif self.penalised:
+            yield from ("r1", "r2")
 
     @property
     def parts(self) -> int:
