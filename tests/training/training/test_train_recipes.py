@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gentrain.conditions import Labels, columns
+from gentrain.conditions import image as conditions_image
 from gentrain.data.stream import batches
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.networks import NETWORKS, build_discriminator, build_generator
@@ -81,10 +82,14 @@ def test_every_preset_says_what_it_is_for(command) -> None:
 @pytest.mark.parametrize("side", [8, 28, 36, 256])
 def test_networks_fit_each_other_at_any_size(networks: str, side: int) -> None:
     settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4)
+    latents, pictures = np.zeros((2, 5), np.float32), np.zeros((2, side, side, 1), np.float32)
+    translates = hasattr(NETWORKS[networks], "translate")
+    conditions = [conditions_image.Image(pictures)] if translates else []
     for channels in (1, 3):
-        images = build_generator(side, channels, (), settings)(np.zeros((2, 5), np.float32))
+        images = build_generator(side, channels, conditions, settings)([latents, pictures] if translates else latents)
         assert images.shape == (2, side, side, channels)
-        assert build_discriminator(side, channels, (), settings)(images).shape == (2, 1)
+        judge = build_discriminator(side, channels, conditions, settings, pooled=True)
+        assert judge([images, pictures] if translates else images).shape == (2, 1)
 
 
 def test_the_published_pairs_have_the_published_widths() -> None:
