@@ -82,7 +82,7 @@ def test_every_preset_says_what_it_is_for(command) -> None:
 @pytest.mark.parametrize("side", [8, 28, 36, 256])
 def test_networks_fit_each_other_at_any_size(networks: str, side: int) -> None:
     settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4)
-    latents, pictures = np.zeros((2, 5), np.float32), np.zeros((2, side, side, 1), np.float32)
+    latents, pictures = tf.zeros((2, 5)), tf.zeros((2, side, side, 1))
     translates = hasattr(NETWORKS[networks], "translate")
     conditions = [conditions_image.Image(pictures)] if translates else []
     for channels in (1, 3):
