@@ -13,12 +13,13 @@ from gentrain.data.dataset import Dataset, Frame
 from gentrain.metrics import METRICS
 from gentrain.metrics.features import features_for
 from gentrain.metrics.judge import Judge
+from gentrain.settings import PAIRED
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_sample_images
 
 HELD_OUT = 120
 SAMPLES = 120
-BY_ITSELF = [name for name, metric in METRICS.items() if not metric.alone]
+BY_ITSELF = [name for name, metric in METRICS.items() if not metric.alone and name not in PAIRED]
 FIDELITY = ["precision", "density"]
 REPEATED = ("one image", "one image a class", "twenty images")
 

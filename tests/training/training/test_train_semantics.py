@@ -258,7 +258,7 @@ def evaluator(tmp_path: Path) -> Evaluator:
 def test_the_best_snapshot_is_the_one_that_its_metric_calls_better(evaluator: Evaluator, metric: str) -> None:
     evaluator.by = metric
     (evaluator.best / "best.json").write_text(json.dumps({metric: 0.5}))
-    lower = metric in ("frechet", "kernel")
+    lower = metric in ("frechet", "kernel", "l1")
     assert METRICS[metric].better == ("lower" if lower else "higher")
     assert [evaluator._is_better(value) for value in (0.4, 0.5, 0.6)] == [lower, False, not lower]
     (evaluator.best / "best.json").unlink()
