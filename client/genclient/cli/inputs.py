@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,28 +19,15 @@ _OTHERWISE = ("latents", "seeds", "labels")
 """Inputs that have options of their own."""
 
 
-def input_option(function: Function) -> Function:
+def _option(pictures: str) -> Callable[[Function], Function]:
     """The options `--input` and `--value-range`; the command takes `input` and `value_range`."""
-    option = click.option(
-        "--input",
-        multiple=True,
-        type=Pairs(","),
-        metavar="NAME=PATH",
-        help="Further input of the model: one picture for all images, or a folder or .npy with one for each.",
-    )
-    return option(value_range_option(function))
+    text = f"Further input of the model: {pictures}."
+    option = click.option("--input", multiple=True, type=Pairs(","), metavar="NAME=PATH", help=text)
+    return lambda function: option(value_range_option(function))
 
 
-def single_input_option(function: Function) -> Function:
-    """The same where all examples have one picture."""
-    option = click.option(
-        "--input",
-        multiple=True,
-        type=Pairs(","),
-        metavar="NAME=PATH",
-        help="Further input of the model: one picture, the same throughout.",
-    )
-    return option(value_range_option(function))
+input_option = _option("one picture for all images, or a folder or .npy with one for each")
+single_input_option = _option("one picture, the same throughout")
 
 
 def read_inputs(options: dict[str, Any], known: Mapping[str, TensorSpec], count: int | None) -> tuple[GivenImages, ...]:

@@ -274,7 +274,7 @@ class AsyncClient(Settings):
         return (await self._whole(name, version, request))["images"]
 
     async def _batches(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
-        """As `Client._answers`."""
+        """As `BlockingCalls._batches`."""
         known = await self.info(model, version)
         try:
             call = self._new_call(known, question, version)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -17,49 +16,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
-from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, START_OVER, Question, Seeds, Waiting
-from genclient.client.call import Batch, Call, Collection, Exchange
-from genclient.client.requests import Requests
-from genclient.client.server_models import ServerModels
+from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, Question, Seeds, Waiting
+from genclient.client.blocking import BlockingCalls
+from genclient.client.call import Batch, Exchange
 from genclient.client.translation import Pictures, are_files, binding_for
-from genclient.errors import ClientError, RpcError, VersionGoneError
+from genclient.errors import ClientError, RpcError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
 from genclient.model.roles import Label
-from genclient.model.signature import ModelInfo
 from genclient.rpc import channel
-from genclient.rpc.channel import Method
 from genclient.rpc.status import VersionStatus, version_statuses
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
 __all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
 
 
-class Client(ServerModels):
+class Client(BlockingCalls):
     """A generator behind a TensorFlow Serving address. Threads may share one; a context manager."""
 
     def __enter__(self) -> Client:
         """Return itself."""
         return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Close the connection."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._channel.close()
-
-    def info(self, model: str | None = None, version: int | None = None) -> ModelInfo:
-        """The signatures of a version of the model (or of another model), requested once; None: of the one in use.
-
-        Raises:
-            ClientError: the server refuses, cannot be reached, or describes no signatures.
-        """
-        name = model or self.model
-        if (name, version) in self._infos:
-            return self._infos[name, version]
-        return self._keep_info(name, version, self._question(channel.METADATA, self._info_request(name, version)))
 
     def status(self, model: str | None = None) -> list[VersionStatus]:
         """Every version that the server knows of, the newest first.
@@ -144,19 +121,6 @@ class Client(ServerModels):
         """
         given = named_inputs({**(inputs or {}), **named})
         return self._whole(self._other(model), version, Question(given, signature))
-
-    def _whole(self, model: str, version: int | None, question: Question) -> dict[str, NDArray[Any]]:
-        """All results of a call; it begins anew should the version of the first ones be unloaded meanwhile."""
-        for _ in range(START_OVER):
-            results = Collection()
-            try:
-                for batch in self._batches(model, version, replace(question, begun=results.expect)):
-                    results.add(batch)
-                return results.whole()
-            except VersionGoneError as error:
-                gone = error
-                self._infos.clear()  # the next one may take other latents
-        raise gone
 
     def sheet(
         self,
@@ -279,6 +243,33 @@ class Client(ServerModels):
         question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
         return self._whole(self._discriminator(model), None, question)["scores"]
 
+    def score_files(
+        self,
+        files: Sequence[bytes | str | PathLike[str]],
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> NDArray[np.float32]:
+        """How picture files look to the discriminator, which makes of them the pixels that training saw: float32 (N,).
+
+        Args:
+            files: paths, or contents, of pictures of any size and of any kind that Pillow reads.
+            label: class of every picture, or one for each, where the discriminator is conditional.
+            model: the discriminator's name; None: the generator's with `-critic` after it.
+            signature: which of its functions to call; `auto`: the one that takes files.
+            value_range: what is black and what is white in pictures of 32 bits or floats, as training took it.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the discriminator.
+            ClientError: a picture cannot be read, or as for `score`.
+        """
+        from genclient.images import pictures, value_ranges  # with Pillow, which nothing else here needs
+
+        given = {"image_bytes": pictures.read_all(files, value_ranges.of_pair(value_range)), "labels": label}
+        return self._whole(self._discriminator(model), None, Question(given, signature, FILES_DETECTION))["scores"]
+
     def translate(
         self,
         images: Pictures,
@@ -314,88 +305,3 @@ class Client(ServerModels):
         name, ranges = self._other(model), of_pair(value_range)
         binding = binding_for(self.info(name, version), signature, self.names, are_files(images))
         return self._whole(name, version, translation.question(binding, images, hints, ranges))["images"]
-
-    def _batches(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
-        """The results of a call, by what a model says of itself, which is queried again where that is old.
-
-        What is wrong with the arguments is raised at once.
-        """
-        info = self.info(model, version)
-        try:
-            return self._renewed(self._new_call(info, question, version), info, version, question)
-        except ClientError:
-            if not self._is_old(info):
-                raise
-        self._forget(version, info)
-        info = self.info(model, version)
-        return self._renewed(self._new_call(info, question, version), info, version, question)
-
-    def _renewed(self, call: Call, known: ModelInfo, version: int | None, question: Question) -> Iterator[Batch]:
-        """The results of a call; of another one, should the model be another by now than it said."""
-        try:
-            yield from self._run(call)
-        except RpcError as error:
-            if not call.misunderstood(error):
-                raise
-            self._forget(version, known)
-            if (fresh := self.info(known.name, version)) == known:
-                raise
-            call = self._new_call(fresh, question, version)
-            yield from self._run(call)
-        finally:
-            self._see_version(known, version, call.version)
-
-    def _question(self, method: Method, request: Any) -> Any:
-        """The reply to a question that changes nothing, which may be asked again."""
-        attempts = self._attempts()
-        while True:
-            try:
-                reply = self._channel.call(method, request, attempts.left)
-            except RpcError as error:
-                pause = attempts.failed(error)
-                self._notify((error, attempts.trying_until() - time.monotonic()))
-                time.sleep(pause)
-            else:
-                attempts.succeeded()
-                self._notify(None)
-                return reply
-
-    def score_files(
-        self,
-        files: Sequence[bytes | str | PathLike[str]],
-        *,
-        label: Label = None,
-        model: str | None = None,
-        signature: str = "auto",
-        value_range: tuple[float, float] | None = None,
-    ) -> NDArray[np.float32]:
-        """How picture files look to the discriminator, which makes of them the pixels that training saw: float32 (N,).
-
-        Args:
-            files: paths, or contents, of pictures of any size and of any kind that Pillow reads.
-            label: class of every picture, or one for each, where the discriminator is conditional.
-            model: the discriminator's name; None: the generator's with `-critic` after it.
-            signature: which of its functions to call; `auto`: the one that takes files.
-            value_range: what is black and what is white in pictures of 32 bits or floats, as training took it.
-
-        Raises:
-            UsageError: the arguments do not fit each other or the discriminator.
-            ClientError: a picture cannot be read, or as for `score`.
-        """
-        from genclient.images import pictures, value_ranges  # with Pillow, which nothing else here needs
-
-        given = {"image_bytes": pictures.read_all(files, value_ranges.of_pair(value_range)), "labels": label}
-        return self._whole(self._discriminator(model), None, Question(given, signature, FILES_DETECTION))["scores"]
-
-    def _run(self, call: Call) -> Iterator[Batch]:
-        """Send the parts of a call as they are due, and hand on their results in order."""
-        requests = Requests(self._channel, call)
-        try:
-            while not call.schedule.finished:
-                while (part := call.schedule.start(time.monotonic())) is not None:
-                    requests.begin(part)
-                requests.take(call.schedule.pause(time.monotonic()))
-                self._notify(call.schedule.trouble(time.monotonic()))
-                yield from call.schedule.ready()
-        finally:  # an error, Ctrl-C, or nobody takes the rest
-            requests.stop()

@@ -72,26 +72,16 @@ def decode(
     Raises:
         TrainError: more than half of the images are broken.
     """
-    labels: list[int] = []
-    skipped: list[Skipped] = []
-    done = 0
     with warnings.catch_warnings():  # around the threads: it is not safe within them
         warnings.simplefilter("ignore")
         side, channels = _shape(items(), load, frame)
         ranges = Ranges(frame, partial(_deep_images, items, load, frame))
 
-        def decode_chunk(chunk: list[Item]) -> list[Pixels | str]:
-            return [_square_or_reason(load, item, frame, side, channels, ranges) for item in chunk]
+        def decode_one(item: Item) -> Pixels:
+            return square(load(item.content), frame, side, channels, ranges)
 
-        for chunk, results in _in_order(decode_chunk, _chunks(items())):
-            squares = [result for result in results if not isinstance(result, str)]
-            if squares:
-                append(np.stack(squares))
-            labels += [item.label for item, result in zip(chunk, results, strict=True) if not isinstance(result, str)]
-            skipped += [Skipped(i.name, r) for i, r in zip(chunk, results, strict=True) if isinstance(r, str)]
-            done += len(chunk)
-            show(done, total)
-    refuse_if_mostly_broken(name, done, skipped)
+        labels, skipped = _decoded(items(), decode_one, lambda squares: append(np.stack(squares)), total, show)
+    refuse_if_mostly_broken(name, len(labels) + len(skipped), skipped)
     return Decoded(np.array(labels, np.int32), tuple(skipped), ranges.describe())
 
 
@@ -111,15 +101,13 @@ def decode_pairs(
         items: called once for each pass; every time with the same outcome.
         total: how many pairs there are.
         load: opens the input and the target of a pair; called by several threads at once.
-        frame: how the targets are wanted; inputs keep the channels that they have.
+        frame: how targets are to be decoded; inputs keep the channels that they have.
         append: takes the pairs.
-        show: is told how many are done.
+        show: called with how many are done.
 
     Raises:
         TrainError: more than half of the pairs are broken.
     """
-    skipped: list[Skipped] = []
-    done = 0
     frames = (replace(frame, channels=0), frame)
     with warnings.catch_warnings():  # around the threads: it is not safe within them
         warnings.simplefilter("ignore")
@@ -128,23 +116,42 @@ def decode_pairs(
         deep = (_deep_images(items, _part(load, part), frame) for part in (0, 1))
         ranges = Ranges(frame, lambda: itertools.chain(*deep))
 
-        def decode_pair(item: Item) -> tuple[Pixels, Pixels] | str:
-            try:
-                files = load(item.content)
-                first, second = (square(files[i], frame, side, shapes[i][1], ranges) for i in (0, 1))
-                return first, second
-            except Exception as error:  # Pillow's plugins raise nearly anything on broken files
-                return reason(error)
+        def decode_one(item: Item) -> tuple[Pixels, Pixels]:
+            files = load(item.content)
+            first, second = (square(files[i], frame, side, shapes[i][1], ranges) for i in (0, 1))
+            return first, second
 
-        for chunk, results in _in_order(lambda chunk: [*map(decode_pair, chunk)], _chunks(items())):
-            pairs = [result for result in results if not isinstance(result, str)]
-            if pairs:
-                append(np.stack([target for _, target in pairs]), image=np.stack([given for given, _ in pairs]))
-            skipped += [Skipped(i.name, r) for i, r in zip(chunk, results, strict=True) if isinstance(r, str)]
-            done += len(chunk)
-            show(done, total)
-    refuse_if_mostly_broken(name, done, skipped, "pairs")
-    return Decoded(np.zeros(done - len(skipped), np.int32), tuple(skipped), ranges.describe())
+        def append_pairs(pairs: list[tuple[Pixels, Pixels]]) -> None:
+            append(np.stack([target for _, target in pairs]), image=np.stack([given for given, _ in pairs]))
+
+        labels, skipped = _decoded(items(), decode_one, append_pairs, total, show)
+    refuse_if_mostly_broken(name, len(labels) + len(skipped), skipped, "pairs")
+    return Decoded(np.array(labels, np.int32), tuple(skipped), ranges.describe())
+
+
+def _decoded(
+    items: Iterable[Item],
+    decode_one: Callable[[Item], Outcome],
+    append: Callable[[list[Outcome]], None],
+    total: int | None,
+    show: Show,
+) -> tuple[list[int], list[Skipped]]:
+    """Give what is decoded to `append`, chunk by chunk; the labels of these items, and what was wrong with others."""
+    labels, skipped = list[int](), list[Skipped]()
+
+    def decode_chunk(chunk: list[Item]) -> list[Outcome | str]:
+        return [_or_reason(decode_one, item) for item in chunk]
+
+    for chunk, results in _in_order(decode_chunk, _chunks(items)):
+        if good := [result for result in results if not isinstance(result, str)]:
+            append(good)
+        for item, result in zip(chunk, results, strict=True):
+            if isinstance(result, str):
+                skipped.append(Skipped(item.name, result))
+            else:
+                labels.append(item.label)
+        show(len(labels) + len(skipped), total)
+    return labels, skipped
 
 
 def _part(load: Callable[[Any], tuple[Any, Any]], part: int) -> Load:
@@ -186,9 +193,9 @@ def _deep_images(items: Callable[[], Iterable[Item]], load: Load, frame: Frame) 
             yield found
 
 
-def _square_or_reason(load: Load, item: Item, frame: Frame, side: int, channels: int, ranges: Ranges) -> Pixels | str:
+def _or_reason(decode_one: Callable[[Item], Outcome], item: Item) -> Outcome | str:
     try:
-        return square(load(item.content), frame, side, channels, ranges)
+        return decode_one(item)
     except Exception as error:  # Pillow's plugins raise nearly anything on broken files
         return reason(error)
 

@@ -1,0 +1,113 @@
+"""Calls that block the thread they are made in: what `Client` stands on. `aio.py` has the same for asyncio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from genclient.client.base import START_OVER, Question
+from genclient.client.call import Batch, Call, Collection
+from genclient.client.requests import Requests
+from genclient.client.server_models import ServerModels
+from genclient.errors import ClientError, RpcError, VersionGoneError
+from genclient.model.signature import ModelInfo
+from genclient.rpc import channel
+from genclient.rpc.channel import Method
+
+
+class BlockingCalls(ServerModels):
+    """A connection to a server, what is known of its models, and the way of a call."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def info(self, model: str | None = None, version: int | None = None) -> ModelInfo:
+        """The signatures of a version of the model (or of another model), requested once; None: of the one in use.
+
+        Raises:
+            ClientError: the server refuses, cannot be reached, or describes no signatures.
+        """
+        name = model or self.model
+        if (name, version) in self._infos:
+            return self._infos[name, version]
+        return self._keep_info(name, version, self._question(channel.METADATA, self._info_request(name, version)))
+
+    def _whole(self, model: str, version: int | None, question: Question) -> dict[str, NDArray[Any]]:
+        """All results of a call; it begins anew should the version of the first ones be unloaded meanwhile."""
+        for _ in range(START_OVER):
+            results = Collection()
+            try:
+                for batch in self._batches(model, version, replace(question, begun=results.expect)):
+                    results.add(batch)
+                return results.whole()
+            except VersionGoneError as error:
+                gone = error
+                self._infos.clear()  # the next one may take other latents
+        raise gone
+
+    def _batches(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
+        """The results of a call, by what a model says of itself, which is queried again where that is old.
+
+        What is wrong with the arguments is raised at once.
+        """
+        info = self.info(model, version)
+        try:
+            return self._renewed(self._new_call(info, question, version), info, version, question)
+        except ClientError:
+            if not self._is_old(info):
+                raise
+        self._forget(version, info)
+        info = self.info(model, version)
+        return self._renewed(self._new_call(info, question, version), info, version, question)
+
+    def _renewed(self, call: Call, known: ModelInfo, version: int | None, question: Question) -> Iterator[Batch]:
+        """The results of a call; of another one, should the model be another by now than it said."""
+        try:
+            yield from self._run(call)
+        except RpcError as error:
+            if not call.misunderstood(error):
+                raise
+            self._forget(version, known)
+            if (fresh := self.info(known.name, version)) == known:
+                raise
+            call = self._new_call(fresh, question, version)
+            yield from self._run(call)
+        finally:
+            self._see_version(known, version, call.version)
+
+    def _question(self, method: Method, request: Any) -> Any:
+        """The reply to a question that changes nothing, which may be asked again."""
+        attempts = self._attempts()
+        while True:
+            try:
+                reply = self._channel.call(method, request, attempts.left)
+            except RpcError as error:
+                pause = attempts.failed(error)
+                self._notify((error, attempts.trying_until() - time.monotonic()))
+                time.sleep(pause)
+            else:
+                attempts.succeeded()
+                self._notify(None)
+                return reply
+
+    def _run(self, call: Call) -> Iterator[Batch]:
+        """Send the parts of a call as they are due, and hand on their results in order."""
+        requests = Requests(self._channel, call)
+        try:
+            while not call.schedule.finished:
+                while (part := call.schedule.start(time.monotonic())) is not None:
+                    requests.begin(part)
+                requests.take(call.schedule.pause(time.monotonic()))
+                self._notify(call.schedule.trouble(time.monotonic()))
+                yield from call.schedule.ready()
+        finally:  # an error, Ctrl-C, or nobody takes the rest
+            requests.stop()
