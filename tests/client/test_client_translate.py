@@ -16,85 +16,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError
-from genexport.roles import preprocess
-from gentrain.data.dataset import Frame
-from gentrain.sources.pictures import square
+from negatives import SIDE, near, negative, publish, read, save
 from PIL import Image
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
-
-SIDE = 8
-FRAME = preprocess.Frame((SIDE, SIDE, 3))
-
-
-def opaque(file):
-    """The pixels of a PNG file, of the model's size."""
-    return tf.image.resize(tf.io.decode_png(file, 4), (SIDE, SIDE), "nearest")
-
-
-class Negative(tf.Module):
-    """What is bright becomes dark; where there is a hint, its colour stands."""
-
-    def __init__(self, hinted):
-        super().__init__()
-        self.hinted = hinted
-
-    def paint(self, image, hints=None):
-        made = 1 - image
-        return made if hints is None else tf.where(hints[..., 3:] > 0.5, hints[..., :3], made)
-
-    def signatures(self):
-        """The three of the contract."""
-
-        def tensor(dtype, channels, name):
-            return tf.TensorSpec([None, SIDE, SIDE, channels], dtype, name)
-
-        def string(name):
-            return tf.TensorSpec([None], tf.string, name)
-
-        def floats(image, hints=None):
-            return {"images": self.paint(image, hints)}
-
-        def pixels(image, hints=None):
-            given = [None if x is None else tf.cast(x, tf.float32) / 255 for x in (image, hints)]
-            return {"images": tf.cast(tf.round(self.paint(*given) * 255), tf.uint8)}
-
-        def files(image_bytes, hints_bytes=None):
-            hints = None
-            if hints_bytes is not None:
-                hints = tf.map_fn(opaque, hints_bytes, fn_output_signature=tf.uint8)
-                hints = tf.cast(hints, tf.float32) / 255
-            made = tf.cast(tf.round(self.paint(preprocess.decoded(image_bytes, FRAME), hints) * 255), tf.uint8)
-            return {"png_bytes": tf.map_fn(tf.io.encode_png, made, fn_output_signature=tf.string)}
-
-        hints = {dtype: [tensor(dtype, 4, "hints")] if self.hinted else [] for dtype in (tf.float32, tf.uint8)}
-        specs = {
-            "serving_default": (floats, [tensor(tf.float32, 3, "image"), *hints[tf.float32]]),
-            "uint8": (pixels, [tensor(tf.uint8, 3, "image"), *hints[tf.uint8]]),
-            "png": (files, [string("image_bytes"), *([string("hints_bytes")] if self.hinted else [])]),
-        }
-        return {name: tf.function(call, input_signature=spec) for name, (call, spec) in specs.items()}
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """A model with hints and one without, in a repository; the latter as a .tflite file too."""
     folder = tmp_path_factory.mktemp("translate")
-    for name, hinted in (("negative", False), ("hinted", True)):
-        model = Negative(hinted)
-        tf.saved_model.save(model, str(folder / f"{name}/1"), signatures=model.signatures())
-    model = Negative(False)
-    one = tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, "image")
-    generate = tf.function(lambda image: {"images": model.paint(image)}, input_signature=[one])
-    tf.saved_model.save(model, str(folder / "one"), signatures={"generate": generate})
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "one"), signature_keys=["generate"])
-    (folder / "negative.tflite").write_bytes(converter.convert())
-    config = "".join(
-        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" '
-        'version_labels { key: "stable" value: 1 } }'
-        for name in ("negative", "hinted")
-    )
-    (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
+    publish(folder)
     return folder
 
 
@@ -116,32 +48,6 @@ def target(models):
         finally:
             server.terminate()
             server.wait(60)
-
-
-def photo(width, height, shift=0):
-    """Colours in waves."""
-    y, x = np.mgrid[:height, :width]
-    waves = np.stack([127 + 120 * np.sin(x / (7 + k) + y / 5 + shift) for k in range(3)], axis=-1)
-    return Image.fromarray(waves.astype(np.uint8))
-
-
-def save(path, width=SIDE, height=SIDE, shift=0, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    photo(width, height, shift).save(path, **options)
-
-
-def negative(path):
-    """What the model makes of a file, by the pixels that training reads of it: uint8 (H, W, 3)."""
-    return 255 - square(str(path), Frame(SIDE, 3), SIDE, 3)
-
-
-def read(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
-
-
-def near(found, expected):
-    return np.abs(found.astype(int) - expected).max() <= 2
 
 
 @pytest.fixture
