@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -263,7 +264,7 @@ def test_where_too_many_messages_are_late_those_of_the_greediest_connection_are_
 
 
 def test_client_is_answered_while_others_hold_all_threads(until):
-    admission, streams = Admission(8, 100), range(1, 41, 2)
+    admission, streams = Admission(8, 200), range(1, 81, 2)  # in all more than there are threads
     admission.senders = Senders(4)
     admission.senders._watched = True  # so that nobody is given up
     server = grpc.server(RpcThreads(8, admission.senders))
@@ -289,6 +290,31 @@ def test_client_is_answered_while_others_hold_all_threads(until):
                 received += (part := client.recv(2**16))
                 assert part
     server.stop(0)
+
+
+def test_requests_that_wait_are_worked_on_in_the_order_they_came(until):
+    admission, go, order = Admission(1, 10), threading.Event(), []
+
+    def work(data, call):
+        order.append(data)
+        go.wait(20)
+        return data
+
+    server = grpc.server(ThreadPoolExecutor(8))
+    handlers = {"Work": handler("Work", work, admission)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    requests = [b"first", b"second", b"third", b"fourth"]
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        calls = []
+        for number, request in enumerate(requests):
+            calls.append(channel.unary_unary("/test/Work").future(request, timeout=20))
+            until(lambda number=number: len(order) + len(admission.places._waiting) == number + 1)
+        go.set()
+        assert [call.result() for call in calls] == requests
+    server.stop(0)
+    assert order == requests
 
 
 def test_streams_without_end_are_given_up_soon(server, until):
