@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -40,19 +43,39 @@ def command() -> Command:
     return run
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A copy of a folder that one worker makes for all."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    shared.mkdir(exist_ok=True)
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / name).exists():
+            make(shared / f"{name}.making")
+            (shared / f"{name}.making").rename(shared / name)
+    return Path(shutil.copytree(shared / name, tmp_path_factory.mktemp(name) / name, symlinks=True))
+
+
 @pytest.fixture(scope="session")
 def run_directory(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
     """A real training on the digits, short: 4 kimg."""
-    run = tmp_path_factory.mktemp("runs") / "digits"
-    done = command("gentrain", "fit", "--data", "digits", "--run", run, "--preset", "quick", "--kimg", "4")
-    assert done.returncode == 0, done.stderr
-    return run
+
+    def train(folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+        run = folder / "digits"
+        done = command("gentrain", "fit", "--data", "digits", "--run", run, "--preset", "quick", "--kimg", "4")
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "runs", train) / "digits"
 
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory, command: Command, run_directory: Path) -> Path:
     """A model repository with version 1 of `digits`, exported from `run_directory`."""
-    root = tmp_path_factory.mktemp("repository") / "models"
-    done = command("genexport", "publish", run_directory, "--repository", root, "--name", "digits")
-    assert done.returncode == 0, done.stderr
-    return root
+
+    def publish(folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        done = command("genexport", "publish", run_directory, "--repository", folder / "models", "--name", "digits")
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "repository", publish) / "models"
