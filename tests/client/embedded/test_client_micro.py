@@ -18,7 +18,7 @@ from gentrain.networks import build_generator
 from gentrain.presets import PRESETS
 from PIL import Image
 
-EMBEDDED = Path(__file__).resolve().parents[2] / "client/embedded"
+EMBEDDED = Path(__file__).resolve().parents[3] / "client/embedded"
 MICRO = EMBEDDED / "micro"
 RAM, FLASH = 256 * 1024, 1024 * 1024
 """Of the whole controller."""

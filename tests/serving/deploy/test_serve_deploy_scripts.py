@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
+DEPLOY = Path(__file__).parents[3] / "serving" / "deploy"
 
 
 @pytest.mark.parametrize("script", ["run.sh", "smoke.sh", "ssl-config.sh"])

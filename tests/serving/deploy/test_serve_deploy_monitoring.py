@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
+DEPLOY = Path(__file__).parents[3] / "serving" / "deploy"
 DASHBOARD = DEPLOY / "monitoring" / "grafana" / "dashboards" / "tensorflow-serving.json"
 
 # Names and labels from TensorFlow Serving's servables/tensorflow/util.cc, saved_model_warmup_util.cc and

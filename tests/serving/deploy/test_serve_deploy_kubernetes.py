@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-K8S = Path(__file__).parents[2] / "serving" / "deploy" / "k8s"
+K8S = Path(__file__).parents[3] / "serving" / "deploy" / "k8s"
 OVERLAYS = ["cpu", "gpu"]
 RELEASES = ["1.29", "1.37"]  # the oldest that anybody still runs with gRPC probes, and the newest there are schemas for
 CLIENTS = {"genline/client": "true"}

@@ -318,7 +318,7 @@ def test_every_shared_option_has_its_effect_seen_here_and_every_other_one_in_a_t
 
 def sources():
     """The text of every test of the client, and of every function here that sees an effect."""
-    for path in (*Path(__file__).parent.rglob("*.py"), Path(connection_options.__file__)):
+    for path in (*Path(__file__).parents[1].rglob("*.py"), Path(connection_options.__file__)):
         text = path.read_text()
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and node.name.startswith(("test_", "see_")):

@@ -16,7 +16,7 @@ from genclient.images.grid import grid
 from genexport.tflite import metadata
 from PIL import Image
 
-EMBEDDED = Path(__file__).resolve().parents[2] / "client/embedded"
+EMBEDDED = Path(__file__).resolve().parents[3] / "client/embedded"
 TOOLS = "tests/install-tools.sh installs it"
 
 pytestmark = [

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-MOBILE = Path(__file__).resolve().parents[2] / "client/mobile"
+MOBILE = Path(__file__).resolve().parents[3] / "client/mobile"
 KOTLIN = MOBILE / "android/app/src/main/java/org/genline/sample"
 SWIFT = MOBILE / "ios"
 TOOLS = "tests/install-tools.sh installs it"

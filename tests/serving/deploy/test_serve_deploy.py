@@ -17,7 +17,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from model_server_flags import TENSORFLOW_MODEL_SERVER
 from tensorflow_serving.config import model_server_config_pb2
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "serving" / "deploy"
 
 # The messages that tensorflow-serving-api leaves out: fields by message, in the order of their numbers.
