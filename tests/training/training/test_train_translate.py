@@ -158,6 +158,9 @@ def test_a_pair_is_mirrored_and_moved_as_one_and_hints_are_of_what_came_of_it() 
     dotted = given["hints"][..., 3] == 1
     assert dotted.any()
     assert (given["hints"][~dotted] == hints.NOTHING).all()
+    for picture, row, column in np.argwhere(dotted):
+        around = made[picture, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+        assert np.isin(True, (around == given["hints"][picture, row, column, :3]).all(axis=-1)), "it is the picture's"
     again = prepared(0)[1]["hints"]
     np.testing.assert_array_equal(again, given["hints"])
     assert not np.array_equal(prepared(8)[1]["hints"], again), "other dots at each step"
@@ -172,6 +175,25 @@ def test_so_many_dots_are_of_the_colour_under_their_middle() -> None:
         assert (there.sum(axis=(1, 2)) <= most).all()
         assert (there.sum(axis=(1, 2)) >= min(count, 1) * 4).all(), "a dot in a corner is cut to 2×2"
         assert (dots[there][:, :3] == 0.25).all()
+
+
+def test_dots_fall_on_areas_in_proportion_to_their_size_and_each_on_a_colour_that_none_has_told() -> None:
+    areas = np.ones((2000, 32, 32, 3), np.float32)
+    areas[:, :10, :10] = (1, -1, -1)
+    areas[:, 16:, 14:] = (-1, -1, 1)
+    outline = np.ones((2000, 32, 32, 1), np.float32)
+
+    def told(count: int) -> np.ndarray:
+        """Which of white, red and blue the dots of each picture say, bool (2000, 3)."""
+        dots = hints.some(areas, count, outline).numpy()
+        white, red, blue = ((dots == (*colour, 1)).all(axis=-1) for colour in ((1, 1, 1), (1, -1, -1), (-1, -1, 1)))
+        return np.stack([white.any(axis=(1, 2)), red.any(axis=(1, 2)), blue.any(axis=(1, 2))], axis=1)
+
+    white, red, blue = told(1).mean(axis=0)
+    assert red / blue == pytest.approx(9 * 9 / (15 * 17), rel=0.15), "where a dot lies in one colour wholly"
+    assert 0.5 * hints.ANYWHERE < white < hints.ANYWHERE
+    assert told(2)[:, 1:].all(axis=1).mean() > 0.85, "the second is of the other colour"
+    assert told(8)[:, 1:].all(axis=1).mean() > 0.99
 
 
 def test_the_penalty_is_on_the_mean_of_the_patches() -> None:

@@ -85,12 +85,11 @@ def evaluate(
 
 def _shown(judge: PairJudge, images: Any, dots: int | None) -> Any:
     """Input, with its dots on it, translated and true side by side."""
-    from gentrain.conditions import hints
     from gentrain.training.examples import Examples
 
     given = {"image": judge.dataset.columns["image"][judge.rows].astype(np.float32) / 127.5 - 1.0}
     if dots is not None:
-        given["hints"] = hints.some(judge.images.astype(np.float32) / 127.5 - 1.0, dots)
+        given["hints"] = judge.hints(dots)
     return Examples(given, judge.images).shown(images)
 
 

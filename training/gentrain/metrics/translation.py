@@ -104,8 +104,14 @@ class PairJudge:
         """What a generator makes of the inputs, uint8 (n, H, W, C), with so many dots each where it takes hints."""
         given = self.given(generator)
         if dots is not None:
-            given = given | {"hints": hints.some(self.images.astype(np.float32) / 127.5 - 1.0, dots)}
+            given = given | {"hints": self.hints(dots)}
         return generate(generator, self.samples, first_seed, given, self.show)
+
+    def hints(self, dots: int) -> Any:
+        """So many dots of the right answers on what the inputs do not show, float32 (n, H, W, 4)."""
+        inputs = self.dataset.columns["image"][self.rows]
+        images, inputs = (pixels.astype(np.float32) / 127.5 - 1.0 for pixels in (self.images, inputs))
+        return hints.some(images, dots, inputs)
 
     def given(self, generator: Any) -> dict[str, Any]:
         """The tensors of its inputs beside latents."""
