@@ -2,6 +2,22 @@
 
 `from genclient import Client, AsyncClient` is the library. Everything is loaded on first use, so that the
 command can show its help without numpy and gRPC, and so that Ctrl-C finds it ready from its first import on.
+
+In the order of the data, each package knowing only those above it:
+
+    files/          files that are whole or not there, and locks
+    rpc/            the connection, and tensors on the wire
+    latents/        from seeds to latents, and between latents
+    images/         pixels, picture files, image grids
+    model/          what a model takes and gives
+    tasks/          what a model can be used for
+    client/         Client and AsyncClient
+    device/         a .tflite file run on this machine
+    outputs/        where images go: a grid, a folder, an archive, shards
+    bench/          the load test
+    cli/            what the commands share; commands/ has a file for each
+
+errors.py has the exceptions, reasons.py explains why a call failed. aio.py, seeds.py and rehearsal.py are old names.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import shlex
@@ -99,3 +100,20 @@ def test_the_files_functions_and_packages_that_a_contributor_is_led_through_are_
             text = (room / path).read_text()
             for symbol in filter(None, symbols.split(".")):
                 assert re.search(rf"^\s*(async )?(def|class) {symbol}\b|^{symbol}\b", text, re.MULTILINE), path + symbol
+
+
+PACKAGES = sorted(
+    init.parent.relative_to(ROOT).as_posix()
+    for room in ("training/gentrain", "export/genexport", "serving/genserve", "client/genclient")
+    for init in (ROOT / room).rglob("__init__.py")
+)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_docstring_of_a_package_names_each_of_its_files(package: str) -> None:
+    folder = ROOT / package
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    missing = sorted(name for name in files | packages if not re.search(rf"\b{name}\b", docstring))
+    assert not missing, f"{package}/__init__.py does not say what these are for"

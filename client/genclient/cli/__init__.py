@@ -1,8 +1,14 @@
-"""The command, but for what each of its commands does, which is in genclient/commands/.
+"""What the commands in genclient/commands/ share.
 
-`program.py` is the group, and turns errors into exit codes. `options.py` has the options that commands share,
-`types.py` their types, `resolve.py` where values come from (command line, environment, `config.py`); `source.py` opens
-the server or the file that images come from; `console.py` prints; `interrupts.py` has Ctrl-C.
+program.py      the group of commands; turns errors into exit codes
+options.py      options of the connection, of requests and of output, and the client made from them
+types.py        their types
+resolve.py      where values come from: command line, environment, configuration file (config.py)
+source.py       opens the server or the .tflite file that images come from
+inputs.py       --input: pictures that a model takes beside latents
+run.py          fetches what is missing, writes it, and prints the paths
+console.py      prints results, notes and progress
+interrupts.py   Ctrl-C before a command runs and after it is done
 """
 
 from genclient.cli.program import COMMANDS, cli, main

@@ -1,3 +1,11 @@
-"""Pictures: pixels of what models give (`pixels.py`), image grids with captions (`grid.py`), the picture that notebooks
-show (`sheet.py`), drawing in a terminal (`terminal.py`), picture files that are to be sent (`pictures.py`).
+"""Pictures that come out of models, and pictures that go into them.
+
+out   pixels.py       from a model's output to uint8
+      grid.py         PNG files, and image grids with captions
+      sheet.py        the image grid that notebooks show
+      terminal.py     drawn in a terminal
+in    pictures.py     which files are meant, and their bytes
+      arrays.py       files and .npy as arrays
+      prepare.py      cropped and resized, where the model does not do it itself
+      value_ranges.py black and white of pictures of 32 bits or floats
 """

@@ -1,5 +1,6 @@
 """Runs one loaded version on arrays; knows nothing of requests, models or batches.
 
+servable.py        the protocol of a loaded version
 saved_model.py     a SavedModel in a TensorFlow session
 tflite.py          a TFLite file in LiteRT interpreters
 tflite_graph.py    the tensor names that a TFLite file was converted from

@@ -2,6 +2,6 @@
 
 fit.py, presets.py, data.py, evaluate.py, report.py   the commands of the same names
 augment_study.py                                      `gentrain augment-study`; the study itself is in study/
-subject.py                                            what `gentrain evaluate` measures
-reading.py, options.py                                what several of them share
+subject.py, translated.py                             what `gentrain evaluate` measures: of a run or file; on pairs
+reading.py, options.py                                what several commands share
 """

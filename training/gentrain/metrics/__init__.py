@@ -2,7 +2,7 @@
 
 Features come from `gentrain.metrics.features`; who wants numbers for a generator takes `gentrain.metrics.judge`.
 
-metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training images
+metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training images; distances.py: between features
 features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;
             feature_files.py keeps them
 generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two;
