@@ -1,7 +1,8 @@
 """What the commands in genclient/commands/ share.
 
 program.py      the group of commands; turns errors into exit codes
-options.py      options of the connection, of requests and of output, and the client made from them
+options.py      options that several commands have
+server.py       options of the connection and of requests, and the client made from them
 types.py        their types
 resolve.py      where values come from: command line, environment, configuration file (config.py)
 source.py       opens the server or the .tflite file that images come from

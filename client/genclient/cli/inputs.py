@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.cli.options import Function, value_range_option, value_ranges
+from genclient.cli.options import value_range_option, value_ranges
+from genclient.cli.server import Function
 from genclient.cli.types import Pairs
 from genclient.errors import UsageError
 

@@ -51,6 +51,7 @@ class Command(click.Command):
                 help="Show all options.",
             )
         )
+        # Not click's auto_envvar_prefix: a variable for all commands, if named too, would go before the command's own.
         for option in settable(self):
             own = (option.name or "").upper()
             option.envvar = [f"{PREFIX}{(self.name or '').upper()}_{own}", f"{PREFIX}{own}"]
@@ -204,7 +205,7 @@ def _known(root: click.Context) -> dict[str, list[str]]:
 
 
 def _fitting(option: click.Option, entry: Entry) -> Any:
-    """A value of the file as click takes it: text, as from a command line, which is then checked like one.
+    """A value of the file as text, as from a command line, which is then checked like one: click takes 1.5 for 1.
 
     Raises:
         UsageError: its type is not what the option can have.

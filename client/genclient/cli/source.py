@@ -6,19 +6,12 @@ import contextlib
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.cli.options import (
-    Server,
-    refuse_server,
-    request_options,
-    server_options,
-    tflite_option,
-    version_label_option,
-)
+from genclient.cli.server import Server, refuse_server
 from genclient.errors import ClientError, UsageError
 from genclient.model.classes import Classes, parse_classes
 
@@ -30,54 +23,6 @@ if TYPE_CHECKING:
     from genclient.device.generator import DeviceGenerator
     from genclient.model.binding import Binding
     from genclient.model.signature import TensorSpec
-
-Command = Callable[..., Any]
-
-
-def generator_options(function: Command) -> Command:
-    """The options that say which generator makes images and how; the command takes `server` and those options."""
-    for option in reversed(
-        (
-            click.option(
-                *("--truncation", "truncation"),
-                type=float,
-                default=1.0,
-                show_default=True,
-                metavar="PSI",
-                help="Below 1: more typical, less varied images (0.7 is common).",
-            ),
-            click.option(
-                "--classes",
-                metavar="NAME,…",
-                help="Names of the classes, their number, or a file: manifest.json, dataset.json, .tflite or text.",
-            ),
-            click.option(
-                "--signature",
-                default="auto",
-                show_default=True,
-                metavar="NAME",
-                help="Signature to call: auto (the cheapest there is), serving_default, uint8, png, seeds.",
-            ),
-            click.option(
-                "--model-version",
-                type=click.IntRange(min=0),
-                metavar="NUMBER",
-                help="Model version.  [default: the newest]",
-            ),
-            tflite_option,
-            click.option(
-                "--threads",
-                type=int,
-                metavar="COUNT",
-                help="Images made in parallel, with --tflite.  [default: one per CPU, up to 8]",
-            ),
-            server_options,
-            version_label_option,
-            request_options,
-        )
-    ):
-        function = option(function)
-    return function
 
 
 class Source(ABC):
@@ -276,13 +221,13 @@ class Local(Source):
 
 @contextlib.contextmanager
 def open_source(context: click.Context, server: Server, options: dict[str, Any]) -> Iterator[Source]:
-    """The generator that the options of `generator_options` name.
+    """The generator that the options of `source_options` name.
 
     Raises:
         UsageError: options do not fit each other.
         ClientError: a file cannot be used.
     """
-    classes = None if options["classes"] is None else parse_classes(options["classes"])
+    classes = None if options.get("classes") is None else parse_classes(options["classes"])
     if options["tflite"] is not None:
         refuse_server(context, "signature", "model_version")
         from genclient.device.sandbox import load_device
@@ -291,5 +236,7 @@ def open_source(context: click.Context, server: Server, options: dict[str, Any])
         return
     if options["threads"] is not None:
         raise UsageError(f"--threads: found {options['threads']} without --tflite, expected only with a file")
+    if options["model_version"] is not None and server.settings.get("version_label") is not None:
+        raise UsageError("--version-label: found it beside --model-version, expected one of them")
     with server.client() as client:
         yield Served(client, options["signature"], options["model_version"], classes or Classes())

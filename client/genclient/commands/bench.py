@@ -14,15 +14,15 @@ from genclient.bench.levels import parse_levels
 from genclient.cli.console import Console, emit
 from genclient.cli.inputs import read_inputs, single_input_option
 from genclient.cli.options import (
-    Server,
     classes_option,
     command,
     label_index,
+    label_option,
     output_options,
-    server_options,
-    tensor_options,
-    version_label_option,
+    signature_option,
+    truncation_option,
 )
+from genclient.cli.server import Server, server_options, tensor_options, version_label_option
 from genclient.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -46,12 +46,10 @@ COMMON = (
 @click.option("--concurrency", default="1:8:2x", show_default=True, metavar="RANGE", help="Requests in flight.")
 @click.option("--duration", type=float, default=5.0, show_default=True, metavar="SECONDS", help="Of each level.")
 @click.option("--warm-up", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Before each level.")
-@click.option("--signature", default="auto", show_default=True, metavar="NAME", help="Signature to call.")
-@click.option("--label", metavar="NAME|INDEX", help="Class, where there are classes.")
+@signature_option
+@label_option("Class of all images, by index or name.")
 @classes_option
-@click.option(
-    "--truncation", type=float, default=1.0, show_default=True, metavar="PSI", help="Below 1: more typical images."
-)
+@truncation_option
 @click.option("--seed", type=int, default=0, show_default=True, metavar="SEED", help="Seed of the first image.")
 @single_input_option
 @click.option(

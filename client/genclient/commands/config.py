@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from genclient.cli.console import Console, emit
-from genclient.cli.options import command, output_options, request_options, server_options
+from genclient.cli.options import command, output_options
 from genclient.cli.resolve import PREFIX, Command, config_file, config_path, origin, settable
+from genclient.cli.server import request_options, server_options
 from genclient.errors import UsageError, printable
 
 SECRET = ("token", "header")

@@ -10,17 +10,15 @@ import click
 
 from genclient.cli.console import Console, Meter
 from genclient.cli.options import (
-    Server,
     classes_option,
     command,
     label_index,
+    label_option,
     output_options,
-    request_options,
-    server_options,
     value_range_option,
     value_ranges,
-    version_label_option,
 )
+from genclient.cli.server import Server, request_options, server_options, version_label_option
 from genclient.errors import RpcError, printable
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ SORTS = ("score", "name", "none")
 )
 @click.option("--critic", hidden=True)  # the old name of --discriminator
 @click.option("--critic-signature", hidden=True)
-@click.option("--label", metavar="NAME|INDEX", help="Class of all pictures, where the discriminator is conditional.")
+@label_option("Class of all pictures, by index or name, where the discriminator is conditional.")
 @classes_option
 @value_range_option
 @click.option("--sort", type=click.Choice(SORTS), default="score", show_default=True, help="Order of the table.")

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genclient.cli.console import Console
-from genclient.cli.options import (
-    Server,
-    classes_option,
-    command,
-    output_options,
-    refuse_server,
-    server_options,
-    tflite_option,
-    version_label_option,
-)
+from genclient.cli.options import classes_option, command, output_options, tflite_option
+from genclient.cli.server import Server, refuse_server, server_options, version_label_option
 from genclient.errors import ClientError, printable
 from genclient.model.classes import Classes, parse_classes
 from genclient.model.describe import description, facts, picture_shape

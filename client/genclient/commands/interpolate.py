@@ -13,9 +13,18 @@ import click
 
 from genclient.cli.console import Console, emit
 from genclient.cli.inputs import read_inputs, single_input_option
-from genclient.cli.options import Server, command, output_options
+from genclient.cli.options import (
+    command,
+    dry_run_option,
+    generator_options,
+    label_option,
+    out_option,
+    output_options,
+    scale_option,
+)
 from genclient.cli.resolve import is_default, nearest
-from genclient.cli.source import Source, generator_options, open_source
+from genclient.cli.server import Server
+from genclient.cli.source import Source, open_source
 from genclient.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +69,7 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 @click.option(
     "--sheet", is_flag=True, help="With --direction: one picture, a row for each seed; --frames 6 has 7 steps."
 )
-@click.option("--label", metavar="CLASS", help="Class of all frames, by index or name.")
+@label_option("Class of all frames, by index or name.")
 @click.option("--labels", metavar="LIST", help="Classes of the keyframes, such as 0,rain,4-6, or all.")
 @click.option(
     "--frames", type=int, default=20, show_default=True, metavar="COUNT", help="Frames from keyframe to keyframe."
@@ -68,21 +77,9 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 @click.option("--fps", type=float, default=20.0, show_default=True, metavar="RATE", help="Frames per second.")
 @click.option("--loop/--no-loop", default=True, show_default=True, help="Return to the first keyframe, and repeat.")
 @click.option("--walks", default="1", show_default=True, metavar="COLSxROWS", help="Walks side by side.")
-@click.option(
-    "--scale",
-    type=click.IntRange(1, 64),
-    metavar="FACTOR",
-    help="Enlarge the frames by this factor; 1: original pixels.  [default: to about 512 pixels; in a folder: 1]",
-)
-@click.option(
-    "-o",
-    "--out",
-    default="out.gif",
-    show_default=True,
-    metavar="PATH",
-    help="An animation (.gif, .webp, .png, .mp4), or a folder or frame%05d.png for pictures.",
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be fetched and written, without doing it.")
+@scale_option("frames", "to about 512 pixels; in a folder: 1")
+@out_option("out.gif", "An animation (.gif, .webp, .png, .mp4), or a folder or frame%05d.png for pictures.")
+@dry_run_option
 @generator_options
 @output_options
 @click.pass_context

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from genclient.cli.console import Console
-from genclient.cli.options import Server, command, output_options, server_options
+from genclient.cli.options import command, output_options
+from genclient.cli.server import Server, server_options
 from genclient.errors import ClientError, RpcError, printable
 from genclient.model.describe import version_facts, version_line
 from genclient.rpc.status import VersionStatus

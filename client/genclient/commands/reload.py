@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from genclient.cli.console import Console
-from genclient.cli.options import Server, command, output_options, server_options
+from genclient.cli.options import command, output_options
+from genclient.cli.server import Server, server_options
 from genclient.errors import ClientError, UsageError, printable
 
 MAX_BYTES = 2**24

@@ -9,10 +9,18 @@ import click
 
 from genclient.cli.console import Console, emit
 from genclient.cli.inputs import input_option, read_inputs
-from genclient.cli.options import Server, command, output_options
+from genclient.cli.options import (
+    command,
+    generator_options,
+    image_set_options,
+    label_option,
+    out_option,
+    output_options,
+)
 from genclient.cli.resolve import is_default, nearest
 from genclient.cli.run import Run, check_stdout, grid_of, tell_plan
-from genclient.cli.source import Source, generator_options, open_source
+from genclient.cli.server import Server
+from genclient.cli.source import Source, open_source
 from genclient.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,27 +55,14 @@ COMMON = ("n", "seed", "seeds", "label", "truncation", "out", "grid", "target", 
 @click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy, or of a .npz of this command; - is stdin.")
 @input_option
 @click.option("--save-latents", is_flag=True, help="Also write the latents of the seeds to the .npz.")
-@click.option("--label", metavar="CLASS", help="Class, by index or name, or all: every class of each seed.")
-@click.option(
-    "-o",
-    "--out",
-    default="out.png",
-    show_default=True,
-    metavar="PATH",
-    help="An image grid (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or -: grid on stdout.",
+@label_option("Class, by index or name, or all: every class of each seed.")
+@out_option(
+    "out.png",
+    "An image grid (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or -: grid on stdout.",
 )
-@click.option("--grid", metavar="COLSxROWS", help="Columns and rows of the image grid, such as 4x4.")
-@click.option(
-    "--scale",
-    type=click.IntRange(1, 64),
-    metavar="FACTOR",
-    help="Enlarge the image grid by this factor; 1: original pixels.  [default: to about 512 pixels]",
+@image_set_options(
+    caption="its seed and class", overwrites="another set of images in the same folder", scale="to about 512 pixels"
 )
-@click.option("--captions", is_flag=True, help="Caption each image of the grid with its seed and class.")
-@click.option("--shard-size", type=int, metavar="COUNT", help="Images per shard.  [default: 1024]")
-@click.option("--show", is_flag=True, help="Also draw the images in the terminal.")
-@click.option("--overwrite", is_flag=True, help="Replace another set of images in the same folder.")
-@click.option("--dry-run", is_flag=True, help="Show what would be fetched and written, without doing it.")
 @generator_options
 @output_options
 @click.pass_context

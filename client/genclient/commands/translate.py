@@ -12,17 +12,16 @@ import click
 
 from genclient.cli.console import Console, emit
 from genclient.cli.options import (
-    Server,
     command,
+    image_set_options,
+    out_option,
     output_options,
-    request_options,
-    server_options,
-    tflite_option,
+    source_options,
     value_range_option,
     value_ranges,
-    version_label_option,
 )
 from genclient.cli.run import Run, check_stdout, grid_of, tell_plan
+from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
 from genclient.errors import ClientError, RpcError, UsageError, printable
 
@@ -51,14 +50,7 @@ class Picture(NamedTuple):
 
 @command(common=COMMON)
 @click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
-@click.option(
-    "-o",
-    "--out",
-    default="out.png",
-    show_default=True,
-    metavar="PATH",
-    help="An image grid (.png), arrays (.npz), a folder, %06d.tar, %06d.tfrecord, or -: stdout.",
-)
+@out_option("out.png", "An image grid (.png), arrays (.npz), a folder, %06d.tar, %06d.tfrecord, or -: stdout.")
 @click.option("--hints", type=click.Path(), metavar="FILE", help="PNG whose opaque pixels give colours to keep to.")
 @value_range_option
 @click.option(
@@ -66,27 +58,12 @@ class Picture(NamedTuple):
     default=None,
     help="Show each picture beside what is made of it, in a grid.  [default: beside; on stdout not]",
 )
-@click.option("--grid", metavar="COLSxROWS", help="Columns and rows of the image grid, such as 4x4.")
-@click.option(
-    "--scale",
-    type=click.IntRange(1, 64),
-    metavar="FACTOR",
-    help="Enlarge the image grid by this factor; 1: original pixels.  [default: to about 512 pixels; on stdout 1]",
+@image_set_options(
+    caption="the picture's name",
+    overwrites="other files of the same names",
+    scale="to about 512 pixels; on stdout 1",
 )
-@click.option("--captions", is_flag=True, help="Caption each image of the grid with the picture's name.")
-@click.option("--shard-size", type=int, metavar="COUNT", help="Images per shard.  [default: 1024]")
-@click.option("--show", is_flag=True, help="Also draw the images in the terminal.")
-@click.option("--overwrite", is_flag=True, help="Replace other files of the same names.")
-@click.option("--dry-run", is_flag=True, help="Show what would be fetched and written, without doing it.")
-@click.option("--signature", default="auto", show_default=True, metavar="NAME", help="Signature to call.")
-@click.option(
-    "--model-version", type=click.IntRange(min=0), metavar="NUMBER", help="Model version.  [default: the newest]"
-)
-@tflite_option
-@click.option("--threads", type=int, metavar="COUNT", help="Images made in parallel, with --tflite.")
-@server_options
-@version_label_option
-@request_options
+@source_options
 @output_options
 @click.pass_context
 def translate(
@@ -107,7 +84,7 @@ def translate(
     check_stdout(out, console)
     found = list(_collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
-    with open_source(context, server, {**options, "classes": None}) as source:
+    with open_source(context, server, options) as source:
         if not options["dry_run"]:
             source.ask()
         good, image_set, failed = _surveyed(source, found, ranges, hints, console)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from genclient.cli.console import Console
-from genclient.cli.options import Server, command, output_options, server_options
+from genclient.cli.options import command, output_options
+from genclient.cli.server import Server, server_options
 
 
 @command()

@@ -1,5 +1,10 @@
 """Do a GAN's images help a classifier? One trained on few real images, on generated ones, on both, many times over.
 
-`options` says what is compared, `split` decides who sees which image, `synthetic` trains a generator and draws from it, `classifier` learns and is
-tested, `journal` keeps every result on disk, `results` makes the table and the figure of them, `run` is the loop.
+options.py      what is compared
+split.py        who sees which image
+synthetic.py    trains a generator and draws from it
+classifier.py   learns and is tested
+journal.py      keeps every result on disk
+results.py      the table and the figure
+run.py          the loop
 """
