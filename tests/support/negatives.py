@@ -1,4 +1,4 @@
-"""A small model that makes a picture of a picture, with and without hints, and pictures of several kinds for it."""
+"""A small model that makes a picture of a picture, with and without hints or latents, and pictures for it."""
 
 from __future__ import annotations
 
@@ -62,8 +62,41 @@ class Negative(tf.Module):
         return {name: tf.function(call, input_signature=spec) for name, (call, spec) in specs.items()}
 
 
+class Varied(tf.Module):
+    """The same, brighter or darker by the first of its latents."""
+
+    def signatures(self):
+        """Of pixels and of files."""
+        latents = tf.TensorSpec([None, 2], tf.float32, "latents")
+
+        def paint(image, latents):
+            return tf.clip_by_value(1 - image + latents[:, :1, None, None] / 20, 0.0, 1.0)
+
+        def pixels(image, latents):
+            made = paint(tf.cast(image, tf.float32) / 255, latents)
+            return {"images": tf.cast(tf.round(made * 255), tf.uint8)}
+
+        def files(image_bytes, latents):
+            made = tf.cast(tf.round(paint(preprocess.decoded(image_bytes, FRAME), latents) * 255), tf.uint8)
+            return {"png_bytes": tf.map_fn(tf.io.encode_png, made, fn_output_signature=tf.string)}
+
+        image = tf.TensorSpec([None, SIDE, SIDE, 3], tf.uint8, "image")
+        return {
+            "serving_default": tf.function(pixels, input_signature=[image, latents]),
+            "png": tf.function(files, input_signature=[tf.TensorSpec([None], tf.string, "image_bytes"), latents]),
+        }
+
+
+def varied(path, latents):
+    """What the model with latents makes of a file by some (Z,)."""
+    made = negative(path) / 255 + latents[0] / 20
+    return np.rint(np.clip(made, 0, 1) * 255)
+
+
 def publish(folder):
-    """Write models `negative` and `hinted`, models.config for both, and negative.tflite."""
+    """Write models `negative`, `hinted` and `varied`, models.config for all, and negative.tflite."""
+    model = Varied()
+    tf.saved_model.save(model, str(folder / "varied/1"), signatures=model.signatures())
     for name, hinted in (("negative", False), ("hinted", True)):
         model = Negative(hinted)
         tf.saved_model.save(model, str(folder / f"{name}/1"), signatures=model.signatures())
@@ -76,7 +109,7 @@ def publish(folder):
     config = "".join(
         f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" '
         'version_labels { key: "stable" value: 1 } }'
-        for name in ("negative", "hinted")
+        for name in ("negative", "hinted", "varied")
     )
     (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
 

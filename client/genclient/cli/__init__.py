@@ -7,6 +7,7 @@ types.py        their types
 resolve.py      where values come from: command line, environment, configuration file (config.py)
 source.py       opens the server or the .tflite file that images come from
 inputs.py       --input: pictures that a model takes beside latents
+translating.py  makes pictures of a user's pictures, a few at a time
 run.py          fetches what is missing, writes it, and prints the paths
 console.py      prints results, notes and progress
 interrupts.py   Ctrl-C before a command runs and after it is done

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.client import Batch, Client
+    from genclient.client.translation import Answers
     from genclient.device.generator import DeviceGenerator
     from genclient.model.binding import Binding
     from genclient.model.signature import TensorSpec
@@ -66,8 +67,8 @@ class Source(ABC):
         return []
 
     @abstractmethod
-    def binding(self) -> Binding:
-        """What it makes pictures of pictures by.
+    def binding(self, of_files: bool = True) -> Binding:
+        """What it makes pictures of pictures by, of files or of pixels.
 
         Raises:
             ClientError: it makes none, or cannot be reached.
@@ -78,8 +79,15 @@ class Source(ABC):
         """(H, W, C) of the pictures that it takes, where it says so."""
 
     @abstractmethod
-    def translate(self, contents: Sequence[bytes], hints: bytes | None) -> NDArray[np.uint8]:
-        """What it makes of picture files, of which `pictures.load` gave the contents: uint8 (N, H, W, C).
+    def translate(
+        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
+    ) -> NDArray[np.uint8]:
+        """What it makes of pictures: uint8 (N, H, W, C), `answers.n` of each in a row.
+
+        Args:
+            images: contents of files that `pictures.load` gave, or pixels (N, H, W, C) of the model's size.
+            hints: content of a picture file, for models that take them.
+            answers: which pictures of each, of models that take latents.
 
         Raises:
             ClientError: the model refuses them, or cannot be reached.
@@ -118,11 +126,11 @@ class Served(Source):
         """See `Source`."""
         return self._binding().spec.inputs
 
-    def binding(self) -> Binding:
+    def binding(self, of_files: bool = True) -> Binding:
         """See `Source`."""
         from genclient.client.translation import binding_for
 
-        return binding_for(self._client.info(version=self.version), self._signature, self._client.names, True)
+        return binding_for(self._client.info(version=self.version), self._signature, self._client.names, of_files)
 
     def size(self) -> tuple[int | None, ...] | None:
         """See `Source`."""
@@ -130,11 +138,13 @@ class Served(Source):
 
         return picture_shape(self._client.info(version=self.version))
 
-    def translate(self, contents: Sequence[bytes], hints: bytes | None) -> NDArray[np.uint8]:
+    def translate(
+        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
+    ) -> NDArray[np.uint8]:
         """See `Source`."""
-        from genclient.client.translation import question
+        from genclient.client.translation import are_files, question
 
-        request = question(self.binding(), contents, hints, read=True)
+        request = question(self.binding(are_files(images)), images, hints, answers=answers, read=True)
         return self._client._whole(self.model, self.version, request)["images"]
 
     def ask(self) -> None:
@@ -189,7 +199,7 @@ class Local(Source):
         spec = self._device.generator()
         return {} if spec is None else spec.inputs
 
-    def binding(self) -> Binding:
+    def binding(self, of_files: bool = True) -> Binding:
         """See `Source`."""
         return self._device.translation()
 
@@ -198,11 +208,13 @@ class Local(Source):
         shape = self.binding().spec.inputs["image"].shape
         return None if shape is None else shape[1:]
 
-    def translate(self, contents: Sequence[bytes], hints: bytes | None) -> NDArray[np.uint8]:
+    def translate(
+        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
+    ) -> NDArray[np.uint8]:
         """See `Source`."""
         from genclient.client.translation import question
 
-        return self._device.run(question(self.binding(), contents, hints, read=True).given)["images"]
+        return self._device.run(question(self.binding(), images, hints, answers=answers, read=True).given)["images"]
 
     def ask(self) -> None:
         """A file has no version."""

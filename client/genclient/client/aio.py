@@ -26,7 +26,7 @@ from genclient.client.base import DISCRIMINATOR_SIGNATURE, START_OVER, Question,
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.schedule import Part
 from genclient.client.server_config import config_text, explained, server_config
-from genclient.client.translation import Pictures, are_files, binding_for
+from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, question
 from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -260,6 +260,10 @@ class AsyncClient(Settings):
         images: Pictures,
         *,
         hints: Any = None,
+        n: int = 1,
+        seed: int = 0,
+        latents: ArrayLike | None = None,
+        tile: bool = False,
         model: str | None = None,
         version: int | None = None,
         signature: str = "auto",
@@ -268,10 +272,15 @@ class AsyncClient(Settings):
         """As `Client.translate`."""
         from genclient.images.value_ranges import of_pair
 
-        name, ranges = self._other(model), of_pair(value_range)
-        binding = binding_for(await self.info(name, version), signature, self.names, are_files(images))
-        request = await asyncio.to_thread(translation.question, binding, images, hints, ranges)
-        return (await self._whole(name, version, request))["images"]
+        name, ranges, answers = self._other(model), of_pair(value_range), Answers.of(n, seed, latents)
+        info = await self.info(name, version)
+        cut = await asyncio.to_thread(translation.cut, images, picture_shape(info), ranges, hints) if tile else []
+        if tile:
+            images = translation.pixels(cut)
+        binding = binding_for(info, signature, self.names, are_files(images))
+        request = await asyncio.to_thread(question, binding, images, hints, ranges, answers)
+        made = (await self._whole(name, version, request))["images"]
+        return await asyncio.to_thread(translation.joined, cut, made, answers.n) if tile else made
 
     async def _batches(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
         """As `BlockingCalls._batches`."""

@@ -19,7 +19,7 @@ from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, sh
 from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, Question, Seeds, Waiting
 from genclient.client.blocking import BlockingCalls
 from genclient.client.call import Batch, Exchange
-from genclient.client.translation import Pictures, are_files, binding_for
+from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, question
 from genclient.errors import ClientError, RpcError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -275,12 +275,16 @@ class Client(BlockingCalls):
         images: Pictures,
         *,
         hints: Any = None,
+        n: int = 1,
+        seed: int = 0,
+        latents: ArrayLike | None = None,
+        tile: bool = False,
         model: str | None = None,
         version: int | None = None,
         signature: str = "auto",
         value_range: tuple[float, float] | None = None,
     ) -> NDArray[np.uint8]:
-        """Pictures that an image-to-image model makes of pictures: uint8 (N, H, W, C), one of each.
+        """Pictures that an image-to-image model makes of pictures: uint8 (N, H, W, C), one of each, or n in a row.
 
         `client.translate(["sketch.png", "other.jpg"])`
 
@@ -290,6 +294,11 @@ class Client(BlockingCalls):
                 their middle is resized here.
             hints: of a model that takes them, colours at some places: (N, H, W, 4), or (H, W, 4) for all; beside files
                 that the model takes, contents of PNG files whose opaque pixels are the hints.
+            n: of a model that takes latents, how many pictures of each: those of the seeds from `seed` on.
+            seed: the first of these.
+            latents: in their place, (Z,) or (n, Z).
+            tile: whether to translate pictures of any size in overlapping tiles of the model's size, which are joined
+                without seams; then they are of one size, and so is what is made of them.
             model: another one than the client's.
             version: of the model; None: the one that responds first.
             signature: which of its functions to call; `auto`: of files the one that takes files.
@@ -302,6 +311,11 @@ class Client(BlockingCalls):
         """
         from genclient.images.value_ranges import of_pair
 
-        name, ranges = self._other(model), of_pair(value_range)
-        binding = binding_for(self.info(name, version), signature, self.names, are_files(images))
-        return self._whole(name, version, translation.question(binding, images, hints, ranges))["images"]
+        name, ranges, answers = self._other(model), of_pair(value_range), Answers.of(n, seed, latents)
+        info = self.info(name, version)
+        cut = translation.cut(images, picture_shape(info), ranges, hints) if tile else []
+        if tile:
+            images = translation.pixels(cut)
+        binding = binding_for(info, signature, self.names, are_files(images))
+        made = self._whole(name, version, question(binding, images, hints, ranges, answers))["images"]
+        return translation.joined(cut, made, answers.n) if tile else made

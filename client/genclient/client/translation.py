@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,66 @@ from numpy.typing import ArrayLike, NDArray
 
 from genclient.client.base import Question
 from genclient.errors import UsageError
-from genclient.model import describe
+from genclient.latents.array import counted_seeds, latents_array
 from genclient.model.binding import Binding
 from genclient.model.signature import ModelInfo
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, several_answers
 from genclient.tasks.task import AUTO
 
 if TYPE_CHECKING:
+    from genclient.images.tiles import Tiles
     from genclient.images.value_ranges import ValueRanges
 
 Pictures = ArrayLike | Sequence[bytes | str | PathLike[str]]
 """Arrays (N, H, W, C), or files by path or content."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Which pictures a model makes of one, where it takes latents: those of seeds, or of given latents.
+
+    Attributes:
+        n: how many of each picture; with latents, as many as these are.
+        seed: of the first.
+        latents: (n, Z), or None: those of seeds.
+    """
+
+    n: int = 1
+    seed: int = 0
+    latents: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(cls, n: int, seed: int, latents: ArrayLike | None) -> Answers:
+        """Checked.
+
+        Raises:
+            UsageError: there are none, or latents beside seeds.
+        """
+        if latents is None:
+            return cls(counted_seeds(seed, n).count, seed)
+        if (n, seed) != (1, 0):
+            raise UsageError("latents: found them beside n or seed, expected one of them")
+        array = latents_array(np.atleast_2d(np.asarray(latents)))
+        return cls(len(array), 0, array)
+
+    def given(self, binding: Binding, count: int) -> dict[str, Any]:
+        """What is asked for beside so many pictures, each of which stands there n times in a row.
+
+        Raises:
+            UsageError: the model has one answer only.
+        """
+        if not several_answers(binding):
+            if self.latents is not None or (self.n, self.seed) != (1, 0):
+                raise UsageError("n, seed or latents: found some, expected none: this model makes one picture of each")
+            return {}
+        if self.latents is None:
+            return {"seeds": np.tile(np.arange(self.seed, self.seed + self.n, dtype=np.int64), count)}
+        return {"latents": np.tile(self.latents, (count, 1))}
+
+
+ONE = Answers()
+
+HINTS = ("hints", "hints_bytes")
 
 
 def are_files(images: Any) -> bool:
@@ -46,11 +96,18 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
 
 def picture_shape(info: ModelInfo) -> tuple[int | None, ...] | None:
     """(H, W, C) of the pictures that a model takes, by any of its signatures; None where none says so."""
-    return describe.picture_shape(info.signatures.values())
+    shapes = (spec.inputs["image"].shape for spec in info.signatures.values() if "image" in spec.inputs)
+    return next((shape[1:] for shape in shapes if shape and len(shape) == 4), None)
 
 
 def question(
-    binding: Binding, images: Any, hints: Any = None, ranges: ValueRanges | None = None, *, read: bool = False
+    binding: Binding,
+    images: Any,
+    hints: Any = None,
+    ranges: ValueRanges | None = None,
+    answers: Answers = ONE,
+    *,
+    read: bool = False,
 ) -> Question:
     """The request for the pictures made of `images`.
 
@@ -59,6 +116,7 @@ def question(
         images: see `Pictures`.
         hints: (N, H, W, 4), or the content of a PNG file.
         ranges: what is black and white in pictures of 32 bits and of floats.
+        answers: which pictures of each, one after another.
         read: whether files are contents that `pictures.load` gave.
 
     Raises:
@@ -80,7 +138,64 @@ def question(
             given["image_bytes"] = contents
         else:
             given["image"] = brought_to_size(contents, binding)
+    given |= answers.given(binding, len(given.get("image", given.get("image_bytes", ()))))
+    if answers.n > 1:
+        given |= {name: _repeated(given[name], answers.n) for name in ("image", "image_bytes", *HINTS) if name in given}
     return Question(given, binding.signature, IMAGE_TO_IMAGE)
+
+
+def _repeated(column: Any, times: int) -> Any:
+    """Each example so many times in a row; what is one for all as it is."""
+    if isinstance(column, list):
+        return [example for example in column for _ in range(times)]
+    shared = column is None or isinstance(column, bytes) or np.ndim(column) == 3
+    return column if shared else np.repeat(np.asarray(column), times, axis=0)
+
+
+def cut(
+    images: Any, shape: tuple[int | None, ...] | None, ranges: ValueRanges | None = None, hints: Any = None
+) -> list[Tiles]:
+    """Pictures in tiles of a model's size.
+
+    Args:
+        images: see `Pictures`; of one size.
+        shape: (H, W, C) of the pictures that the model takes.
+        ranges: what is black and white in pictures of 32 bits and of floats.
+        hints: none: their places would be those of a tile.
+
+    Raises:
+        UsageError: the model takes any size, the pictures have several, or there are hints.
+        ClientError: a picture cannot be read.
+    """
+    from genclient.images import pictures
+    from genclient.images.arrays import flat
+    from genclient.images.pixels import to_pixels
+    from genclient.images.tiles import Tiles
+
+    if hints is not None:
+        raise UsageError("tile: found hints beside it, expected one of them")
+    height, width, channels = shape or (None, None, None)
+    if height is None or width is None:
+        raise UsageError("tile: found a model that takes pictures of any size, expected one of a certain size")
+    if are_files(images):
+        arrays: Any = [flat(content, channels or 3) for content in pictures.read_all(images, ranges)]
+    else:
+        arrays = to_pixels(_array(images), "image")
+    if len({array.shape for array in arrays}) > 1:
+        raise UsageError("image: found pictures of several sizes, expected one; translate those of one size at a time")
+    return [Tiles(array, (height, width)) for array in arrays]
+
+
+def pixels(cut: Sequence[Tiles]) -> NDArray[np.uint8]:
+    """The tiles of all pictures, uint8 (N, H, W, C)."""
+    return np.concatenate([tiles.pixels for tiles in cut])
+
+
+def joined(cut: Sequence[Tiles], made: NDArray[np.uint8], n: int = 1) -> NDArray[np.uint8]:
+    """Whole pictures (N, H, W, C) of what a model made of their tiles, of each tile n in a row."""
+    ends = np.cumsum([n * len(tiles.pixels) for tiles in cut])
+    parts = np.split(made, ends[:-1])
+    return np.stack([tiles.joined(part[k::n]) for tiles, part in zip(cut, parts, strict=True) for k in range(n)])
 
 
 def brought_to_size(contents: Sequence[bytes], binding: Binding) -> NDArray[np.uint8]:

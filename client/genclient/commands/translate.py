@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,35 +23,38 @@ from genclient.cli.options import (
 from genclient.cli.run import Run, check_stdout, grid_of, tell_plan
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
-from genclient.errors import ClientError, RpcError, UsageError, printable
+from genclient.cli.translating import AT_A_TIME, Picture, TiledWork, Work
+from genclient.errors import ClientError, UsageError, printable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genclient.client.call import Batch
-    from genclient.outputs.output import Places
-    from genclient.outputs.translation import Translation
+    from genclient.client.translation import Answers
+    from genclient.outputs.animation import Film
+    from genclient.outputs.translation import Original, Translation
 
-AT_A_TIME = 64
-"""Pictures in memory."""
+FILMS = (".gif", ".webp", ".apng", ".mp4")
+"""Endings of animations, whose frames are translated one by one."""
 
-COMMON = ("out", "hints", "beside", "grid", "overwrite", "target", "model", "tflite")
+FPS = 10.0
+"""Of several pictures that become one animation."""
+
+COMMON = ("out", "hints", "tile", "n", "seed", "beside", "grid", "overwrite", "target", "model", "tflite")
 """Options that --help shows."""
-
-
-class Picture(NamedTuple):
-    """A user's picture: what it is called in messages, its path below what was named, and its file or content."""
-
-    shown: str
-    path: str
-    file: Path | bytes
 
 
 @command(common=COMMON)
 @click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
-@out_option("out.png", "An image grid (.png), arrays (.npz), a folder, %06d.tar, %06d.tfrecord, or -: stdout.")
+@out_option(
+    "out.png",
+    "An image grid (.png), an animation (.gif), arrays (.npz), a folder, %06d.tar, %06d.tfrecord, or -: stdout.",
+)
 @click.option("--hints", type=click.Path(), metavar="FILE", help="PNG whose opaque pixels give colours to keep to.")
+@click.option("--tile", is_flag=True, help="Translate pictures as large as they are, in tiles without seams.")
+@click.option("--n", type=int, metavar="COUNT", help="Pictures made of each, where a model takes latents.")
+@click.option("--seed", type=int, metavar="NUMBER", help="Seed of the first of these.  [default: 0]")
+@click.option("--latents", metavar="FILE", help="Their latents (N, Z), of a .npy, or of a .npz of sample; - is stdin.")
 @value_range_option
 @click.option(
     "--beside/--no-beside",
@@ -74,6 +77,8 @@ def translate(
     \b
     genclient translate sketch.png --model sketches --out grid.png
     genclient translate photos/ --model night --out nights/
+    genclient translate large.jpg --model night --tile --no-beside --out large.png
+    genclient translate film.gif --model night --out night.gif
     genclient translate - --out - < sketch.png > picture.png
 
     PICTURE is a file that Pillow reads, a folder that is searched at any depth, or - for stdin. Pictures of any size
@@ -84,89 +89,45 @@ def translate(
     check_stdout(out, console)
     found = list(_collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
+    answers = _answers(options)
+    film, seen = _film(out, found, options)
     with open_source(context, server, options) as source:
         if not options["dry_run"]:
             source.ask()
-        good, image_set, failed = _surveyed(source, found, ranges, hints, console)
+        answers.given(source.binding(), 1)  # or refuses them
+        good, originals, failed = _surveyed(source, seen, ranges, _tiled(out, options), console)
         for line in failed:
             console.note(line)
         if not good:
-            raise ClientError(f"found no picture that can be read, of {len(found)}")
-        _protect(out, image_set, found, options["overwrite"])
-        from genclient.outputs.place import open_output
-
+            raise ClientError(f"found no picture that can be read, of {len(seen)}")
         alone = out == "-" and not options["beside"]
         is_sheet = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
-        output = open_output(
-            out,
-            image_set,
-            emit,
-            grid=grid,
-            shard_size=options["shard_size"],
-            overwrite=options["overwrite"],
-            scale=options["scale"] or (1 if alone else None),
-            captions=options["captions"],
-            beside=is_sheet and not alone and options["beside"] is not False,
-        )
-        if options["dry_run"]:
-            tell_plan(source, output, console)
-            return
-        work = _Work(source, good, ranges, hints, is_sheet)
-        Run(source, output, out, console, work.batches, options["show"]).go()
+        image_set = _image_set(source, originals, hints, answers, options, is_sheet=is_sheet or film is not None)
+        _protect(out, image_set, found, options["overwrite"])
+        kind = TiledWork if options["tile"] else Work
+        work = kind(source, good, ranges, hints, answers, is_sheet=is_sheet or film is not None)
+        if film is not None:
+            _save(film, work, image_set, source, console, options)
+        else:
+            from genclient.outputs.place import open_output
+
+            output = open_output(
+                out,
+                image_set,
+                emit,
+                grid=grid,
+                shard_size=options["shard_size"],
+                overwrite=options["overwrite"],
+                scale=options["scale"] or (1 if alone else None),
+                captions=options["captions"],
+                beside=is_sheet and not alone and options["beside"] is not False,
+            )
+            if options["dry_run"]:
+                tell_plan(source, output, console)
+                return
+            Run(source, output, out, console, work.batches, options["show"]).go()
     if failed:
         context.exit(1)
-
-
-class _Work:
-    """Makes the pictures of some places, a few at a time."""
-
-    def __init__(
-        self, source: Source, pictures: list[Picture], ranges: Any, hints: bytes | None, originals: bool
-    ) -> None:
-        self._source, self._pictures, self._ranges, self._hints = source, pictures, ranges, hints
-        self._originals = originals  # whether they are shown beside what is made of them
-
-    def batches(self, places: Places) -> Iterator[Batch]:
-        """The images of places, in order."""
-        import numpy as np
-
-        from genclient.client.call import Batch
-        from genclient.images.prepare import prepared
-
-        for start in range(0, len(places), AT_A_TIME):
-            some = places[start : start + AT_A_TIME]
-            chosen = [self._pictures[place] for place in some.tolist()]
-            contents = self._contents(chosen)
-            images = self._made(chosen, contents)
-            outputs = {"images": images}
-            if self._originals:
-                outputs["originals"] = np.stack([prepared(content, images.shape[1:]) for content in contents])
-            yield Batch(some, outputs, self._source.version)
-
-    def _contents(self, chosen: list[Picture]) -> list[bytes]:
-        from genclient.images import pictures
-
-        contents = []
-        for picture, content in zip(chosen, pictures.load([p.file for p in chosen], self._ranges), strict=True):
-            if isinstance(content, str):  # it could be read a moment ago
-                raise ClientError(f"{picture.shown}: {content}")
-            contents.append(content)
-        return contents
-
-    def _made(self, chosen: list[Picture], contents: list[bytes]) -> NDArray[np.uint8]:
-        """Their images; a refused request is cut until the picture at fault is found."""
-        import numpy as np
-
-        try:
-            return self._source.translate(contents, self._hints)
-        except RpcError as error:
-            if error.code.name != "INVALID_ARGUMENT":
-                raise
-            if len(chosen) == 1:
-                raise ClientError(f"{chosen[0].shown}: the server refuses it: {error.details}") from None
-        half = len(chosen) // 2
-        parts = self._made(chosen[:half], contents[:half]), self._made(chosen[half:], contents[half:])
-        return np.concatenate(parts)
 
 
 def _collected(places: tuple[str, ...], out: str) -> Iterator[Picture]:
@@ -191,16 +152,17 @@ def _stdin() -> bytes:
 
 
 def _surveyed(
-    source: Source, found: list[Picture], ranges: Any, hints: bytes | None, console: Console
-) -> tuple[list[Picture], Translation, list[str]]:
-    """The pictures that can be read, the set of what is made of them, and what is wrong with the others."""
-    import hashlib
+    source: Source, found: list[Picture], ranges: Any, tiled: str | None, console: Console
+) -> tuple[list[Picture], list[Original], list[str]]:
+    """The pictures that can be read, what is known of them, and what is wrong with the others.
 
+    `tiled` is None, or the place where pictures as large as they are go, empty where it takes any.
+    """
     from genclient.images import pictures
-    from genclient.outputs.translation import Original, names_for, translation
+    from genclient.outputs.translation import Original, names_for
 
     good: list[Picture] = []
-    originals, failed, sizes = [], [], []
+    hashes, failed, sizes = [], [], []
     with console.meter(len(found), "pictures looked at") as meter:
         for start in range(0, len(found), AT_A_TIME):
             some = found[start : start + AT_A_TIME]
@@ -209,14 +171,127 @@ def _surveyed(
                     failed.append(f"{printable(picture.shown)}: {printable(checked)}")
                     continue
                 good.append(picture)
-                originals.append(checked.sha256)
+                hashes.append(checked.sha256)
                 sizes.append((checked.height, checked.width))
             meter.at(start + len(some))
-    names = names_for([picture.path for picture in good])
-    _tell_sizes(source, sizes, console)
-    settings = [("hints_sha256", hashlib.sha256(hints).hexdigest())] if hints else []
-    made = translation(source.model, list(map(Original, names, originals)), source.model_sha256, settings)
-    return good, made, failed
+    if tiled is None:
+        _tell_sizes(source, sizes, console)
+    elif tiled and len(set(sizes)) > 1:
+        raise UsageError(
+            f"--tile: found pictures of {len(set(sizes))} sizes, expected one in {tiled}; a folder takes any"
+        )
+    return good, list(map(Original, names_for([picture.path for picture in good]), hashes)), failed
+
+
+def _tiled(out: str, options: dict[str, Any]) -> str | None:
+    """As `_surveyed` takes it."""
+    if not options["tile"]:
+        return None
+    if options["hints"]:
+        raise UsageError("--hints: found it beside --tile, expected one of them")
+    whole = not os.path.isdir(out) and "%" not in out and out.lower().endswith((".png", ".npz", *FILMS))
+    return out if whole or out == "-" else ""
+
+
+def _image_set(
+    source: Source,
+    originals: list[Original],
+    hints: bytes | None,
+    answers: Answers,
+    options: dict[str, Any],
+    *,
+    is_sheet: bool,
+) -> Translation:
+    """The set of what is made; in other places than a sheet each answer is one of it, if several were asked for."""
+    import hashlib
+
+    from genclient.latents.seeds import format_seeds, seed_range
+    from genclient.outputs.translation import Original, names_of_answers, translation
+
+    settings: list[tuple[str, Any]] = [("tile", True)] if options["tile"] else []
+    if hints:
+        settings.append(("hints_sha256", hashlib.sha256(hints).hexdigest()))
+    seeds = seed_range(answers.seed, answers.n)
+    marks = [f"seed{seed}" for seed in seeds.tolist()]
+    if answers.latents is not None:
+        settings.append(("latents_sha256", hashlib.sha256(answers.latents.tobytes()).hexdigest()))
+        marks = [f"latents{number}" for number in range(answers.n)]
+    elif is_sheet and (options["n"], options["seed"]) != (None, None):
+        settings.append(("seeds", format_seeds(seeds)))
+    if not is_sheet and any(options[name] is not None for name in ("n", "seed", "latents")):
+        originals = [
+            Original(name, original.sha256) for original in originals for name in names_of_answers(original.name, marks)
+        ]
+    return translation(source.model, originals, source.model_sha256, settings)
+
+
+def _answers(options: dict[str, Any]) -> Answers:
+    """Which pictures are made of each."""
+    from genclient.client.translation import Answers
+
+    if options["latents"] is None:
+        return Answers.of(1 if options["n"] is None else options["n"], options["seed"] or 0, None)
+    from genclient.latents.file import read_latents
+
+    if (options["n"], options["seed"]) != (None, None):
+        raise UsageError("--latents: found it beside --n or --seed, expected one of them")
+    return Answers.of(1, 0, read_latents(options["latents"]).array)
+
+
+def _film(out: str, found: list[Picture], options: dict[str, Any]) -> tuple[Film | None, list[Picture]]:
+    """The animation that is to be made, if any, and its frames: those of one animated picture, or all pictures."""
+    if not out.lower().endswith(FILMS) or os.path.isdir(out):
+        return None, found
+    for option in ("grid", "shard_size", "captions", "show"):
+        if options[option]:
+            raise UsageError(f"--{option.replace('_', '-')}: found it beside --out {out}, an animation")
+    from genclient.images import frames
+    from genclient.outputs.animation import MOST_GIF_FPS, open_film
+
+    alone = found[0].file if len(found) == 1 else b""
+    animation = frames.read(alone if isinstance(alone, bytes) else _content(str(alone), found[0].shown))
+    if animation is None:
+        return open_film(out, FPS, True, lambda path: None), found
+    seconds = sum(animation.milliseconds) / 1000
+    film = open_film(
+        out, min(MOST_GIF_FPS, max(0.1, len(animation.frames) / seconds)), animation.loops, lambda path: None
+    )
+    film.milliseconds = animation.milliseconds
+    shown = found[0].shown
+    return film, [
+        Picture(f"{shown}, frame {number}", f"frame{number:05d}.png", frame)
+        for number, frame in enumerate(animation.frames)
+    ]
+
+
+def _save(
+    film: Film, work: Work, image_set: Translation, source: Source, console: Console, options: dict[str, Any]
+) -> None:
+    """Make the frames of an animation, and say where it is."""
+    import numpy as np
+
+    from genclient.images.grid import GAP, laid_out
+
+    count, path = len(image_set), str(film.path)
+    if options["dry_run"]:
+        human = f"fetch      {count} images of {source.model}\nwrite      {path}, {count} frames\n"
+        console.result(human, {"fetch": count, "files": [path]}, f"{path}\n")
+        return
+
+    def drawn() -> Iterator[NDArray[np.uint8]]:
+        with console.meter(count, "frames") as meter:
+            for batch in work.batches(np.arange(count)):
+                images, originals = batch.outputs["images"], batch.outputs["originals"]
+                if options["beside"]:
+                    gap = np.full((*images.shape[:2], GAP, images.shape[-1]), 255, np.uint8)
+                    images = np.concatenate([originals, gap, images], axis=2)
+                for image in images:
+                    yield laid_out(image[np.newaxis], 1, 1, scale=options["scale"])
+                meter.at(int(batch.seeds[-1]) + 1)
+
+    files = [str(file) for file in film.save(drawn(), image_set.sheet_text(source.version))]
+    about = {"files": files, "images": count, "model": source.model, "version": source.version}
+    console.result("".join(f"{file}\n" for file in files), about, "\n".join([*files, ""]))
 
 
 def _tell_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) -> None:
@@ -250,8 +325,8 @@ def _protect(out: str, image_set: Translation, found: list[Picture], overwrite: 
                 raise UsageError(f"--out: found {target}, which is not this command's; choose another, or --overwrite")
 
 
-def _content(path: str) -> bytes:
+def _content(path: str, of: str = "--hints") -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise ClientError(f"--hints: cannot read {path}: {error.strerror or error}") from None
+        raise ClientError(f"{of}: cannot read {path}: {error.strerror or error}") from None

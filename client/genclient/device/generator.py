@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images
 from genclient.client.call import Batch, Collection
-from genclient.client.translation import Pictures
+from genclient.client.translation import Answers, Pictures
 from genclient.device import interpreter, layout
 from genclient.device.interpreter import Function, litert_errors
 from genclient.device.layout import Layout
@@ -139,7 +139,15 @@ class DeviceGenerator:
         return results.whole()
 
     def translate(
-        self, images: Pictures, *, hints: Any = None, value_range: tuple[float, float] | None = None
+        self,
+        images: Pictures,
+        *,
+        hints: Any = None,
+        n: int = 1,
+        seed: int = 0,
+        latents: ArrayLike | None = None,
+        tile: bool = False,
+        value_range: tuple[float, float] | None = None,
     ) -> NDArray[np.uint8]:
         """Pictures that the file makes of pictures, uint8 (N, H, W, C); arguments as in `Client.translate`.
 
@@ -149,8 +157,13 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file makes no pictures of pictures, or fails to run.
         """
-        request = translation.question(self.translation(), images, hints, of_pair(value_range))
-        return self.run(request.given)["images"]
+        binding, ranges, answers = self.translation(), of_pair(value_range), Answers.of(n, seed, latents)
+        shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
+        cut = translation.cut(images, shape, ranges, hints) if tile else []
+        if tile:
+            images = translation.pixels(cut)
+        made = self.run(translation.question(binding, images, hints, ranges, answers).given)["images"]
+        return translation.joined(cut, made, answers.n) if tile else made
 
     def translation(self) -> Binding:
         """The function that makes pictures of pictures.

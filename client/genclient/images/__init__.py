@@ -7,5 +7,7 @@ out   pixels.py       from a model's output to uint8
 in    pictures.py     which files are meant, and their bytes
       arrays.py       files and .npy as arrays
       prepare.py      cropped and resized, where the model does not do it itself
+      tiles.py        in overlapping tiles, and these put together again
+      frames.py       of animated pictures
       value_ranges.py black and white of pictures of 32 bits or floats
 """

@@ -46,9 +46,11 @@ class Film(ABC):
 
     Attributes:
         enlarged: whether frames are for people, who want them large, unless specified; else they are for programs.
+        milliseconds: how long each frame is shown, where they are not all shown alike; MP4 knows the speed alone.
     """
 
     enlarged = True
+    milliseconds: Sequence[int] = ()
 
     def __init__(self, path: Path, fps: float, loop: bool) -> None:
         """Take where to, how fast, and whether it begins again at its end."""
@@ -72,7 +74,9 @@ class Film(ABC):
 
     def _times(self, count: int, unit: int) -> list[int]:
         """Milliseconds that each frame is shown, in multiples of `unit`, without drifting from the speed requested."""
-        ends = [round(number * 1000 / self.fps / unit) * unit for number in range(count + 1)]
+        said = list(itertools.accumulate(self.milliseconds, initial=0))
+        exact = said if self.milliseconds else [number * 1000 / self.fps for number in range(count + 1)]
+        ends = [round(end / unit) * unit for end in exact]
         return [end - start for start, end in itertools.pairwise(ends)]
 
 

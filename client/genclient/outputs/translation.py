@@ -18,6 +18,9 @@ from genclient.outputs.image_set import ImageSet
 ORIGINALS = "*.png"
 """Where a manifest has names of files: those of the originals."""
 
+TOLD = ("hints_sha256", "latents_sha256", "seeds", "tile")
+"""Settings that files say."""
+
 _KEY = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -118,12 +121,12 @@ class Translation(ImageSet):
         return {"original": self.originals[place].name, key: sha256, **self._made_by(version)}
 
     def _made_by(self, version: int | None) -> dict[str, Any]:
-        found = {"model": self.model, "version": version, **self._hints}
+        found = {"model": self.model, "version": version, **self._told}
         return {key: value for key, value in found.items() if value is not None}
 
     @cached_property
-    def _hints(self) -> dict[str, Any]:
-        return {name: value for name, value in self.settings if name == "hints_sha256"}
+    def _told(self) -> dict[str, Any]:
+        return {name: value for name, value in self.settings if name in TOLD}
 
 
 def translation(
@@ -135,6 +138,12 @@ def translation(
     """The set of what a model makes of some pictures."""
     places = np.arange(len(originals), dtype=np.int64)
     return Translation(model, places, model_sha256=model_sha256, originals=tuple(originals), settings=tuple(settings))
+
+
+def names_of_answers(name: str, marks: Sequence[str]) -> list[str]:
+    """`cat-seed3.png` of `cat.png`: for each of several pictures that are made of one."""
+    stem, suffix = os.path.splitext(name)
+    return [f"{stem}-{mark}{suffix}" for mark in marks]
 
 
 def names_for(paths: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from genclient.errors import UsageError
 from genclient.model.binding import Binding
 from genclient.model.inputs import Examples
-from genclient.model.picture_roles import HINT_FILES, HINTS, PICTURE
+from genclient.model.picture_roles import ANSWER_LATENTS, ANSWER_SEEDS, HINT_FILES, HINTS, PICTURE
 from genclient.model.role import Given
 from genclient.model.roles import FILES, IMAGES, PNG
 from genclient.tasks.task import Task
@@ -19,12 +19,19 @@ class _ImageToImage(Task):
                 "image: found none, expected pictures, which this model makes images of; "
                 "run genclient translate PICTURE, or Client.translate(pictures)"
             )
-        return super().examples(binding, {name: value for name, value in given.items() if name != "seeds"})
+        if not several_answers(binding):
+            given = {name: value for name, value in given.items() if name != "seeds"}
+        return super().examples(binding, given)
+
+
+def several_answers(binding: Binding) -> bool:
+    """Whether a model makes other pictures of the same one, by latents."""
+    return "latents" in binding.spec.inputs or "seeds" in binding.spec.inputs
 
 
 IMAGE_TO_IMAGE = _ImageToImage(
     "image-to-image",
-    inputs=[PICTURE, FILES, HINTS, HINT_FILES],
+    inputs=[ANSWER_LATENTS, ANSWER_SEEDS, PICTURE, FILES, HINTS, HINT_FILES],
     outputs=[IMAGES, PNG],
     noun="a model of pictures made of pictures",
     expected=("an input image or image_bytes", "an output images or png_bytes"),

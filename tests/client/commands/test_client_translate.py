@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError
-from negatives import SIDE, near, negative, publish, read, save
-from PIL import Image
+from genclient.images.tiles import Tiles
+from genclient.latents import latents
+from negatives import SIDE, near, negative, photo, publish, read, save, varied
+from PIL import Image, ImageSequence
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 
@@ -41,7 +43,7 @@ def target(models):
     options.append("--allow_version_labels_for_unavailable_models")
     with subprocess.Popen([genserve, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            for name in ("negative", "hinted"):
+            for name in ("negative", "hinted", "varied"):
                 with Client(f"127.0.0.1:{port}", name) as client:
                     client.wait(120)
             yield f"127.0.0.1:{port}"
@@ -238,6 +240,125 @@ def test_the_library_takes_arrays_and_files(models, target, photos):
         assert near(client.translate(array, model="hinted"), np.stack(expected))
         with pytest.raises(UsageError, match="hints: found some, expected none"):
             client.translate(array, hints=hints)
+
+
+def test_a_large_picture_is_translated_as_large_as_it_is(genclient, fails, target, models, photos, tmp_path):
+    """The model changes each pixel alone, so the right answer is known; tiles are of 8×8."""
+    save(tmp_path / "large.png", 45, 26)
+    large = 255 - read(tmp_path / "large.png").astype(int)
+    where = ("--target", target, "--model", "negative")
+    for source in (where, ("--tflite", models / "negative.tflite")):
+        done = genclient("translate", "large.png", *source, "--tile", "--no-beside", "--scale", 1)
+        assert (done.returncode, done.stderr) == (0, b""), "nothing is brought to size"
+        assert np.abs(read(tmp_path / "out.png") - large).max() <= 1
+    done = genclient("translate", "large.png", "photos", *where, "--tile", "--out", "made/")
+    assert done.returncode == 0, done.stderr.decode()
+    assert near(read(tmp_path / "made/large.png"), large)
+    assert near(read(tmp_path / "made/b.png"), 255 - read(photos / "b.jpg").astype(int))
+    code, line = fails("translate", "large.png", "photos", *where, "--tile")
+    assert (code, "found pictures of 5 sizes, expected one in out.png; a folder takes any" in line) == (2, True), line
+    code, line = fails("translate", "large.png", *where, "--tile", "--hints", "large.png")
+    assert (code, "found it beside --tile" in line) == (2, True)
+
+    async def later(*arguments, **settings):
+        async with AsyncClient(target, "negative") as client:
+            return await client.translate(*arguments, **settings)
+
+    files = [tmp_path / "large.png"] * 2
+    with Client(target, "negative") as client:
+        device = DeviceGenerator(str(models / "negative.tflite"))
+        for translate in (client.translate, device.translate, lambda *a, **s: asyncio.run(later(*a, **s))):
+            for images in (files, np.stack([255 - large] * 2).astype(np.uint8)):
+                assert near(translate(images, tile=True), np.stack([large] * 2))
+        with pytest.raises(UsageError, match="pictures of several sizes"):
+            client.translate([*files, photos / "a.png"], tile=True)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (8, 12), (12, 8), (13, 40), (41, 37)])
+def test_tiles_give_back_the_picture_and_show_no_seams(shape):
+    """A model whose tiles are 40 darker at one border than at the other leaves no step between them."""
+    image = np.asarray(photo(*shape[::-1]))
+    tiles = Tiles(image, (8, 12))
+    np.testing.assert_array_equal(tiles.joined(tiles.pixels), image)
+    doubled = tiles.joined(tiles.pixels.repeat(2, axis=1).repeat(2, axis=2))
+    np.testing.assert_array_equal(doubled, image.repeat(2, axis=0).repeat(2, axis=1))
+    grey = np.full_like(tiles.pixels, 100) + np.linspace(-20, 20, 12).astype(int)[:, None]
+    steps = np.abs(np.diff(tiles.joined(grey.astype(np.uint8)).astype(int), axis=1))
+    assert steps.max(initial=0) <= 10, "where tiles lie side by side it would be 40"
+    with pytest.raises(ClientError, match="found pictures of 12×9 made of tiles of 12×8"):
+        tiles.joined(np.zeros((1, 9, 12, 3), np.uint8))
+
+
+def test_an_animation_becomes_an_animation(genclient, fails, target, photos, tmp_path):
+    frames = [photo(20, 20, shift) for shift in range(3)]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=[50, 120, 300], loop=0)
+    run = ("translate", "in.gif", "--target", target, "--model", "negative", "--scale", 1)
+    for options, width in (((), SIDE), (("--beside",), 2 * SIDE + 2), (("--tile",), 20)):
+        done = genclient(*run, "--out", "out.gif", *options)
+        assert (done.returncode, done.stdout) == (0, b"out.gif\n"), done.stderr.decode()
+        with Image.open(tmp_path / "out.gif") as made:
+            shown = [np.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(made)]
+            times = [frame.info["duration"] for frame in ImageSequence.Iterator(made)]
+            assert (made.width, made.info["loop"], times) == (width, 0, [50, 120, 300])
+    with Image.open(tmp_path / "in.gif") as original:
+        for found, frame in zip(shown, ImageSequence.Iterator(original), strict=True):
+            expected = 255 - np.asarray(frame.convert("RGB")).astype(int)
+            assert np.abs(found - expected).mean() < 8, "256 colours a frame"
+    assert genclient("translate", "photos", *run[2:], "--out", "all.webp").returncode == 0
+    with Image.open(tmp_path / "all.webp") as made:
+        assert (made.n_frames, made.size) == (6, (SIDE, SIDE))
+    lines = genclient(*run, "--out", "none.gif", "--dry-run").stdout.decode().splitlines()
+    assert (lines[0].split()[:2], (tmp_path / "none.gif").exists()) == (["fetch", "3"], False)
+    code, line = fails(*run, "--out", "in.gif", "--tile")
+    assert (code, "would replace in.gif" in line) == (2, True)
+    code, line = fails(*run, "--out", "out.gif", "--captions")
+    assert (code, "--captions: found it beside --out out.gif" in line) == (2, True)
+
+
+def test_a_model_with_latents_makes_several_pictures_of_one(genclient, fails, target, photos, tmp_path):
+    drawn = latents(np.arange(5, 8), 2)
+    run = ("translate", "photos/a.png", "photos/b.jpg", "--target", target, "--model", "varied")
+    done = genclient(*run, "--seed", 5, "--n", 3, "--out", "made/")
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(done.stdout.split()) == 6
+    for name, original in (("a", "a.png"), ("b", "b.jpg")):
+        for seed, each in zip((5, 6, 7), drawn, strict=True):
+            assert near(read(tmp_path / f"made/{name}-seed{seed}.png"), varied(photos / original, each))
+    done = genclient(*run, "--seed", 5, "--n", 4, "--out", "made/")
+    assert done.stdout.split() == [b"made/a-seed8.png", b"made/b-seed8.png"], "what is there is not made again"
+    np.save(tmp_path / "latents.npy", drawn[::-1])
+    assert genclient(*run, "--latents", "latents.npy", "--out", "all.npz").returncode == 0
+    with np.load(tmp_path / "all.npz") as made:
+        assert made["names"].tolist()[:2] == ["a-latents0.png", "a-latents1.png"]
+        assert near(made["images"][3], varied(photos / "b.jpg", drawn[2]))
+    assert genclient(*run, "--n", 2, "--scale", 1, "--grid", "1x2").returncode == 0
+    sheet, first = read(tmp_path / "out.png"), latents(np.arange(2), 2)
+    assert sheet.shape == (2 * SIDE, 3 * SIDE + 4, 3), "a row is a picture and its answers"
+    for row, name in enumerate(("a.png", "b.jpg")):
+        cells = [sheet[row * SIDE :][:SIDE, k * (SIDE + 2) :][:, :SIDE] for k in range(3)]
+        expected = [255 - negative(photos / name), *(varied(photos / name, each) for each in first)]
+        assert all(near(cell, right) for cell, right in zip(cells, expected, strict=True))
+    code, line = fails(*run[:-1], "negative", "--n", 2)
+    assert (code, "this model makes one picture of each" in line) == (2, True)
+    code, line = fails(*run, "--n", 2, "--latents", "latents.npy")
+    assert (code, "--latents: found it beside --n or --seed" in line) == (2, True)
+
+    async def later(*arguments, **settings):
+        async with AsyncClient(target, "varied") as client:
+            return await client.translate(*arguments, **settings)
+
+    files = [photos / "a.png", photos / "b.jpg"]
+    array = np.stack([255 - negative(file) for file in files])
+    expected = np.stack([varied(file, each) for file in files for each in drawn])
+    with Client(target, "varied", batch_size=4) as client:
+        for translate in (client.translate, lambda *a, **s: asyncio.run(later(*a, **s))):
+            for images in (files, array):
+                assert near(translate(images, n=3, seed=5), expected)
+                assert near(translate(images, latents=drawn), expected)
+            assert near(translate(array, n=3, seed=5, tile=True), expected)
+            assert near(translate(files), np.stack([varied(file, first[0]) for file in files]))
+        with pytest.raises(UsageError, match="expected 1 or more"):
+            client.translate(files, n=0)
 
 
 def test_a_model_that_takes_any_size_gets_pictures_of_one_size(serve, tools, photos):
