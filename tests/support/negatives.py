@@ -65,19 +65,19 @@ class Negative(tf.Module):
 class Varied(tf.Module):
     """The same, brighter or darker by the first of its latents."""
 
+    def paint(self, image, latents):
+        return tf.clip_by_value(1 - image + latents[:, :1, None, None] / 20, 0.0, 1.0)
+
     def signatures(self):
         """Of pixels and of files."""
         latents = tf.TensorSpec([None, 2], tf.float32, "latents")
 
-        def paint(image, latents):
-            return tf.clip_by_value(1 - image + latents[:, :1, None, None] / 20, 0.0, 1.0)
-
         def pixels(image, latents):
-            made = paint(tf.cast(image, tf.float32) / 255, latents)
+            made = self.paint(tf.cast(image, tf.float32) / 255, latents)
             return {"images": tf.cast(tf.round(made * 255), tf.uint8)}
 
         def files(image_bytes, latents):
-            made = tf.cast(tf.round(paint(preprocess.decoded(image_bytes, FRAME), latents) * 255), tf.uint8)
+            made = tf.cast(tf.round(self.paint(preprocess.decoded(image_bytes, FRAME), latents) * 255), tf.uint8)
             return {"png_bytes": tf.map_fn(tf.io.encode_png, made, fn_output_signature=tf.string)}
 
         image = tf.TensorSpec([None, SIDE, SIDE, 3], tf.uint8, "image")
@@ -94,24 +94,32 @@ def varied(path, latents):
 
 
 def publish(folder):
-    """Write models `negative`, `hinted` and `varied`, models.config for all, and negative.tflite."""
+    """Write models `negative`, `hinted` and `varied`, models.config for all, negative.tflite and varied.tflite."""
     model = Varied()
     tf.saved_model.save(model, str(folder / "varied/1"), signatures=model.signatures())
+    given = [tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, "image"), tf.TensorSpec([1, 2], tf.float32, "latents")]
+    generate = tf.function(lambda image, latents: {"images": model.paint(image, latents)}, input_signature=given)
+    write_tflite(model, generate, folder / "varied.tflite")
     for name, hinted in (("negative", False), ("hinted", True)):
         model = Negative(hinted)
         tf.saved_model.save(model, str(folder / f"{name}/1"), signatures=model.signatures())
     model = Negative(False)
     one = tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, "image")
     generate = tf.function(lambda image: {"images": model.paint(image)}, input_signature=[one])
-    tf.saved_model.save(model, str(folder / "one"), signatures={"generate": generate})
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "one"), signature_keys=["generate"])
-    (folder / "negative.tflite").write_bytes(converter.convert())
+    write_tflite(model, generate, folder / "negative.tflite")
     config = "".join(
         f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" '
         'version_labels { key: "stable" value: 1 } }'
         for name in ("negative", "hinted", "varied")
     )
     (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
+
+
+def write_tflite(model, generate, path):
+    """A file with the signature `generate`."""
+    tf.saved_model.save(model, f"{path}.saved_model", signatures={"generate": generate})
+    converter = tf.lite.TFLiteConverter.from_saved_model(f"{path}.saved_model", signature_keys=["generate"])
+    path.write_bytes(converter.convert())
 
 
 def photo(width, height, shift=0):

@@ -15,7 +15,7 @@ from genclient.errors import UsageError
 from genclient.latents.array import counted_seeds, latents_array
 from genclient.model.binding import Binding
 from genclient.model.signature import ModelInfo
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, several_answers
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
 from genclient.tasks.task import AUTO
 
 if TYPE_CHECKING:
@@ -86,12 +86,15 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
     Raises:
         ClientError: the model makes no pictures of pictures.
     """
+    tasks = (IMAGE_TO_IMAGE, SEVERAL_ANSWERS)
     if files and signature == AUTO:
-        for name in ("png", *IMAGE_TO_IMAGE.order(info)):
-            found = IMAGE_TO_IMAGE.fitting(info, name, names) if name in info.signatures else None
-            if found is not None and "image_bytes" in found.spec.inputs:
-                return found
-    return IMAGE_TO_IMAGE.bind(info, signature, names)
+        for task in tasks:
+            for name in ("png", *task.order(info)):
+                found = task.fitting(info, name, names) if name in info.signatures else None
+                if found is not None and "image_bytes" in found.spec.inputs:
+                    return found
+    fitting = (task.fitting(info, signature, names) for task in tasks)
+    return next((found for found in fitting if found is not None), None) or IMAGE_TO_IMAGE.bind(info, signature, names)
 
 
 def picture_shape(info: ModelInfo) -> tuple[int | None, ...] | None:
@@ -141,7 +144,12 @@ def question(
     given |= answers.given(binding, len(given.get("image", given.get("image_bytes", ()))))
     if answers.n > 1:
         given |= {name: _repeated(given[name], answers.n) for name in ("image", "image_bytes", *HINTS) if name in given}
-    return Question(given, binding.signature, IMAGE_TO_IMAGE)
+    return Question(given, binding.signature, SEVERAL_ANSWERS if several_answers(binding) else IMAGE_TO_IMAGE)
+
+
+def several_answers(binding: Binding) -> bool:
+    """Whether a model makes other pictures of the same one, by latents."""
+    return "latents" in binding.spec.inputs or "seeds" in binding.spec.inputs
 
 
 def _repeated(column: Any, times: int) -> Any:

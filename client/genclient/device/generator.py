@@ -35,7 +35,7 @@ from genclient.model.inputs import Examples
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
 from genclient.tasks.image_generation import IMAGE_GENERATION
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
 
 BATCH_ROWS = 16
 """Images between two signs of progress, at most; the batch of a file that takes any number."""
@@ -171,8 +171,11 @@ class DeviceGenerator:
         Raises:
             ClientError: there is none.
         """
+        if self._layout is None:  # with latents it may be another task's, but for who wants a translation
+            functions = interpreter.functions(interpreter.open_interpreter(self._content))
+            self._layout = layout.find_for(SEVERAL_ANSWERS, functions)
         plan = self._layout
-        if plan is None or plan.task is not IMAGE_TO_IMAGE:
+        if plan is None or plan.task not in (IMAGE_TO_IMAGE, SEVERAL_ANSWERS):
             signatures = "; ".join(str(spec) for spec in self._info.signatures.values())
             raise ClientError(f"{self._name} takes no pictures: found {signatures}, expected image → images")
         return plan.binding()

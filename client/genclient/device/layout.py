@@ -95,6 +95,12 @@ def find(functions: Mapping[str | None, Function]) -> Layout | None:
     return next((layout for layout in itertools.chain(found, others) if layout is not None), None)
 
 
+def find_for(task: Task, functions: Mapping[str | None, Function]) -> Layout | None:
+    """The first function whose tensors are a certain task's; None: no one's."""
+    found = (_of_task(task, signature, function) for signature, function in functions.items())
+    return next((layout for layout in found if layout is not None), None)
+
+
 def _generator(signature: str | None, function: Function) -> Layout | None:
     """A function whose tensors can be a generator's, by name or by shape."""
     latents = _pick("latents", function.inputs, _may_be_latents)

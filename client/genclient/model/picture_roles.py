@@ -1,4 +1,4 @@
-"""Roles of models that make pictures of pictures: the picture itself, colours at some of its places, and latents."""
+"""Roles of models that make pictures of pictures: the picture itself, and colours at some of its places."""
 
 from __future__ import annotations
 
@@ -9,20 +9,8 @@ from typing import Any
 import numpy as np
 
 from genclient.model.role import Column, Given
-from genclient.model.roles import FilesRole, ImageRole, LatentsRole, PixelsRole, SeedsRole
+from genclient.model.roles import FilesRole, ImageRole, PixelsRole
 from genclient.model.signature import TensorSpec
-
-
-class AnswerLatentsRole(LatentsRole):
-    """float32 (N, Z): which of several pictures is made of one."""
-
-    optional = True
-
-
-class AnswerSeedsRole(SeedsRole):
-    """int64 (N,): the model draws these latents."""
-
-    optional = True
 
 
 class PictureRole(ImageRole):
@@ -69,7 +57,6 @@ class HintFilesRole(FilesRole):
 
 
 PICTURE, HINTS, HINT_FILES = PictureRole(), HintsRole(), HintFilesRole()
-ANSWER_LATENTS, ANSWER_SEEDS = AnswerLatentsRole(), AnswerSeedsRole()
 
 
 def transparent(side: int = 8) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from genclient.errors import UsageError
 from genclient.model.binding import Binding
 from genclient.model.inputs import Examples
-from genclient.model.picture_roles import ANSWER_LATENTS, ANSWER_SEEDS, HINT_FILES, HINTS, PICTURE
+from genclient.model.picture_roles import HINT_FILES, HINTS, PICTURE
 from genclient.model.role import Given
-from genclient.model.roles import FILES, IMAGES, PNG
+from genclient.model.roles import FILES, IMAGES, LATENTS, PNG, SEEDS
 from genclient.tasks.task import Task
 
 
@@ -19,20 +19,24 @@ class _ImageToImage(Task):
                 "image: found none, expected pictures, which this model makes images of; "
                 "run genclient translate PICTURE, or Client.translate(pictures)"
             )
-        if not several_answers(binding):
+        if self is not SEVERAL_ANSWERS:
             given = {name: value for name, value in given.items() if name != "seeds"}
         return super().examples(binding, given)
 
 
-def several_answers(binding: Binding) -> bool:
-    """Whether a model makes other pictures of the same one, by latents."""
-    return "latents" in binding.spec.inputs or "seeds" in binding.spec.inputs
-
-
 IMAGE_TO_IMAGE = _ImageToImage(
     "image-to-image",
-    inputs=[ANSWER_LATENTS, ANSWER_SEEDS, PICTURE, FILES, HINTS, HINT_FILES],
+    inputs=[PICTURE, FILES, HINTS, HINT_FILES],
     outputs=[IMAGES, PNG],
     noun="a model of pictures made of pictures",
     expected=("an input image or image_bytes", "an output images or png_bytes"),
 )
+
+SEVERAL_ANSWERS = _ImageToImage(
+    "image-to-image",
+    inputs=[LATENTS, SEEDS, PICTURE, FILES, HINTS, HINT_FILES],
+    outputs=[IMAGES, PNG],
+    noun="a model of pictures made of pictures",
+    expected=("inputs latents or seeds, and image or image_bytes", "an output images or png_bytes"),
+)
+"""The same of models that also take latents, when a picture is to be translated: others may mean something else."""

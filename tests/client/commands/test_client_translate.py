@@ -315,7 +315,7 @@ def test_an_animation_becomes_an_animation(genclient, fails, target, photos, tmp
     assert (code, "--captions: found it beside --out out.gif" in line) == (2, True)
 
 
-def test_a_model_with_latents_makes_several_pictures_of_one(genclient, fails, target, photos, tmp_path):
+def test_a_model_with_latents_makes_several_pictures_of_one(genclient, fails, target, models, photos, tmp_path):
     drawn = latents(np.arange(5, 8), 2)
     run = ("translate", "photos/a.png", "photos/b.jpg", "--target", target, "--model", "varied")
     done = genclient(*run, "--seed", 5, "--n", 3, "--out", "made/")
@@ -351,7 +351,8 @@ def test_a_model_with_latents_makes_several_pictures_of_one(genclient, fails, ta
     array = np.stack([255 - negative(file) for file in files])
     expected = np.stack([varied(file, each) for file in files for each in drawn])
     with Client(target, "varied", batch_size=4) as client:
-        for translate in (client.translate, lambda *a, **s: asyncio.run(later(*a, **s))):
+        device = DeviceGenerator(str(models / "varied.tflite"))
+        for translate in (client.translate, device.translate, lambda *a, **s: asyncio.run(later(*a, **s))):
             for images in (files, array):
                 assert near(translate(images, n=3, seed=5), expected)
                 assert near(translate(images, latents=drawn), expected)
