@@ -172,18 +172,31 @@ def _quality(manifest: Mapping[str, Any]) -> str:
     quality = manifest["quality"]
     if not quality:
         return "Not measured. Run `gentrain evaluate RUN` before exporting to have the numbers here."
+    copies, second = quality.get("copies", {}), quality.get("second", {})
+    others = second.get("metrics", {})
     rows = [
-        [name, f"{score['value']:.4g}", f"{score['floor']:.4g}" if "floor" in score else "not measured"]
-        for name, score in quality["metrics"].items()
+        [name, *_beside(score), *(_beside(others.get(name)) if others else ())]
+        for name, score in {**quality["metrics"], **copies}.items()
     ]
+    header = ["metric", "value", "reference", *(["second net", "reference"] if others else [])]
     about = ["The reference is what real images score in place of generated ones: the best possible value."]
-    net = quality.get("features", {}).get("name")
-    about += (
-        [f"Features: {_plain(net)}; {quality['samples']:,} generated images."] if net and "samples" in quality else []
-    )
+    names = [_plain(net["name"]) for each in (quality, second) if "name" in (net := each.get("features", {}))]
+    if names and "samples" in quality:
+        about += [f"Features: {', then '.join(names)}; {quality['samples']:,} generated images."]
+    if copies:
+        about += ["`memorised` is the part that copies training images, `originality` near 0 means copies."]
+    if quality.get("unknown"):
+        about += [f"{_plain(quality['unknown'])}."]
     if not any("floor" in score for score in quality["metrics"].values()):
         about = ["Measured during training. `gentrain evaluate RUN` adds the reference: what real images score."]
-    return "\n\n".join([_markdown(("metric", "value", "reference"), rows), " ".join(about)])
+    return "\n\n".join([_markdown(header, rows), " ".join(about)])
+
+
+def _beside(score: Mapping[str, float] | None) -> list[str]:
+    """A value and its reference."""
+    if score is None:
+        return ["", ""]
+    return [f"{score['value']:.4g}", f"{score['floor']:.4g}" if "floor" in score else "not measured"]
 
 
 def _files(manifest: Mapping[str, Any], compared: str) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 
 SETTINGS = ("conditional", "networks", "loss", "augment", "batch", "seed", "precision")
 
+COPIES = ("memorised", "originality")
+"""What tells a generator that copies its training images; see docs/quality.md."""
+
 
 def training(run: Path, kimg: Any) -> dict[str, Any]:
     """Preset, thousands of images, seconds and the settings that say most; {} where there is no config.json.
@@ -57,21 +60,36 @@ def quality(run: Path, snapshot: str, measured: dict[str, Any]) -> dict[str, Any
 
     Returns:
         {} where nothing is known; else `by`, `metrics` {name: {"value": …, "floor": …}}, `kimg`, and what the numbers
-        were measured with.
+        were measured with; `second`, the same metrics by a second net, and `copies`, those that tell a generator which
+        copies training images, where they were measured.
     """
     report = _dict(_json(run / "metrics.json"))
     kimg = measured.get("kimg")
     if report.get("snapshot") == snapshot and kimg in (None, report.get("kimg")):
-        metrics = {name: _score(entry) for name, entry in _dict(report.get("metrics")).items()}
+        metrics = _scores(report.get("metrics"))
         about: dict[str, Any] = {
-            key: report[key] for key in ("kimg", "samples", "reference", "features", "floor") if key in report
+            key: report[key]
+            for key in ("kimg", "samples", "reference", "held_out", "features", "floor", "unknown")
+            if key in report
         }
+        about |= _second_and_copies(report)
     else:
         metrics = {name: {"value": value} for name, value in measured.items() if _number(value) and name != "kimg"}
         about = {} if kimg is None else {"kimg": kimg}
-    metrics = {name: score for name, score in metrics.items() if score}
     by = measured.get("by")
     return {"by": by if by in metrics else next(iter(metrics)), "metrics": metrics, **about} if metrics else {}
+
+
+def _second_and_copies(report: dict[str, Any]) -> dict[str, Any]:
+    second, copies = _dict(report.get("second")), _scores({name: report.get(name) for name in COPIES})
+    found: dict[str, Any] = {"copies": copies} if copies else {}
+    if metrics := _scores(second.get("metrics")):
+        found["second"] = {"features": _dict(second.get("features")), "metrics": metrics}
+    return found
+
+
+def _scores(entries: Any) -> dict[str, dict[str, float]]:
+    return {name: score for name, entry in _dict(entries).items() if (score := _score(entry))}
 
 
 def _score(entry: Any) -> dict[str, float]:

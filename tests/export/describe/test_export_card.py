@@ -98,13 +98,36 @@ def test_quality_stands_beside_its_reference_or_says_that_it_has_none(known: dic
     (tmp_path / "metrics.json").write_text(json.dumps(report))
     quality = run_facts.quality(tmp_path, "best", measured)
     text = model_card.text({**known, "quality": quality})
-    assert "| frechet | 1.25 | 0.25 |" in text
+    assert "| frechet | 1.25 | 0.25 |\n" in text
     assert "Features: classifier; 2,500 generated images." in text
     assert "recall" not in quality["metrics"]
     assert tables.quality_text({"quality": quality}) == "frechet 1.25 (reference 0.25)"
     other = run_facts.quality(tmp_path, "last", {})
     assert other == {}, "numbers of another snapshot are not this one's"
     assert run_facts.quality(tmp_path, "best", {**measured, "kimg": 80.0})["metrics"]["frechet"] == {"value": 1.5}
+
+
+def test_two_nets_stand_side_by_side_and_copies_are_told(known: dict, tmp_path: Path) -> None:
+    first = {"frechet": {"value": 1.25, "floor": 0.25}, "accuracy": {"value": 0.75, "floor": 0.875}}
+    report = {
+        "snapshot": "last",
+        "metrics": first,
+        "samples": 2500,
+        "features": {"name": "efficientnet-lite0"},
+        "second": {"features": {"name": "classifier"}, "metrics": {"frechet": {"value": 0.5, "floor": 0.375}}},
+        "memorised": {"value": 0.0625, "floor": 0.01},
+        "originality": {"value": 0.5, "floor": 1.0},
+        "unknown": "only 20 of 200 images were held out",
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(report))
+    text = model_card.text({**known, "quality": run_facts.quality(tmp_path, "last", {})})
+    assert "| metric | value | reference | second net | reference |" in text
+    assert "| frechet | 1.25 | 0.25 | 0.5 | 0.375 |" in text
+    assert "| accuracy | 0.75 | 0.875 |  |  |" in text
+    assert "| memorised | 0.0625 | 0.01 |  |  |" in text
+    assert "| originality | 0.5 | 1 |  |  |" in text
+    assert "Features: efficientnet-lite0, then classifier; 2,500 generated images." in text
+    assert "only 20 of 200 images were held out." in text
 
 
 def test_a_best_snapshot_is_told_with_its_own_time_and_the_last_with_the_runs(tmp_path: Path) -> None:
