@@ -112,13 +112,14 @@ async function readManifest(place) {
   return manifest;
 }
 
-/** A detector takes images, other models take other things: the page is for those that take latents and labels. */
+/** A detector takes images, other models take other things: the page is for those that make images of these. */
 function checkKind(manifest, place) {
   const inputs = Object.keys(manifest?.signatures?.serving_default?.inputs ?? { latents: null });
-  const others = inputs.filter((name) => !["latents", "labels"].includes(name));
-  if (others.length || !inputs.includes("latents")) {
+  const others = inputs.filter((name) => !["latents", "labels", "image", "hints"].includes(name));
+  if (others.length || !(inputs.includes("latents") || inputs.includes("image"))) {
     const found = `takes ${inputs.join(" and ") || "nothing"}`;
-    throw new BuildError(`${place}: this model ${found}, expected a generator, which takes latents and perhaps labels`);
+    const expected = "a generator, which takes latents or an image, and perhaps labels and hints";
+    throw new BuildError(`${place}: this model ${found}, expected ${expected}`);
   }
 }
 
@@ -132,6 +133,7 @@ function describe(manifest, version, file, content, runtimeBytes) {
   const { licence } = manifest.data ?? {};
   const stated = typeof licence === "string" && licence !== "not stated" ? { licence } : {};
   const kind = /(\w+)\.tflite$/.exec(file)[1];
+  const described = readMetadata(content);
   return {
     name: manifest.name,
     version: numbered ? version : 0,
@@ -140,9 +142,16 @@ function describe(manifest, version, file, content, runtimeBytes) {
     latentSize,
     ...{ width, height, channels },
     classNames: Array.from({ length: classes }, (_, i) => String(names[i] ?? i)),
-    truncationAtMost: readMetadata(content)?.latents?.truncation_at_most,
+    truncationAtMost: described?.latents?.truncation_at_most,
+    picture: pictureOf(described?.interface ?? manifest.interface),
     directions: (manifest.directions ?? []).filter(({ latents }) => latents?.length === latentSize),
   };
+}
+
+/** How pictures are brought to size, of a model that takes them; their size is in the file's signature. */
+function pictureOf(described) {
+  const picture = described?.inputs?.find(({ role }) => role === "image");
+  return picture && { preprocessing: picture.preprocessing ?? {} };
 }
 
 function sha256(content) {

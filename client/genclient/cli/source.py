@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genclient.client.client import Batch, Client
     from genclient.client.translation import Answers
     from genclient.device.generator import DeviceGenerator
+    from genclient.images.prepare import Preprocessing
     from genclient.model.binding import Binding
     from genclient.model.signature import TensorSpec
 
@@ -34,12 +35,14 @@ class Source(ABC):
         version: that is to make the images; None: not known before they come.
         classes: what is known of its classes.
         model_sha256: of its file, where it is one.
+        preprocessing: how pictures are brought to size here; None: by their middle.
     """
 
     model: str
     version: int | None = None
     classes: Classes
     model_sha256: str | None = None
+    preprocessing: Preprocessing | None = None
 
     @property
     @abstractmethod
@@ -181,7 +184,7 @@ class Local(Source):
     def __init__(self, path: str, device: DeviceGenerator, classes: Classes | None) -> None:
         """Take the loaded file, and classes where the user says them."""
         self._device = device
-        self.model = device.info().name
+        self.model, self.preprocessing = device.info().name, device.preprocessing
         self.classes = classes or Classes(device.class_names, device.class_count)
         with open(path, "rb") as file:
             self.model_sha256 = hashlib.sha256(file.read()).hexdigest()
@@ -214,7 +217,9 @@ class Local(Source):
         """See `Source`."""
         from genclient.client.translation import question
 
-        return self._device.run(question(self.binding(), images, hints, answers=answers, read=True).given)["images"]
+        how = self.preprocessing
+        request = question(self.binding(), images, hints, answers=answers, read=True, preprocessing=how)
+        return self._device.run(request.given)["images"]
 
     def ask(self) -> None:
         """A file has no version."""

@@ -101,7 +101,7 @@ class Work:
 
         from genclient.images.prepare import prepared
 
-        return np.stack([prepared(content, shape) for content in contents])
+        return np.stack([prepared(content, shape, self._source.preprocessing) for content in contents])
 
 
 class TiledWork(Work):

@@ -19,6 +19,7 @@ from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
 from genclient.tasks.task import AUTO
 
 if TYPE_CHECKING:
+    from genclient.images.prepare import Preprocessing
     from genclient.images.tiles import Tiles
     from genclient.images.value_ranges import ValueRanges
 
@@ -111,6 +112,7 @@ def question(
     answers: Answers = ONE,
     *,
     read: bool = False,
+    preprocessing: Preprocessing | None = None,
 ) -> Question:
     """The request for the pictures made of `images`.
 
@@ -121,6 +123,7 @@ def question(
         ranges: what is black and white in pictures of 32 bits and of floats.
         answers: which pictures of each, one after another.
         read: whether files are contents that `pictures.load` gave.
+        preprocessing: of files that are brought to size here.
 
     Raises:
         ClientError: a picture cannot be read.
@@ -140,7 +143,7 @@ def question(
         if "image_bytes" in binding.spec.inputs:
             given["image_bytes"] = contents
         else:
-            given["image"] = brought_to_size(contents, binding)
+            given["image"] = brought_to_size(contents, binding, preprocessing)
     given |= answers.given(binding, len(given.get("image", given.get("image_bytes", ()))))
     if answers.n > 1:
         given |= {name: _repeated(given[name], answers.n) for name in ("image", "image_bytes", *HINTS) if name in given}
@@ -206,7 +209,9 @@ def joined(cut: Sequence[Tiles], made: NDArray[np.uint8], n: int = 1) -> NDArray
     return np.stack([tiles.joined(part[k::n]) for tiles, part in zip(cut, parts, strict=True) for k in range(n)])
 
 
-def brought_to_size(contents: Sequence[bytes], binding: Binding) -> NDArray[np.uint8]:
+def brought_to_size(
+    contents: Sequence[bytes], binding: Binding, preprocessing: Preprocessing | None = None
+) -> NDArray[np.uint8]:
     """Files that `pictures.load` gave as uint8 (N, H, W, C) of the model's size.
 
     Raises:
@@ -215,7 +220,7 @@ def brought_to_size(contents: Sequence[bytes], binding: Binding) -> NDArray[np.u
     from genclient.images.prepare import prepared
 
     shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
-    images = [prepared(content, shape) for content in contents]
+    images = [prepared(content, shape, preprocessing) for content in contents]
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
         raise UsageError(

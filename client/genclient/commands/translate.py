@@ -300,7 +300,9 @@ def _tell_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) 
     if shape is None or None in shape[:2]:
         return
     other = sum(size != shape[:2] for size in sizes)
-    how = "by the model" if "image_bytes" in binding.spec.inputs else "their middle, resized here"
+    crop = source.preprocessing.crop if source.preprocessing else "center"
+    here = {"none": "squeezed here", "pad": "all of each, resized here"}.get(crop, "their middle, resized here")
+    how = "by the model" if "image_bytes" in binding.spec.inputs else here
     if other:
         console.note(f"{other} of {len(sizes)} pictures are brought to {shape[1]}×{shape[0]} pixels: {how}")
 

@@ -54,6 +54,7 @@ class DeviceGenerator:
 
     Attributes:
         class_names: names of the labels 0, 1, …, where the file says them.
+        preprocessing: how pictures that it takes are brought to size; None: it does not say.
         notes: how a file was read that is not genline's own, a sentence each; complete after `stream`.
     """
 
@@ -80,6 +81,7 @@ class DeviceGenerator:
         said = tflite_metadata.read(self._content, path)
         self.class_names, self._class_count = (said.class_names, said.class_count) if said else ((), 0)
         self._truncation_at_most = said.truncation_at_most if said else None
+        self.preprocessing = said.preprocessing if said else None
         self._range = (0.0, 1.0) if said else None  # lowest and highest pixel; None: not known yet
         self._layout = layout.find(functions)
         note = self._layout.note() if self._layout else None
@@ -151,7 +153,7 @@ class DeviceGenerator:
     ) -> NDArray[np.uint8]:
         """Pictures that the file makes of pictures, uint8 (N, H, W, C); arguments as in `Client.translate`.
 
-        The middle of files is brought to the size of the model here.
+        Files are brought to the size of the model here, as its metadata says.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
@@ -162,7 +164,8 @@ class DeviceGenerator:
         cut = translation.cut(images, shape, ranges, hints) if tile else []
         if tile:
             images = translation.pixels(cut)
-        made = self.run(translation.question(binding, images, hints, ranges, answers).given)["images"]
+        how = self.preprocessing
+        made = self.run(translation.question(binding, images, hints, ranges, answers, preprocessing=how).given)["images"]
         return translation.joined(cut, made, answers.n) if tile else made
 
     def translation(self) -> Binding:

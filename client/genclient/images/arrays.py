@@ -92,8 +92,8 @@ def _pixels(name: str, place: str, channels: int | None, ranges: ValueRanges | N
     return np.stack(found) if Path(place).is_dir() else found[0]
 
 
-def flat(content: bytes, channels: int) -> NDArray[np.uint8]:
-    """Pixels (H, W, C) of a file that `pictures.load` gave: upright, of 8 bits, over white but for 4 channels."""
+def flat(content: bytes, channels: int, background: str = "white") -> NDArray[np.uint8]:
+    """Pixels (H, W, C) of a file that `pictures.load` gave: upright, of 8 bits, over a colour but for 4 channels."""
     with Image.open(io.BytesIO(content)) as opened:
         picture: Image.Image = opened
         with contextlib.suppress(Exception):  # a broken note on how the camera was held spoils no pixels
@@ -102,6 +102,6 @@ def flat(content: bytes, channels: int) -> NDArray[np.uint8]:
             picture = Image.fromarray(to_uint8(np.asarray(picture), 0, 65535))
         if picture.has_transparency_data and channels != 4:
             picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, background), picture)
         image = np.asarray(picture.convert(_MODES.get(channels, "RGB")))
     return image[..., None] if image.ndim == 2 else image

@@ -1,12 +1,15 @@
-"""Pictures of any size as a model wants them, where the model does not do it itself: as training does by default."""
+"""Pictures of any size as a model wants them, where the model does not do it itself: as training did."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
 from genclient.errors import UsageError
 from genclient.images.arrays import flat
@@ -14,28 +17,79 @@ from genclient.images.arrays import flat
 _REDUCING_GAP = 3.0  # as in training: pictures are averaged first, but not below this many times the size
 
 
-def prepared(content: bytes, shape: tuple[int | None, ...]) -> NDArray[np.uint8]:
-    """Pixels (H, W, C) of a file that `pictures.load` gave: upright, over white, its middle, resized with Lanczos.
+@dataclass(frozen=True)
+class Preprocessing:
+    """How training brought pictures to size, as interface.json says it.
+
+    Attributes:
+        crop: center, the largest part in the middle; none, all of it, squeezed; pad, all of it, with borders.
+        background: a colour in Pillow's words, of borders and behind what is transparent.
+        resize: lanczos, or nearest: without mixing pixels.
+    """
+
+    crop: str = "center"
+    background: str = "white"
+    resize: str = "lanczos"
+
+    @classmethod
+    def of(cls, said: Any) -> Preprocessing:
+        """Of a `preprocessing` in interface.json; where that says nothing that can be meant, as training does."""
+        said = said if isinstance(said, Mapping) else {}
+        given = {key: said[key] for key in ("crop", "background", "resize") if isinstance(said.get(key), str)}
+        try:
+            ImageColor.getrgb(given.get("background", "white"))
+        except ValueError:
+            del given["background"]
+        return cls(**given)
+
+
+def prepared(
+    content: bytes, shape: tuple[int | None, ...], preprocessing: Preprocessing | None = None
+) -> NDArray[np.uint8]:
+    """Pixels (H, W, C) of a file that `pictures.load` gave: upright, over the background, brought to size.
 
     Args:
         content: of the file.
         shape: (H, W, C) of the model; where H or W is not known, the picture keeps its size.
+        preprocessing: None: its middle, over white, with Lanczos.
     """
     height, width, channels = shape
-    return fitted(flat(content, channels or 3), height, width)
+    how = preprocessing or Preprocessing()
+    return fitted(flat(content, channels or 3, how.background), height, width, how)
 
 
-def fitted(image: NDArray[np.uint8], height: int | None, width: int | None) -> NDArray[np.uint8]:
-    """The largest part in the middle of an image (h, w, C) that has the proportions, resized to (height, width, C)."""
+def fitted(
+    image: NDArray[np.uint8], height: int | None, width: int | None, preprocessing: Preprocessing | None = None
+) -> NDArray[np.uint8]:
+    """An image (h, w, C) as (height, width, C): by default the largest part in the middle that has the proportions."""
+    how = preprocessing or Preprocessing()
     if height is None or width is None or image.shape[:2] == (height, width):
         return image
-    high, wide = image.shape[:2]
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    if how.crop == "pad":
+        picture = _padded(picture, height, width, how.background)
+    box = _middle(picture, height, width) if how.crop != "none" else (0, 0, *picture.size)
+    if how.resize == "nearest":
+        resized = picture.resize((width, height), Image.Resampling.NEAREST, box=box)
+    else:
+        resized = picture.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
+    return np.asarray(resized, np.uint8).reshape(height, width, -1)
+
+
+def _middle(picture: Image.Image, height: int, width: int) -> tuple[int, int, int, int]:
+    wide, high = picture.size
     kept_high, kept_wide = min(high, max(1, wide * height // width)), min(wide, max(1, high * width // height))
     top, left = (high - kept_high) // 2, (wide - kept_wide) // 2
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    box = (left, top, left + kept_wide, top + kept_high)
-    resized = picture.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
-    return np.asarray(resized, np.uint8).reshape(height, width, -1)
+    return left, top, left + kept_wide, top + kept_high
+
+
+def _padded(picture: Image.Image, height: int, width: int, background: str) -> Image.Image:
+    """In the middle of the smallest picture of the proportions that holds it."""
+    wide, high = picture.size
+    size = max(wide, high * width // height), max(high, wide * height // width)
+    canvas = Image.new("RGB", size, background).convert(picture.mode)
+    canvas.paste(picture, ((size[0] - wide) // 2, (size[1] - high) // 2))
+    return canvas
 
 
 def hint_pixels(content: bytes, size: tuple[int | None, ...]) -> NDArray[np.uint8]:

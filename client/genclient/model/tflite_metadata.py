@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genclient.errors import ClientError
+from genclient.images.prepare import Preprocessing
 
 ENTRY = "genline"
 """Name of the metadata entry; its buffer holds JSON in UTF-8."""
@@ -30,11 +31,13 @@ class Metadata:
         class_names: in the order of the labels.
         class_count: 0 where that is not said.
         truncation_at_most: the greatest truncation that it was checked with; None: any will do, or nothing is said.
+        preprocessing: how pictures that it takes are brought to size; None: it does not say.
     """
 
     class_names: tuple[str, ...]
     class_count: int
     truncation_at_most: float | None = None
+    preprocessing: Preprocessing | None = None
 
 
 def read(content: bytes, name: str) -> Metadata | None:
@@ -67,7 +70,16 @@ def _checked(found: Any, name: str) -> Metadata:
     most = latents.get("truncation_at_most") if isinstance(latents, dict) else None
     if most is not None and (type(most) not in (int, float) or not 0 < most < float("inf")):
         raise ClientError(f"{name}: metadata {ENTRY!r}: found truncation_at_most {most!r:.40}, expected a number")
-    return Metadata(tuple(names), count or len(names), most)
+    return Metadata(tuple(names), count or len(names), most, _preprocessing(found))
+
+
+def _preprocessing(found: dict[str, Any]) -> Preprocessing | None:
+    """Of the input whose role is a picture."""
+    interface = found.get("interface")
+    inputs = interface.get("inputs") if isinstance(interface, dict) else None
+    tensors = [tensor for tensor in inputs if isinstance(tensor, dict)] if isinstance(inputs, list) else []
+    pictures = (tensor for tensor in tensors if tensor.get("role") == "image")
+    return next((Preprocessing.of(tensor.get("preprocessing")) for tensor in pictures), None)
 
 
 class _Damaged(Exception):

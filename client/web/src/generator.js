@@ -1,5 +1,6 @@
 /**
- * A generator in the browser, by seed: what the page is built on, and the module `genline.js` for pages of one's own.
+ * A generator in the browser, of seeds or of pictures: what the page is built on, and the module `genline.js` for pages
+ * of one's own.
  *
  *     const generator = await Generator.load("./digits/");
  *     canvas.getContext("2d").putImageData(await generator.image(7), 0, 0);
@@ -7,9 +8,12 @@
  * The model runs in a worker, so a page stays responsive. Nothing is drawn here.
  */
 
+import { hintsOf } from "./dots.js";
 import { classOfSeed, latentsOfSeed, truncate } from "./latents.js";
+import { prepared } from "./pictures.js";
 
 export { classOfSeed, latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, slerp, truncate } from "./latents.js";
+export { prepared } from "./pictures.js";
 export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
 
 /**
@@ -27,13 +31,17 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @property {number} version
  * @property {ModelFile} model
  * @property {number} runtimeBytes what the runtime takes to load.
- * @property {number} latentSize Z.
+ * @property {number} latentSize Z; 0 where it takes no latents.
  * @property {number} width
  * @property {number} height
  * @property {number} channels 1, 3 or 4.
+ * @property {Picture} [picture] what it makes images of, where it takes pictures.
  * @property {string[]} classNames one a class; empty where the generator is not conditional.
  * @property {number} [truncationAtMost] the greatest truncation that the file's integers hold images of.
  * @property {{strength: number, latents: number[]}[]} directions the strongest first; of unit length.
+ *
+ * @typedef {import("./pictures.js").Frame & {hints: boolean}} Picture its size, how pictures are brought to it, and whether
+ *     dots of colour may be given.
  *
  * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void}} Asked
  *
@@ -127,7 +135,8 @@ export class Generator {
     if (found.latentSize !== this.info.latentSize || found.conditional !== described) {
       throw new GeneratorError(`${this.info.model.file} does not fit model.json: found ${JSON.stringify(found)}`);
     }
-    Object.assign(this.info, { width: found.width, height: found.height, channels: found.channels });
+    const picture = found.picture && { ...found.picture, preprocessing: this.info.picture?.preprocessing };
+    Object.assign(this.info, { width: found.width, height: found.height, channels: found.channels, picture });
   }
 
   /**
@@ -154,13 +163,50 @@ export class Generator {
    * @throws {GeneratorError} the model failed to run.
    */
   async run(latents, label = 0) {
-    const { latentSize, classNames, width, height } = this.info;
-    const classes = Math.max(1, classNames.length);
+    const { latentSize, picture } = this.info;
+    if (picture) throw new RangeError("image: found none, expected a picture: this generator translates");
     if (latents.length !== latentSize) throw new RangeError(`latents: found ${latents.length}, expected ${latentSize}`);
-    if (!Number.isInteger(label) || label < 0 || label >= classes) {
-      throw new RangeError(`label: found ${label}, expected 0 to ${classes - 1}`);
+    return this.#make({ latents, ...this.#labels(label) });
+  }
+
+  /**
+   * The image that is made of a picture.
+   *
+   * @param {ImageData} image of any size: it is brought to the model's as training did.
+   * @param {{hints?: import("./dots.js").Dot[], seed?: bigint | number | string, label?: number}} [options] dots of
+   *     colour, where the model takes some; where it takes latents or classes, of which seed and which class.
+   * @returns {Promise<ImageData>}
+   * @throws {RangeError} the generator takes no pictures, or an option does not fit it.
+   * @throws {GeneratorError} the model failed to run.
+   */
+  async translate(image, { hints = [], seed = 0, label = 0 } = {}) {
+    const { picture, latentSize } = this.info;
+    if (!picture) throw new RangeError("image: found one, expected none: this generator takes latents");
+    if (hints.length && !picture.hints) throw new RangeError("hints: found some, expected none");
+    return this.#make({
+      image: Float32Array.from(prepared(image, picture), (value) => value / 255),
+      ...(picture.hints && { hints: hintsOf(hints, picture) }),
+      ...(latentSize && { latents: latentsOfSeed(seed, latentSize) }),
+      ...this.#labels(label),
+    });
+  }
+
+  /** @param {number} label */
+  #labels(label) {
+    const classes = this.info.classNames.length;
+    if (!Number.isInteger(label) || label < 0 || label >= Math.max(1, classes)) {
+      throw new RangeError(`label: found ${label}, expected 0 to ${Math.max(1, classes) - 1}`);
     }
-    const { pixels, milliseconds, accelerator } = await this.#ask({ job: { latents, label } });
+    return classes ? { labels: Int32Array.of(label) } : {};
+  }
+
+  /**
+   * @param {import("./model.js").Job} job
+   * @returns {Promise<ImageData>}
+   */
+  async #make(job) {
+    const { width, height } = this.info;
+    const { pixels, milliseconds, accelerator } = await this.#ask({ job });
     if (accelerator !== this.accelerator) this.#milliseconds = [];
     this.accelerator = accelerator;
     this.#milliseconds = [...this.#milliseconds, milliseconds].slice(-TIMINGS);

@@ -4,7 +4,7 @@
  */
 
 import { Environment, loadAndCompile } from "@litertjs/core";
-import { generate } from "./model.js";
+import { generate, sample } from "./model.js";
 
 /** Where the processor takes less for an image, the card is left asleep. */
 const SLOW_MILLISECONDS = 30;
@@ -29,14 +29,13 @@ Environment.create = async () => new Environment({ webGpuDevice: null });
  *
  * @param {Uint8Array} bytes the file.
  * @param {SignatureRunner} processor the same, compiled for the processor.
- * @param {number} latentSize
  * @param {string} accelerator as of `Generator.load`.
  * @returns {Promise<Card | undefined>} undefined where the processor is to do it.
  */
-export async function onCard(bytes, processor, latentSize, accelerator) {
+export async function onCard(bytes, processor, accelerator) {
   if (accelerator === "wasm" || !("gpu" in navigator)) return undefined;
   const asked = accelerator === "webgpu";
-  const job = { latents: new Float32Array(latentSize).map((_, i) => Math.sin(i + 1)), label: 0 };
+  const job = sample(processor);
   const expected = await timed(processor, job);
   if (!asked && expected.milliseconds < SLOW_MILLISECONDS) return undefined;
   try {

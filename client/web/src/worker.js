@@ -51,7 +51,7 @@ async function start({ folder, model, accelerator }, onBytes) {
   const signature = await compile(bytes, model.file);
   const found = shapeOf(signature, model.file);
   generator = { signature, channels: found.channels };
-  card = await onCard(bytes, signature, found.latentSize, accelerator);
+  card = await onCard(bytes, signature, accelerator);
   return found;
 }
 

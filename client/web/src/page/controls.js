@@ -68,6 +68,6 @@ export function seedField(id, take) {
 }
 
 /** Short enough to tell someone. */
-function randomSeed() {
+export function randomSeed() {
   return BigInt(crypto.getRandomValues(new Uint32Array(1))[0]);
 }

@@ -1,17 +1,10 @@
-/** The page: load the generator, put its parts together, keep the link up to date, and say what went wrong. */
+/** The page: load the generator, show what it makes, of seeds or of pictures, and say what went wrong. */
 
 import { Generator } from "../generator.js";
-import { mountControls } from "./controls.js";
-import { draw, element, say, size } from "./elements.js";
-import { mountEnds } from "./ends.js";
-import { mountEnlarged } from "./enlarged.js";
-import { Morph } from "./morph.js";
-import { mountSaving } from "./saving.js";
-import { Sheet } from "./sheet.js";
-import { fromLink, pickedSeed, Store, toLink } from "./state.js";
+import { element, say, size } from "./elements.js";
+import { mountSamples } from "./samples.js";
+import { mountTranslation } from "./translation.js";
 
-/** The address follows the state this much later: browsers limit how often it may change. */
-const LINK_MILLISECONDS = 300;
 /** Images up to this size are shown with their pixels, larger ones smoothly. */
 const SMALL_PIXELS = 96;
 
@@ -40,37 +33,22 @@ async function start() {
 
 /** @param {Generator} generator */
 function show(generator) {
-  const { info } = generator;
-  describe(info);
-  const { state, problems } = fromLink(location.hash, info);
-  const store = new Store(state);
-  const sheet = new Sheet(generator, store);
-  mountControls(info, store);
-  mountPicked(store, sheet);
-  mountSaving(info, store, sheet);
-  mountEnlarged(info, store, sheet);
-  mountEnds(generator, store, sheet);
-  new Morph(generator, store);
-  followLink(info, store);
-  element("previous").addEventListener("click", () => sheet.turn(-1));
-  element("next").addEventListener("click", () => sheet.turn(1));
-  let said = state.seed;
-  sheet.addEventListener("rendered", () => {
+  describe(generator.info);
+  const ready = () => {
     element("milliseconds").textContent = `${generator.milliseconds.toFixed(1)} ms`;
     element("accelerator").textContent = generator.accelerator === "webgpu" ? "an image, by WebGPU" : "an image";
-    if (store.state.seed !== said) say(range(store.state), false);
-    said = store.state.seed;
-  });
-  sheet.refresh();
+  };
+  const problems = generator.info.picture ? mountTranslation(generator, ready) : mountSamples(generator, ready);
   element("loading").hidden = true;
   element("timings").hidden = false;
-  element("main").hidden = false;
   say(problems.join(" · ") || "Ready", problems.length > 0);
 }
 
 /** @param {import("../generator.js").Info} info */
 function describe(info) {
-  const facts = [`${info.width}×${info.height} pixels from ${info.latentSize} numbers`];
+  const { picture, latentSize } = info;
+  const from = picture ? `a picture of ${picture.width}×${picture.height}` : `${latentSize} numbers`;
+  const facts = [`${info.width}×${info.height} pixels from ${from}`];
   if (info.classNames.length) facts.push(`${info.classNames.length} classes`);
   if (info.version) facts.push(`version ${info.version}`);
   element("about").textContent = facts.join(" · ");
@@ -80,63 +58,13 @@ function describe(info) {
   document.body.classList.toggle("small-images", Math.max(info.width, info.height) <= SMALL_PIXELS);
 }
 
-/** @param {import("./state.js").State} state */
-function range({ seed, count }) {
-  return `Seeds ${seed} to ${seed + BigInt(count - 1)}`;
-}
-
-/**
- * The image that is picked, larger, and what can be done with it.
- *
- * @param {Store} store
- * @param {Sheet} sheet
- */
-function mountPicked(store, sheet) {
-  const showPicked = () => {
-    element("picked-title").textContent = sheet.title(store.state.pick);
-    element("range").textContent = range(store.state);
-    const image = sheet.images[store.state.pick];
-    if (image) draw(element("picked-canvas"), image);
-  };
-  store.addEventListener("change", showPicked);
-  sheet.addEventListener("picked", showPicked);
-  showPicked();
-  element("morph-from").addEventListener("click", () => {
-    store.update({ from: pickedSeed(store.state) });
-    say(`The morph begins with seed ${store.state.from}`);
-  });
-  element("morph-to").addEventListener("click", () => {
-    store.update({ to: pickedSeed(store.state) });
-    say(`The morph ends with seed ${store.state.to}`);
-  });
-}
-
-/**
- * The address holds the state; an address that is changed by hand is followed.
- *
- * @param {import("../generator.js").Info} info
- * @param {Store} store
- */
-function followLink(info, store) {
-  let timer = 0;
-  store.addEventListener("change", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => history.replaceState(null, "", toLink(store.state, info)), LINK_MILLISECONDS);
-  });
-  addEventListener("hashchange", () => {
-    const { state, problems } = fromLink(location.hash, info);
-    store.update(state);
-    say(problems.join(" · "));
-  });
-}
-
 /** @param {unknown} error */
 function fail(error) {
   const reason = error instanceof Error ? error.message : String(error);
   element("error").textContent = `The generator does not run: ${reason}.`;
   element("error").hidden = false;
   element("loading").hidden = true;
-  element("main").inert = true;
+  for (const id of ["main", "translate"]) element(id).inert = true;
 }
 
 addEventListener("unhandledrejection", (event) => fail(event.reason));
