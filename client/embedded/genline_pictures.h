@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { GENLINE_CENTER, GENLINE_NONE, GENLINE_PAD } GenlineCrop; /* the middle; all, squeezed; all, with borders */
+/* The middle; all, squeezed; all, with borders. */
+typedef enum { GENLINE_CENTER, GENLINE_NONE, GENLINE_PAD } GenlineCrop;
 
 typedef struct {
   uint8_t *data; /* (height, width, channels) */
@@ -62,12 +63,13 @@ static inline GenlinePicture genline_new(size_t height, size_t width, size_t cha
 }
 
 /* A part of a picture, a pixel for the average of each block; the last ones may be smaller. */
-static inline GenlinePicture genline_averaged(GenlinePicture picture, GenlineSide columns, GenlineSide rows, size_t wide,
-                                              size_t high) {
+static inline GenlinePicture genline_averaged(GenlinePicture picture, GenlineSide columns, GenlineSide rows,
+                                              size_t wide, size_t high) {
   size_t left, right, top, bottom;
   genline_looked(columns, &left, &right);
   genline_looked(rows, &top, &bottom);
-  GenlinePicture made = genline_new((bottom - top + high - 1) / high, (right - left + wide - 1) / wide, picture.channels);
+  const size_t height = (bottom - top + high - 1) / high, width = (right - left + wide - 1) / wide;
+  GenlinePicture made = genline_new(height, width, picture.channels);
   for (size_t i = 0; made.data && i < made.height * made.width * made.channels; ++i) {
     const size_t c = i % made.channels, at = i / made.channels;
     const size_t x = left + at % made.width * wide, y = top + at / made.width * high;
@@ -188,8 +190,8 @@ static inline GenlinePicture genline_prepared(GenlinePicture picture, size_t hei
   const size_t left = (picture.width - wide) / 2, top = (picture.height - high) / 2;
   const GenlineSide columns = {(double)left, (double)(left + wide), picture.width, width};
   const GenlineSide rows = {(double)top, (double)(top + high), picture.height, height};
-  const int fits = picture.height == height && picture.width == width;
-  GenlinePicture made = fits || nearest ? genline_picked(picture, columns, rows) : genline_resized(picture, columns, rows);
+  nearest |= picture.height == height && picture.width == width;
+  GenlinePicture made = nearest ? genline_picked(picture, columns, rows) : genline_resized(picture, columns, rows);
   free(padded.data);
   return made;
 }

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from embedded import build
 from PIL import Image
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import (
@@ -381,3 +382,9 @@ def painter_tflite(tmp_path_factory):
     return _save(
         folder, _converter(folder, model, lambda latents, image: {"images": model(latents) * image}, LATENTS, image)
     )
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """A folder with gensample and gentranslate, as users build them."""
+    return build(tmp_path_factory.mktemp("c"))

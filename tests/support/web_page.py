@@ -5,10 +5,16 @@ Python runner's pixels, which its own are compared with.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import json
+import re
 import shutil
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +28,52 @@ MISSING = [tool for tool in ("node", "npm") if not shutil.which(tool)] + ([] if 
 NEEDS_BROWSER = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: run tests/install-tools.sh")
 Z, HEIGHT, WIDTH = 5, 6, 4  # of the TFLite files in tests/client/conftest.py
 CLASSES = ["night", "dusk", "dawn", "day"]
+
+
+def installed(root):
+    """A copy of client/web in a folder, with what package-lock.json names; gives a function that runs its build.sh."""
+    copy = root / "client" / "web"
+    shutil.copytree(ROOT / "client" / "web", copy, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copy(ROOT / "LICENSE", root)
+    done = subprocess.run(["npm", "ci"], cwd=copy, capture_output=True, text=True, timeout=300)
+    if re.search("ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENETUNREACH", done.stderr):
+        pytest.skip("npm reaches no package registry")
+    assert done.returncode == 0, done.stderr
+
+    def build(*arguments, **options):
+        command = [copy / "build.sh", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+    build.folder = copy
+    return build
+
+
+@contextmanager
+def served(root):
+    """A plain static server of a folder, with its `root` and `origin`."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=root))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.root, server.origin = root, f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def chromium(web, *flags):
+    """A browser with these flags of Chromium, and a page in it."""
+    command = ["node", "test/driver.mjs", CHROMIUM, *flags]
+    process = subprocess.Popen(command, cwd=web.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield Page(process)
+    process.stdin.close()
+    process.wait(timeout=30)
 
 
 class Page:
@@ -40,7 +92,7 @@ class Page:
     def open(self, url, **options):
         """A fresh page; returns when it shows its images."""
         self.ask(open=url, options={"viewport": {"width": 1100, "height": 900}, **options})
-        self.wait("#sheet[aria-busy=false], #error:not([hidden])")
+        self.wait("#sheet[aria-busy=false], #made[aria-busy=false], #error:not([hidden])")
         assert not self.ask(call="isVisible", args=["#error"]), self.text("#error")
 
     def open_broken(self, url):
@@ -54,6 +106,24 @@ class Page:
 
     def wait_for_images(self):
         self.wait("#sheet[aria-busy=false]")
+
+    def wait_for_translation(self):
+        self.wait("#made[aria-busy=false]")
+
+    def stroke(self, *points):
+        """Press at the first of some points of the canvas that is drawn on, shares of its sides, and move on."""
+        box = self.evaluate("document.getElementById('dots').getBoundingClientRect().toJSON()")
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        self.ask(call="mouse.move", args=places[0])
+        self.ask(call="mouse.down", args=[])
+        for place in places[1:]:
+            self.ask(call="mouse.move", args=place)
+        self.ask(call="mouse.up", args=[])
+        self.wait_for_translation()
+
+    def choose_file(self, path):
+        """Choose a picture as with the browser's dialog."""
+        self.ask(call="setInputFiles", args=["#file-choice", str(path)])
 
     def evaluate(self, expression):
         return self.ask(call="evaluate", args=[expression])
@@ -86,6 +156,12 @@ class Page:
     def pixels(self, selector):
         """The pixels of one canvas, uint8 (H, W, 3); what it shows is opaque."""
         return self._pixels(f"[document.querySelector({json.dumps(selector)})]")[0]
+
+    def pixels_file(self, selector):
+        """The same as a list of one PNG file, as the Python runner takes pictures of any size."""
+        content = io.BytesIO()
+        Image.fromarray(self.pixels(selector)).save(content, "PNG")
+        return [content.getvalue()]
 
     def sheet(self):
         """The pixels of the samples, uint8 (N, H, W, 3)."""

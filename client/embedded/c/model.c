@@ -139,6 +139,7 @@ static int takes_numbers(const Tensor *tensor) {
 
 /* See that each input is what its role says, and the output an image. */
 static void check_signature(Model *model) {
+  const char *path = model->path;
   const int made = model->images.type.type;
   int shapes = is_one_row(&model->images, 4), types = made == FLOAT32 || made == UINT8 || made == INT8;
   for (int role = 0; role < ROLES; ++role) {
@@ -149,16 +150,16 @@ static void check_signature(Model *model) {
     if (role == HINTS) shapes &= input->channels == 4;
   }
   if (!shapes)
-    stop(FAILED, "%s: expected latents (1, Z), labels (1,), image (1, H, W, C), hints (1, H, W, 4) and images (1, H, W, C)",
-         model->path);
+    stop(FAILED, "%s: expected latents (1, Z), labels (1,), image and images (1, H, W, C), hints (1, H, W, 4)", path);
   if (!types)
-    stop(FAILED, "%s: expected inputs in float32 or int8, labels in int32, images in float32, uint8 or int8", model->path);
+    stop(FAILED, "%s: expected inputs in float32 or int8, labels in int32, images in float32, uint8 or int8", path);
   if (!is_picture(&model->images))
-    stop(FAILED, "%s: its images have %d channels, expected 1, 3 or 4", model->path, model->images.type.layout.sizes[3]);
+    stop(FAILED, "%s: its images have %d channels, expected 1, 3 or 4", path, model->images.type.layout.sizes[3]);
 }
 
 static void make_buffer(const Model *model, Tensor *tensor, Handle needs) {
-  check(model, LiteRtCreateManagedTensorBufferFromRequirements(model->environment, &tensor->type, needs, &tensor->buffer));
+  Handle *into = &tensor->buffer;
+  check(model, LiteRtCreateManagedTensorBufferFromRequirements(model->environment, &tensor->type, needs, into));
 }
 
 static void make_buffers(Model *model) {

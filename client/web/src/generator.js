@@ -135,7 +135,9 @@ export class Generator {
     if (found.latentSize !== this.info.latentSize || found.conditional !== described) {
       throw new GeneratorError(`${this.info.model.file} does not fit model.json: found ${JSON.stringify(found)}`);
     }
-    const picture = found.picture && { ...found.picture, preprocessing: this.info.picture?.preprocessing };
+    const { background = "white", ...others } = this.info.picture?.preprocessing ?? {};
+    const preprocessing = { ...others, background: hexadecimal(background) };
+    const picture = found.picture && { ...found.picture, preprocessing };
     Object.assign(this.info, { width: found.width, height: found.height, channels: found.channels, picture });
   }
 
@@ -255,6 +257,14 @@ export class Generator {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
+}
+
+/** A colour with a name as `#rrggbb`. @param {string} colour */
+function hexadecimal(colour) {
+  const context = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  context.fillStyle = "white"; // stands where the other is no colour
+  context.fillStyle = colour;
+  return context.fillStyle;
 }
 
 /**

@@ -17,7 +17,7 @@ const BITS = 22;
 /**
  * @typedef {object} Preprocessing of a tensor, as in interface.json.
  * @property {string} [crop] center, none (all of it, squeezed) or pad (all of it, with borders).
- * @property {string} [background] a colour as CSS has them, `#rrggbb` or `white`.
+ * @property {string} [background] `#rrggbb`; white where it says nothing, or a name: `Generator` puts these into numbers.
  * @property {string} [resize] lanczos or nearest.
  *
  * @typedef {{width: number, height: number, channels: number, preprocessing?: Preprocessing}} Frame
@@ -66,7 +66,7 @@ export function seen(image, { width, height, preprocessing: { crop = "center" } 
 function rgb(colour) {
   const digits = /^#([0-9a-f]{6})$/i.exec(colour ?? "");
   if (digits) return [0, 2, 4].map((at) => parseInt(digits[1].slice(at, at + 2), 16));
-  return colour === "black" ? [0, 0, 0] : WHITE;
+  return WHITE;
 }
 
 /**

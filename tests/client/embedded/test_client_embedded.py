@@ -11,41 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from embedded import EMBEDDED, NEEDS_COMPILER, TOOLS, build, differ, pixels
 from genclient import DeviceGenerator
 from genclient.images.grid import grid
 from genexport.tflite import metadata
-from PIL import Image
 
-EMBEDDED = Path(__file__).resolve().parents[3] / "client/embedded"
-TOOLS = "tests/install-tools.sh installs it"
-
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="libLiteRt.so is Linux's"),
-    pytest.mark.skipif(not (shutil.which("cc") and shutil.which("make")), reason=f"no C compiler or make: {TOOLS}"),
-]
-
-
-def build(out, **variables):
-    """Make gensample into a folder, with variables of its Makefile."""
-    settings = [f"{name}={value}" for name, value in {"PYTHON": sys.executable, "OUT": out, **variables}.items()]
-    done = subprocess.run(["make", "-C", EMBEDDED / "c", *settings], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return out / "gensample"
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """The program as users build it."""
-    return build(tmp_path_factory.mktemp("c"))
+pytestmark = NEEDS_COMPILER
 
 
 @pytest.fixture
-def gensample(program, tmp_path):
+def gensample(programs, tmp_path):
     """Run it in an empty folder; gives the finished process, its output as bytes."""
 
     def run(*arguments, **settings):
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, "timeout": 60, **settings}
-        return subprocess.run([program, *map(str, arguments)], check=False, **settings)
+        return subprocess.run([programs / "gensample", *map(str, arguments)], check=False, **settings)
 
     return run
 
@@ -67,22 +47,10 @@ def fails(gensample, tmp_path):
     return run
 
 
-def pixels(path):
-    """The pixels of a picture file, (H, W, C)."""
-    with Image.open(path) as picture:
-        return np.atleast_3d(np.asarray(picture))
-
-
 def python_sheet(file, seeds, **options):
     """The sheet that genclient makes of the same file."""
     batches = DeviceGenerator(str(file)).stream(np.array(seeds, np.int64), **options)
     return grid(np.concatenate([batch.images for batch in batches]))
-
-
-def differ(one, other):
-    """The largest difference between two pictures of the same shape."""
-    assert one.shape == other.shape
-    return np.abs(one.astype(int) - other).max()
 
 
 @pytest.mark.parametrize("compiler", ["cc -std=c99", "c++ -std=c++11"])
@@ -223,7 +191,10 @@ def test_files_that_cannot_be_run_are_named(fails, tflite, other_tflite, tmp_pat
         1,
         "half.tflite is not a TFLite model that LiteRT can run: status 501",
     )
-    assert fails(other_tflite, 1, "out.ppm") == (1, f"{other_tflite}: its signature is not latents [, labels] → images")
+    assert fails(other_tflite, 1, "out.ppm") == (
+        1,
+        f"{other_tflite}: its signature is not latents [, labels] → images, nor image [, hints] → images",
+    )
 
 
 def test_damaged_files_never_crash_it(gensample, tflite, tmp_path):
@@ -251,20 +222,23 @@ def test_a_full_disk_behind_standard_output_is_said(fails, gensample, tflite):
     assert (done.returncode, done.stderr) == (1, b"gensample: cannot write -: No space left on device\n")
 
 
-def test_valgrind_finds_no_error_and_no_leak(program, repository, conditional_tflite, tmp_path):
+def test_valgrind_finds_no_error_and_no_leak(programs, repository, conditional_tflite, tmp_path):
     if not shutil.which("valgrind"):
         pytest.skip(f"no valgrind: {TOOLS}")
     runs = [[file, "0-1"] for file in sorted((repository / "digits/1/tflite").glob("*.tflite"))]
     for arguments in ([*runs, ["-l", "1", conditional_tflite, "3"]])[:4]:
         checks = ["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite", "--quiet"]
-        command = ["valgrind", *checks, program, *map(str, arguments), "out.ppm"]
+        command = ["valgrind", *checks, programs / "gensample", *map(str, arguments), "out.ppm"]
         done = subprocess.run(command, check=False, capture_output=True, cwd=tmp_path, timeout=120)
         assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
 
 
 def test_the_sanitizers_find_nothing(tflite, conditional_tflite, tmp_path):
     try:
-        program = build(tmp_path / "asan", CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all")
+        program = (
+            build(tmp_path / "asan", CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all")
+            / "gensample"
+        )
     except AssertionError as error:
         if "lasan" in str(error) or "lubsan" in str(error):
             pytest.skip(f"no sanitizers: {TOOLS}")
@@ -308,7 +282,7 @@ def test_on_arm64_the_images_are_the_same(arm_library, repository, quantised_tfl
             pytest.skip(f"no {tool}: {TOOLS}")
     if platform.machine() == "aarch64":
         pytest.skip("this machine is ARM64: the other tests show it")
-    program = build(tmp_path / "arm", CC="aarch64-linux-gnu-gcc", LITERT=arm_library)
+    program = build(tmp_path / "arm", CC="aarch64-linux-gnu-gcc", LITERT=arm_library) / "gensample"
     root = tmp_path / "root"
     (root / "proc").mkdir(parents=True)
     (root / "lib").symlink_to("/usr/aarch64-linux-gnu/lib")

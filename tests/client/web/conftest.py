@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import re
-import shutil
-import subprocess
-import threading
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
 import numpy as np
 import pytest
-from web_page import CHROMIUM, CLASSES, ROOT, Page, Z, write_version
+import tinted
+from web_page import CLASSES, Z, chromium, installed, served, write_version
 
 
 @pytest.fixture(scope="session")
 def web(tmp_path_factory):
     """A copy of client/web with what package-lock.json names; `web(MODEL, OUT, …)` runs its build.sh."""
-    root = tmp_path_factory.mktemp("web")
-    copy = root / "client" / "web"
-    shutil.copytree(ROOT / "client" / "web", copy, ignore=shutil.ignore_patterns("node_modules"))
-    shutil.copy(ROOT / "LICENSE", root)
-    installed = subprocess.run(["npm", "ci"], cwd=copy, capture_output=True, text=True, timeout=300)
-    if re.search("ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENETUNREACH", installed.stderr):
-        pytest.skip("npm reaches no package registry")
-    assert installed.returncode == 0, installed.stderr
-
-    def build(*arguments, **options):
-        command = [copy / "build.sh", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
-
-    build.folder = copy
-    return build
+    return installed(tmp_path_factory.mktemp("web"))
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +21,16 @@ def directions():
 
 
 @pytest.fixture(scope="session")
-def site(web, tmp_path_factory, tflite, conditional_tflite, other_tflite, painter_tflite, directions):
+def tinted_tflite(tmp_path_factory):
+    """A file that makes pictures of pictures."""
+    return tinted.write(tmp_path_factory.mktemp("tinted"))
+
+
+@pytest.fixture(scope="session")
+def site(web, tmp_path_factory, tflite, conditional_tflite, other_tflite, painter_tflite, tinted_tflite, directions):
     """Built pages in a folder that a plain static server serves, at `site.url`: plain/, classes/, many/ with
-    1,000 classes, garbage/, other/, which takes no latents, and painter/, which takes an image too.
+    1,000 classes, garbage/, other/, which makes no images, painter/, which makes them of latents and an image, and
+    tinted/, which makes them of an image and hints.
     """
     models, root = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("site")
     write_version(models / "plain" / "9", b"an older version")
@@ -52,44 +38,24 @@ def site(web, tmp_path_factory, tflite, conditional_tflite, other_tflite, painte
     write_version(models / "many" / "1", conditional_tflite, classes=[f"bird {i}" for i in range(1000)])
     write_version(models / "other" / "1", other_tflite)
     write_version(models / "painter" / "1", painter_tflite)
+    write_version(models / "tinted" / "1", tinted.described(tinted_tflite), name="tinted", latent_size=0)
     write_version(models / "classes" / "1", conditional_tflite, classes=CLASSES)
     write_version(models / "garbage" / "1", bytes(range(256)) * 40)
-    for name in ("plain", "classes", "many", "garbage", "other", "painter"):
+    for name in ("plain", "classes", "many", "garbage", "other", "painter", "tinted"):
         done = web(models / name, root / "under" / "a path" / name)
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"{root / 'under' / 'a path' / name}\n"
 
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=root))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.root, server.folder, server.models = root, root / "under" / "a path", models
-    server.origin = f"http://127.0.0.1:{server.server_port}"
-    server.url = f"{server.origin}/under/a%20path"
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@contextmanager
-def chromium(web, *flags):
-    process = subprocess.Popen(
-        ["node", "test/driver.mjs", CHROMIUM, *flags],
-        cwd=web.folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    yield Page(process)
-    process.stdin.close()
-    process.wait(timeout=30)
+    with served(root) as server:
+        server.folder, server.models = root / "under" / "a path", models
+        server.url = f"{server.origin}/under/a%20path"
+        yield server
 
 
 @pytest.fixture(scope="session")
 def browser(web):
-    with chromium(web, "--disable-gpu") as page:
+    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with chromium(web, "--disable-gpu", *camera) as page:
         yield page
 
 
