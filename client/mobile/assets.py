@@ -2,8 +2,9 @@
 
     python client/mobile/assets.py models/digits/1
 
-The model is the version's `…-dynamic.tflite`: float32 latents in, float32 images in [0, 1] out, and a quarter of the
-size. The JSON holds what the samples read of the manifest: the size of the latents, the shape of an image, the classes.
+The model is the version's `…-dynamic.tflite`: float32 latents or pictures in, float32 images in [0, 1] out, and a
+quarter of the size. The JSON holds what the samples read of the manifest: the size of the latents, the shape of an
+image, the classes, and of a model that takes pictures their shape and how they are brought to it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from PIL import ImageColor
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = (HERE / "android/app/src/main/assets", HERE / "ios/App/Resources")
@@ -36,6 +39,7 @@ def assets(version: Path) -> dict[str, bytes]:
     try:
         about = {key: manifest[key] for key in ("name", "latent_size", "image_shape")}
         about["class_names"] = _class_names(manifest)
+        about |= _picture(manifest)
         file = version / "tflite" / f"{about['name']}-dynamic.tflite"
         if not file.exists():
             raise AssetError(_without(file, manifest))
@@ -71,6 +75,24 @@ def _class_names(manifest: dict[str, Any]) -> list[str]:
     """A name a class: its number where it has none; empty where the generator takes no labels."""
     names = manifest.get("class_names") or []
     return [str(name) for name in names] or [str(index) for index in range(manifest.get("class_count") or 0)]
+
+
+def _picture(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What pictures it makes images of, as `picture`; nothing where it takes none.
+
+    Raises:
+        AssetError: it takes something else that the samples do not give.
+    """
+    inputs = manifest.get("signatures", {}).get("serving_default", {}).get("inputs", {})
+    if "image" not in inputs:
+        return {}
+    if others := set(inputs) - {"image", "hints"}:
+        raise AssetError(f"this model takes {', '.join(sorted(others))} beside pictures, which the samples do not give")
+    tensors = (manifest.get("interface") or {}).get("inputs", [])
+    said = next((tensor.get("preprocessing") for tensor in tensors if tensor.get("role") == "image"), None) or {}
+    background = list(ImageColor.getrgb(said.get("background", "white"))[:3])
+    how = {"crop": said.get("crop", "center"), "resize": said.get("resize", "lanczos"), "background": background}
+    return {"picture": {"shape": inputs["image"]["shape"][1:], **how, "hints": "hints" in inputs}}
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:

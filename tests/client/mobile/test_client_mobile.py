@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import tinted
 from ai_edge_litert.interpreter import Interpreter
 
 MOBILE = Path(__file__).resolve().parents[3] / "client/mobile"
@@ -71,13 +73,60 @@ def test_the_sources_read_what_the_json_says(assets):
     assert {type(about[key]) for key in integers} == {int}
     assert {type(about[key]) for key in arrays} == {list}
     swift = (SWIFT / "App/Generator.swift").read_text()
-    fields = dict(re.findall(r"^    let (\w+): (\S+)$", swift.partition("enum CodingKeys")[0], re.MULTILINE))
+    fields = swift_fields(swift, "About")
     keys = dict(re.findall(r'case (\w+) = "(\w+)"', swift))
-    assert fields == {"latentSize": "Int", "imageShape": "[Int]", "classNames": "[String]"}
-    assert {keys[field] for field in fields} == {*integers, *arrays} == {"latent_size", "image_shape", "class_names"}
+    assert fields == {"latentSize": "Int", "imageShape": "[Int]", "classNames": "[String]", "picture": "Picture?"}
+    assert {keys.get(field, field) for field in fields} - {"picture"} == {*integers, *arrays}
+    assert {*integers, *arrays} == {"latent_size", "image_shape", "class_names"}
+    assert "picture" not in about
     assert isinstance(about["latent_size"], int)
     assert len(about["image_shape"]) == 3
     assert all(isinstance(name, str) for name in about["class_names"])
+
+
+def swift_fields(source, struct):
+    """Name → type of what a struct decodes."""
+    body = re.search(rf"^struct {struct}: Decodable {{\n(.*?)\n}}", source, re.MULTILINE | re.DOTALL)[1]
+    return dict(re.findall(r"^    let (\w+): (\S+)$", body, re.MULTILINE))
+
+
+PICTURES = {
+    "name": "sketches",
+    "latent_size": 0,
+    "image_shape": [12, 8, 3],
+    "signatures": {"serving_default": {"inputs": {"image": {"shape": [None, 12, 8, 3]}, "hints": {}}}},
+    "interface": {"inputs": [{"role": "image", "preprocessing": {"crop": "pad", "background": "#20a0ff"}}]},
+}
+
+
+def test_a_model_of_pictures_brings_how_they_are_brought_to_size(tmp_path):
+    (tmp_path / "1/tflite").mkdir(parents=True)
+    model = tinted.write(tmp_path)
+    (tmp_path / "1/tflite/sketches-dynamic.tflite").write_bytes(model.read_bytes())
+    (tmp_path / "1/manifest.json").write_text(json.dumps(PICTURES))
+    assert copy_assets(tmp_path / "1", "--out", tmp_path / "out").returncode == 0
+    about = json.loads((tmp_path / "out/generator.json").read_text())
+    picture = {"shape": [12, 8, 3], "crop": "pad", "resize": "lanczos", "background": [32, 160, 255], "hints": True}
+    assert about["picture"] == picture
+
+    kotlin, swift = (KOTLIN / "Translator.kt").read_text(), (SWIFT / "App/Generator.swift").read_text()
+    assert set(re.findall(r'picture\.get\w+\("(\w+)"\)', kotlin)) == set(picture)
+    assert swift_fields(swift, "Picture") == {
+        "shape": "[Int]", "crop": "String", "background": "[Int]", "resize": "String", "hints": "Bool"
+    }  # fmt: skip
+    runner = Interpreter(str(tmp_path / "out/generator.tflite")).get_signature_runner("generate")
+    inputs = runner.get_input_details()
+    for source, pattern in (
+        (kotlin, r'const val \w+ = "([^"]+)"'),
+        ((SWIFT / "App/Translator.swift").read_text(), r'static let \w+ = "([^"]+)"'),
+    ):
+        assert set(re.findall(pattern, source)) == set(inputs)
+    assert list(inputs["hints"]["shape"]) == [1, *picture["shape"][:2], 4]
+
+    more = {"serving_default": {"inputs": {"image": {"shape": [None, 12, 8, 3]}, "labels": {}}}}
+    (tmp_path / "1/manifest.json").write_text(json.dumps({**PICTURES, "signatures": more}))
+    done = copy_assets(tmp_path / "1", "--out", tmp_path / "other")
+    assert (done.returncode, "this model takes labels beside pictures" in done.stderr) == (1, True)
 
 
 def test_a_generator_with_classes_brings_their_names(tmp_path):
@@ -134,37 +183,64 @@ def test_the_table_beside_the_samples_is_tensorflows():
         np.testing.assert_allclose(row, drawn.numpy(), rtol=0, atol=1e-6)
 
 
-def test_the_tests_of_both_samples_read_that_table():
-    kotlin = MOBILE / "android/app/src/test/java/org/genline/sample/SeedsTest.kt"
+@pytest.mark.parametrize(("name", "table"), [("Seeds", "expected_latents.csv"), ("Pictures", "expected_pictures.csv")])
+def test_the_tests_of_both_samples_read_that_table(name, table):
+    kotlin = MOBILE / f"android/app/src/test/java/org/genline/sample/{name}Test.kt"
     path = re.search(r'File\("([^"]+)"\)', kotlin.read_text())[1]
-    assert (MOBILE / "android/app" / path).resolve() == MOBILE / "expected_latents.csv"
-    swift = SWIFT / "Tests/GenlineTests/SeedsTests.swift"
+    assert (MOBILE / "android/app" / path).resolve() == MOBILE / table
+    swift = SWIFT / f"Tests/GenlineTests/{name}Tests.swift"
     levels = int(re.search(r"for _ in 0\.\.<(\d+)", swift.read_text())[1])
     assert [swift, *swift.parents][levels] == MOBILE
-    assert 'appendingPathComponent("expected_latents.csv")' in swift.read_text()
+    assert f'appendingPathComponent("{table}")' in swift.read_text()
 
 
-def test_kotlin_draws_the_latents_of_the_table(tmp_path):
+def test_the_table_of_pictures_is_pillows():
+    script = runpy.run_path(str(MOBILE / "expected_pictures.py"))
+    assert script["table"]() == (MOBILE / "expected_pictures.csv").read_text()
+
+
+MAIN = """
+fun picture(width: Int, height: Int) = IntArray(width * height) {
+    val (x, y) = it % width to it / width
+    (0 until 3).fold(255) { pixel, c -> (pixel shl 8) or (37 * x + 91 * y + 53 * c + 7 * x * y) % 256 }
+}
+
+fun main(arguments: Array<String>) {
+    for (argument in arguments) {
+        val row = argument.split(",")
+        if (row.size == 1) {
+            println(org.genline.sample.Seeds.latents(row[0].toLong(), 10, 0.5f).joinToString(" "))
+            continue
+        }
+        val (width, height, channels) = row.take(3).map { it.toInt() }
+        val frame = org.genline.sample.Frame(4, 6, channels, row[3], listOf(0x20, 0xA0, 0xFF), row[4] == "nearest")
+        println(org.genline.sample.Pictures.prepared(picture(width, height), width, height, frame).joinToString(" "))
+    }
+}
+"""
+
+
+def test_kotlin_gives_the_latents_and_the_pixels_of_the_tables(tmp_path):
     for tool in ("kotlinc", "java"):
         if not shutil.which(tool):
             pytest.skip(f"no {tool}: {TOOLS}")
-    (tmp_path / "Main.kt").write_text(
-        "fun main(arguments: Array<String>) { for (seed in arguments)"
-        ' println(org.genline.sample.Seeds.latents(seed.toLong(), 10, 0.5f).joinToString(" ")) }\n'
-    )
-    command = ["kotlinc", KOTLIN / "Seeds.kt", tmp_path / "Main.kt", "-include-runtime", "-d", tmp_path / "main.jar"]
+    (tmp_path / "Main.kt").write_text(MAIN)
+    sources = [KOTLIN / "Seeds.kt", KOTLIN / "Pictures.kt", tmp_path / "Main.kt"]
+    command = ["kotlinc", *sources, "-include-runtime", "-d", tmp_path / "main.jar"]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     table = expected_latents()
-    command = ["java", "-jar", tmp_path / "main.jar", *map(str, table)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-    drawn = np.array([line.split() for line in printed.splitlines()], np.float32)
+    pictures = (MOBILE / "expected_pictures.csv").read_text().splitlines()[1:]
+    command = ["java", "-jar", tmp_path / "main.jar", *map(str, table), *pictures]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    assert [line.split() for line in printed[len(table) :]] == [row.split(",")[5:] for row in pictures]
+    drawn = np.array([line.split() for line in printed[: len(table)]], np.float32)
     np.testing.assert_allclose(drawn, 0.5 * np.array(list(table.values())), rtol=0, atol=1e-5)
 
 
 def test_what_is_not_compiled_says_so():
     sources = [*KOTLIN.glob("*.kt"), *SWIFT.glob("App/*.swift"), *SWIFT.glob("Sources/*/*.swift")]
-    compiled = {KOTLIN / "Seeds.kt"}
-    assert len(sources) >= 6
+    compiled = {KOTLIN / "Seeds.kt", KOTLIN / "Pictures.kt"}
+    assert len(sources) >= 12
     for source in {*sources, MOBILE.parent / "embedded/micro/main.cc"} - compiled:
         assert "NOT COMPILED HERE" in source.read_text(), source
     assert "**Neither is compiled or run" in " ".join((MOBILE / "README.md").read_text().split())

@@ -8,12 +8,23 @@ struct About: Decodable {
     let latentSize: Int
     let imageShape: [Int]
     let classNames: [String]
+    let picture: Picture?
 
     enum CodingKeys: String, CodingKey {
         case latentSize = "latent_size"
         case imageShape = "image_shape"
         case classNames = "class_names"
+        case picture
     }
+}
+
+/// What it makes images of, where it takes pictures.
+struct Picture: Decodable {
+    let shape: [Int]
+    let crop: String
+    let background: [Int]
+    let resize: String
+    let hints: Bool
 }
 
 enum GeneratorError: Error {
@@ -33,15 +44,20 @@ final class Generator {
     let about: About
     private let runner: SignatureRunner
 
-    init(bundle: Bundle = .main) throws {
+    init(about: About, model: String) throws {
+        self.about = about
+        runner = try Interpreter(modelPath: model).signatureRunner(with: Self.signature)
+    }
+
+    /// What the app's bundle holds: what is known of the model, and the path of its file.
+    static func assets(of bundle: Bundle = .main) throws -> (about: About, model: String) {
         guard let model = bundle.path(forResource: Self.model, ofType: nil) else {
             throw GeneratorError.noAsset(Self.model)
         }
         guard let about = bundle.url(forResource: Self.about, withExtension: nil) else {
             throw GeneratorError.noAsset(Self.about)
         }
-        self.about = try JSONDecoder().decode(About.self, from: Data(contentsOf: about))
-        runner = try Interpreter(modelPath: model).signatureRunner(with: Self.signature)
+        return (try JSONDecoder().decode(About.self, from: Data(contentsOf: about)), model)
     }
 
     /// The image of a seed, and of a class where the generator has classes: the same on every platform.
@@ -53,12 +69,12 @@ final class Generator {
         }
         try runner.invoke(with: inputs)
         let values = try runner.output(named: Self.images).data.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-        return try image(of: values)
+        return try Self.image(of: values, shape: about.imageShape)
     }
 
     /// float32 (1, H, W, C) in [0, 1] with 1, 3 or 4 channels.
-    private func image(of values: [Float]) throws -> CGImage {
-        let (height, width, channels) = (about.imageShape[0], about.imageShape[1], about.imageShape[2])
+    static func image(of values: [Float], shape: [Int]) throws -> CGImage {
+        let (height, width, channels) = (shape[0], shape[1], shape[2])
         let pixels = values.map { UInt8(min(max($0 * 255, 0), 255).rounded(.toNearestOrEven)) }
         guard
             let provider = CGDataProvider(data: Data(pixels) as CFData),

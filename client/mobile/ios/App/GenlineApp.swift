@@ -1,17 +1,39 @@
-// One picture, a button for the next seed, and the classes where there are any. NOT COMPILED HERE: see
-// client/mobile/README.md.
+// One picture, a button for the next seed, and the classes where there are any; of a model that takes pictures,
+// TranslateView. NOT COMPILED HERE: see client/mobile/README.md.
 import SwiftUI
 
 @main
 struct GenlineApp: App {
     var body: some Scene {
-        WindowGroup { ContentView() }
+        WindowGroup {
+            if Worker.translates { TranslateView(worker: Worker()) } else { ContentView() }
+        }
     }
 }
 
-/// Keeps the generator on one task at a time, off the thread that draws.
+/// Keeps the model on one task at a time, off the thread that draws.
 actor Worker {
     private var generator: Generator?
+    private var translator: Translator?
+
+    nonisolated static let translates = (try? Generator.assets().about.picture) != nil
+
+    func translate(_ picture: CGImage, dots: [Dot]) throws -> CGImage {
+        try loadedTranslator().translate(picture, dots: dots)
+    }
+
+    func pictureSize() throws -> (width: Int, height: Int) {
+        let frame = try loadedTranslator().frame
+        return (frame.width, frame.height)
+    }
+
+    private func loadedTranslator() throws -> Translator {
+        if let translator { return translator }
+        let (about, model) = try Generator.assets()
+        let loaded = try Translator(about: about, model: model)
+        translator = loaded
+        return loaded
+    }
 
     func classNames() throws -> [String] { try loaded().about.classNames }
 
@@ -19,7 +41,8 @@ actor Worker {
 
     private func loaded() throws -> Generator {
         if let generator { return generator }
-        let loaded = try Generator()
+        let (about, model) = try Generator.assets()
+        let loaded = try Generator(about: about, model: model)
         generator = loaded
         return loaded
     }

@@ -30,17 +30,7 @@ class Generator(context: Context) : AutoCloseable {
         inputs.getValue(LATENTS).writeFloat(Seeds.latents(seed, latentSize, truncation))
         inputs[LABELS]?.writeInt(intArrayOf(label))
         model.run(inputs, mapOf(IMAGES to images), SIGNATURE)
-        return bitmap(images.readFloat())
-    }
-
-    /** float32 (1, H, W, C) in [0, 1] with 1, 3 or 4 channels. */
-    private fun bitmap(values: FloatArray): Bitmap {
-        val (height, width, channels) = shape
-        val colors = IntArray(height * width) { pixel ->
-            val levels = List(channels) { (values[pixel * channels + it] * 255).roundToInt().coerceIn(0, 255) }
-            Color.argb(levels.getOrElse(3) { 255 }, levels[0], levels[channels / 3], levels[2 * (channels / 3)])
-        }
-        return Bitmap.createBitmap(colors, width, height, Bitmap.Config.ARGB_8888)
+        return bitmapOf(images.readFloat(), shape)
     }
 
     override fun close() {
@@ -57,4 +47,14 @@ class Generator(context: Context) : AutoCloseable {
         const val LABELS = "labels"
         const val IMAGES = "images"
     }
+}
+
+/** An image of values (1, H, W, C) in [0, 1], with 1, 3 or 4 channels. */
+fun bitmapOf(values: FloatArray, shape: List<Int>): Bitmap {
+    val (height, width, channels) = shape
+    val colors = IntArray(height * width) { pixel ->
+        val levels = List(channels) { (values[pixel * channels + it] * 255).roundToInt().coerceIn(0, 255) }
+        Color.argb(levels.getOrElse(3) { 255 }, levels[0], levels[channels / 3], levels[2 * (channels / 3)])
+    }
+    return Bitmap.createBitmap(colors, width, height, Bitmap.Config.ARGB_8888)
 }

@@ -3,6 +3,7 @@
 package org.genline.sample
 
 import android.app.Activity
+import android.content.Intent
 import android.graphics.drawable.BitmapDrawable
 import android.os.Bundle
 import android.view.Gravity
@@ -27,6 +28,10 @@ class MainActivity : Activity() {
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
+        if (Translator.fits(this)) {
+            startActivity(Intent(this, TranslateActivity::class.java))
+            return finish()
+        }
         seed = savedInstanceState?.getLong("seed") ?: 0L
         picture = ImageView(this).apply { scaleType = ImageView.ScaleType.FIT_CENTER }
         next = Button(this).apply { setOnClickListener { seed += 1; show() } }
