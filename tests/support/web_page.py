@@ -159,9 +159,8 @@ class Page:
 
     def pixels_file(self, selector):
         """The same as a list of one PNG file, as the Python runner takes pictures of any size."""
-        content = io.BytesIO()
-        Image.fromarray(self.pixels(selector)).save(content, "PNG")
-        return [content.getvalue()]
+        address = self.evaluate(f"document.querySelector({json.dumps(selector)}).toDataURL()")
+        return [base64.b64decode(address.partition(",")[2])]
 
     def sheet(self):
         """The pixels of the samples, uint8 (N, H, W, 3)."""

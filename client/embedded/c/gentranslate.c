@@ -95,16 +95,15 @@ static void write_hints(const Model *model, const Dot *dots, size_t count) {
 
 /* `12,30,ff8800` → a dot. */
 static Dot parse_dot(const char *text) {
-  char *end = NULL;
+  char *second = NULL, *end = NULL;
   Dot dot = {-1, -1, 0};
   errno = 0;
-  dot.x = strtol(text, &end, 10);
-  int good = end != text && *end == ',';
-  if (good) dot.y = strtol(text = end + 1, &end, 10);
-  good = good && end != text && *end == ',' && strlen(end + 1) == 6 && strspn(end + 1, "0123456789abcdefABCDEF") == 6;
-  if (!good || dot.x < 0 || dot.y < 0 || errno)
+  dot.x = strtol(text, &second, 10);
+  if (second != text && *second == ',') dot.y = strtol(second + 1, &end, 10);
+  const char *colour = end && *end == ',' ? end + 1 : "";
+  if (dot.x < 0 || dot.y < 0 || errno || strlen(colour) != 6 || strspn(colour, "0123456789abcdefABCDEF") != 6)
     stop(USAGE, "dot: found '%s', expected a place and a colour such as 12,30,ff8800", text);
-  dot.colour = strtoul(end + 1, NULL, 16);
+  dot.colour = strtoul(colour, NULL, 16);
   return dot;
 }
 

@@ -111,7 +111,7 @@ def test_it_reads_what_netpbm_allows_from_a_pipe_too(gentranslate, files):
     assert done.stdout[-288:] == b"\7" * 288
     done = gentranslate(files[0], "-", "-", input=plain)
     values = np.frombuffer(done.stdout[-288:], np.uint8)
-    assert np.array_equal(values, np.rint(np.arange(288) % 101 * 2.55).astype(np.uint8))
+    assert np.array_equal(values, np.rint(np.arange(288) % 101 / 100 * 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize(

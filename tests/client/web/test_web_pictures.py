@@ -89,22 +89,20 @@ def near(found, expected):
     assert np.abs(found.astype(int) - expected).max() <= 2
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "options"),
-    [
+def test_a_file_that_is_chosen_gives_the_pixels_of_the_python_runner(page, device, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for name, size, options in (
         ("a.png", (90, 61), {}),
         ("small.webp", (5, 7), {"lossless": True}),
-        ("photo.jpg", (300, 200), {"quality": 95, "exif": {0x0112: 6}}),
-    ],
-)
-def test_a_file_that_is_chosen_gives_the_pixels_of_the_python_runner(page, device, tmp_path, name, size, options):
-    exif = Image.Exif()
-    exif.update(options.pop("exif", {}))
-    tinted.waves(*size).save(tmp_path / name, exif=exif, **options)
-    page.choose_file(tmp_path / name)
-    page.wait("#pad-words[hidden]")
-    page.wait_for_translation()
-    near(page.pixels("#made"), device.translate([tmp_path / name])[0])
+        ("photo.jpg", (300, 200), {"quality": 95, "exif": turned}),
+    ):
+        tinted.waves(*size).save(tmp_path / name, **options)
+        page.ask(call="click", args=["#clear", {"force": True}])  # at first there is nothing to clear
+        page.choose_file(tmp_path / name)
+        page.wait("#pad-words[hidden]")
+        page.wait_for_translation()
+        near(page.pixels("#made"), device.translate([tmp_path / name])[0])
 
 
 GIVEN = """(async () => {
@@ -113,26 +111,29 @@ GIVEN = """(async () => {
   given.items.add(new File([bytes], "NAME", { type: "image/png" }));
   window.dispatchEvent(EVENT);
 })()"""
-EVENTS = {
-    "dropped": 'new DragEvent("drop", { dataTransfer: given, cancelable: true })',
-    "pasted": 'new ClipboardEvent("paste", { clipboardData: given })',
-}
+EVENTS = (
+    'new DragEvent("drop", { dataTransfer: given, cancelable: true })',
+    'new ClipboardEvent("paste", { clipboardData: given })',
+)
 
 
-@pytest.mark.parametrize("way", EVENTS)
-def test_a_picture_that_is_dropped_or_pasted_is_taken_and_what_is_none_is_said(page, device, tmp_path, way):
+def test_a_picture_that_is_dropped_or_pasted_is_taken_and_what_is_none_is_said(page, device, tmp_path):
     tinted.waves(50, 44).save(tmp_path / "a.png")
     content = base64.b64encode((tmp_path / "a.png").read_bytes()).decode()
-    script = GIVEN.replace("EVENT", EVENTS[way])
-    page.evaluate(script.replace("CONTENT", content).replace("NAME", "a.png"))
-    page.wait("#pad-words[hidden]")
-    page.wait_for_translation()
     expected = device.translate([tmp_path / "a.png"])[0]
-    near(page.pixels("#made"), expected)
-    page.evaluate(script.replace("CONTENT", base64.b64encode(b"no picture").decode()).replace("NAME", "notes.png"))
-    page.wait("#status.seen")
-    assert "cannot be read, expected a picture" in page.text("#status")
-    near(page.pixels("#made"), expected)
+    for event in EVENTS:
+        script = GIVEN.replace("EVENT", event)
+        page.evaluate(script.replace("CONTENT", content).replace("NAME", "a.png"))
+        page.wait("#pad-words[hidden]")
+        page.wait_for_translation()
+        near(page.pixels("#made"), expected)
+        page.evaluate("document.getElementById('status').classList.remove('seen')")
+        page.evaluate(script.replace("CONTENT", base64.b64encode(b"no picture").decode()).replace("NAME", "notes.png"))
+        page.wait("#status.seen")
+        assert "cannot be read, expected a picture" in page.text("#status")
+        near(page.pixels("#made"), expected)
+        page.click("#clear")
+        page.wait("#pad-words:not([hidden])")
 
 
 def drawn(page, device, **hints):
@@ -145,9 +146,9 @@ def test_an_outline_that_is_drawn_is_translated_as_it_is_drawn_and_undone(page, 
     assert (empty == 255).all()
     page.stroke((0.2, 0.2), (0.8, 0.3), (0.5, 0.8), (0.2, 0.2))
     outline = page.pixels("#made")
-    assert outline.min() < 100
+    assert outline.min() < 128
     near(outline, drawn(page, device))
-    page.slide("#width", 1)
+    page.slide("#width", 2)
     page.stroke((0.5, 0.5))  # a tap is a point
     assert (page.pixels("#made") != outline).any()
     near(page.pixels("#made"), drawn(page, device))
@@ -183,7 +184,7 @@ def test_dots_of_colour_are_the_hints_of_training_and_an_eraser_takes_them_away(
     assert page.pixels("#made")[3, 2].tolist() == list(RED)
 
 
-def test_on_a_phone_a_finger_draws_and_nothing_overflows(browser, site, device):
+def test_on_a_phone_a_finger_draws_nothing_overflows_and_all_has_a_name(browser, site, device):
     browser.open(f"{site.url}/tinted/", viewport={"width": 360, "height": 740}, isMobile=True, hasTouch=True)
     assert browser.evaluate("document.documentElement.scrollWidth") == 360
     small = """[...document.querySelectorAll("#translate button, .choices label")].map((e) => e.getBoundingClientRect())
@@ -191,12 +192,9 @@ def test_on_a_phone_a_finger_draws_and_nothing_overflows(browser, site, device):
     assert browser.evaluate(small) == 0
     browser.ask(call="tap", args=["#dots"])
     browser.wait_for_translation()
-    assert browser.pixels("#made").min() < 100
+    assert browser.pixels("#made").min() < 192
     near(browser.pixels("#made"), drawn(browser, device))
-
-
-def test_every_control_of_a_translation_has_a_name(page):
-    nameless = page.evaluate(
+    nameless = browser.evaluate(
         """[...document.querySelectorAll("#translate :is(button, input, select, canvas), #camera :is(button, video)")]
           .filter((element) => {
             const labelled = document.getElementById(element.getAttribute("aria-labelledby"))?.textContent;
@@ -208,7 +206,7 @@ def test_every_control_of_a_translation_has_a_name(page):
     assert nameless == []
 
 
-def test_what_was_made_is_saved_and_copied_and_can_be_pasted(page, tmp_path, device):
+def test_what_was_made_is_saved_and_copied_and_can_be_pasted(page, site, tmp_path, device):
     tinted.waves(70, 70).save(tmp_path / "a.png")
     page.choose_file(tmp_path / "a.png")
     page.wait("#pad-words[hidden]")
@@ -225,6 +223,8 @@ def test_what_was_made_is_saved_and_copied_and_can_be_pasted(page, tmp_path, dev
     page.wait("#pad-words[hidden]")
     page.wait_for_translation()
     near(page.pixels("#made"), made)  # it is of the model's size, so it stays what it is
+    assert [url for url in page.ask(requests=True) if not url.removeprefix("blob:").startswith(f"{site.origin}/")] == []
+    assert page.ask(complaints=True) == [], "and nothing of it has left the page"
 
 
 def test_the_camera_gives_a_picture_and_one_that_is_refused_is_told_in_a_line(page):
@@ -268,10 +268,3 @@ def test_a_model_with_latents_gives_another_answer_for_another_seed(browser, sit
     browser.click("#other")
     browser.wait_for_translation()
     assert (browser.pixels("#made") != np.rint(images * 255)).any()
-
-
-def test_nothing_of_a_translation_leaves_the_page_and_nothing_complains(page, site, tmp_path):
-    page.stroke((0.2, 0.2), (0.8, 0.3))
-    page.download("#save-made")
-    assert [url for url in page.ask(requests=True) if not url.removeprefix("blob:").startswith(f"{site.origin}/")] == []
-    assert page.ask(complaints=True) == []

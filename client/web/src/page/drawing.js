@@ -116,7 +116,8 @@ export class Drawing extends EventTarget {
     context.beginPath();
     const [first, ...rest] = points.map(([x, y]) => [x * this.scale, y * this.scale]);
     context.moveTo(first[0], first[1]);
-    for (const [x, y] of rest.length ? rest : [first]) context.lineTo(x, y); // a tap is a point
+    // A tap is a point; a line without length would not be drawn.
+    for (const [x, y] of rest.length ? rest : [[first[0] + 0.01, first[1]]]) context.lineTo(x, y);
     context.stroke();
     if (colour === null) this.dots = this.dots.filter((dot) => !points.some((point) => touches(point, width, dot)));
   }

@@ -107,7 +107,8 @@ function mountColours({ hints, channels }) {
 function mountWidth({ width, height }) {
   const side = Math.max(width, height);
   const slider = element("width");
-  Object.assign(slider, { min: side / 64, max: side / 8, step: side / 128, value: side / 32 });
+  const usual = Math.max(1, side / 32);
+  Object.assign(slider, { min: usual / 2, max: 4 * usual, step: usual / 4, value: usual });
   return () => Number(slider.value);
 }
 
@@ -118,6 +119,8 @@ function mountWidth({ width, height }) {
  */
 function mountLayers(drawing) {
   const [pad, layer] = [element("pad"), element("dots")];
+  const { width, height } = drawing.picture;
+  element("translate").style.setProperty("--proportions", String(width / height));
   for (const canvas of [pad, layer]) [canvas.width, canvas.height] = [drawing.canvas.width, drawing.canvas.height];
   const show = () => {
     pad.getContext("2d").drawImage(drawing.canvas, 0, 0);
