@@ -19,7 +19,7 @@ class Frame(
     val channels: Int,
     val crop: String = "center",
     val background: List<Int> = listOf(255, 255, 255),
-    val nearest: Boolean = false,
+    val nearest: Boolean = false
 )
 
 object Pictures {
@@ -63,7 +63,8 @@ object Pictures {
                 val value = (pixel ushr (16 - 8 * c)) and 255
                 Math.round(value * opacity + frame.background[c] * (1 - opacity)).toInt()
             }
-            if (channels == 1) data[i] = (LUMA.indices.sumOf { LUMA[it] * colour[it] } + (1 shl 15)) shr 16
+            val luma = LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2]
+            if (channels == 1) data[i] = (luma + (1 shl 15)) shr 16
             else for (c in 0 until 3) data[i * channels + c] = colour[c]
         }
         return Plane(width, height, channels, data)
