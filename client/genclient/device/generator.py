@@ -165,7 +165,9 @@ class DeviceGenerator:
         if tile:
             images = translation.pixels(cut)
         how = self.preprocessing
-        made = self.run(translation.question(binding, images, hints, ranges, answers, preprocessing=how).given)["images"]
+        made = self.run(translation.question(binding, images, hints, ranges, answers, preprocessing=how).given)[
+            "images"
+        ]
         return translation.joined(cut, made, answers.n) if tile else made
 
     def translation(self) -> Binding:

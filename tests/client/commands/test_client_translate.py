@@ -18,6 +18,9 @@ import tensorflow as tf
 from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError
 from genclient.images.tiles import Tiles
 from genclient.latents import latents
+from genexport.tflite import metadata
+from gentrain.data.dataset import Frame
+from gentrain.sources.pictures import square
 from negatives import SIDE, near, negative, photo, publish, read, save, varied
 from PIL import Image, ImageSequence
 from tensorflow.core.framework import types_pb2
@@ -204,6 +207,23 @@ def test_a_file_on_this_machine_makes_the_same_pictures(genclient, models, photo
     assert b"all 6 images are in made/ already" in genclient(*run).stderr
     with pytest.raises(UsageError, match="run genclient translate PICTURE"):
         next(DeviceGenerator(str(models / "negative.tflite")).stream([1]))
+
+
+@pytest.mark.parametrize(("crop", "told"), [("none", "squeezed here"), ("pad", "all of each, resized here")])
+def test_a_file_says_how_training_brought_pictures_to_size(genclient, models, photos, tmp_path, crop, told):
+    said = {"crop": crop, "background": "#20a0ff", "resize": "lanczos"}
+    interface = {"inputs": [{"role": "latents"}, {"role": "image", "preprocessing": said}]}
+    content = metadata.add((models / "negative.tflite").read_bytes(), {"name": "n", "interface": interface})
+    (tmp_path / "n.tflite").write_bytes(content)
+    with Image.open(photos / "c.webp") as picture:
+        picture.putalpha(picture.convert("L"))
+        picture.save(photos / "c.webp", lossless=True)
+    frame = Frame(SIDE, 3, crop=crop, background=said["background"])
+    done = genclient("translate", "photos", "--tflite", "n.tflite", "--out", "made/")
+    assert told in done.stderr.decode()
+    for name in ("a", "b", "c.webp"):
+        expected = 255 - square(str(photos / MADE[name]), frame, SIDE, 3)
+        assert near(read(tmp_path / f"made/{name}.png"), expected), name
 
 
 def test_the_library_takes_arrays_and_files(models, target, photos):

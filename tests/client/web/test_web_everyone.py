@@ -58,7 +58,8 @@ def test_the_keyboard_alone_works_the_controls(classes, conditional_tflite):
 
 def test_every_control_has_a_name(classes):
     nameless = classes.evaluate(
-        """[...document.querySelectorAll("button, input, select, canvas:not([aria-hidden]), [role=gridcell]")].filter((element) => {
+        """[...document.querySelectorAll("button, input, select, canvas, [role=gridcell]")].filter((element) => {
+          if (element.ariaHidden) return false;
           const labelled = element.getAttribute("aria-labelledby");
           const name = element.getAttribute("aria-label") ?? document.getElementById(labelled)?.innerText
             ?? element.labels?.[0]?.innerText ?? element.firstElementChild?.getAttribute("aria-label")
