@@ -13,14 +13,20 @@ N      ?= 16
 MODEL  ?= $(MODELS)/$(NAME)
 WEB    ?= out/web
 ARGS   ?=
+FETCH  ?= sample --n $(N)
+
+# Of demo-translate: where the pairs are drawn, and how long is trained on them.
+OPENMOJI ?= out/openmoji
+MINUTES  ?= 8
 
 BIN = .venv/bin
 
-.PHONY: help install install-dev train export serve sample demo serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
+.PHONY: help install install-dev train export serve sample demo demo-translate serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo             train on digits, export, serve, and fetch $(N) images into $(OUT)'
+	@echo 'make demo-translate   draw pairs, train on them, export, serve, and translate outlines into out/colour.png'
 	@echo 'make train            images → run directory        DATA=$(DATA) PRESET=$(PRESET) RUN=$(RUN) ARGS=…'
 	@echo 'make export           run directory → a new version MODELS=$(MODELS) NAME=$(NAME)'
 	@echo 'make serve            the embedded server           PORT=$(PORT)'
@@ -69,10 +75,26 @@ demo: train
 	$(BIN)/genserve --port $(PORT) --model_name $(NAME) --model_base_path $(MODELS)/$(NAME) & server=$$!; \
 	trap 'kill $$server 2>/dev/null; wait $$server' EXIT; \
 	$(BIN)/genclient wait --target localhost:$(PORT) --model $(NAME) && \
-	$(BIN)/genclient sample --n $(N) --target localhost:$(PORT) --model $(NAME) --out $(OUT)
+	$(BIN)/genclient $(FETCH) --target localhost:$(PORT) --model $(NAME) --out $(OUT)
 	@echo; echo 'run directory   $(RUN)      (samples/, log.jsonl, generator.keras)'
 	@echo 'repository      $(MODELS)/$(NAME)    (SavedModel, tflite/, contact_sheet.png, manifest.json)'
 	@echo 'images          $(OUT)'
+
+# The outlines of OpenMoji to colours; a seventh of those that were not trained on is shown.
+demo-translate: $(OPENMOJI)/drawn
+	@$(MAKE) --no-print-directory demo NAME=colour PRESET=translate ARGS='$(or $(ARGS),--minutes $(MINUTES))' \
+	DATA=pairs:$(OPENMOJI)/train/outline,$(OPENMOJI)/train/colour \
+	FETCH='translate $(shell ls $(OPENMOJI)/test/outline/*.png | awk "NR % 7 == 0" | head -32)'
+
+$(OPENMOJI)/package:
+	rm -rf $(OPENMOJI) && mkdir -p $(OPENMOJI)/unpacked
+	cd $(OPENMOJI) && npm pack --silent openmoji@17.0.0 && tar -xzf openmoji-17.0.0.tgz -C unpacked
+	mv $(OPENMOJI)/unpacked/package $@
+
+$(OPENMOJI)/drawn: | .venv/installed $(OPENMOJI)/package
+	$(BIN)/pip install --quiet 'resvg-py>=0.5'
+	$(BIN)/python bench/openmoji.py $(OPENMOJI)/package $(OPENMOJI)
+	@touch $@
 
 test: install-dev
 	@tests/install-tools.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -68,31 +69,73 @@ def test_client_runs_without_tensorflow_and_the_others_say_what_to_install(base_
         assert "Traceback" not in told.stderr
 
 
+def make(target: str, **variables: object) -> str:
+    """Run make with these variables, in the environment that runs the tests: `make install` would make the same."""
+    command = ["make", "--old-file=.venv/installed", target, f"BIN={Path(sys.executable).parent}"]
+    command += [f"{name}={value}" for name, value in variables.items()]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_demo_goes_from_images_to_images_and_a_second_one_reuses_them(tmp_path: Path) -> None:
-    variables = {
-        "BIN": Path(sys.executable).parent,
+    folders = {
         "RUN": tmp_path / "runs" / "digits",
         "MODELS": tmp_path / "models",
         "OUT": tmp_path / "out" / "digits.png",
-        "PRESET": "quick",
-        "ARGS": "--kimg 1",
-        "PORT": free_port(),
     }
-    # The environment that runs the tests is the one that `make install` would make.
-    make = ["make", "--old-file=.venv/installed", "demo", *(f"{name}={value}" for name, value in variables.items())]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    first = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert first.returncode == 0, first.stderr
+    variables = {**folders, "PRESET": "quick", "ARGS": "--kimg 1", "PORT": free_port()}
+    said = make("demo", **variables)
     with Image.open(variables["OUT"]) as sheet:
         assert min(sheet.size) >= 4 * 28
-    assert str(variables["OUT"]) in first.stdout
+    assert str(variables["OUT"]) in said
     generator = (tmp_path / "runs" / "digits" / "generator.keras").stat().st_mtime_ns
-    second = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert second.returncode == 0, second.stderr
+    make("demo", **variables)
     assert [path.name for path in (tmp_path / "models" / "digits").iterdir() if path.name.isdigit()] == ["1"]
     assert (tmp_path / "runs" / "digits" / "generator.keras").stat().st_mtime_ns == generator
     with socket.socket() as probe:
         assert probe.connect_ex(("localhost", int(str(variables["PORT"])))) != 0, "the server is stopped"
+
+
+def test_demo_translate_goes_from_drawings_to_translated_outlines(tmp_path: Path) -> None:
+    write_drawings(tmp_path / "openmoji" / "package")
+    sets = {"batch": 8, "gamma": 0, "held_out": 4, "kimg_per_tick": 0.064, "kimg_per_evaluation": 0}
+    sets |= {"generator_width": 4, "discriminator_width": 4}
+    length = ["--kimg", "0.064", "--resolution", "16", "--loss", "bce"]
+    arguments = " ".join([*length, *(f"--set {name}={value}" for name, value in sets.items())])
+    folders = {"RUN": tmp_path / "run", "MODELS": tmp_path / "models", "OUT": tmp_path / "out" / "colour.png"}
+    make("demo-translate", OPENMOJI=tmp_path / "openmoji", **folders, ARGS=arguments, PORT=free_port())
+    drawn = {part: len(list((tmp_path / "openmoji" / part / "colour").iterdir())) for part in ("train", "test")}
+    assert sum(drawn.values()) == COUNT
+    with Image.open(tmp_path / "openmoji" / "train" / "colour" / "0001.png") as colour:
+        assert colour.getpixel((32, 16)) == (255, 0, 0)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["preset"] == "translate"
+    with Image.open(folders["OUT"]) as sheet:
+        assert sheet.info["model"] == "colour"
+        assert int(sheet.info["pictures"]) == drawn["test"] // 7
+    assert list((tmp_path / "models" / "colour" / "1" / "tflite").iterdir())
+
+
+COUNT = 120
+
+
+def write_drawings(package: Path) -> None:
+    """A package as npm's openmoji, of rectangles."""
+    for folder, fill in (("black", "none"), ("color", "#ff0000")):
+        (package / folder / "svg").mkdir(parents=True)
+        for number in range(COUNT):
+            drawn = f'<rect x="1" y="1" width="14" height="{5 + number / 12}" stroke="black" fill="{fill}"/>'
+            svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{drawn}</svg>'
+            (package / folder / "svg" / f"{number:04}.svg").write_text(svg)
+    about = {"skintone": "", "group": "objects"}
+    drawings = [
+        {"hexcode": f"{number:04}", "annotation": f"square {chr(97 + number % 26)}{number // 26}x", **about}
+        for number in range(COUNT)
+    ]
+    (package / "data").mkdir()
+    (package / "data" / "openmoji.json").write_text(json.dumps(drawings))
 
 
 def free_port() -> int:
