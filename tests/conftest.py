@@ -79,3 +79,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory, command: Command, run_d
         assert done.returncode == 0, done.stderr
 
     return made_once(tmp_path_factory, "repository", publish) / "models"
+
+
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """A folder with `run`, whose generator makes a picture of a picture and hints, and `models` with its `colour/1`."""
+
+    def publish(folder: Path) -> None:
+        from translators import write_run
+
+        shutil.rmtree(folder, ignore_errors=True)
+        run = write_run(folder / "run")
+        done = command("genexport", "publish", run, "--repository", folder / "models", "--name", "colour")
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "translator", publish)

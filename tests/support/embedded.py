@@ -14,10 +14,16 @@ from PIL import Image
 EMBEDDED = Path(__file__).resolve().parents[2] / "client/embedded"
 TOOLS = "tests/install-tools.sh installs it"
 
-NEEDS_COMPILER = [
-    pytest.mark.skipif(sys.platform != "linux", reason="libLiteRt.so is Linux's"),
-    pytest.mark.skipif(not (shutil.which("cc") and shutil.which("make")), reason=f"no C compiler or make: {TOOLS}"),
-]
+UNFIT = (
+    "libLiteRt.so is Linux's"
+    if sys.platform != "linux"
+    else None
+    if shutil.which("cc") and shutil.which("make")
+    else f"no C compiler or make: {TOOLS}"
+)
+"""Why the programs cannot be built here, if they cannot."""
+
+NEEDS_COMPILER = pytest.mark.skipif(UNFIT is not None, reason=UNFIT or "")
 
 
 def build(out, **variables):

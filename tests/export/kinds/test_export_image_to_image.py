@@ -28,20 +28,19 @@ from genexport.tflite import convert
 from keras import layers
 from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
-from translators import PREPROCESSING, SIDE, dots, squares, u_net, write_run
+from translators import PREPROCESSING, SIDE, dots, squares, u_net
 
 GIVEN = {"image": squares(5, seed=7), "hints": dots(5)}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("translator") / "run")
+def run(translator: Path) -> Path:
+    return translator / "run"
 
 
 @pytest.fixture(scope="module")
-def version(run: Path, genexport) -> Path:
-    done = genexport("publish", run, "--repository", run.parent / "models", "--name", "colour")
-    return Path(done.stdout.strip())
+def version(translator: Path) -> Path:
+    return translator / "models" / "colour" / "1"
 
 
 @pytest.fixture(scope="module")
