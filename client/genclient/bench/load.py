@@ -19,12 +19,13 @@ from genclient.client.call import Batch, Call
 from genclient.client.client import Client
 from genclient.client.requests import Requests
 from genclient.client.schedule import Part
-from genclient.client.translation import picture_shape
+from genclient.client.translation import picture_shape, task_of
 from genclient.errors import ClientError, RpcError
 from genclient.latents.array import counted_seeds
 from genclient.model.role import Repeated
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
 from genclient.tasks.registry import choose
+from genclient.tasks.task import Task
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -116,7 +117,8 @@ class Load:
             ClientError: the server refuses to describe the model, or it is no generator.
         """
         self._client, self._request = client, request
-        self._pictures = _pictures(client, request)
+        self._task = task_of(client.info(), client.names)
+        self._pictures = _pictures(client, request, self._task)
         self._call = self._new_call()
         self._next = 0
         self.signature = self._call.signature
@@ -162,10 +164,10 @@ class Load:
         """The request for that many images; None: without an end."""
         request = self._request
         given: dict[str, Any] = {"truncation": request.truncation, "labels": request.label, **request.inputs}
-        given["seeds"] = counted_seeds(request.seed, count)
+        given["seeds"] = seeds = counted_seeds(request.seed, count)
         if self._pictures is not None:
-            given |= {name: Repeated(one, count or 2**40) for name, one in self._pictures.items()}
-        return Question(given, request.signature, result="images")
+            given |= {name: Repeated(one, seeds.count) for name, one in self._pictures.items()}
+        return Question(given, request.signature, self._task, result="images")
 
     def _size(self) -> int:
         """Images of a request, by what is known of the server now."""
@@ -179,10 +181,13 @@ class Load:
         return Part(start, start + size, now, now + self._client.connection.timeout_seconds, attempts=1)
 
 
-def _pictures(client: Client, request: LoadRequest) -> dict[str, Any] | None:
+def _pictures(client: Client, request: LoadRequest, task: Task | None) -> dict[str, Any] | None:
     """What an image-to-image model makes pictures of: what is given, else noise without hard edges."""
-    task, binding = choose(client.info(), request.signature, client.names, result="images")
-    if task is not IMAGE_TO_IMAGE:
+    if task is None:
+        task, binding = choose(client.info(), request.signature, client.names, result="images")
+    else:
+        binding = task.bind(client.info(), request.signature, client.names)
+    if task not in (IMAGE_TO_IMAGE, SEVERAL_ANSWERS):
         return None
     height, width, channels = (size or 64 for size in picture_shape(client.info()) or (64, 64, 3))
     image = request.inputs.get("image")

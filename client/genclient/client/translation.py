@@ -16,7 +16,7 @@ from genclient.latents.array import counted_seeds, latents_array
 from genclient.model.binding import Binding
 from genclient.model.signature import ModelInfo
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
-from genclient.tasks.task import AUTO
+from genclient.tasks.task import AUTO, Task
 
 if TYPE_CHECKING:
     from genclient.images.prepare import Preprocessing
@@ -96,6 +96,14 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
                     return found
     fitting = (task.fitting(info, signature, names) for task in tasks)
     return next((found for found in fitting if found is not None), None) or IMAGE_TO_IMAGE.bind(info, signature, names)
+
+
+def task_of(info: ModelInfo, names: Mapping[str, str]) -> Task | None:
+    """What a model is for that takes an `image` and makes another of it, with one answer or several; None: another."""
+    if picture_shape(info) is None:
+        return None
+    tasks = (IMAGE_TO_IMAGE, SEVERAL_ANSWERS)
+    return next((task for task in tasks if any(task.fitting(info, name, names) for name in info.signatures)), None)
 
 
 def picture_shape(info: ModelInfo) -> tuple[int | None, ...] | None:

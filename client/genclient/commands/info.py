@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from genclient.model.describe import description, facts, picture_shape
 if TYPE_CHECKING:
     from genclient.client.base import Question
     from genclient.client.client import Client
+    from genclient.images.prepare import Preprocessing
 
 PROBES = 3
 
@@ -47,7 +49,13 @@ def info(
         device = load_device(tflite)
         known = known or Classes(device.class_names, device.class_count)
         model, generator, notes = device.info(), device.generator(), list(device.notes)
-        _tell(console, description(model, [], generator), facts(model, [], generator) | {"notes": notes}, known, notes)
+        lines, data = description(model, [], generator), facts(model, [], generator) | {"notes": notes}
+        if device.preprocessing:
+            lines, data = (
+                lines + _size_text(device.preprocessing),
+                data | {"preprocessing": asdict(device.preprocessing)},
+            )
+        _tell(console, lines, data, known, notes)
         return
     with server.client() as client:
         model, versions = client.info(), client.status()
@@ -56,6 +64,13 @@ def info(
     if probed is not None:
         lines, data = f"{lines}probe      {_probe_text(probed)}\n", data | {"probe": probed}
     _tell(console, lines, data, known, [])
+
+
+def _size_text(how: Preprocessing) -> str:
+    """How pictures of any size are brought to the model's."""
+    return (
+        printable(f"size       of pictures: crop {how.crop}, background {how.background}, resize {how.resize}") + "\n"
+    )
 
 
 def _tell(console: Console, lines: str, data: dict[str, Any], classes: Classes | None, notes: list[str]) -> None:
@@ -81,17 +96,22 @@ def _probe(client: Client) -> dict[str, Any]:
 
 
 def _one_image(client: Client) -> Question:
-    """The request for an image: of seed 0 and class 0, or of a grey picture."""
+    """The request for an image: of seed 0 and class 0, or of a grey picture, or of all that the model takes."""
     from genclient.client.base import Question
+    from genclient.client.translation import task_of
     from genclient.latents.array import seed_numbers
 
     signatures = client.info().signatures.values()
-    if shape := picture_shape(signatures):
+    label = 0 if any(signature.conditional for signature in signatures) else None
+    given: dict[str, Any] = {"labels": label, "truncation": 1.0}
+    shape = picture_shape(signatures)
+    if shape:
         import numpy as np
 
-        return Question({"image": np.full([1, *(size or 64 for size in shape)], 128, np.uint8)}, result="images")
-    label = 0 if any(signature.conditional for signature in signatures) else None
-    return Question({"seeds": seed_numbers([0]), "labels": label, "truncation": 1.0}, result="images")
+        given["image"] = np.full([1, *(size or 64 for size in shape)], 128, np.uint8)
+    if not shape or any({"latents", "seeds"} & set(signature.inputs) for signature in signatures):
+        given["seeds"] = seed_numbers([0])
+    return Question(given, task=task_of(client.info(), client.names), result="images")
 
 
 def _probe_text(probed: dict[str, Any]) -> str:

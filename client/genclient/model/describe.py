@@ -21,22 +21,28 @@ def description(model: ModelInfo, versions: list[VersionStatus], generator: Sign
     conditional = any(signature.conditional for signature in signatures)
     lines = [f"model      {model.name}"]
     lines += [f"version    {version_line(version)}" for version in versions]
-    if picture := picture_shape(signatures):
-        lines += [f"image      {_sizes(picture)}", f"images     {images}"]
-    else:
-        lines += [f"latents    {z}", f"images     {images}", f"labels     {'yes' if conditional else 'no'}"]
+    picture = picture_shape(signatures)
+    if picture:
+        lines += [f"image      {_sizes(picture)}", f"hints      {'yes' if takes_hints(signatures) else 'no'}"]
+    if not picture or z != "unknown":
+        lines.append(f"latents    {z}")
+    lines += [f"images     {images}"]
+    if not picture or conditional:
+        lines += [f"labels     {'yes' if conditional else 'no'}"]
     width = max((len(name) for name in model.signatures), default=0)
     lines += [f"signature  {name:<{width}}  {signature}" for name, signature in sorted(model.signatures.items())]
     return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def picture_shape(signatures: Iterable[SignatureSpec]) -> tuple[int | None, ...] | None:
-    """(H, W, C) of the pictures that a model makes others of; None where it takes latents, or none says so."""
-    signatures = list(signatures)
-    if any({"latents", "seeds"} & set(signature.inputs) for signature in signatures):
-        return None
+    """(H, W, C) of the pictures that a model makes others of; None where no signature says so."""
     shapes = (signature.inputs["image"].shape for signature in signatures if "image" in signature.inputs)
     return next((shape[1:] for shape in shapes if shape and len(shape) == 4), None)
+
+
+def takes_hints(signatures: Iterable[SignatureSpec]) -> bool:
+    """Whether colours may be given at some places of a picture."""
+    return any({"hints", "hints_bytes"} & set(signature.inputs) for signature in signatures)
 
 
 def _sizes(shape: tuple[int | None, ...]) -> str:
@@ -58,6 +64,7 @@ def facts(model: ModelInfo, versions: list[VersionStatus], generator: SignatureS
         "versions": [version_facts(version) for version in versions],
         "latents": next((signature.z for signature in signatures if signature.z), None),
         "image": list(picture) if (picture := picture_shape(signatures)) else None,
+        "hints": takes_hints(signatures),
         "images": list(shapes[0]) if shapes else None,
         "conditional": any(signature.conditional for signature in signatures),
         "signatures": {

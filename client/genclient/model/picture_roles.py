@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from struct import pack
 from typing import Any
 
 import numpy as np
 
-from genclient.model.role import Column, Given
+from genclient.model.role import Column, Given, Repeated
 from genclient.model.roles import FilesRole, ImageRole, PixelsRole
 from genclient.model.signature import TensorSpec
 
@@ -51,9 +52,9 @@ class HintFilesRole(FilesRole):
     def column(self, spec: TensorSpec, given: Given, count: int | None) -> Column:
         """Those that are given, one for all or one for each; or none."""
         files: Any = given.get(self.name)
-        if files is None or isinstance(files, bytes):
-            files = [files or transparent()] * (count or 1)
-        return super().column(spec, {**given, self.name: files}, count)
+        if files is None or isinstance(files, bytes):  # of a call without an end too
+            return replace(Repeated(files or transparent(), 1).column(self, spec, given), count=count)
+        return super().column(spec, given, count)
 
 
 PICTURE, HINTS, HINT_FILES = PictureRole(), HintsRole(), HintFilesRole()

@@ -404,12 +404,19 @@ def test_info_status_and_bench_know_such_a_model(genclient, target, models):
     data = json.loads(genclient("info", *where, "--format", "json").stdout)
     assert (data["image"], data["images"], data["latents"]) == ([SIDE, SIDE, 3], [SIDE, SIDE, 3], None)
     assert data["probe"]["milliseconds"] > 0
-    lines = genclient("info", "--tflite", models / "negative.tflite").stdout.decode().splitlines()
-    assert "image      8 × 8 × 3" in lines
+    said = {"interface": {"inputs": [{"role": "image", "preprocessing": {"crop": "pad", "background": "#20a0ff"}}]}}
+    file = models / "described.tflite"
+    file.write_bytes(metadata.add((models / "negative.tflite").read_bytes(), said))
+    lines = genclient("info", "--tflite", file).stdout.decode().splitlines()
+    assert lines[1:4] == ["image      8 × 8 × 3", "hints      no", "images     8 × 8 × 3"]
+    assert lines[-1] == "size       of pictures: crop pad, background #20a0ff, resize lanczos"
+    lines = genclient("info", "--target", target, "--model", "varied").stdout.decode().splitlines()
+    assert [line.split()[0] for line in lines[:6]] == ["model", "version", "image", "hints", "latents", "images"]
+    assert "ms for an image of" in lines[-1]
     assert genclient("status", *where).stdout == b"1 AVAILABLE\n"
-    load = ("bench", *where, "--concurrency", 2, "--duration", 0.3, "--warm-up", 0, "--format", "json")
-    for signature in ("auto", "png"):
-        done = genclient(*load, "--signature", signature)
+    load = ("bench", "--target", target, "--concurrency", 2, "--duration", 0.3, "--warm-up", 0, "--format", "json")
+    for model, signature in (("negative", "auto"), ("hinted", "auto"), ("hinted", "png"), ("varied", "auto")):
+        done = genclient(*load, "--model", model, "--signature", signature)
         assert done.returncode == 0, done.stderr.decode()
         (level,) = json.loads(done.stdout)["levels"]
         assert (level["images"] > 0, level["errors"]) == (True, {})
