@@ -5,6 +5,7 @@ subpixel.py   transposed convolutions as convolutions and a shuffle: which layer
 phases.py     the arithmetic of that
 float16.py    weights that float16 cannot hold well enough stay in float32
 quantize.py   calibration and int8
+kept_floats.py  layers that int8 loses too much of stay in float32
 ops.py        which ops are in a file: the runtime they need, those in float32, the one that fails
 metadata.py   what a file says of itself
 """

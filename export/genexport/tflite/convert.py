@@ -7,7 +7,7 @@ builtin ops are allowed, since what is missing would otherwise become a Flex op 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from genexport.generator import layer_names
 from genexport.generator.load import Generator
 from genexport.progress import Progress
 from genexport.savedmodel import saved_model, signatures
-from genexport.tflite import float16, metadata, ops, quantize, subpixel
+from genexport.tflite import float16, kept_floats, metadata, ops, quantize, subpixel
 
 VARIANTS: tuple[str, ...] = ("float32", "float16", "dynamic", "int8", "micro")
 """float16: weights of half the size. dynamic: weights in int8. int8: activations too, float32 latents in and uint8
@@ -204,8 +204,30 @@ class Converter:
             if calibrated is None:
                 calibrated = _convert(self.generator, variant, partial(quantize.calibrate, self.generator))
                 self._calibrated[tuple(rewritten)] = calibrated
-        content = _convert(self.generator, variant, partial(quantize.quantize, calibrated, inputs, outputs))
+        make = partial(quantize.quantize, calibrated, inputs, outputs)
+        content = _convert(self.generator, variant, make)
+        if variant == "int8" and any(tensor.role == "image" for tensor in self.generator.inputs):
+            content = self._near_enough(content, quantize.by_layer(calibrated, self.generator.model), make)
         quantize.check_pixels(self.generator.path, content, (1 / 255, zero))
+        return content
+
+    def _near_enough(
+        self, whole: bytes, layers: Mapping[str, Sequence[str]], make: Callable[[Sequence[str]], bytes]
+    ) -> bytes:
+        """An int8 file that starts from pictures: where it would be past the limit, the worst layers are in float32."""
+
+        def decibels(content: bytes) -> float:
+            return parity.compare(*self._images(content, self._few)).psnr_db or np.inf
+
+        enough = self.limits.int8_db + HEADROOM_DB
+        if decibels(whole) >= enough:
+            return whole
+        progress = Progress(self.tell, "TFLite int8: looking for layers that have to stay in float32")
+        with quiet.stderr():
+            content, kept = kept_floats.within(layers, make, decibels, enough, progress)
+        if content is None:
+            return whole
+        self.tell(f"TFLite int8: {', '.join(kept)} stay in float32: in integers the images are past the limit")
         return content
 
 

@@ -20,6 +20,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from genexport import quiet
 from genexport.errors import CannotBeMade
+from genexport.generator import layer_names
 from genexport.generator.load import Generator
 from genexport.roles import ROLES
 from genexport.roles.role import Steps
@@ -144,6 +145,16 @@ def _pixels(model: Any) -> list[int]:
 def op_outputs(calibrated: bytes) -> list[str]:
     """The names of what the ops of a file of `calibrate` put out, in order; `quantize` takes them in `keep_float`."""
     return _outputs_of(calibrated, None)
+
+
+def by_layer(calibrated: bytes, model: Any) -> dict[str, list[str]]:
+    """The same by the layer of a Keras model that they come from, in order."""
+    layers: dict[str, list[str]] = {}
+    layer = "the inputs' rounding"
+    for name in op_outputs(calibrated):  # ops of no layer, such as the scaling to [0, 1], go with the layer before them
+        layer = layer_names.find(model, name) or layer
+        layers.setdefault(layer, []).append(name)
+    return layers
 
 
 def _outputs_of(calibrated: bytes, kind: str | None) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from genexport import onnx
+from genexport.compare import parity
 from genexport.compare.parity import Limits
 from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.adapt import Choices
@@ -96,6 +97,26 @@ def test_files_of_any_size_are_brought_to_size_as_in_training_and_hints_are_not_
 
 
 LIMITS = {"float32": 1e-5, "float16": 5e-3, "dynamic": 0.05, "int8": 0.06, "micro": 0.06}
+
+
+def test_an_int8_file_past_its_limit_has_its_worst_layers_in_float32_and_keeps_it(run: Path) -> None:
+    generator, told = load(run), []
+    with convert.Converter(generator, "colour", told.append, Limits()) as converter:
+
+        def made(limit: float) -> tuple[float, bytes]:
+            converter.limits = Limits(int8_db=limit)
+            converter._made.pop("int8", None)
+            content = converter.make("int8")
+            return parity.compare(*converter._images(content, np.arange(generator.compared))).psnr_db, content
+
+        reached, whole = made(10.0)
+        assert not [line for line in told if "stay in float32" in line]
+        better, mixed = made(reached + 2)
+        assert better >= reached + 2
+        (line,) = (line for line in told if line.endswith("stay in float32: in integers the images are past the limit"))
+        assert "conv2d" in line
+        assert len(whole) < len(mixed) < 2 * len(whole)
+        assert made(99.0)[1] == whole, "few layers do not do"
 
 
 @pytest.mark.parametrize("variant", LIMITS)

@@ -74,12 +74,7 @@ def _quantized_alone(
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     with subpixel.faster(generator, variant), quiet.stderr():
         calibrated = quantize.calibrate(generator)
-    layers: dict[str, set[str]] = {}
-    outputs = quantize.op_outputs(calibrated)
-    layer = "the latents' rounding"
-    for name in outputs:  # ops of no layer, such as the scaling to [0, 1], go with the layer before them
-        layer = layer_names.find(generator.model, name) or layer
-        layers.setdefault(layer, set()).add(name)
+    outputs, layers = quantize.op_outputs(calibrated), quantize.by_layer(calibrated, generator.model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "alone.tflite"
         for layer, own in progress.over(list(layers.items()), "layers"):
