@@ -193,7 +193,10 @@ export class Generator {
     });
   }
 
-  /** @param {number} label */
+  /**
+   * @param {number} label
+   * @returns {import("./model.js").Job}
+   */
   #labels(label) {
     const classes = this.info.classNames.length;
     if (!Number.isInteger(label) || label < 0 || label >= Math.max(1, classes)) {

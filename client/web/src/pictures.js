@@ -160,7 +160,8 @@ function coloured({ width, height, data: rgba }, channels, background) {
  * @returns {Plane}
  */
 function picked({ width, channels, data }, columns, rows) {
-  const place = ({ from, to, wanted }, /** @type {number} */ i) => from + Math.floor(((2 * i + 1) * (to - from)) / (2 * wanted));
+  /** @type {(side: Side, i: number) => number} */
+  const place = ({ from, to, wanted }, i) => from + Math.floor(((2 * i + 1) * (to - from)) / (2 * wanted));
   const made = new Uint8ClampedArray(channels * columns.wanted * rows.wanted);
   for (let y = 0, at = 0; y < rows.wanted; y += 1) {
     for (let x = 0; x < columns.wanted; x += 1, at += channels) {

@@ -109,7 +109,7 @@ GIVEN = """(async () => {
   const bytes = Uint8Array.from(atob("CONTENT"), (c) => c.charCodeAt(0));
   const given = new DataTransfer();
   given.items.add(new File([bytes], "NAME", { type: "image/png" }));
-  window.dispatchEvent(EVENT);
+  document.dispatchEvent(EVENT);
 })()"""
 EVENTS = (
     'new DragEvent("drop", { dataTransfer: given, cancelable: true })',

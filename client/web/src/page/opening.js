@@ -28,8 +28,8 @@ export function mountOpening(take) {
 
 /** @param {(content: Blob, name: string) => void} open */
 function mountDrop(open) {
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
     event.preventDefault();
     const file = event.dataTransfer?.files[0];
     if (file) open(file, file.name);
@@ -40,7 +40,7 @@ function mountDrop(open) {
 /** @param {(content: Blob, name: string) => void} open */
 function mountPaste(open) {
   const none = "The clipboard holds no picture";
-  addEventListener("paste", (event) => {
+  document.addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) open(file, "the clipboard's picture");
     else if (!(event.target instanceof HTMLInputElement)) say(none);

@@ -19,7 +19,7 @@ export function mountTools(drawing) {
   element("dot-tool").hidden = !picture.hints;
   element("undo").addEventListener("click", () => drawing.undo());
   element("clear").addEventListener("click", () => drawing.add({ kind: "clear" }));
-  addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (event) => {
     const typing = document.activeElement instanceof HTMLInputElement && document.activeElement.type === "text";
     if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey || typing) return;
     event.preventDefault();
@@ -141,10 +141,13 @@ function mountLayers(drawing) {
  */
 function ring(context, { x, y, colour }, scale) {
   const radius = (RADIUS + 0.5) * scale;
-  for (const [grown, style] of /** @type {[number, string]} */ ([[radius + 4, "#0008"], [radius + 3, "#fff"], [radius, colour]])) {
+  const disc = (/** @type {string} */ style, /** @type {number} */ more) => {
     context.fillStyle = style;
     context.beginPath();
-    context.arc((x + 0.5) * scale, (y + 0.5) * scale, grown, 0, 2 * Math.PI);
+    context.arc((x + 0.5) * scale, (y + 0.5) * scale, radius + more, 0, 2 * Math.PI);
     context.fill();
-  }
+  };
+  disc("#0008", 4);
+  disc("#fff", 3);
+  disc(colour, 0);
 }
