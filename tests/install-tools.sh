@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what tests use beyond pip, on Debian and Ubuntu: a browser and Node.js for the page, C and Kotlin compilers,
+# Install what tests use beyond pip, on Debian and Ubuntu: a browser and Node.js for the page, C and Kotlin compilers, curl,
 # valgrind, Prometheus' promtool, and a cross compiler and emulator for ARM64. Where it may not install, it says what is
 # missing; the tests that need it skip.
 set -eu
@@ -14,6 +14,7 @@ want g++ g++
 want java default-jre-headless
 want kotlinc kotlin
 want make make
+want curl curl
 want valgrind valgrind
 want shellcheck shellcheck
 want promtool prometheus

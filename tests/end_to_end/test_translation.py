@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def test_a_stub_of_tensorflow_serving_gets_it(
     near(read(tf.make_ndarray(reply.outputs["png_bytes"])[0]), expected)
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl: tests/install-tools.sh installs it")
 def test_curl_gets_it_by_rest_in_base64(
     ports: tuple[int, int], picture: Path, hints: bytes, expected: np.ndarray, tmp_path: Path
 ) -> None:
