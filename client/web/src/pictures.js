@@ -62,6 +62,18 @@ export function seen(image, { width, height, preprocessing: { crop = "center" } 
   return { x: columns.from, y: rows.from, width: columns.to - columns.from, height: rows.to - rows.from };
 }
 
+/**
+ * Pixels as the model takes them, as those of a picture.
+ *
+ * @param {Uint8ClampedArray} pixels (height × width × channels).
+ * @param {{channels: number}} frame
+ * @returns {Uint8ClampedArray<ArrayBuffer>} (height × width × 4).
+ */
+export function opaque(pixels, { channels }) {
+  const rgba = new Uint8ClampedArray((4 * pixels.length) / channels);
+  return rgba.map((_, i) => (channels < 4 && i % 4 === 3 ? 255 : pixels[channels * (i >> 2) + (i % 4) % channels]));
+}
+
 /** @param {string | undefined} colour */
 function rgb(colour) {
   const digits = /^#([0-9a-f]{6})$/i.exec(colour ?? "");

@@ -1,7 +1,7 @@
 /** What the user has made: a picture, strokes over it, and dots of colour; each step can be undone. No element is touched. */
 
 import { RADIUS } from "../dots.js";
-import { seen } from "../pictures.js";
+import { opaque, prepared, seen } from "../pictures.js";
 
 /** The longer side of the canvas that is drawn on, about: several pixels for one of the model's, as a pen needs. */
 const SIDE = 512;
@@ -11,6 +11,7 @@ const SIDE = 512;
  * @typedef {{kind: "picture", image: ImageData}} PictureStep
  * @typedef {{kind: "stroke", points: Point[], width: number, colour: string | null}} StrokeStep null: the eraser.
  * @typedef {{kind: "dot", x: number, y: number, colour: string}} DotStep
+ * @typedef {{shown: HTMLCanvasElement, small: ImageData}} Opened as it is drawn on, and as the model takes it.
  * @typedef {PictureStep | StrokeStep | DotStep | {kind: "clear"}} Step
  */
 
@@ -19,6 +20,8 @@ export class Drawing extends EventTarget {
   #steps = [];
   #context;
   #background;
+  /** Of each picture, which may be large, what is needed of it again and again. @type {WeakMap<ImageData, Opened>} */
+  #opened = new WeakMap();
   /** @type {import("../dots.js").Dot[]} */
   dots = [];
 
@@ -70,10 +73,10 @@ export class Drawing extends EventTarget {
     this.#render();
   }
 
-  /** What the model is to see: a picture that nothing was drawn on as it came, in all its pixels. */
+  /** What the model is to see: of a picture that nothing was drawn on all its pixels, brought to size as they came. */
   image() {
     const shown = this.#shown().filter(({ kind }) => kind !== "dot");
-    if (shown.length === 1 && shown[0].kind === "picture") return shown[0].image;
+    if (shown.length === 1 && shown[0].kind === "picture") return this.#open(shown[0].image).small;
     return this.#context.getImageData(0, 0, this.canvas.width, this.canvas.height);
   }
 
@@ -89,22 +92,42 @@ export class Drawing extends EventTarget {
     this.#context.fillRect(0, 0, width, height);
     this.dots = [];
     for (const step of this.#shown()) {
-      if (step.kind === "picture") this.#show(step.image);
+      if (step.kind === "picture") this.#context.drawImage(this.#open(step.image).shown, 0, 0);
       if (step.kind === "stroke") this.#stroke(step);
       if (step.kind === "dot") this.dots.push(step);
     }
     this.dispatchEvent(new Event("change"));
   }
 
-  /** @param {ImageData} image */
-  #show(image) {
-    const whole = document.createElement("canvas");
+  /**
+   * @param {ImageData} image
+   * @returns {Opened}
+   */
+  #open(image) {
+    const known = this.#opened.get(image);
+    if (known) return known;
+    const small = opaque(prepared(image, this.picture), this.picture);
+    const made = { shown: this.#enlarged(image), small: new ImageData(small, this.picture.width) };
+    this.#opened.set(image, made);
+    return made;
+  }
+
+  /**
+   * The part of a picture that the model sees, as large as it is drawn on.
+   *
+   * @param {ImageData} image
+   */
+  #enlarged(image) {
+    const [whole, shown] = [document.createElement("canvas"), document.createElement("canvas")];
     [whole.width, whole.height] = [image.width, image.height];
     whole.getContext("2d")?.putImageData(image, 0, 0);
+    [shown.width, shown.height] = [this.canvas.width, this.canvas.height];
     const { x, y, width, height } = seen(image, this.picture);
-    const [wide, high] = [this.canvas.width / width, this.canvas.height / height];
-    this.#context.imageSmoothingQuality = "high";
-    this.#context.drawImage(whole, -x * wide, -y * high, image.width * wide, image.height * high);
+    const [wide, high] = [shown.width / width, shown.height / height];
+    const context = /** @type {CanvasRenderingContext2D} */ (shown.getContext("2d"));
+    context.imageSmoothingQuality = "high";
+    context.drawImage(whole, -x * wide, -y * high, image.width * wide, image.height * high);
+    return shown;
   }
 
   /** @param {StrokeStep} stroke */
