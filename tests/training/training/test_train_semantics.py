@@ -17,7 +17,7 @@ from gentrain.data.stream import batches
 from gentrain.metrics import METRICS
 from gentrain.networks.latents import latents_of_seeds
 from gentrain.settings import CHOICES, Settings
-from gentrain.training import checkpoints
+from gentrain.training import checkpoints, memory
 from gentrain.training.augment import augment
 from gentrain.training.callbacks.evaluator import Evaluator
 from gentrain.training.callbacks.keeper import _draw, keep_networks
@@ -229,6 +229,11 @@ def test_a_discriminator_on_features_is_learned_from_and_learns_by_itself(channe
     for network, alike in (("discriminator", True), ("generator", False)):
         one, other = (getattr(each, network).trainable_variables[0].numpy() for each in (plain, gan))
         assert np.allclose(one, other, atol=1e-6) == alike, network
+    net = features.maps.get_layer("pretrained")
+    outputs = keras.Model(net.input, [layer.output for layer in net.layers])(tf.zeros((1, 32, 32, 3)))
+    of_a_pixel = sum(map(np.size, outputs)) / 32**2
+    more = memory.bytes_per_image(gan) - memory.bytes_per_image(plain)
+    assert more == pytest.approx(memory.BYTES_PER_OUTPUT["float32"] * of_a_pixel * SIDE**2, rel=0.01)
     for seen in features.maps(noise(0) if channels == 3 else noise(0)[..., :1]):
         np.testing.assert_allclose(np.square(seen).mean(axis=-1), 1.0, rtol=1e-3)
 

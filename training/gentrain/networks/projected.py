@@ -20,6 +20,9 @@ from gentrain.networks.parts import Initializers
 TAPS = ("stride4", "stride8", "stride16")
 WIDTH = 64
 
+OUTPUTS = 129
+"""Numbers that the layers of the pretrained net put out for each pixel of an image."""
+
 
 def feature_maps(side: int, channels: int, seed: int, policy: str = "float32") -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] → a map float32 (N, h, w, 64) for each of `TAPS`; not trainable.

@@ -61,8 +61,11 @@ class OutOfMemory:
 
 def bytes_per_image(gan: GAN) -> float:
     """About how many bytes a step takes at its peak for each image of the batch."""
-    outputs = [sum(map(_outputs, model.layers)) for model in (gan.generator, gan.discriminator)]
-    return (outputs[0] + 2 * outputs[1]) * BYTES_PER_OUTPUT[gan.settings.precision] / gan.replicas
+    from gentrain.networks import projected
+
+    made, judged = (sum(map(_outputs, model.layers)) for model in (gan.generator, gan.discriminator))
+    looked_through = gan.settings.features_weight and projected.OUTPUTS * math.prod(gan.generator.output.shape[1:3])
+    return (made + 2 * judged + looked_through) * BYTES_PER_OUTPUT[gan.settings.precision] / gan.replicas
 
 
 def _outputs(layer: Any) -> int:
