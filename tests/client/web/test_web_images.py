@@ -24,9 +24,12 @@ def test_latents_in_javascript_are_numpys(web):
         np.testing.assert_allclose(json.loads(done.stdout), latents(np.array(seeds), size), rtol=0, atol=1e-5)
 
 
-def test_the_page_shows_the_same_pixels_as_the_python_runner(plain, tflite):
+def test_the_page_shows_the_same_pixels_as_the_python_runner_and_nothing_moves(plain, tflite):
     assert_same(plain.sheet(), python_images(tflite, range(16)))
     assert_same(plain.pixels("#picked-canvas"), python_images(tflite, [0])[0])
+    assert plain.text("#play") == "Play"
+    assert plain.evaluate("document.getAnimations().length") == 0
+    assert not plain.ask(call="isVisible", args=["#classes"]), "it has none"
 
 
 def test_a_trained_and_quantised_generator_gives_the_same_pixels_too(web, site, browser, repository):
@@ -139,6 +142,7 @@ def test_truncation_goes_as_far_as_the_integers_of_the_file(web, site, browser, 
 def test_classes_have_buttons_that_work(classes, conditional_tflite):
     labels = classes.evaluate("[...document.querySelectorAll('#class-buttons label')].map((label) => label.innerText)")
     assert labels == ["Each", *CLASSES]
+    assert not classes.ask(call="isVisible", args=["#class-search"]), "they are few"
     each = [python_images(conditional_tflite, [seed], label=seed % 4)[0] for seed in range(16)]
     assert_same(classes.sheet(), np.stack(each))
     classes.click("#class-buttons label:nth-child(4)")
@@ -158,10 +162,6 @@ def test_a_seed_has_its_class_wherever_it_stands(browser, site, classes, conditi
         browser.slide("#position", position)
         browser.wait(f'#morph-canvas[data-position="{position}"]')
         assert_same(browser.pixels("#morph-canvas"), python_images(conditional_tflite, [seed], label=seed % 4)[0])
-
-
-def test_a_generator_without_classes_has_no_class_buttons(plain):
-    assert not plain.ask(call="isVisible", args=["#classes"])
 
 
 def test_random_seeds_differ(plain):
@@ -210,11 +210,6 @@ def test_the_morph_goes_in_still_steps_where_less_motion_is_asked_for(plain):
     plain.ask(call="emulateMedia", args=[{"reducedMotion": "reduce"}])
     plain.slide("#speed", 2)
     assert plain.evaluate(POSITIONS.replace("UNTIL", "seen.length > 1")) == [0.125, 0.25]
-
-
-def test_nothing_moves_until_it_is_played(plain):
-    assert plain.text("#play") == "Play"
-    assert plain.evaluate("document.getAnimations().length") == 0
 
 
 def test_the_picked_image_can_be_an_end_of_the_morph(plain, tflite):
