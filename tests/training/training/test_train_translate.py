@@ -27,7 +27,7 @@ from PIL import Image as Pillow
 SIDE, COUNT = 16, 60
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "precision": "float32", "gamma": 0.0, "loss": "bce"}
 SETS = [part for name, value in TINY.items() if name != "loss" for part in ("--set", f"{name}={value}")]
-LENGTH = ["--kimg", "0.256", "--set", "kimg_per_tick=0.064", "--set", "kimg_per_checkpoint=0.064"]
+LENGTH = ["--kimg", "0.192", "--set", "kimg_per_tick=0.064", "--set", "kimg_per_checkpoint=0.064"]
 
 
 def drawn(number: int) -> np.ndarray:
@@ -113,7 +113,7 @@ def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_on
             time.sleep(0.02)
         process.kill()
     kept = max(int(path.name) for path in (killed / "checkpoints").glob("[0-9]*"))
-    assert 0 < kept < 256, "the kill should come in the middle"
+    assert 0 < kept < 192, "the kill should come in the middle"
     code, _, err = gentrain("fit", "--run", killed)
     assert code == 0, err
     assert "going on at" in err
@@ -259,7 +259,11 @@ def test_distances_are_those_of_the_definitions() -> None:
 
 
 WRONG = [
-    (["--data", "digits", "--preset", "translate"], "has no inputs to translate; pairs:INPUTS,TARGETS brings them", 1),
+    (
+        ["--data", "plain.npz", "--preset", "translate"],
+        "has no inputs to translate; pairs:INPUTS,TARGETS brings them",
+        1,
+    ),
     (["--preset", "translate", "--set", "networks=genline"], "networks genline start from latents", 2),
     (["--preset", "small", "--set", "networks=unet"], "networks unet start from pictures: --preset translate", 2),
     (["--set", "conditional=1"], "has no classes", 1),
@@ -271,6 +275,7 @@ WRONG = [
 def test_settings_that_do_not_go_together_are_told_in_one_line(
     options: list[str], message: str, expected: int, source: str, gentrain
 ) -> None:
+    np.savez("plain.npz", images=np.stack([drawn(number) for number in range(4)]))
     data = [] if "--data" in options else ["--data", source]
     code, _, err = gentrain("fit", "--run", "run", *data, *options)
     assert code == expected, err
