@@ -19,7 +19,7 @@ from typing import Any
 from gentrain import sources
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
-from gentrain.presets import DEFAULT_PRESET, PRESETS, TRANSLATION_PRESET
+from gentrain.presets import DEFAULT_PRESET, PRESETS, STYLE_PRESET, TRANSLATION_PRESET
 from gentrain.settings import MAY_CHANGE, Settings
 from gentrain.sources import pairs
 from gentrain.sources.folder import RUN_FILES
@@ -91,7 +91,7 @@ def plan(
     Args:
         run: the run directory; one that exists is continued.
         data: a source (see `gentrain.sources`); a new run needs one, for another the place where its images are now.
-        preset: a name of `PRESETS`; by default what fits the data: pairs are translated.
+        preset: a name of `PRESETS`; by default what fits the data: pairs are translated, a style is taken on.
         changes: settings that differ from the preset's.
         epochs: the length, in times that every image is shown to each network.
         fresh: start over, whatever the run directory holds.
@@ -107,8 +107,8 @@ def plan(
         raise UsageError(f"--preset {preset}: no such preset; there are {', '.join(PRESETS)}")
     begun = _read_config(run, fresh)
     if begun is None:
-        if preset is None and init_from is None and (changes.get("input_from") or (data or "").startswith("pairs:")):
-            preset = TRANSLATION_PRESET
+        if preset is None and init_from is None:
+            preset = _fitting(data or "", changes)
         data, preset, settings = _beginning(run, data, preset, init_from)
         done = Progress()
         if init_from is not None:
@@ -120,7 +120,8 @@ def plan(
         _refuse_changes(run, begun, settings, data, preset, changes, init_from)
         data, preset = data or _still_there(run, begun["data"]), begun["preset"]
         init_from = Path(begun["init_from"]) if begun.get("init_from") else None
-    _refuse_outputs_as_data(run, data)
+    for source in filter(None, (data, {**dataclasses.asdict(settings), **changes}["style"])):
+        _refuse_outputs_as_data(run, source)
     if epochs is not None:
         frame = dataclasses.replace(settings, **changes).frame
         count = begun["image_count"] if begun else len(read(data, frame).images)
@@ -147,6 +148,13 @@ def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path 
     if data is None:
         raise UsageError(f"{run}: a new run needs --data: digits, or the path of a folder of images")
     return data, preset or lent.get("preset") or DEFAULT_PRESET, settings
+
+
+def _fitting(data: str, changes: Mapping[str, Any]) -> str | None:
+    """The preset for these data, where they are no plain images."""
+    if changes.get("style"):
+        return STYLE_PRESET
+    return TRANSLATION_PRESET if changes.get("input_from") or data.startswith("pairs:") else None
 
 
 def folder_of(source: str) -> Path | None:

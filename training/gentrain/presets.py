@@ -82,6 +82,30 @@ def translate() -> Settings:
     )
 
 
+def style() -> Settings:
+    """Pictures in the style of others, up to 64×64: residual blocks, a discriminator and a contrast of patches."""
+    return Settings(
+        resolution=64,
+        networks="residual",
+        conditions="style",
+        latent_size=0,
+        generator_width=24,
+        discriminator_width=32,
+        kimg=12.0,
+        batch=8,
+        flip=True,
+        jitter=0.05,
+        gamma=1.0,
+        shared_pass=True,
+        augment=0.0,
+        learning_rate=2e-3,
+        learning_rate_final=2e-4,
+        kimg_per_tick=1.0,
+        kimg_per_checkpoint=3.0,
+        kimg_per_evaluation=3.0,
+    )
+
+
 def _as_published(**settings: object) -> Settings:
     """The recipe of the tutorials: Adam at a constant rate, bce, no gradient penalty, and hardly any EMA."""
     published = {
@@ -133,9 +157,10 @@ PRESETS: dict[str, Callable[[], Settings]] = {
     "medium": medium,
     "large": large,
     "translate": translate,
+    "style": style,
     "dcgan28": dcgan28,
     "tf-tutorial": tf_tutorial,
     "dcgan64": dcgan64,
     "celeba64": celeba64,
 }
-DEFAULT_PRESET, TRANSLATION_PRESET = "small", "translate"
+DEFAULT_PRESET, TRANSLATION_PRESET, STYLE_PRESET = "small", "translate", "style"

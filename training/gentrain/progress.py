@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -30,6 +31,8 @@ def duration(seconds: float) -> str:
 
 def summary(dataset: Dataset) -> str:
     """One line on a data set, one on what was understood, one for files skipped, and one for each note and warning."""
+    if dataset.inputs is not None:
+        return f"{summary(dataset.inputs)}\n{summary(replace(dataset, inputs=None))}"
     count, height, width, channels = dataset.images.shape
     lines = [f"{dataset.source}: {count} images, {width}×{height}, {'grey' if channels == 1 else 'colour'}"]
     if dataset.class_names:

@@ -14,7 +14,7 @@ from gentrain import conditions, quiet
 from gentrain.conditions import interface
 from gentrain.data import holdout
 from gentrain.data.dataset import Dataset
-from gentrain.data.stream import batches
+from gentrain.data.stream import batches, beside
 from gentrain.errors import TrainError
 from gentrain.files import sweep, write_json
 from gentrain.files.locks import lock as lock_file
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Steps in one call of the compiled graph: the losses are shown and a stop is heeded this often.
 STEPS_PER_EXECUTION = 8
+
+# Added to the seed, so that inputs of their own come in another order than the images beside them.
+OF_INPUTS = 2**32
 
 # With fewer images a training is not measured: half of them are the reference, and neighbours are counted.
 FEWEST_MEASURED = 40
@@ -162,12 +165,10 @@ def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) ->
     from gentrain.training.loop import Loop
 
     s = gan.settings
-    chosen = holdout.split(dataset, s.held_out)[0] if s.held_out else None
-    columns = conditions.columns(gan.conditions, dataset)
     fit = gan.fit if devices.replicas == 1 else Loop(gan, devices.strategy).fit
     for executions, ticks in _ticks(s, int(gan.images_seen.numpy())):
         first = int(gan.images_seen.numpy()) // s.batch
-        stream = batches(columns, gan.parts * s.batch, s.seed, first, gan.parts, chosen)
+        stream = _stream(gan, dataset, first)
         fit(
             devices.feed(stream, gan.parts),
             epochs=ticks,
@@ -178,6 +179,19 @@ def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) ->
         )
         if gan.stop_training:
             break
+
+
+def _stream(gan: GAN, dataset: Dataset, first: int) -> Any:
+    """Batches of the rows that are trained on, from number `first` on."""
+    s = gan.settings
+    how = (gan.parts * s.batch, s.seed, first, gan.parts)
+    chosen = holdout.split(dataset, s.held_out)[0] if s.held_out else None
+    columns = conditions.columns(gan.conditions, dataset)
+    if dataset.inputs is None:
+        return batches(columns, *how, chosen)
+    inputs = {name: columns.pop(name) for name in columns if name == conditions.Image.name}
+    of_inputs = holdout.split_inputs(dataset, s.held_out)[0] if s.held_out else None
+    return beside(batches(columns, *how, chosen), batches(inputs, how[0], s.seed + OF_INPUTS, *how[2:], of_inputs))
 
 
 def _prepare(plan: Plan, dataset: Dataset) -> None:

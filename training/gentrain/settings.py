@@ -25,6 +25,7 @@ class Settings:
     split: str = "train"  # of data with splits; all for every one
     input_from: str = ""  # translation without pairs: inputs are made of the images: outline, grey, blur, small, mask
     input_side: str = "left"  # translation of pairs side by side in one file: which half is the input
+    style: str = ""  # translation without pairs: the source of the pictures that those of the data are to look like
     labels: str = "auto"  # where classes come from: auto, folders, from-name[:PATTERN], none, or a column's name
     flip: bool = False  # mirror each image left to right half of the time
     jitter: float = 0.0  # move each image at random, by at most this part of the side; its edges are repeated
@@ -54,6 +55,8 @@ class Settings:
     augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
     features_weight: float = 0.0  # of a second discriminator, on the features of a pretrained net; 0: none
     l1: float = 10.0  # weight of the distance to the right answer, where there is one: the condition image
+    nce: float = 1.0  # weight of the patch-wise contrast that keeps the content, where there are no pairs
+    nce_identity: float = 1.0  # and of the same for pictures of the style, which are to stay as they are
     adversarial: float = 1.0  # weight of the adversarial loss in what the generator learns from; 0: no GAN at all
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
@@ -123,6 +126,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "batch": (2, 8192),
     "seed": (0, 2**31 - 1),
     "l1": (0, 1e6),
+    "nce": (0, 1e6),
+    "nce_identity": (0, 1e6),
     "adversarial": (0, 1e6),
     "gamma": (-1, 1e6),
     "gamma_final": (-1, 1e6),
@@ -143,7 +148,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "networks": ("genline", "dcgan28", "dcgan64", "celeba64", "unet"),  # files of gentrain/networks
+    "networks": ("genline", "dcgan28", "dcgan64", "celeba64", "unet", "residual"),  # files of gentrain/networks
     "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),  # files of gentrain/losses
     "precision": ("auto", "float32", "bfloat16"),
     "best_by": ("frechet", "kernel", "precision", "recall", "density", "coverage", "l1", "psnr", "ssim"),
@@ -152,8 +157,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
 # Of these a translation has a value, beside `frechet`.
 PAIRED = ("l1", "psnr", "ssim")
 
-# Reports do not change what is learned, and a longer run goes on where a shorter one ended.
-MAY_CHANGE = frozenset({"kimg", "minutes", "kimg_per_tick", "kimg_per_checkpoint", "kimg_per_evaluation", "best_by"})
+# Reports do not change what is learned, a longer run goes on where a shorter one ended, and whether pictures that moved
+# are the same is a matter of their fingerprint.
+MAY_CHANGE = frozenset(
+    {"kimg", "minutes", "kimg_per_tick", "kimg_per_checkpoint", "kimg_per_evaluation", "best_by", "style"}
+)
 
 
 def parse_change(text: str) -> tuple[str, Any]:

@@ -36,6 +36,7 @@ MOST_LISTED = 100
     help="Inputs of a translation: outline, grey, blur, small, mask.",
 )
 @click.option("--side", "input_side", default="left", show_default=True, help="Input half of pairs side by side.")
+@click.option("--style", metavar="SOURCE", default="", help="Pictures that those of SOURCE are to look like.")
 @click.option(
     "--labels", metavar="HOW", default="auto", show_default=True, help="Where class labels come from, see above."
 )

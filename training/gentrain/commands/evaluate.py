@@ -48,7 +48,11 @@ BLIND = (
 @click.option(
     "--snapshot", type=click.Choice(["best", "last"]), help="Snapshot of the run.  [default: best, if there is one]"
 )
-@click.option("--on", metavar="SOURCE", help="Other pairs to measure a translation on.  [default: those held out]")
+@click.option(
+    "--on",
+    metavar="SOURCE",
+    help="Other pairs, or pictures to be given a style, to measure on.  [default: those held out]",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the scores.  [default: RUN/metrics.json]")
 def evaluate(
     run: Path,
@@ -82,7 +86,7 @@ def evaluate(
     tell(summary(dataset))
 
     quiet.import_tensorflow()
-    from gentrain.commands import translated
+    from gentrain.commands import styled, translated
     from gentrain.metrics import feature_files, nearest, translation
     from gentrain.metrics.features import features_for
     from gentrain.metrics.generate import generate
@@ -91,11 +95,13 @@ def evaluate(
     generator = subject.generator
     if on is not None and not translation.translates(generator):
         raise click.UsageError(f"--on {on}: {run} makes images of latents; --on is for what translates pictures")
+    takes_on_style = dataset.inputs is not None and not (on or "").startswith("pairs:")
     tell("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
     net = features_for(dataset, features, weights, subject.seen_through)
     tell(_about(net))
     if translation.translates(generator):
-        click.echo(translated.evaluate(subject, dataset, samples, net, on, out))
+        measure = styled.evaluate if takes_on_style else translated.evaluate
+        click.echo(measure(subject, dataset, samples, net, on, out))
         return
     unseen = subject.unseen(dataset)
     searched = min(len(dataset.distinct), nearest.LARGEST)

@@ -43,6 +43,7 @@ from gentrain.progress import Training, duration, summary, tell
     help="Translate what is made of each image: outline, grey, blur, small or mask.",
 )
 @click.option("--side", "input_side", metavar="left|right", help="Of pairs side by side, the half that is the input.")
+@click.option("--style", metavar="SOURCE", help="Pictures that those of --data are to look like; no pairs are needed.")
 @click.option("--hints", is_flag=True, help="Translate with dots of colour as hints, at places that a user chooses.")
 @click.option("--flip/--no-flip", default=None, help="Mirror images left to right at random.")
 @click.option("--conditional/--unconditional", default=None, help="Condition on the class labels.")
@@ -98,6 +99,7 @@ def fit(
     gentrain fit --data emoji:package/ --run runs/emoji --conditional --kimg 300
     gentrain fit --init-from runs/emoji --run runs/flags --data flags/
     gentrain fit --preset translate --data pairs:outlines/,pictures/ --run runs/colour --hints
+    gentrain fit --data photos/ --style paintings/ --run runs/painted
     """
     from gentrain import plan as plans
     from gentrain import run as training

@@ -92,8 +92,12 @@ class Subject:
 
     def unseen(self, dataset: Dataset) -> Any:
         """Rows of the data set that the run held out of its training; None where it held out none."""
-        held_out = self._plan.settings.held_out if self.run else 0
-        return holdout.split(dataset, held_out)[1] if held_out > 0 else None
+        return holdout.split(dataset, self.held_out)[1] if self.held_out > 0 else None
+
+    @property
+    def held_out(self) -> int:
+        """How many images the run held out of its training; 0 where that is not known."""
+        return max(self._plan.settings.held_out, 0) if self.run else 0
 
     @property
     def seen_through(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def evaluate(
         rows = dataset.distinct if unseen is None else unseen
         seen = unseen is None
     else:
-        measured, seen = read(on, subject.frame), False
+        measured, seen = read(on, replace(subject.frame, style="")), False
         tell(summary(measured))
         rows = np.arange(len(measured.images))
         others = dataset.images[np.random.default_rng(0).permutation(dataset.distinct)[: 2 * len(rows)]]

@@ -27,11 +27,15 @@ class Condition(ABC):
         name: by which a run asks for it, and the name of its input.
         task: what a generator with it does, as in `interface.json`; empty where that is the same as without it.
         auxiliary: losses beside the adversarial one that a run with it has.
+        learns_by: names of further ones, which gentrain.training.auxiliaries makes.
+        judged: whether the discriminator is told of it too.
     """
 
     name: ClassVar[str]
     task: ClassVar[str] = ""
     auxiliary: Sequence[Auxiliary] = ()
+    learns_by: ClassVar[Sequence[str]] = ()
+    judged: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
@@ -77,7 +81,7 @@ class Condition(ABC):
 
     @abstractmethod
     def inputs(self) -> Tensors:
-        """New Keras inputs by name; both networks have them behind latents or images."""
+        """New Keras inputs by name; both networks have them behind latents or images, or the generator alone."""
 
     @abstractmethod
     def interface(self) -> list[dict[str, Any]]:

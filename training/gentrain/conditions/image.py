@@ -23,6 +23,7 @@ class Image(Condition):
 
     name = "image"
     task = "image-to-image"
+    learns_by = ("l1",)
 
     def __init__(self, pictures: Array, input_from: str = "") -> None:
         self.pictures, self.input_from = pictures, input_from

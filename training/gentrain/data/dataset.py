@@ -65,6 +65,7 @@ class Frame:
         max_megapixels: larger images are skipped.
         input_from: what the inputs of a translation are made of: a preparation of each image; empty for pairs.
         input_side: of pairs side by side in one file, the half that is the input.
+        style: the source of the pictures that others are to look like, where there are no pairs.
 
     Raises:
         UsageError: a value outside its range.
@@ -80,6 +81,7 @@ class Frame:
     max_megapixels: float = MAX_MEGAPIXELS
     input_from: str = ""
     input_side: str = "left"
+    style: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no image can be brought to."""
@@ -213,7 +215,8 @@ class Dataset:
 
     `labels` are indices into `class_names`. `first_alike` int64 (N,) has for each image the first one of the very same
     pixels; None where all differ. `grey_in_colour` is whether none has a colour, though nobody asked for three
-    channels. The rest is as in `Contents`.
+    channels. `inputs` are, of a translation without pairs, the pictures that are to look like these: a data set of its
+    own, with rows of its own. The rest is as in `Contents`.
     """
 
     source: str
@@ -229,11 +232,18 @@ class Dataset:
     first_alike: Rows | None = None
     grey_in_colour: bool = False
     columns: Columns = field(default_factory=dict)
+    inputs: Dataset | None = None
     known_fingerprint: str | None = field(default=None, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over shape, pixels, labels, class names and columns: equal fingerprints train alike."""
+        """SHA-256 over shape, pixels, labels, class names, columns and inputs: equal fingerprints train alike."""
+        if self.inputs is None:
+            return self._own_fingerprint
+        return hashlib.sha256(f"{self._own_fingerprint} {self.inputs.fingerprint}".encode()).hexdigest()
+
+    @cached_property
+    def _own_fingerprint(self) -> str:
         if self.known_fingerprint is not None:
             return self.known_fingerprint
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode("utf-8", "surrogateescape"))
@@ -309,6 +319,7 @@ class Dataset:
             "fingerprint": self.fingerprint,
             "skipped": [{"file": s.file, "reason": s.reason} for s in self.skipped],
             "notes": list(self.notes),
+            **({"inputs": self.inputs.describe()} if self.inputs is not None else {}),
         }
 
 

@@ -38,7 +38,7 @@ def count(images: int, s: Settings) -> int:
     if s.held_out >= 0:
         return min(s.held_out, images // 2)
     if images < FEWEST:  # but a translation is judged, and shown, by what it has not seen
-        return max(1, round(PART * images)) if "image" in s.conditions.split(",") else 0
+        return max(1, round(PART * images)) if {"image", "style"} & {*s.conditions.split(",")} else 0
     part = round(PART * images)
     return part if images < SMALL else round(min(max(part, ENOUGH[0]), ENOUGH[1], MOST * images))
 
@@ -69,3 +69,9 @@ def split(dataset: Dataset, held_out: int) -> tuple[Rows, Rows]:
         free = free[np.bincount(dataset.labels)[dataset.labels[free]] >= SMALLEST_CLASS]
     unseen = np.sort(np.random.default_rng(0).permutation(free)[: min(held_out, len(dataset.distinct) // 2)])
     return np.setdiff1d(rows, dataset.alike(unseen)), unseen
+
+
+def split_inputs(dataset: Dataset, held_out: int) -> tuple[Rows, Rows]:
+    """The same of a data set's `inputs`, which have rows of their own: as many, but most are trained on."""
+    assert dataset.inputs is not None
+    return split(dataset.inputs, min(held_out, max(1, round(MOST * len(dataset.inputs.images)))))

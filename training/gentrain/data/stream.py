@@ -63,6 +63,16 @@ def batches(
     return stream.map(draw, num_parallel_calls=1 if in_memory else 4, deterministic=True).prefetch(8)
 
 
+def beside(*streams: tf.data.Dataset) -> tf.data.Dataset:
+    """Streams of `batches` as one, whose columns come from rows that have nothing to do with each other."""
+    import tensorflow as tf
+
+    def merged(*parts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {name: column for part in parts for name, column in part.items()}
+
+    return tf.data.Dataset.zip(streams).map(merged)
+
+
 def _in_memory(column: Column) -> bool:
     return column.nbytes <= LARGEST_IN_MEMORY_BYTES
 

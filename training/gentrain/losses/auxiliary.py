@@ -1,5 +1,5 @@
-"""Losses beside the adversarial one: a condition names those that its task needs (`Condition.auxiliary`), and settings
-may ask for a second discriminator (features.py).
+"""Losses beside the adversarial one: a condition brings along or names those that its task needs, and settings may ask
+for a second discriminator (features.py). `gentrain.training.auxiliaries` puts them together with their networks.
 
 A pixel-wise distance, a score for pairs that do not match, a contrast of patches: each is a class here or outside, and
 the training step adds it up without knowing it. One that learns something itself brings its network along.
@@ -24,6 +24,7 @@ class Seen:
         inputs: the tensors of the conditions, by name.
         discriminate: images and inputs → logits (N, 1), augmented as all that the discriminator sees.
         change: images and a probability → images, so large a part of them changed by DiffAugment.
+        uniform: `uniform(k, n)` → float32 (n, k) in [0, 1), others at each call, the same ones after a restart.
         kept: what a loss computed for one network and needs again for another.
     """
 
@@ -32,6 +33,7 @@ class Seen:
     inputs: Mapping[str, tf.Tensor]
     discriminate: Callable[[tf.Tensor, Mapping[str, tf.Tensor]], tf.Tensor]
     change: Callable[[tf.Tensor, float], tf.Tensor]
+    uniform: Callable[[int, int], tf.Tensor]
     kept: dict[str, Any] = field(default_factory=dict)
 
 

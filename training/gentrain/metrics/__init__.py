@@ -6,7 +6,7 @@ metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training image
 features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;
             feature_files.py keeps them
 generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two;
-            translation.py: on pairs
+            translation.py: on pairs; style.py: without them
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ METRICS: dict[str, Metric] = {
         Metric("l1", "lower", "mean distance of translated pixels from the right ones, of 1"),
         Metric("psnr", "higher", "signal to noise of translated pictures, all errors together, in dB"),
         Metric("ssim", "higher", "likeness in structure to the right answer, at most 1"),
+        Metric(
+            "content", "higher", "edges that are where the input has them: correlation, at most 1", "the input itself"
+        ),
+        Metric("hits", "higher", "part that a classifier of both kinds takes for the style", ONE_IMAGE),
     )
 }
 

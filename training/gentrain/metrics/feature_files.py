@@ -18,13 +18,14 @@ from gentrain.metrics.features import FeatureNet, features_of
 
 if TYPE_CHECKING:
     from gentrain.metrics.judge import Judge
+    from gentrain.metrics.style import StyleJudge
     from gentrain.metrics.translation import PairJudge
 
 MODEL = "features.keras"
 REAL = "features.npz"
 
 
-def keep(judge: Judge | PairJudge, run: Path) -> None:
+def keep(judge: Judge | PairJudge | StyleJudge, run: Path) -> None:
     """Write both files into a run directory, unless those of this very net and split are there; or no net is small.
 
     features.keras maps `images` float32 (N, H, W, C) from 0 to 1 to features float32 (N, F). features.npz holds the

@@ -6,6 +6,7 @@ A pair maps tensors; here these become Keras models, with inputs, what the condi
 genline.py                            genline's own pair
 dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
 unet.py                               from pictures to pictures
+residual.py                           the same where there is no right answer; contrast.py keeps the content there
 parts.py                              what several of them are built from
 latents.py                            from seeds to latents
 efficientnet.py                       a pretrained net to look through; torch_files.py reads its weights
@@ -98,9 +99,11 @@ def build_discriminator(
 ) -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] and the inputs of the conditions → `logits` float32 (N, 1).
 
-    A higher logit is more real. A discriminator of patches has one logit for each, (N, P), or `pooled` their mean.
+    It is not told of conditions that are not `judged`. A higher logit is more real. A discriminator of patches has one
+    logit for each, (N, P), or `pooled` their mean.
     """
     init = Initializers(2 * s.seed + 1)
+    conditions = [condition for condition in conditions if condition.judged]
     with _policy(policy):
         images, given = keras.Input((side, side, channels), name="images"), inputs(conditions)
         x = images

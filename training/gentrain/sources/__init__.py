@@ -4,7 +4,8 @@ A source is named by its name (`digits`), by its name and a path (`celeba:faces.
 what lies there tells which it is.
 
 sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji, pairs
-inputs      prepared.py: those of translations, made of the images where there are no pairs
+inputs      prepared.py: those of translations, made of the images where there are no pairs; unpaired.py: pictures
+            beside those of a style; patches.py: a style that is one picture
 folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py
 pictures    pictures.py: from a file to a square; values.py: more than 8 bits; encoded.py: many files; arrays.py
 """
@@ -31,6 +32,7 @@ from gentrain.sources import (
     prepared,
     tarred,
     tfrecord,
+    unpaired,
     zipped,
 )
 from gentrain.sources.pictures import shown
@@ -74,12 +76,15 @@ def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Da
         show: called with the progress of a decoding.
 
     Returns:
-        Images uint8 (N, H, W, C), mapped from the cache and read-only, with all that is known about them.
+        Images uint8 (N, H, W, C), mapped from the cache and read-only, with all that is known about them. With a style
+        in the frame they are those of the style, and the source's own are their `inputs`.
 
     Raises:
         UsageError: a name without the path that it needs.
         TrainError: no such source, nothing in it, more than half of it broken, or no place to keep the images.
     """
+    if frame.style:
+        return unpaired.read(source, frame, lambda each, alone: read(each, alone, show))
     found = find(source)
     if frame.input_from:
         found = prepared.with_inputs(found, frame.input_from)

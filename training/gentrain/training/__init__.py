@@ -1,6 +1,7 @@
 """The training itself, from a batch to a checkpoint.
 
 gan.py           the Keras model: networks, optimisers and one step for both
+auxiliaries.py   its losses beside the adversarial one, with the networks that these bring along
 draws.py         the random numbers of a step
 augment.py       DiffAugment
 devices.py       precision, and one device or several

@@ -1,4 +1,7 @@
-"""Pairs that a run is not trained on: what its image grids show, and `examples.npz`, by which an export is checked."""
+"""Pairs that a run is not trained on: what its image grids show, and `examples.npz`, by which an export is checked.
+
+Where nobody has the right answer, they are inputs, and pictures of the style to look at beside them.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,27 @@ MOST = 192
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """What the generator is given, float32 tensors by name in the ranges of the model, and the right answers."""
+    """What the generator is given, float32 tensors by name in the ranges of the model, and the right answers.
+
+    Where these are not `known`, `images` are any pictures of the style.
+    """
 
     given: dict[str, Any]
     images: Pixels
+    known: bool = True
 
     def first(self, most: int) -> Examples:
         """At most so many of them."""
-        return Examples({name: tensor[:most] for name, tensor in self.given.items()}, self.images[:most])
+        return Examples({name: tensor[:most] for name, tensor in self.given.items()}, self.images[:most], self.known)
 
     def save(self, path: Path) -> None:
         """Write examples.npz (docs/contracts.md): pictures uint8, everything else as the model takes it."""
         arrays = {name: _pixels(np.asarray(tensor)) for name, tensor in self.given.items()}
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays | {"images": self.images})  # type: ignore[arg-type]
+            np.savez_compressed(file, **arrays | ({"images": self.images} if self.known else {}))  # type: ignore[arg-type]
 
     def shown(self, generated: Pixels) -> Pixels:
-        """Input, generated and true side by side: uint8 (N, H, 3 W, 3)."""
+        """Input, generated and true, or one of the style, side by side: uint8 (N, H, 3 W, 3)."""
         return np.concatenate([as_colour(self.inputs()), as_colour(generated), as_colour(self.images)], axis=2)
 
     def inputs(self) -> Pixels:
@@ -53,6 +60,8 @@ def held_out(told: conditions.Conditions, dataset: Dataset, count: int, most: in
     """Of the pairs that a run with so many held out is not trained on; None unless it translates pictures."""
     if not translates(told):
         return None
+    if dataset.inputs is not None:
+        return of_style(told, dataset, count, most)
     rows = holdout.split(dataset, count)[1] if count else dataset.distinct
     rows = np.sort(np.random.default_rng(1).permutation(rows)[:most])
     return of_rows(told, dataset, rows)
@@ -61,6 +70,16 @@ def held_out(told: conditions.Conditions, dataset: Dataset, count: int, most: in
 def of_rows(told: conditions.Conditions, dataset: Dataset, rows: Any) -> Examples:
     """These rows of a data set of pairs."""
     return Examples(conditions.rows(told, dataset, rows), np.asarray(dataset.images[rows]))
+
+
+def of_style(told: conditions.Conditions, dataset: Dataset, count: int, most: int = MOST) -> Examples:
+    """Inputs that a run with so many held out is not trained on, and beside each a picture of the style."""
+    assert dataset.inputs is not None
+    inputs = holdout.split_inputs(dataset, count)[1] if count else dataset.inputs.distinct
+    style = holdout.split(dataset, count)[1] if count else dataset.distinct
+    rows = np.sort(np.random.default_rng(1).permutation(inputs)[:most])
+    shown = np.random.default_rng(1).permutation(style)[np.arange(len(rows)) % len(style)]
+    return Examples(conditions.rows(told, dataset, rows), np.asarray(dataset.images[shown]), known=False)
 
 
 def translates(told: conditions.Conditions) -> bool:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from gentrain.conditions import Conditions, Image, drawn, prepared
+from gentrain.conditions import Conditions, drawn, inputs, prepared
 from gentrain.conditions.base import Tensors
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
-from gentrain.losses.auxiliary import L1, Auxiliary, Seen
-from gentrain.losses.features import Features
-from gentrain.networks import build_discriminator, build_generator, projected
+from gentrain.losses.auxiliary import Auxiliary, Seen
+from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
+from gentrain.training import auxiliaries
 from gentrain.training.augment import augment, changes, moved
 from gentrain.training.draws import Draws
 
@@ -43,7 +43,8 @@ class GAN(keras.Model):
         images_total: int64 variable, where the schedules end.
         augmented: float32 variable, the part of the images that DiffAugment changes now.
         conditions: what both networks are told beside latents and images.
-        auxiliary: the losses that the conditions add, and that of a discriminator on features where there is one.
+        judged: names of the conditions' inputs that the discriminator is told too.
+        auxiliary: the losses beside the adversarial one.
         helpers, rivals: by the losses' names, the networks that learn with or against the generator, and optimisers.
         float32_discriminator: a twin of the discriminator in float32, to save it with.
         examples: of a translation the pairs that image grids show, once they are set.
@@ -56,17 +57,12 @@ class GAN(keras.Model):
         self.settings, self.loss_of, self.conditions = settings, LOSSES[settings.loss], tuple(conditions)
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         policy = POLICIES[settings.precision]
-        self.auxiliary = tuple(loss for condition in conditions for loss in condition.auxiliary)
-        if settings.l1 and any(isinstance(condition, Image) for condition in conditions):
-            self.auxiliary += (L1(settings.l1),)
-        if settings.features_weight:
-            maps = projected.feature_maps(side, channels, 2 * settings.seed + 3, policy)
-            heads = projected.heads(maps, 2 * settings.seed + 4)
-            self.auxiliary += (Features(settings.features_weight, maps, heads),)
+        self.judged = tuple(inputs([condition for condition in conditions if condition.judged]))
         self.generator = build_generator(side, channels, conditions, settings, policy, synchronized=self.replicas > 1)
         self.discriminator = build_discriminator(side, channels, conditions, settings, policy)
         self.ema = build_generator(side, channels, conditions, settings)
         self.float32_discriminator = build_discriminator(side, channels, conditions, settings, pooled=True)
+        self.auxiliary = auxiliaries.of_run(settings, self.conditions, self.generator, policy)
         self.dropouts = [
             layer.seed_generator.state
             for layer in self.discriminator.layers
@@ -236,7 +232,10 @@ class GAN(keras.Model):
         def change(images: tf.Tensor, probability: float) -> tf.Tensor:
             return augment(images, tf.constant(probability), lambda values: draws.uniform(values, images.shape[0]))
 
-        return Seen(real, fake, given, lambda images, inputs: self._judge(images, dict(inputs), draws), change)
+        def judge(images: tf.Tensor, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+            return self._judge(images, dict(inputs), draws)
+
+        return Seen(real, fake, given, judge, change, draws.uniform)
 
     def _added(self, loss: tf.Tensor, network: str, terms: list[tuple[Auxiliary, tf.Tensor | None]]) -> tf.Tensor:
         """The loss of `g` or `d` and the terms of the auxiliary ones, each by its weight."""
@@ -329,7 +328,7 @@ class GAN(keras.Model):
             images, given = tf.cond(
                 self.augmented > 0.0, lambda: self._augment(images, given, draws), lambda: (images, given)
             )
-        return self.discriminator(together(images, given), training=True)
+        return self.discriminator(together(images, {name: given[name] for name in self.judged}), training=True)
 
     def _augment(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tuple[tf.Tensor, Tensors]:
         colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))

@@ -35,6 +35,7 @@ class Evaluator(keras.callbacks.Callback):
         self, run: Path, meter: Meter, dataset: Dataset, kimg: float, best_by: str, note: Note, held_out: int = 0
     ) -> None:
         super().__init__()
+        self.held_out = held_out
         self.unseen = holdout.split(dataset, held_out)[1] if held_out else None
         self.run, self.best, self.meter, self.dataset, self.note = run, run / "best", meter, dataset, note
         self.images, self.by = max(1, round(kimg * 1000)), best_by
@@ -70,8 +71,11 @@ class Evaluator(keras.callbacks.Callback):
 
     def _judge(self) -> Any:
         from gentrain.metrics.judge import Judge
+        from gentrain.metrics.style import StyleJudge
         from gentrain.metrics.translation import PairJudge, translates
 
+        if self.dataset.inputs is not None:
+            return StyleJudge(self.dataset, self.held_out, SAMPLES, "random")
         if translates(self.model.ema):
             rows = self.dataset.distinct if self.unseen is None else self.unseen
             return PairJudge(self.dataset, rows[:SAMPLES], "random")

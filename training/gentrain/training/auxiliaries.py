@@ -1,0 +1,51 @@
+"""The losses of a run beside the adversarial one, each with the networks that it looks through and that learn from it.
+
+A condition brings losses along, or names those that are made here, since they need the networks of the run; the
+training step adds up whatever it is given, and moves the networks of each beside the GAN's own two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gentrain.conditions import Conditions
+from gentrain.losses.auxiliary import L1, Auxiliary
+from gentrain.losses.features import Features
+from gentrain.losses.nce import PatchNCE
+from gentrain.networks import contrast, projected
+from gentrain.settings import Settings
+
+
+def of_run(s: Settings, conditions: Conditions, generator: Any, policy: str) -> tuple[Auxiliary, ...]:
+    """All of them: what conditions bring along, what they name where its weight is above 0, and what settings ask for.
+
+    Args:
+        s: settings, whose seed the weights follow from.
+        conditions: of the run.
+        generator: the network being trained.
+        policy: Keras' dtype policy of frozen networks.
+    """
+    brought = [loss for condition in conditions for loss in condition.auxiliary]
+    names = dict.fromkeys(name for condition in conditions for name in condition.learns_by)
+    made = [MAKERS[name](s, generator) for name in names if getattr(s, name)]
+    return (*brought, *made, *([_features(s, generator, policy)] if s.features_weight else []))
+
+
+def _l1(s: Settings, generator: Any) -> Auxiliary:
+    return L1(s.l1)
+
+
+def _nce(s: Settings, generator: Any) -> Auxiliary:
+    encoder = contrast.encoder(generator)
+    return PatchNCE(s.nce, s.nce_identity, generator, encoder, contrast.heads(encoder, 2 * s.seed + 5))
+
+
+def _features(s: Settings, generator: Any, policy: str) -> Auxiliary:
+    _, side, _, channels = generator.output_shape
+    maps = projected.feature_maps(side, channels, 2 * s.seed + 3, policy)
+    return Features(s.features_weight, maps, projected.heads(maps, 2 * s.seed + 4))
+
+
+MAKERS: dict[str, Callable[[Settings, Any], Auxiliary]] = {"l1": _l1, "nce": _nce}
+"""By the names that conditions give (`Condition.learns_by`), which are those of their weights in the settings too."""
