@@ -3,9 +3,9 @@
 A source is named by its name (`digits`), by its name and a path (`celeba:faces.zip`), or by the path alone, where
 what lies there tells which it is.
 
-sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji, pairs
+sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji, pairs, patches
 inputs      prepared.py: those of translations, made of the images where there are no pairs; unpaired.py: pictures
-            beside those of a style; patches.py: a style that is one picture
+            beside those of a style, which may be patches of one
 folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py
 pictures    pictures.py: from a file to a square; values.py: more than 8 bits; encoded.py: many files; arrays.py
 """
@@ -29,6 +29,7 @@ from gentrain.sources import (
     npz,
     pairs,
     parquet,
+    patches,
     prepared,
     tarred,
     tfrecord,
@@ -63,6 +64,7 @@ SOURCES: dict[str, Kind] = {
     "celeba": Kind(celeba.open, _never),
     "emoji": Kind(emoji.open, emoji.fits),
     "pairs": Kind(pairs.open, _never),
+    "patches": Kind(patches.open, _never),
     "folder": Kind(folder.open, folder.fits),
 }
 

@@ -176,6 +176,17 @@ def square(file: str | IO[bytes], frame: Frame, side: int, channels: int, ranges
         return to_square(_flat(image, opened, kind, frame.background_rgb, ranges), side, channels, frame)
 
 
+def whole(file: str | IO[bytes], frame: Frame) -> Image.Image:
+    """The first frame of an image with all of its pixels, upright and opaque; raises nearly anything on broken files."""
+    with _open(file) as opened:
+        kind = _deep(opened)
+        _load(opened, frame, 0)
+        image: Image.Image = opened
+        with contextlib.suppress(Exception):
+            image = ImageOps.exif_transpose(opened)
+        return _flat(image, opened, kind, frame.background_rgb, None).copy()
+
+
 def deep_extremes(file: str | IO[bytes], frame: Frame) -> tuple[str, Extremes] | None:
     """The kind and the least and greatest value of an image of more than 8 bits; None for any other."""
     with _open(file) as image:
