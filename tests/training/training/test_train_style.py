@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from gentrain.conditions import Style
 from gentrain.data import holdout
+from gentrain.errors import TrainError
 from gentrain.losses import nce
 from gentrain.metrics import style
 from gentrain.run import _stream
@@ -216,12 +217,40 @@ def test_sizes_and_channels_that_differ_are_brought_together_and_said(tmp_path: 
     assert data((large, grey), channels=1).images.shape[3] == 1
 
 
+def test_a_single_picture_is_a_style_by_its_patches(tmp_path: Path) -> None:
+    pictures = save(tmp_path / "pictures", [drawn(number) for number in range(4)])
+    mosaic = np.concatenate([np.concatenate([drawn(3 * row + column) for column in range(3)], 1) for row in range(2)])
+    Pillow.fromarray(mosaic).save(tmp_path / "painting.png")
+    dataset, again = (data((pictures, str(tmp_path / "painting.png")), split=split) for split in ("train", "all"))
+    assert dataset.images.shape == (1000, SIDE, SIDE, 3)
+    np.testing.assert_array_equal(dataset.images, again.images)
+    assert len(dataset.distinct) > 500
+    values = {tuple(colour) for colour in mosaic.reshape(-1, 3)}
+    sharp = [patch for patch in dataset.images[:200] if {tuple(c) for c in patch.reshape(-1, 3)} <= values]
+    assert sharp, "some are parts as they are"
+    Pillow.fromarray(mosaic[:8]).save(tmp_path / "strip.png")
+    with pytest.raises(TrainError, match="48×8 pixels are too few to take patches of 16×16"):
+        data((pictures, str(tmp_path / "strip.png")))
+
+
 WRONG = [
     ("pictures", "empty", [], "no images found", 1),
     ("pictures", "nowhere", [], "nowhere: no such data source", 1),
     ("pictures", "pictures", [], "the very images of --data", 2),
-    ("pictures", "one", [], "one: 1 image; a style is learned from some hundreds, at least 2", 1),
-    ("one", "pictures", [], "one: 1 image; a style is learned from some hundreds, at least 2", 1),
+    (
+        "pictures",
+        "one",
+        [],
+        "one: 1 image; a style is learned from some hundreds of pictures, or of one by its patches: --style FILE",
+        1,
+    ),
+    (
+        "one",
+        "pictures",
+        [],
+        "one: 1 image; a style is learned from some hundreds of pictures, or of one by its patches: --style FILE",
+        1,
+    ),
     ("pairs:pictures,other", "one", [], "pairs need no --style", 2),
     ("pictures", "other", ["--from", "outline"], "give one of them", 2),
     ("pictures", "other", ["--preset", "small"], "conditions none do not take one on; --preset style", 2),

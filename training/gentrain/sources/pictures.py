@@ -177,7 +177,7 @@ def square(file: str | IO[bytes], frame: Frame, side: int, channels: int, ranges
 
 
 def whole(file: str | IO[bytes], frame: Frame) -> Image.Image:
-    """The first frame of an image with all of its pixels, upright and opaque; raises nearly anything on broken files."""
+    """The first frame of an image in its full size, upright and opaque; raises nearly anything on broken files."""
     with _open(file) as opened:
         kind = _deep(opened)
         _load(opened, frame, 0)

@@ -4,13 +4,17 @@ together.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
+from gentrain.sources.pictures import suffixes
+from gentrain.sources.tree import ending
 
 FEWEST = 2
+MANY = "a style is learned from some hundreds of pictures, or of one by its patches: --style FILE"
 
 Read = Callable[[str, Frame], Dataset]
 
@@ -20,7 +24,7 @@ def read(source: str, frame: Frame, read_one: Read) -> Dataset:
 
     Args:
         source: the pictures that are to take on a style.
-        frame: how both are wanted.
+        frame: how both are wanted; a style that is a single picture is taken by its patches.
         read_one: `gentrain.sources.read`.
 
     Raises:
@@ -30,16 +34,17 @@ def read(source: str, frame: Frame, read_one: Read) -> Dataset:
     if frame.input_from:
         raise UsageError("--from makes inputs of the images, and --style takes them as they are; give one of them")
     alone = replace(frame, style="", labels="none")
-    pictures, style = read_one(source, alone), read_one(frame.style, alone)
+    look = frame.style
+    if os.path.isfile(look) and ending(look) in suffixes():
+        look = f"patches:{look}"
+    pictures, style = read_one(source, alone), read_one(look, alone)
     if pictures.columns:
         raise UsageError(f"{source}: pairs need no --style; name the pictures alone as --data")
     if pictures.fingerprint == style.fingerprint:
         raise UsageError(f"--style {frame.style}: the very images of --data {source}; nothing is to be learned")
     for found in (pictures, style):
         if len(found.images) < FEWEST:
-            raise TrainError(
-                f"{found.source}: {len(found.images)} image; a style is learned from some hundreds, at least 2"
-            )
+            raise TrainError(f"{found.source}: {len(found.images)} image; {MANY}")
     side = min(found.images.shape[1] for found in (pictures, style))
     channels = max(found.images.shape[3] for found in (pictures, style))
     shape, notes = (side, side, channels), []
@@ -48,7 +53,7 @@ def read(source: str, frame: Frame, read_one: Read) -> Dataset:
         notes.append(f"{grey} is grey and the other in colour: both are taken in colour, --channels 1 makes them grey")
         alone = replace(alone, channels=3)
     both = []
-    for name, found in ((source, pictures), (frame.style, style)):
+    for name, found in ((source, pictures), (look, style)):
         if found.images.shape[1] != side:
             notes.append(f"{found.source} is brought to {side}×{side}, as the other is")
         again = found.images.shape[1:] != shape
