@@ -34,10 +34,10 @@ def read(source: str, frame: Frame, read_one: Read) -> Dataset:
     if frame.input_from:
         raise UsageError("--from makes inputs of the images, and --style takes them as they are; give one of them")
     alone = replace(frame, style="", labels="none")
-    look = frame.style
+    pictures, look = read_one(source, alone), frame.style
     if os.path.isfile(look) and ending(look) in suffixes():
-        look = f"patches:{look}"
-    pictures, style = read_one(source, alone), read_one(look, alone)
+        look, alone = f"patches:{look}", replace(alone, resolution=pictures.images.shape[1])
+    style = read_one(look, alone)
     if pictures.columns:
         raise UsageError(f"{source}: pairs need no --style; name the pictures alone as --data")
     if pictures.fingerprint == style.fingerprint:

@@ -1,0 +1,169 @@
+"""Emoji of one house in the style of another, 64×64, trained without pairs and judged by pairs. Prints Markdown.
+
+The real commands do it: `gentrain fit --style`, then `gentrain evaluate`. Google's emoji of one half of the concepts
+are given the style that Twitter's, or OpenMoji's, of the other half have (see houses.py). A third part is translated,
+and compared with what the other house drew. The judge is a classifier of the three houses, which learned from what the
+trainings did not see of each: Google's emoji of the second half, the others' of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import houses
+import numpy as np
+from common import KEPT, ROOT, gentrain, log_of, number, paragraph, table, tell
+from emoji import save_small
+from PIL import Image
+
+INPUT, STYLES = "google", ("twitter", "openmoji")
+NAMES = {"google": "Google", "twitter": "Twitter", "openmoji": "OpenMoji"}
+GROUPS, ROWS = 3, 8
+GAP = 6
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def pictures(house: str, part: str) -> Pixels:
+    """Uint8 (N, 64, 64, 3), in the order of the files' names."""
+    files = sorted((KEPT / "houses" / house / part).glob("*.png"))
+    return np.stack([np.asarray(Image.open(file)) for file in files])
+
+
+def train(style: str, minutes: float, options: list[str], again: bool) -> Path:
+    """Train, or go on, and measure; the run directory."""
+    folder, run_directory = KEPT / "houses", KEPT / f"style-{style}"
+    if again:
+        shutil.rmtree(run_directory, ignore_errors=True)
+    data = ("--data", folder / INPUT / "a", "--style", folder / style / "b")
+    gentrain("fit", *data, "--run", run_directory, "--minutes", minutes, *options)
+    tell(gentrain("evaluate", run_directory))
+    return run_directory
+
+
+def translated(run_directory: Path, inputs: Pixels) -> Pixels:
+    """What the run's best generator makes of pictures."""
+    from gentrain.commands.subject import find
+    from gentrain.metrics.generate import generate
+
+    return generate(find(run_directory).generator, len(inputs), 0, {"image": inputs.astype(np.float32) / 127.5 - 1.0})
+
+
+def judge() -> Any:
+    """The classifier of houses; the class of one is its place in `NAMES`."""
+    from gentrain.data.dataset import Dataset
+    from gentrain.metrics import classifier
+
+    of_each = [pictures(house, "b" if house == INPUT else "a") for house in NAMES]
+    labels = np.repeat(np.arange(len(NAMES), dtype=np.int32), [len(each) for each in of_each])
+    return classifier.prepare(Dataset("houses", np.concatenate(of_each), labels, tuple(NAMES)), insist=True)
+
+
+def marks(net: Any, images: Pixels, inputs: Pixels, true: Pixels, house: int) -> dict[str, float]:
+    """How much these look like the house, and how much like what they are to show."""
+    from gentrain.metrics import frechet, style
+    from gentrain.metrics.features import features_of
+
+    found = features_of(net, images)
+    apart = np.abs(images.astype(np.float32)[:, None] - true.astype(np.float32)[None]).mean(axis=(2, 3, 4)) / 255
+    others = ~np.eye(len(images), dtype=bool)
+    return {
+        "hits": float((net.classes(found) == house).mean()),
+        "frechet": frechet.distance(features_of(net, true), found),
+        "content": style.content(inputs, images),
+        "l1": float(np.diag(apart).mean()),
+        "l1 of another": float(apart[others].mean()),
+    }
+
+
+def report(runs: dict[str, Path], net: Any, minutes: float, options: list[str]) -> str:
+    """The section of Markdown."""
+    from gentrain.metrics.style import recoloured
+
+    inputs, rows, lengths = pictures(INPUT, "test"), [], []
+    for style, run_directory in runs.items():
+        true, house = pictures(style, "test"), list(NAMES).index(style)
+        each = {
+            "left as they are": inputs,
+            "recoloured: the style's histogram": recoloured(inputs, pictures(style, "b")),
+            "**translated**": translated(run_directory, inputs),
+            f"{NAMES[style]}'s own": true,
+        }
+        for name, images in each.items():
+            scores = marks(net, images, inputs, true, house)
+            rows.append([f"{NAMES[INPUT]} → {NAMES[style]}", name, *map(number, scores.values())])
+        unseen = marks(net, pictures(style, "a")[: len(inputs)], inputs, true, house)
+        lengths.append(f"{log_of(run_directory)[-1]['kimg']:.0f} kimg to {NAMES[style]}, whose other pictures have a "
+                       f"Fréchet distance of {number(unseen['frechet'])}")  # fmt: skip
+    told = f" {' '.join(options)}" if options else ""
+    command = paragraph(
+        f"""`python bench/style.py --google DIR --twitter DIR --openmoji DIR`, DIRs being the unpacked npm packages
+        emoji-datasource-google, emoji-datasource-twitter and openmoji: `gentrain fit --data google/a --style twitter/b
+        --minutes {minutes:g}{told}` on {len(pictures(INPUT, "a"))} pictures of Google's and
+        {len(pictures("twitter", "b"))} of other concepts by the other house, {len(os.sched_getaffinity(0))} core(s);
+        {len(inputs)} pictures of further concepts are translated."""
+    )
+    how = paragraph(
+        f"""{"; ".join(lengths)}. Hits: the part that a classifier takes for the house; it has learned the three houses
+        from pictures that no training saw, and is right on {net.accuracy:.1%} of others. Fréchet: in its features, to
+        the house's own drawings of the same. Content: correlation of where edges are with the input. L1: mean distance
+        to the house's own drawing of the same, and of another thing."""
+    )
+    head = ["", "", "hits", "Fréchet", "content", "L1", "L1 of another"]
+    return f"""## Style without pairs: emoji of one house as another would draw them
+
+{command}
+
+{table(head, rows, texts=2)}
+
+{how}
+
+![Google's, as Twitter's and Twitter's own, as OpenMoji's and OpenMoji's own](../docs/style.png)"""
+
+
+def draw(runs: dict[str, Path], docs: Path) -> None:
+    """Input · in each style · that house's own, for emoji drawn at random that were not trained on."""
+    inputs = pictures(INPUT, "test")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(inputs))[: GROUPS * ROWS])
+    columns = [inputs[chosen]]
+    for style, run_directory in runs.items():
+        columns += [translated(run_directory, inputs[chosen]), pictures(style, "test")[chosen]]
+    across = np.concatenate(columns, axis=2)
+    gap = np.full((*across.shape[:2], GAP, 3), 160, np.uint8)
+    cells = np.concatenate([across, gap], axis=2)
+    lines = [np.concatenate(list(cells[i : i + GROUPS]), axis=1)[:, :-GAP] for i in range(0, len(cells), GROUPS)]
+    save_small(Image.fromarray(np.concatenate(lines)), docs / "style.png")
+
+
+def main() -> None:
+    """Train, judge and draw each style, print the section."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    for house in NAMES:
+        parser.add_argument(f"--{house}", type=Path, required=True, help="the unpacked npm package")
+    parser.add_argument("--style", choices=STYLES, action="append", help="(default: both)")
+    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--options", default="", help="more for gentrain fit, as in --options='--set nce=2'")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the picture goes (default: docs/)")
+    parser.add_argument("--again", action="store_true", help="start the trainings over")
+    arguments = parser.parse_args()
+    if not (arguments.google / "emoji.json").is_file():
+        sys.exit(f"{arguments.google}: not the npm package; unpack what `npm pack emoji-datasource-google` gives")
+    if not (KEPT / "houses" / INPUT / "test").is_dir():
+        houses.write(arguments.google, arguments.twitter, arguments.openmoji, KEPT / "houses")
+    options = arguments.options.split()
+    runs = {style: train(style, arguments.minutes, options, arguments.again) for style in arguments.style or STYLES}
+
+    from gentrain import quiet
+
+    quiet.import_tensorflow()
+    print(report(runs, judge(), arguments.minutes, options))
+    draw(runs, arguments.docs)
+
+
+if __name__ == "__main__":
+    main()
