@@ -94,7 +94,6 @@ def style() -> Settings:
         kimg=12.0,
         batch=8,
         flip=True,
-        jitter=0.05,
         gamma=1.0,
         shared_pass=True,
         augment=0.0,

@@ -153,7 +153,8 @@ def _callbacks(
         periodic.append(Clock(meter, s.minutes, devices))
     if not devices.first:
         return None, periodic
-    if s.kimg_per_evaluation and len(dataset.images) >= FEWEST_MEASURED:
+    fewest = min(len(found.images) for found in (dataset, dataset.inputs) if found is not None)
+    if s.kimg_per_evaluation and fewest >= FEWEST_MEASURED:
         periodic.append(Evaluator(run, meter, dataset, s.kimg_per_evaluation, s.best_by, note, s.held_out))
     log = Log(run, meter)
     keeper = Keeper(run, meter, log, s.kimg_per_checkpoint)
