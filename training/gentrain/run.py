@@ -190,7 +190,7 @@ def _stream(gan: GAN, dataset: Dataset, first: int) -> Any:
     columns = conditions.columns(gan.conditions, dataset)
     if dataset.inputs is None:
         return batches(columns, *how, chosen)
-    inputs = {name: columns.pop(name) for name in columns if name == conditions.Image.name}
+    inputs = {"image": columns.pop("image")}
     of_inputs = holdout.split_inputs(dataset, s.held_out)[0] if s.held_out else None
     return beside(batches(columns, *how, chosen), batches(inputs, how[0], s.seed + OF_INPUTS, *how[2:], of_inputs))
 

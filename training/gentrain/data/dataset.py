@@ -232,8 +232,8 @@ class Dataset:
     first_alike: Rows | None = None
     grey_in_colour: bool = False
     columns: Columns = field(default_factory=dict)
-    inputs: Dataset | None = None
     known_fingerprint: str | None = field(default=None, repr=False)
+    inputs: Dataset | None = None
 
     @cached_property
     def fingerprint(self) -> str:

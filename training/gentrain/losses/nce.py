@@ -71,7 +71,12 @@ class PatchNCE(Auxiliary):
 
 
 def places(there: int, uniform: Callable[[int], tf.Tensor]) -> tf.Tensor:
-    """Which of so many places are compared, int32 (N, up to 64): one of each of as many equal parts, so none twice."""
+    """Which of so many places are compared, int32 (N, up to 64): one of each of as many equal parts, so none twice.
+
+    Where the parts begin is drawn too, since they need not cover all places.
+    """
     taken = min(PLACES, there)
-    drawn = (uniform(taken) + tf.range(taken, dtype=tf.float32)) * (there / taken)
-    return tf.minimum(tf.cast(drawn, tf.int32), there - 1)
+    each = there // taken
+    within, start = tf.split(uniform(taken + 1), (taken, 1), axis=1)
+    chosen = tf.range(taken) * each + tf.cast(within * each, tf.int32)
+    return (chosen + tf.cast(start * there, tf.int32)) % there

@@ -180,7 +180,7 @@ class GAN(keras.Model):
 
     def _generator_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         real, given = self._prepare(batch, draws)
-        with tf.GradientTape(persistent=bool(self.helpers)) as tape:
+        with tf.GradientTape() as tape:
             fake = self._make(latents, given)
             fake_logits = self._judge(fake, given, draws)
             # No gradient goes through this one: in one batch with the fakes it would be computed all the same.
@@ -192,7 +192,7 @@ class GAN(keras.Model):
     def _step_without_discriminator(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         """The generator learns from what the conditions add, and from nothing else."""
         real, given = self._prepare(batch, draws)
-        with tf.GradientTape(persistent=bool(self.helpers)) as tape:
+        with tf.GradientTape() as tape:
             fake = self._make(latents, given)
             seen = self._seen(real, fake, given, draws)
             terms = [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary]
@@ -348,10 +348,11 @@ class GAN(keras.Model):
         self.augmented.assign(tf.clip_by_value(self.augmented + step, 0.0, s.augment))
 
     def _apply_generator(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        """One step of the generator, and of each network that learns from its loss."""
-        self._apply(self.g_optimizer, self.generator, tape, loss)
-        for network, optimizer in self.helpers.values():
-            self._apply(optimizer, network, tape, loss)
+        """One step of the generator, and of each network that learns from its loss: one way back for all of them."""
+        learning = [(self.generator, self.g_optimizer), *self.helpers.values()]
+        variables = [network.trainable_variables for network, _ in learning]
+        for (_, optimizer), each, gradients in zip(learning, variables, tape.gradient(loss, variables), strict=True):
+            self._move(optimizer, each, gradients)
 
     def _apply_rivals(self, seen: Seen) -> None:
         """One step of each further discriminator."""
@@ -364,11 +365,15 @@ class GAN(keras.Model):
                 self._apply(optimizer, network, tape, objective)
 
     def _apply(self, optimizer: Any, network: Any, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        """One step. Optimisers add up the gradients of all devices, so each brings its part of the mean."""
+        """One step."""
         variables = network.trainable_variables
+        self._move(optimizer, variables, tape.gradient(loss, variables))
+
+    def _move(self, optimizer: Any, variables: list[Any], gradients: list[Any]) -> None:
+        """Optimisers add up the gradients of all devices, so each brings its part of the mean."""
         # Embeddings have sparse gradients, which Adam would treat in another way.
-        gradients = [tf.convert_to_tensor(g) / self.replicas for g in tape.gradient(loss, variables)]
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        parts = [tf.convert_to_tensor(g) / self.replicas for g in gradients]
+        optimizer.apply_gradients(zip(parts, variables, strict=True))
 
     def _update_ema(self, rows: int) -> None:
         """Move the EMA towards the trained generator; faster early on, so that it forgets the start."""
