@@ -194,11 +194,11 @@ def test_the_content_is_learned_to_be_kept_without_a_discriminator() -> None:
     heads = [weight.copy() for weight in gan.auxiliary[0].network.get_weights()]
     batch = {"images": tf.stack([images[::-1]] * 2), "image": tf.stack([images] * 2)}
     losses = []
-    for _ in range(12):
+    for _ in range(6):
         for mean in gan.metrics:
             mean.reset_state()
         losses.append(float(gan.train_step(batch)["g_nce"]))
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < losses[0]
     assert not any(np.array_equal(a, b) for a, b in zip(heads, gan.auxiliary[0].network.get_weights(), strict=True))
 
 
