@@ -2,6 +2,7 @@
 
 fit.py, presets.py, data.py, evaluate.py, report.py   the commands of the same names
 augment_study.py                                      `gentrain augment-study`; the study itself is in study/
-subject.py, translated.py                             what `gentrain evaluate` measures: of a run or file; on pairs
+subject.py, translated.py, styled.py                  what `gentrain evaluate` measures: of a run or file; on pairs;
+                                                      without them
 reading.py, options.py                                what several commands share
 """
