@@ -87,7 +87,7 @@ def style() -> Settings:
     return Settings(
         resolution=64,
         networks="residual",
-        conditions="style",
+        conditions="unpaired",
         latent_size=0,
         generator_width=24,
         discriminator_width=32,

@@ -68,6 +68,7 @@ ELSEWHERE = {
     "dry_run": "every test here",
     "init_from": "test_train_init_from.py",
     "hints": "test_train_translate.py",
+    "style": "test_train_style.py",
 }
 
 
@@ -131,7 +132,7 @@ def test_no_option_is_without_its_test() -> None:
     assert names == DATA.keys() | {"source", "sheet"} | OF_SOURCES
 
 
-OF_SOURCES = {"value_range", "max_megapixels", "split", "labels", "input_from", "input_side"}
+OF_SOURCES = {"value_range", "max_megapixels", "split", "labels", "input_from", "input_side", "style"}
 """Options of data that are tested with the sources."""
 
 
@@ -142,7 +143,8 @@ SETTINGS = {
     "shared_pass": True, "learning_rate": 1e-3, "learning_rate_final": 1e-5, "beta_1": 0.5, "beta_2": 0.9,
     "ema_halflife_kimg": 1.0, "ema_rampup": 0.5, "kimg_per_tick": 1.0, "kimg_per_checkpoint": 2.0,
     "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
-    "jitter": 0.1, "l1": 5.0, "adversarial": 0.5, "features_weight": 0.5,
+    "jitter": 0.1, "l1": 5.0, "adversarial": 0.5, "features_weight": 0.5, "nce": 0.5,
+    "nce_identity": 0.5,
 }  # fmt: skip
 
 
@@ -154,7 +156,7 @@ def test_every_setting_can_be_set_and_none_is_without_a_value_here(gentrain: Gen
     standard = dataclasses.asdict(Settings())
     for name, value in SETTINGS.items():
         assert told[name] == value != standard[name]
-    assert standard.keys() - SETTINGS.keys() <= FIT.keys()
+    assert standard.keys() - SETTINGS.keys() <= FIT.keys() | ELSEWHERE.keys()
 
 
 def test_settings_of_adam_reach_both_optimisers_and_its_rate_falls_to_the_final_one() -> None:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain.conditions import Style
+from gentrain.conditions import Unpaired
 from gentrain.data import holdout
 from gentrain.errors import TrainError
 from gentrain.losses import nce
@@ -28,7 +28,7 @@ TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "precision":
 SETS = [part for name, value in TINY.items() if name != "loss" for part in ("--set", f"{name}={value}")]
 LENGTH = ["--kimg", 0.128, "--set", "kimg_per_tick=0.064", "--set", "kimg_per_checkpoint=0.064"]
 MEASURED = ["--set", f"held_out={HELD_OUT}", "--set", "kimg_per_evaluation=0.128"]
-NETWORKS = {"networks": "residual", "latent_size": 0, "conditions": "style"}
+NETWORKS = {"networks": "residual", "latent_size": 0, "conditions": "unpaired"}
 
 
 def drawn(number: int, least: int = 0) -> np.ndarray:
@@ -160,7 +160,7 @@ def test_it_is_published_and_translates_without_anything_new(run: Path, folders,
 def test_no_picture_has_a_partner_and_what_is_held_out_never_comes(folders: tuple[str, str]) -> None:
     dataset = data(folders)
     images = np.stack([drawn(number) for number in range(4)])
-    gan = GAN(SIDE, 3, (Style(images),), Settings(held_out=HELD_OUT, shared_pass=True, **NETWORKS, **TINY))  # type: ignore[arg-type]
+    gan = GAN(SIDE, 3, (Unpaired(images),), Settings(held_out=HELD_OUT, shared_pass=True, **NETWORKS, **TINY))  # type: ignore[arg-type]
     assert dataset.inputs is not None
     seen: dict[str, Counter[bytes]] = {"image": Counter(), "images": Counter()}
     beside: dict[bytes, set[bytes]] = {}
@@ -189,7 +189,7 @@ def test_the_contrast_finds_the_same_place_and_no_place_is_compared_with_itself(
 
 def test_the_content_is_learned_to_be_kept_without_a_discriminator() -> None:
     images = np.stack([drawn(number) for number in range(8)])
-    gan = GAN(SIDE, 3, (Style(images),), Settings(adversarial=0.0, **NETWORKS, **TINY))  # type: ignore[arg-type]
+    gan = GAN(SIDE, 3, (Unpaired(images),), Settings(adversarial=0.0, **NETWORKS, **TINY))  # type: ignore[arg-type]
     gan.compile()
     heads = [weight.copy() for weight in gan.auxiliary[0].network.get_weights()]
     batch = {"images": tf.stack([images[::-1]] * 2), "image": tf.stack([images] * 2)}

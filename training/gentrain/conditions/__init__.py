@@ -3,7 +3,7 @@
 base.py        the class that each of them derives from, and what its methods are asked
 labels.py      classes of images
 image.py       a picture to be translated
-style.py       the same without a right answer, to look like pictures of a style
+unpaired.py    the same without a right answer, to look like pictures of a style
 hints.py       dots of colour that say how
 interface.py   what interface.json says of a run and its conditions
 here           which of them a run has, what data and networks see of them, and `register`
@@ -23,7 +23,7 @@ from gentrain.conditions.base import Array, Condition, Tensors
 from gentrain.conditions.hints import Hints
 from gentrain.conditions.image import Image
 from gentrain.conditions.labels import Labels
-from gentrain.conditions.style import Style
+from gentrain.conditions.unpaired import Unpaired
 from gentrain.errors import TrainError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ __all__ = [
     "Hints",
     "Image",
     "Labels",
-    "Style",
+    "Unpaired",
     "columns",
     "drawn",
     "examples",
@@ -55,7 +55,7 @@ Conditions = Sequence[Condition]
 ENTRY_POINTS = "gentrain.conditions"
 """Where a package says which conditions it brings: `depth = my_package:Depth`."""
 
-REGISTERED: dict[str, type[Condition]] = {one.name: one for one in (Labels, Image, Hints, Style)}
+REGISTERED: dict[str, type[Condition]] = {one.name: one for one in (Labels, Image, Hints, Unpaired)}
 
 
 def register(condition: type[Condition]) -> type[Condition]:
@@ -86,7 +86,7 @@ def of_run(settings: Settings, dataset: Dataset) -> tuple[Condition, ...]:
         TrainError: the data lack what one of them needs.
     """
     names = named(settings)
-    if dataset.inputs is not None and Style.name not in names:
+    if dataset.inputs is not None and Unpaired.name not in names:
         raise UsageError(
             f"--style {settings.style}: conditions {', '.join(names) or 'none'} do not take one on; --preset style"
         )

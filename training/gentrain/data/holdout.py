@@ -37,7 +37,7 @@ def count(images: int, s: Settings) -> int:
     """How many of so many images are held out: as many as `held_out` says, or what fits."""
     if s.held_out >= 0:
         return min(s.held_out, images // 2)
-    if "style" in s.conditions.split(","):  # what is made is compared with what was trained on too: it cannot be a copy
+    if "unpaired" in s.conditions.split(","):  # a result cannot be a copy of what was trained on
         return min(max(round(PART * images), 2), ENOUGH[0], images // 2)
     if images < FEWEST:  # but a translation is judged, and shown, by what it has not seen
         return max(1, round(PART * images)) if "image" in s.conditions.split(",") else 0

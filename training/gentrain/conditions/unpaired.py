@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from gentrain.settings import Settings
 
 
-class Style(Image):
+class Unpaired(Image):
     """The `inputs` of a data set, uint8 (N, H, W, C): as many as there are, and none belongs to any of its images."""
 
-    name = "style"
+    name = "unpaired"
     learns_by = ("nce",)
     judged = False
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Style:
+    def of(cls, dataset: Dataset) -> Unpaired:
         if dataset.inputs is None:
             raise TrainError(f"{dataset.source}: has no style to take on; --style FOLDER names pictures that have it")
         return cls(dataset.inputs.images)
