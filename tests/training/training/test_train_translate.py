@@ -296,3 +296,16 @@ def test_a_grid_shows_dots_on_the_input() -> None:
     assert shown.shape == (1, 8, 8, 3)
     assert (shown[0, 3, 3] == (255, 0, 0)).all()
     assert (shown[0, 7, 7] == 0).all()
+
+
+def test_pairs_with_one_answer_for_all_inputs_are_shown_though_none_is_held_out(tmp_path: Path) -> None:
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+    for number in range(20):
+        Pillow.fromarray(drawn(number)).save(tmp_path / "a" / f"{number}.png")
+        Pillow.fromarray(np.full((SIDE, SIDE, 3), 200, np.uint8)).save(tmp_path / "b" / f"{number}.png")
+    settings = Settings(networks="unet", latent_size=0, conditions="image", resolution=SIDE)
+    dataset = read_source(f"pairs:{tmp_path / 'a'},{tmp_path / 'b'}", settings.frame)
+    shown = examples.held_out((Image(dataset.columns["image"]),), dataset, 4)
+    assert shown is not None
+    assert len(shown.given["image"]) == 1

@@ -63,6 +63,7 @@ def held_out(told: conditions.Conditions, dataset: Dataset, count: int, most: in
     if dataset.inputs is not None:
         return of_style(told, dataset, count, most)
     rows = holdout.split(dataset, count)[1] if count else dataset.distinct
+    rows = rows if len(rows) else dataset.distinct  # all images are alike, and none is held out
     rows = np.sort(np.random.default_rng(1).permutation(rows)[:most])
     return of_rows(told, dataset, rows)
 
