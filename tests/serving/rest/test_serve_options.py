@@ -40,7 +40,7 @@ TRIED = {
     "tensorflow_inter_op_parallelism per_process_gpu_memory_fraction",
     "models/test_serve_reload.py": "model_config_file model_config_file_poll_wait_seconds grpc_socket_path "
     "allow_version_labels_for_unavailable_models enable_grpc_healthcheck_service",
-    "test_serve_deploy_scripts.py": "imitate_tensor_content_fault",
+    "deploy/test_serve_deploy_scripts.py": "imitate_tensor_content_fault",
     "test_serve_lifetime.py": "file_system_poll_wait_seconds keep_socket_in_use",
     "rpcs/test_serve_limits.py": "grpc_channel_arguments grpc_max_threads max_request_rows v",
     "rpcs/test_serve_predict.py": "enable_serialization_as_tensor_content",
