@@ -6,9 +6,7 @@ import base64
 import io
 import json
 import shutil
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +17,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tinted
-from genclient import Client, DeviceGenerator
+from genclient import DeviceGenerator
 from PIL import Image
+from real_server import free_port, genserve
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_grpc
 from translators import SIDE
@@ -80,19 +79,11 @@ def expected(translator: Path, picture: Path, hints: bytes) -> np.ndarray:
 @pytest.fixture(scope="module")
 def ports(translator: Path) -> Iterator[tuple[int, int]]:
     """The ports of a server that has it, for gRPC and REST."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("localhost", 0)), other.bind(("localhost", 0))
-        grpc_port, rest_port = one.getsockname()[1], other.getsockname()[1]
-    options = ["--port", str(grpc_port), "--rest_api_port", str(rest_port), "--model_name", "colour"]
-    genserve = Path(sys.executable).with_name("genserve")
-    server = subprocess.Popen([genserve, *options, "--model_base_path", translator / "models" / "colour"])
-    try:
-        with Client(f"localhost:{grpc_port}", "colour") as client:
-            client.wait(120)
+    grpc_port, rest_port = free_port(), free_port()
+    options = ("--rest_api_port", rest_port, "--model_name", "colour")
+    base = translator / "models" / "colour"
+    with genserve(*options, "--model_base_path", base, models=("colour",), port=grpc_port):
         yield grpc_port, rest_port
-    finally:
-        server.terminate()
-        assert server.wait(60) == 0
 
 
 def test_a_stub_of_tensorflow_serving_gets_it(

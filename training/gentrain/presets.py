@@ -5,6 +5,7 @@ takes and how good it gets, on two CPU cores with bfloat16 (bench/RESULTS.md).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gentrain.settings import Settings
 
@@ -84,24 +85,17 @@ def translate() -> Settings:
 
 def style() -> Settings:
     """Pictures in the style of others, up to 64×64: residual blocks, a discriminator and a contrast of patches."""
-    return Settings(
-        resolution=64,
+    return replace(
+        translate(),
         networks="residual",
         conditions="unpaired",
-        latent_size=0,
-        generator_width=24,
         discriminator_width=32,
         kimg=12.0,
         batch=8,
-        flip=True,
-        gamma=1.0,
-        shared_pass=True,
-        augment=0.0,
-        learning_rate=2e-3,
-        learning_rate_final=2e-4,
-        kimg_per_tick=1.0,
+        jitter=Settings.jitter,
         kimg_per_checkpoint=3.0,
         kimg_per_evaluation=3.0,
+        best_by=Settings.best_by,
     )
 
 

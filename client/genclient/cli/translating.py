@@ -110,10 +110,10 @@ class TiledWork(Work):
     at_a_time = 1
 
     def _made(self, chosen: list[Picture], contents: list[bytes]) -> NDArray[np.uint8]:
-        from genclient.client.translation import cut, joined, pixels
+        from genclient.client.translation import taken
 
-        tiles = cut(contents, self._source.size(), self._ranges, self._hints)
-        return joined(tiles, self._source.translate(pixels(tiles), None, self._answers), self._answers.n)
+        tiles, whole = taken(contents, True, self._source.size(), self._ranges, self._hints)
+        return whole(self._source.translate(tiles, None, self._answers), self._answers.n)
 
     def _originals(self, contents: list[bytes], shape: tuple[int, ...]) -> NDArray[np.uint8]:
         import numpy as np

@@ -1,4 +1,4 @@
-"""Calls that block the thread they are made in: what `Client` stands on. `aio.py` has the same for asyncio."""
+"""Calls that block the thread they are made in: what `Client` stands on. `awaited.py` has the same for asyncio."""
 
 from __future__ import annotations
 

@@ -313,9 +313,7 @@ class Client(BlockingCalls):
 
         name, ranges, answers = self._other(model), of_pair(value_range), Answers.of(n, seed, latents)
         info = self.info(name, version)
-        cut = translation.cut(images, picture_shape(info), ranges, hints) if tile else []
-        if tile:
-            images = translation.pixels(cut)
+        images, whole = translation.taken(images, tile, picture_shape(info), ranges, hints)
         binding = binding_for(info, signature, self.names, are_files(images))
         made = self._whole(name, version, question(binding, images, hints, ranges, answers))["images"]
-        return translation.joined(cut, made, answers.n) if tile else made
+        return whole(made, answers.n)

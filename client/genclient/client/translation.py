@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 Pictures = ArrayLike | Sequence[bytes | str | PathLike[str]]
 """Arrays (N, H, W, C), or files by path or content."""
+
+Whole = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +174,25 @@ def _repeated(column: Any, times: int) -> Any:
     return column if shared else np.repeat(np.asarray(column), times, axis=0)
 
 
+def taken(
+    images: Any,
+    tile: bool,
+    shape: tuple[int | None, ...] | None,
+    ranges: ValueRanges | None = None,
+    hints: Any = None,
+) -> tuple[Any, Whole]:
+    """What is sent of pictures, and what makes whole pictures of n answers to each of those: with `tile` of tiles.
+
+    Raises:
+        UsageError: see `cut`.
+        ClientError: a picture cannot be read.
+    """
+    if not tile:
+        return images, lambda made, n: made
+    tiles = cut(images, shape, ranges, hints)
+    return np.concatenate([each.pixels for each in tiles]), functools.partial(joined, tiles)
+
+
 def cut(
     images: Any, shape: tuple[int | None, ...] | None, ranges: ValueRanges | None = None, hints: Any = None
 ) -> list[Tiles]:
@@ -205,12 +227,7 @@ def cut(
     return [Tiles(array, (height, width)) for array in arrays]
 
 
-def pixels(cut: Sequence[Tiles]) -> NDArray[np.uint8]:
-    """The tiles of all pictures, uint8 (N, H, W, C)."""
-    return np.concatenate([tiles.pixels for tiles in cut])
-
-
-def joined(cut: Sequence[Tiles], made: NDArray[np.uint8], n: int = 1) -> NDArray[np.uint8]:
+def joined(cut: Sequence[Tiles], made: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
     """Whole pictures (N, H, W, C) of what a model made of their tiles, of each tile n in a row."""
     ends = np.cumsum([n * len(tiles.pixels) for tiles in cut])
     parts = np.split(made, ends[:-1])

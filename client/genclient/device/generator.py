@@ -161,14 +161,12 @@ class DeviceGenerator:
         """
         binding, ranges, answers = self.translation(), of_pair(value_range), Answers.of(n, seed, latents)
         shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
-        cut = translation.cut(images, shape, ranges, hints) if tile else []
-        if tile:
-            images = translation.pixels(cut)
+        images, whole = translation.taken(images, tile, shape, ranges, hints)
         how = self.preprocessing
         made = self.run(translation.question(binding, images, hints, ranges, answers, preprocessing=how).given)[
             "images"
         ]
-        return translation.joined(cut, made, answers.n) if tile else made
+        return whole(made, answers.n)
 
     def translation(self) -> Binding:
         """The function that makes pictures of pictures.

@@ -2,79 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
-import socket
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from genclient import AsyncClient, Client, ClientError, DeviceGenerator, UsageError
-from genclient.images.tiles import Tiles
-from genclient.latents import latents
+from genclient import DeviceGenerator, UsageError
 from genexport.tflite import metadata
 from gentrain.data.dataset import Frame
 from gentrain.sources.pictures import square
-from negatives import SIDE, near, negative, photo, publish, read, save, varied
+from negatives import SIDE, near, negative, photo, read, save
 from PIL import Image, ImageSequence
-from tensorflow.core.framework import types_pb2
-from tensorflow_serving.apis import predict_pb2
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A model with hints and one without, in a repository; the latter as a .tflite file too."""
-    folder = tmp_path_factory.mktemp("translate")
-    publish(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def target(models):
-    """The address of a real server of both."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    genserve = Path(sys.executable).with_name("genserve")
-    options = ["--port", str(port), "--model_config_file", models / "models.config"]
-    options.append("--allow_version_labels_for_unavailable_models")
-    with subprocess.Popen([genserve, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            for name in ("negative", "hinted", "varied"):
-                with Client(f"127.0.0.1:{port}", name) as client:
-                    client.wait(120)
-            yield f"127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(60)
-
-
-@pytest.fixture
-def photos(tmp_path):
-    """Six pictures of several kinds and sizes, two of one name, in a folder and one below it."""
-    folder = tmp_path / "photos"
-    save(folder / "a.png")
-    save(folder / "b.jpg", 40, 24, 1, quality=95)
-    save(folder / "c.webp", 20, 33, 2, lossless=True)
-    save(folder / "c.png", shift=3)
-    save(folder / "deep/a.png", 9, 9, 4)
-    save(folder / "d.bmp", shift=5)
-    return folder
-
 
 MADE = {"a": "a.png", "b": "b.jpg", "c": "c.png", "c.webp": "c.webp", "d": "d.bmp", "deep/a": "deep/a.png"}
 
 
 def test_a_folder_of_pictures_becomes_a_folder_of_pictures_and_a_second_run_makes_what_is_missing(
-    genclient, target, photos, tmp_path
+    genclient, address, photos, tmp_path
 ):
-    run = ("translate", "photos", "--target", target, "--model", "negative", "--out", "made/")
+    run = ("translate", "photos", "--target", address, "--model", "negative", "--out", "made/")
     done = genclient(*run)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr == b"genclient: 3 of 6 pictures are brought to 8\xc3\x978 pixels: by the model\n"
@@ -101,8 +50,8 @@ def test_a_folder_of_pictures_becomes_a_folder_of_pictures_and_a_second_run_make
     assert b"all 7 images are in made/ already" in genclient(*run).stderr
 
 
-def test_a_grid_shows_each_picture_beside_what_is_made_of_it(genclient, target, photos, tmp_path):
-    run = ("translate", "photos/a.png", "photos/c.png", "--target", target, "--model", "negative")
+def test_a_grid_shows_each_picture_beside_what_is_made_of_it(genclient, address, photos, tmp_path):
+    run = ("translate", "photos/a.png", "photos/c.png", "--target", address, "--model", "negative")
     done = genclient(*run, "--scale", 1)
     assert (done.returncode, done.stdout) == (0, b"out.png\n"), done.stderr.decode()
     sheet = read(tmp_path / "out.png")
@@ -118,15 +67,15 @@ def test_a_grid_shows_each_picture_beside_what_is_made_of_it(genclient, target, 
         assert near(made["images"][1], negative(photos / "c.png"))
 
 
-def test_a_picture_goes_from_stdin_to_stdout(genclient, target, photos):
-    run = ("translate", "-", "--target", target, "--model", "negative", "--out", "-")
+def test_a_picture_goes_from_stdin_to_stdout(genclient, address, photos):
+    run = ("translate", "-", "--target", address, "--model", "negative", "--out", "-")
     done = genclient(*run, input=(photos / "b.jpg").read_bytes())
     assert done.returncode == 0, done.stderr.decode()
     assert near(read(io.BytesIO(done.stdout)), negative(photos / "b.jpg"))
 
 
-def test_shards_of_pictures_resume_and_are_the_same_bytes(genclient, target, photos, tmp_path):
-    run = ("translate", "photos", "--target", target, "--model", "negative", "--shard-size", 4, "--format", "quiet")
+def test_shards_of_pictures_resume_and_are_the_same_bytes(genclient, address, photos, tmp_path):
+    run = ("translate", "photos", "--target", address, "--model", "negative", "--shard-size", 4, "--format", "quiet")
     done = genclient(*run, "--out", "shards/%03d.tar")
     assert done.stdout.split() == [b"shards/000.tar", b"shards/001.tar"], done.stderr.decode()
     with tarfile.open(tmp_path / "shards/001.tar") as shard:
@@ -145,10 +94,10 @@ def test_shards_of_pictures_resume_and_are_the_same_bytes(genclient, target, pho
     assert [int(example["picture"]) for example in made] == [4, 5]
 
 
-def test_pictures_that_cannot_be_read_are_named_and_the_others_made(genclient, fails, target, photos, tmp_path):
+def test_pictures_that_cannot_be_read_are_named_and_the_others_made(genclient, fails, address, photos, tmp_path):
     (photos / "bad.png").write_bytes(b"no picture")
     Image.fromarray(np.zeros((4, 4), np.float32)).save(photos / "float.tif")
-    run = ("translate", "photos", "--target", target, "--model", "negative", "--out", "made/")
+    run = ("translate", "photos", "--target", address, "--model", "negative", "--out", "made/")
     done = genclient(*run, "--format", "json")
     assert (done.returncode, json.loads(done.stdout)["images"]) == (1, 6)
     lines = done.stderr.decode()
@@ -157,12 +106,12 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_made(genclient, f
     done = genclient(*run, "--value-range", "0:1")
     assert (done.returncode, done.stdout) == (1, b"made/float.png\n")
     assert (read(tmp_path / "made/float.png") == 255).all()
-    done = genclient("translate", "photos/bad.png", "--target", target, "--model", "negative")
+    done = genclient("translate", "photos/bad.png", "--target", address, "--model", "negative")
     assert (done.returncode, b"found no picture that can be read, of 1" in done.stderr) == (1, True)
 
 
-def test_no_picture_of_the_user_is_replaced(refused, genclient, target, photos, tmp_path):
-    run = ("translate", "photos", "--target", target, "--model", "negative")
+def test_no_picture_of_the_user_is_replaced(refused, genclient, address, photos, tmp_path):
+    run = ("translate", "photos", "--target", address, "--model", "negative")
     before = {path: path.read_bytes() for path in photos.rglob("*.*")}
     for out, found in (("photos", "would replace photos/a.png"), ("photos/a.png", "would replace photos/a.png")):
         done = genclient(*run, "--out", out)
@@ -179,8 +128,8 @@ def test_no_picture_of_the_user_is_replaced(refused, genclient, target, photos, 
     assert len(list((photos / "made").rglob("*.png"))) == 6
 
 
-def test_another_model_or_other_hints_are_told_from_the_same(genclient, target, photos, tmp_path):
-    run = ("translate", "photos", "--target", target, "--out", "made/")
+def test_another_model_or_other_hints_are_told_from_the_same(genclient, address, photos, tmp_path):
+    run = ("translate", "photos", "--target", address, "--out", "made/")
     assert genclient(*run, "--model", "hinted").returncode == 0
     done = genclient(*run, "--model", "negative")
     assert (done.returncode, b'found a set with model "hinted", expected "negative"' in done.stderr) == (2, True)
@@ -197,8 +146,8 @@ def test_another_model_or_other_hints_are_told_from_the_same(genclient, target, 
     assert near(made, plain)
 
 
-def test_a_file_on_this_machine_makes_the_same_pictures(genclient, models, photos, tmp_path):
-    run = ("translate", "photos", "--tflite", models / "negative.tflite", "--out", "made/")
+def test_a_file_on_this_machine_makes_the_same_pictures(genclient, negatives, photos, tmp_path):
+    run = ("translate", "photos", "--tflite", negatives / "negative.tflite", "--out", "made/")
     done = genclient(*run)
     assert done.returncode == 0, done.stderr.decode()
     assert b"3 of 6 pictures are brought to 8\xc3\x978 pixels: their middle, resized here" in done.stderr
@@ -206,14 +155,14 @@ def test_a_file_on_this_machine_makes_the_same_pictures(genclient, models, photo
         assert (name, near(read(tmp_path / f"made/{name}.png"), negative(photos / original))) == (name, True)
     assert b"all 6 images are in made/ already" in genclient(*run).stderr
     with pytest.raises(UsageError, match="run genclient translate PICTURE"):
-        next(DeviceGenerator(str(models / "negative.tflite")).stream([1]))
+        next(DeviceGenerator(str(negatives / "negative.tflite")).stream([1]))
 
 
 @pytest.mark.parametrize(("crop", "told"), [("none", "squeezed here"), ("pad", "all of each, resized here")])
-def test_a_file_says_how_training_brought_pictures_to_size(genclient, models, photos, tmp_path, crop, told):
+def test_a_file_says_how_training_brought_pictures_to_size(genclient, negatives, photos, tmp_path, crop, told):
     said = {"crop": crop, "background": "#20a0ff", "resize": "lanczos"}
     interface = {"inputs": [{"role": "latents"}, {"role": "image", "preprocessing": said}]}
-    content = metadata.add((models / "negative.tflite").read_bytes(), {"name": "n", "interface": interface})
+    content = metadata.add((negatives / "negative.tflite").read_bytes(), {"name": "n", "interface": interface})
     (tmp_path / "n.tflite").write_bytes(content)
     with Image.open(photos / "c.webp") as picture:
         picture.putalpha(picture.convert("L"))
@@ -226,93 +175,10 @@ def test_a_file_says_how_training_brought_pictures_to_size(genclient, models, ph
         assert near(read(tmp_path / f"made/{name}.png"), expected), name
 
 
-def test_the_library_takes_arrays_and_files(models, target, photos):
-    files = [photos / "a.png", str(photos / "b.jpg"), (photos / "c.webp").read_bytes()]
-    expected = [negative(photos / name) for name in ("a.png", "b.jpg", "c.webp")]
-    array = np.stack([255 - image for image in expected])
-    device = DeviceGenerator(str(models / "negative.tflite"))
-
-    async def later(*arguments, **settings):
-        async with AsyncClient(target, "negative") as client:
-            return await client.translate(*arguments, **settings)
-
-    with Client(target, "negative", batch_size=2) as client:
-        for translate in (client.translate, device.translate, lambda images: asyncio.run(later(images))):
-            for images in (files, array, array / 255):
-                made = translate(images)
-                assert (made.dtype, made.shape) == (np.uint8, (3, SIDE, SIDE, 3))
-                assert near(made, np.stack(expected))
-            assert near(translate(array[0]), np.stack(expected[:1]))
-        assert near(client.translate(files, signature="uint8"), np.stack(expected))
-        for images, message in (
-            (array[:, :4], r"image: found \(4, 8, 3\), expected \(8, 8, 3\)"),
-            (array * 2.0, "image: found floats from"),
-            ([photos / "none.png"], "none.png: No such file"),
-        ):
-            with pytest.raises(ClientError, match=message):
-                client.translate(images)
-        with pytest.raises(UsageError, match="run genclient translate PICTURE"):
-            client.sample(2)
-        hints = np.zeros((SIDE, SIDE, 4), np.uint8)
-        hints[1, 1] = 255, 0, 0, 255
-        made = client.translate(array, hints=hints, model="hinted")
-        assert made[:, 1, 1].tolist() == [[255, 0, 0]] * 3
-        assert near(client.translate(array, model="hinted"), np.stack(expected))
-        with pytest.raises(UsageError, match="hints: found some, expected none"):
-            client.translate(array, hints=hints)
-
-
-def test_a_large_picture_is_translated_as_large_as_it_is(genclient, fails, target, models, photos, tmp_path):
-    """The model changes each pixel alone, so the right answer is known; tiles are of 8×8."""
-    save(tmp_path / "large.png", 45, 26)
-    large = 255 - read(tmp_path / "large.png").astype(int)
-    where = ("--target", target, "--model", "negative")
-    for source in (where, ("--tflite", models / "negative.tflite")):
-        done = genclient("translate", "large.png", *source, "--tile", "--no-beside", "--scale", 1)
-        assert (done.returncode, done.stderr) == (0, b""), "nothing is brought to size"
-        assert np.abs(read(tmp_path / "out.png") - large).max() <= 1
-    done = genclient("translate", "large.png", "photos", *where, "--tile", "--out", "made/")
-    assert done.returncode == 0, done.stderr.decode()
-    assert near(read(tmp_path / "made/large.png"), large)
-    assert near(read(tmp_path / "made/b.png"), 255 - read(photos / "b.jpg").astype(int))
-    code, line = fails("translate", "large.png", "photos", *where, "--tile")
-    assert (code, "found pictures of 5 sizes, expected one in out.png; a folder takes any" in line) == (2, True), line
-    code, line = fails("translate", "large.png", *where, "--tile", "--hints", "large.png")
-    assert (code, "found it beside --tile" in line) == (2, True)
-
-    async def later(*arguments, **settings):
-        async with AsyncClient(target, "negative") as client:
-            return await client.translate(*arguments, **settings)
-
-    files = [tmp_path / "large.png"] * 2
-    with Client(target, "negative") as client:
-        device = DeviceGenerator(str(models / "negative.tflite"))
-        for translate in (client.translate, device.translate, lambda *a, **s: asyncio.run(later(*a, **s))):
-            for images in (files, np.stack([255 - large] * 2).astype(np.uint8)):
-                assert near(translate(images, tile=True), np.stack([large] * 2))
-        with pytest.raises(UsageError, match="pictures of several sizes"):
-            client.translate([*files, photos / "a.png"], tile=True)
-
-
-@pytest.mark.parametrize("shape", [(5, 3), (8, 12), (12, 8), (13, 40), (41, 37)])
-def test_tiles_give_back_the_picture_and_show_no_seams(shape):
-    """A model whose tiles are 40 darker at one border than at the other leaves no step between them."""
-    image = np.asarray(photo(*shape[::-1]))
-    tiles = Tiles(image, (8, 12))
-    np.testing.assert_array_equal(tiles.joined(tiles.pixels), image)
-    doubled = tiles.joined(tiles.pixels.repeat(2, axis=1).repeat(2, axis=2))
-    np.testing.assert_array_equal(doubled, image.repeat(2, axis=0).repeat(2, axis=1))
-    grey = np.full_like(tiles.pixels, 100) + np.linspace(-20, 20, 12).astype(int)[:, None]
-    steps = np.abs(np.diff(tiles.joined(grey.astype(np.uint8)).astype(int), axis=1))
-    assert steps.max(initial=0) <= 10, "where tiles lie side by side it would be 40"
-    with pytest.raises(ClientError, match="found pictures of 12×9 made of tiles of 12×8"):
-        tiles.joined(np.zeros((1, 9, 12, 3), np.uint8))
-
-
-def test_an_animation_becomes_an_animation(genclient, fails, target, photos, tmp_path):
+def test_an_animation_becomes_an_animation(genclient, fails, address, photos, tmp_path):
     frames = [photo(20, 20, shift) for shift in range(3)]
     frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=[50, 120, 300], loop=0)
-    run = ("translate", "in.gif", "--target", target, "--model", "negative", "--scale", 1)
+    run = ("translate", "in.gif", "--target", address, "--model", "negative", "--scale", 1)
     for options, width in (((), SIDE), (("--beside",), 2 * SIDE + 2), (("--tile",), 20)):
         done = genclient(*run, "--out", "out.gif", *options)
         assert (done.returncode, done.stdout) == (0, b"out.gif\n"), done.stderr.decode()
@@ -335,86 +201,22 @@ def test_an_animation_becomes_an_animation(genclient, fails, target, photos, tmp
     assert (code, "--captions: found it beside --out out.gif" in line) == (2, True)
 
 
-def test_a_model_with_latents_makes_several_pictures_of_one(genclient, fails, target, models, photos, tmp_path):
-    drawn = latents(np.arange(5, 8), 2)
-    run = ("translate", "photos/a.png", "photos/b.jpg", "--target", target, "--model", "varied")
-    done = genclient(*run, "--seed", 5, "--n", 3, "--out", "made/")
-    assert done.returncode == 0, done.stderr.decode()
-    assert len(done.stdout.split()) == 6
-    for name, original in (("a", "a.png"), ("b", "b.jpg")):
-        for seed, each in zip((5, 6, 7), drawn, strict=True):
-            assert near(read(tmp_path / f"made/{name}-seed{seed}.png"), varied(photos / original, each))
-    done = genclient(*run, "--seed", 5, "--n", 4, "--out", "made/")
-    assert done.stdout.split() == [b"made/a-seed8.png", b"made/b-seed8.png"], "what is there is not made again"
-    np.save(tmp_path / "latents.npy", drawn[::-1])
-    assert genclient(*run, "--latents", "latents.npy", "--out", "all.npz").returncode == 0
-    with np.load(tmp_path / "all.npz") as made:
-        assert made["names"].tolist()[:2] == ["a-latents0.png", "a-latents1.png"]
-        assert near(made["images"][3], varied(photos / "b.jpg", drawn[2]))
-    assert genclient(*run, "--n", 2, "--scale", 1, "--grid", "1x2").returncode == 0
-    sheet, first = read(tmp_path / "out.png"), latents(np.arange(2), 2)
-    assert sheet.shape == (2 * SIDE, 3 * SIDE + 4, 3), "a row is a picture and its answers"
-    for row, name in enumerate(("a.png", "b.jpg")):
-        cells = [sheet[row * SIDE :][:SIDE, k * (SIDE + 2) :][:, :SIDE] for k in range(3)]
-        expected = [255 - negative(photos / name), *(varied(photos / name, each) for each in first)]
-        assert all(near(cell, right) for cell, right in zip(cells, expected, strict=True))
-    code, line = fails(*run[:-1], "negative", "--n", 2)
-    assert (code, "this model makes one picture of each" in line) == (2, True)
-    code, line = fails(*run, "--n", 2, "--latents", "latents.npy")
-    assert (code, "--latents: found it beside --n or --seed" in line) == (2, True)
-
-    async def later(*arguments, **settings):
-        async with AsyncClient(target, "varied") as client:
-            return await client.translate(*arguments, **settings)
-
-    files = [photos / "a.png", photos / "b.jpg"]
-    array = np.stack([255 - negative(file) for file in files])
-    expected = np.stack([varied(file, each) for file in files for each in drawn])
-    with Client(target, "varied", batch_size=4) as client:
-        device = DeviceGenerator(str(models / "varied.tflite"))
-        for translate in (client.translate, device.translate, lambda *a, **s: asyncio.run(later(*a, **s))):
-            for images in (files, array):
-                assert near(translate(images, n=3, seed=5), expected)
-                assert near(translate(images, latents=drawn), expected)
-            assert near(translate(array, n=3, seed=5, tile=True), expected)
-            assert near(translate(files), np.stack([varied(file, first[0]) for file in files]))
-        with pytest.raises(UsageError, match="expected 1 or more"):
-            client.translate(files, n=0)
-
-
-def test_a_model_that_takes_any_size_gets_pictures_of_one_size(serve, tools, photos):
-    def answer(request, context):
-        images = tf.make_ndarray(request.inputs["image"])
-        response = predict_pb2.PredictResponse()
-        response.outputs["images"].CopyFrom(tools.as_values(1 - images))
-        return response
-
-    any_size = (types_pb2.DT_FLOAT, [-1, -1, -1, 3])
-    signatures = {"serving_default": ({"image": any_size}, {"images": any_size})}
-    served = serve(name="any", answer=answer, signatures=signatures)
-    with Client(served.target, "any") as client:
-        made = client.translate([photos / "c.webp"])
-        assert near(made[0], 255 - read(photos / "c.webp").astype(int))
-        with pytest.raises(UsageError, match="image: found pictures of 2 sizes, expected one"):
-            client.translate([photos / "a.png", photos / "b.jpg"])
-
-
-def test_info_status_and_bench_know_such_a_model(genclient, target, models):
-    where = ("--target", target, "--model", "negative")
+def test_info_status_and_bench_know_such_a_model(genclient, address, negatives):
+    where = ("--target", address, "--model", "negative")
     data = json.loads(genclient("info", *where, "--format", "json").stdout)
     assert (data["image"], data["images"], data["latents"]) == ([SIDE, SIDE, 3], [SIDE, SIDE, 3], None)
     assert data["probe"]["milliseconds"] > 0
     said = {"interface": {"inputs": [{"role": "image", "preprocessing": {"crop": "pad", "background": "#20a0ff"}}]}}
-    file = models / "described.tflite"
-    file.write_bytes(metadata.add((models / "negative.tflite").read_bytes(), said))
+    file = negatives / "described.tflite"
+    file.write_bytes(metadata.add((negatives / "negative.tflite").read_bytes(), said))
     lines = genclient("info", "--tflite", file).stdout.decode().splitlines()
     assert lines[1:4] == ["image      8 × 8 × 3", "hints      no", "images     8 × 8 × 3"]
     assert lines[-1] == "size       of pictures: crop pad, background #20a0ff, resize lanczos"
-    lines = genclient("info", "--target", target, "--model", "varied").stdout.decode().splitlines()
+    lines = genclient("info", "--target", address, "--model", "varied").stdout.decode().splitlines()
     assert [line.split()[0] for line in lines[:6]] == ["model", "version", "image", "hints", "latents", "images"]
     assert "ms for an image of" in lines[-1]
     assert genclient("status", *where).stdout == b"1 AVAILABLE\n"
-    load = ("bench", "--target", target, "--concurrency", 2, "--duration", 0.3, "--warm-up", 0, "--format", "json")
+    load = ("bench", "--target", address, "--concurrency", 2, "--duration", 0.3, "--warm-up", 0, "--format", "json")
     for model, signature in (("negative", "auto"), ("hinted", "auto"), ("hinted", "png"), ("varied", "auto")):
         done = genclient(*load, "--model", model, "--signature", signature)
         assert done.returncode == 0, done.stderr.decode()
@@ -422,8 +224,10 @@ def test_info_status_and_bench_know_such_a_model(genclient, target, models):
         assert (level["images"] > 0, level["errors"]) == (True, {})
 
 
-def test_which_version_and_signature_are_called_and_what_is_shown_can_be_said(genclient, fails, target, models, photos):
-    where = ("--target", target, "--model", "negative")
+def test_which_version_and_signature_are_called_and_what_is_shown_can_be_said(
+    genclient, fails, address, negatives, photos
+):
+    where = ("--target", address, "--model", "negative")
     run, content = ("translate", "-", *where, "--out", "-"), (photos / "b.jpg").read_bytes()
     for options in (("--version-label", "stable"), ("--model-version", 1), ("--signature", "uint8", "--show")):
         done = genclient(*run, *options, input=content)
@@ -442,15 +246,15 @@ def test_which_version_and_signature_are_called_and_what_is_shown_can_be_said(ge
         (("--threads", 2), "--threads: found 2 without --tflite"),
     ):
         assert found in fails("translate", photos / "a.png", *where, *options)[1]
-    file = ("--tflite", models / "negative.tflite", "--threads", 2)
+    file = ("--tflite", negatives / "negative.tflite", "--threads", 2)
     assert genclient("translate", photos / "a.png", *file, "--out", photos / "one.npz").returncode == 0
 
 
-def test_a_dry_run_says_what_would_be_made(genclient, fails, target, photos, tmp_path):
-    run = ("translate", "photos", "--target", target, "--model", "negative", "--out", "made/", "--dry-run")
+def test_a_dry_run_says_what_would_be_made(genclient, fails, address, photos, tmp_path):
+    run = ("translate", "photos", "--target", address, "--model", "negative", "--out", "made/", "--dry-run")
     lines = genclient(*run).stdout.decode().splitlines()
     assert lines[0].split() == ["fetch", "6", "of", "6", "images", "of", "negative,", "version", "1"]
     assert len(lines) == 7
     assert os.listdir(tmp_path) == ["photos"]
-    code, line = fails("translate", "none.png", "--target", target, "--model", "negative")
+    code, line = fails("translate", "none.png", "--target", address, "--model", "negative")
     assert (code, "none.png: found no such file or folder" in line) == (1, True)

@@ -6,10 +6,8 @@ that belongs to no package of genline's, and nothing else is touched.
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from genclient.outputs.filling import fill
 from genclient.outputs.image_set import ImageSet
 from genclient.tasks import registry
 from PIL import Image
+from real_server import genserve
 from tensorflow.core.framework import types_pb2
 
 PACKAGE = """
@@ -89,19 +88,8 @@ def exported(tools, tmp_path_factory):
 @pytest.fixture(scope="module")
 def target(exported):
     """The address of a real server of it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    genserve = Path(sys.executable).with_name("genserve")
-    options = ["--port", str(port), "--model_name", "tint", "--model_base_path", exported / "tint"]
-    with subprocess.Popen([genserve, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            with Client(f"127.0.0.1:{port}", "tint") as client:
-                client.wait(120)
-            yield f"127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(60)
+    with genserve("--model_name", "tint", "--model_base_path", exported / "tint", models=("tint",)) as address:
+        yield address
 
 
 @pytest.fixture

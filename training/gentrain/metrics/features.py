@@ -117,6 +117,11 @@ def _own(dataset: Dataset, insist: bool = False) -> FeatureNet:
     return random_net.RandomNet(dataset, note=net) if isinstance(net, str) else net
 
 
+def described(net: FeatureNet) -> dict[str, Any]:
+    """What metrics.json says of a net."""
+    return {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note}
+
+
 def features_of(net: FeatureNet, images: Images, rows: Any = None, show: Show | None = None) -> Features:
     """Features float32 (N, F) of images uint8 (N, H, W, C), or of those in `rows`, a batch at a time.
 

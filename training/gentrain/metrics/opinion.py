@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gentrain.metrics import compare, prdc
-from gentrain.metrics.features import PRETRAINED, FeatureNet, Features, Images, Show, features_of
+from gentrain.metrics.features import PRETRAINED, FeatureNet, Features, Images, Show, described, features_of
 
 if TYPE_CHECKING:
     from gentrain.data.dataset import Dataset
@@ -73,8 +73,7 @@ class Opinion:
 
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of the net."""
-        net = self.net
-        return {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note}
+        return described(self.net)
 
 
 def _directions(features: Features) -> Features:

@@ -17,7 +17,7 @@ from gentrain.data import holdout
 from gentrain.data.dataset import Dataset
 from gentrain.errors import TrainError
 from gentrain.metrics import classifier, frechet, kernel
-from gentrain.metrics.features import FeatureNet, Images, Show, features_for, features_of
+from gentrain.metrics.features import FeatureNet, Images, Show, described, features_for, features_of
 from gentrain.metrics.generate import generate
 
 if TYPE_CHECKING:
@@ -105,9 +105,8 @@ class StyleJudge:
 
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of how it was measured."""
-        net = self.features
         return {
-            "features": {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note},
+            "features": described(self.features),
             "samples": self.samples,
             "reference": len(self.real),
             "floor": "real pictures of the style in the place of the translated ones",

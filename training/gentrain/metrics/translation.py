@@ -15,7 +15,7 @@ from gentrain import conditions
 from gentrain.conditions import hints
 from gentrain.errors import TrainError
 from gentrain.metrics import frechet
-from gentrain.metrics.features import FeatureNet, Images, Show, features_for, features_of
+from gentrain.metrics.features import FeatureNet, Images, Show, described, features_for, features_of
 from gentrain.metrics.generate import generate
 
 if TYPE_CHECKING:
@@ -119,9 +119,8 @@ class PairJudge:
 
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of how it was measured."""
-        net = self.features
         return {
-            "features": {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note},
+            "features": described(self.features),
             "samples": self.samples,
             "reference": len(self.real),
             "floor": "the right answers in the place of the translated pictures",
