@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from itertools import islice
@@ -9,7 +10,7 @@ from itertools import islice
 import grpc
 import numpy as np
 import pytest
-from genclient import Client, ClientError, RpcError, VersionGoneError
+from genclient import AsyncClient, Client, ClientError, RpcError, VersionGoneError
 from library_servers import expected, near, refusing, rows_of, unload
 from tensorflow_serving.apis import predict_pb2
 
@@ -197,3 +198,26 @@ def test_requests_are_cut_by_the_bytes_that_images_have(serve, tools, side, decl
     with Client(served.target, concurrency=1) as client:
         assert client.sample(100, signature="serving_default").shape == (100, side, side, 3)
     assert [rows_of(request) for request in served.prediction.requests][: len(sizes)] == sizes
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_what_a_model_said_of_itself_is_forgotten_once_another_version_responds(serve, awaited):
+    """The first call after the change is the old request still; what follows goes by the new version."""
+    served = serve()
+
+    async def later():
+        async with AsyncClient(served.target) as client:
+            before = await client.info()
+            served.prediction.version = 4
+            await client.sample(1)
+            return before, await client.info()
+
+    def now():
+        with Client(served.target) as client:
+            before = client.info()
+            served.prediction.version = 4
+            client.sample(1)
+            return before, client.info()
+
+    before, after = asyncio.run(later()) if awaited else now()
+    assert (before.version, after.version) == (3, 4)

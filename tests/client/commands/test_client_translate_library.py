@@ -135,6 +135,9 @@ def test_a_model_with_latents_makes_several_pictures_of_one(genclient, fails, ad
             assert near(translate(images, n=3, seed=5), expected)
             assert near(translate(images, latents=drawn), expected)
         assert near(translate(array, n=3, seed=5, tile=True), expected)
+        wide = np.concatenate([array, 255 - array[::-1]], axis=2)
+        alone = [translate(wide, latents=each, tile=True) for each in drawn]
+        assert near(translate(wide, n=3, seed=5, tile=True), np.stack(alone, axis=1).reshape(6, SIDE, 2 * SIDE, 3))
         assert near(translate(files), np.stack([varied(file, first[0]) for file in files]))
         with pytest.raises(UsageError, match="expected 1 or more"):
             translate(files, n=0)

@@ -16,6 +16,7 @@ from gentrain.conditions import Unpaired
 from gentrain.data import holdout
 from gentrain.errors import TrainError
 from gentrain.losses import nce
+from gentrain.losses.auxiliary import Seen
 from gentrain.metrics import style
 from gentrain.run import _stream
 from gentrain.settings import Settings
@@ -177,7 +178,7 @@ def test_no_picture_has_a_partner_and_what_is_held_out_never_comes(folders: tupl
     assert all(len(others) > 1 for others in beside.values())
 
 
-def test_the_contrast_finds_the_same_place_and_no_place_is_compared_with_itself() -> None:
+def test_no_place_is_compared_twice() -> None:
     numbers = np.random.default_rng(0)
     drawn_places = nce.places(100, lambda values: tf.constant(numbers.random((3, values)), tf.float32)).numpy()
     assert drawn_places.shape == (3, nce.PLACES)
@@ -185,6 +186,24 @@ def test_the_contrast_finds_the_same_place_and_no_place_is_compared_with_itself(
     assert 90 < drawn_places.max() < 100
     few = nce.places(9, lambda values: tf.ones((1, values)) * 0.999).numpy()
     assert sorted(few[0]) == [*range(9)]
+
+
+def test_the_contrast_tells_content_that_stays_from_content_that_moves() -> None:
+    images = np.stack([drawn(number) for number in range(8)])
+    gan = GAN(SIDE, 3, (Unpaired(images),), Settings(**{**NETWORKS, **TINY, "nce_identity": 0.0}))  # type: ignore[arg-type]
+    numbers = np.random.default_rng(0)
+
+    def uniform(values: int, count: int) -> tf.Tensor:
+        return tf.constant(numbers.random((count, values)), tf.float32)
+
+    def loss(made: np.ndarray) -> float:
+        given, fake = (tf.constant(pixels / 127.5 - 1.0, tf.float32) for pixels in (images, made))
+        seen = Seen(fake, fake, {"image": given}, lambda images, inputs: images, lambda images, part: images, uniform)
+        return float(gan.auxiliary[0].of_generator(seen))
+
+    kept = loss(images)
+    assert kept < 0.8 * loss(np.roll(images, 8, axis=(1, 2))), "the same blocks at other places"
+    assert kept < 0.8 * loss(images[::-1]), "other pictures"
 
 
 def test_the_content_is_learned_to_be_kept_without_a_discriminator() -> None:
