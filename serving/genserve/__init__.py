@@ -14,5 +14,6 @@ In the order of the data, each package knowing only those above it:
     rest/          the REST API
     server.py      puts them together; cli.py is the command
 
-errors.py has the exception that all raise; interrupts.py handles Ctrl-C before the command runs and after it ends.
+errors.py has the exception that all raise; interrupts.py handles Ctrl-C before the command runs and after it ends;
+quiet.py imports TensorFlow.
 """

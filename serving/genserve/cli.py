@@ -8,7 +8,6 @@ from __future__ import annotations
 from genserve import interrupts  # first: see there
 
 # isort: split
-import contextlib
 import dataclasses
 import importlib
 import logging
@@ -16,11 +15,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from genserve import quiet
 from genserve.errors import ServeError
 from genserve.network import tls
 from genserve.network.port import check_addresses
@@ -97,8 +97,9 @@ def run(flags: Flags) -> None:
     """Serve until a signal comes."""
     stop = stop_on_signals()
     check(flags)
-    with quiet_tensorflow():
-        from genserve import server
+    quiet.import_tensorflow()
+    from genserve import server
+
     server.serve(flags, stop)
 
 
@@ -140,26 +141,6 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     return stop
-
-
-@contextlib.contextmanager
-def quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's C++ lines off the terminal; TF_CPP_MIN_LOG_LEVEL=0 shows them.
-
-    TensorFlow 2.21 writes some while it is imported, whatever that variable says, straight to file descriptor 2.
-    """
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        yield
-        return
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as devnull:
-            os.dup2(devnull.fileno(), 2)
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
 
 
 def main() -> None:
