@@ -68,6 +68,24 @@ LAYOUTS = {
     "wrapped": (pets("outer/my_dataset"), {}, CAT_DOG, ""),
     "wrapped deep": (pets("a/b/c/d"), {}, CAT_DOG, ""),
     "beside the system's files": ([*pets("my_dataset"), "__MACOSX/x/._a.png", ".hidden/a.png"], {}, CAT_DOG, ""),
+    "a split in itself, as archives unpack": (
+        pets("training_set/training_set", "test_set/test_set"),
+        {},
+        CAT_DOG,
+        "train",
+    ),
+    "domains of splits": (
+        ["trainA/a.png", "trainA/b.png", "trainB/a.png", "testA/a.png", "testB/a.png"],
+        {},
+        {"A": [0, 1], "B": [2]},
+        "train",
+    ),
+    "beside a disk station's thumbnails": (
+        [*pets("my_dataset"), "my_dataset/cat/@eaDir/a.png/THUMB_M.png"],
+        {},
+        CAT_DOG,
+        "",
+    ),
     "numbered shards": (["00000/img00000000.png", "00001/img00001000.png"], {}, {"": [0, 1]}, ""),
     "no classes asked for": (pets("x"), {"labels": "none"}, {"": [0, 1, 2]}, ""),
     "names": (["cat.0.png", "cat.1.png", "dog.0.png"], {"labels": "from-name"}, CAT_DOG, ""),
@@ -102,6 +120,10 @@ TABLES = {
         {"train/metadata.csv": LABELS, "test/metadata.csv": csv("file_name,label", "a.png,dog")},
     ),
     "a column of splits": ((*FLAT, "d.png"), {"metadata.csv": SPLITS}),
+    "of images in a folder": (
+        ("train/a.jpg", "train/b.jpg", "train/c.jpg"),
+        {"train.csv": csv("image_id,label", "a,cat", "b.jpg,cat", "c,dog")},
+    ),
     "before folders": (
         ("x/a.png", "x/b.png", "y/c.png"),
         {"metadata.csv": csv("file_name,label", "x/a.png,cat", "x/b.png,cat", r"y\c.png,dog")},
@@ -138,6 +160,8 @@ def test_what_a_table_does_not_say_is_told(tmp_path: Path) -> None:
     assert "metadata.csv has the columns text: --labels takes one" in data.notes[0]
     table.write_text(csv("file_name,label", "a.png,owl", "b.png,cat", "c.png,dog"))
     assert sources.read(str(tmp_path), FRAME).class_names == ("cat", "dog", "owl")
+    table.write_text(csv("file_name,label", "elsewhere.png,owl"))
+    assert "left out: 1 .csv" in sources.read(str(tmp_path), FRAME).understood
     table.write_text(csv("file_name,label", "a.png,cat", "a.png,dog"))
     with pytest.raises(TrainError, match=r"a.png has two labels: cat and dog"):
         sources.read(str(tmp_path), FRAME)

@@ -103,7 +103,7 @@ def test_arrays_of_any_common_kind_are_the_same_images(tmp_path: Path) -> None:
         assert data.labels is None
     assert np.array_equal(sources.read(saved(tmp_path, x=RAMP[..., 0]), FRAME).images, RAMP[..., :1])
     notes = sources.read(saved(tmp_path, x=floats * 2 - 1), FRAME).notes
-    assert notes == ("images from x, labels from nowhere", "images are floats, taken as from -1 to 1")
+    assert notes == ("images from x, no labels", "images are floats, taken as from -1 to 1")
 
 
 def test_labels_keep_their_meaning(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from gentrain.files import flush, own_folder, sweep
 from gentrain.files.locks import lock as lock_file
 
 # Part of every key: raise it when images decode to other pixels than before.
-DECODING_VERSION = 2
+DECODING_VERSION = 3
 
 MOST_ENTRIES = 20
 

@@ -65,8 +65,8 @@ def understand(files: Sequence[str], table: Table | None, frame: Frame, source: 
     """
     part, outer = _unwrapped(_Part(list(range(len(files))), list(files)))
     notes = [f"all images lie in {shown(outer)}, which is not taken as a class"] if outer else []
-    part, chosen = _of_split(part, files, table, frame, source)
-    part, _ = _unwrapped(part)
+    part, chosen = _of_split(_domains_apart(part), files, table, frame, source)
+    part, _ = _unwrapped(part, below=bool(chosen.split))
     labelled = _labelled(part, files, table, frame, source)
     all_notes = (*notes, *chosen.notes, *labelled.notes)
     inside = len(outer) + 1 if outer else 0
@@ -74,17 +74,28 @@ def understand(files: Sequence[str], table: Table | None, frame: Frame, source: 
     return labelled._replace(split=chosen.split, skipped=skipped, notes=all_notes, outer=inside)
 
 
-def _unwrapped(part: _Part) -> tuple[_Part, str]:
-    """Names without the folders that hold all of the images, unless that is a split; and these folders."""
+def _unwrapped(part: _Part, below: bool = False) -> tuple[_Part, str]:
+    """Names without the folders that hold all of the images, and these folders.
+
+    A split is none of them, unless `below` another: unpacked archives often hold `test_set/test_set/`.
+    """
     positions, names = part
     outer: list[str] = []
     while names:
         first, slash, _ = names[0].partition("/")
-        if not slash or splits.of_folder(first) or not all(name.startswith(first + "/") for name in names):
+        split = not below and splits.of_folder(first)
+        if not slash or split or not all(name.startswith(first + "/") for name in names):
             break
         outer.append(first)
         names = [name[len(first) + 1 :] for name in names]
     return _Part(positions, names), "/".join(outer)
+
+
+def _domains_apart(part: _Part) -> _Part:
+    """`trainA/x.jpg` as `train/A/x.jpg`, where all folders are named as in CycleGAN's data sets."""
+    apart = [splits.domain(name) for name in part.names]
+    names = [name for name in apart if name is not None]
+    return _Part(part.positions, names) if len(names) == len(apart) else part
 
 
 def _of_split(

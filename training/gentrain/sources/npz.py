@@ -96,7 +96,7 @@ def _decode_loose(path: str, frame: Frame, append: Append, show: Show) -> Conten
     labels = _labels_beside(path)
     files = {"images.npy": path} | ({"labels.npy": labels} if labels else {})
     contents = _decode_archive(_Loose(files), shown(path), frame, append, show)
-    note = f"labels from {shown(os.path.basename(labels)) if labels else 'nowhere'}"
+    note = f"labels from {shown(os.path.basename(labels))}" if labels else "no labels"
     return replace(contents, notes=(note, *contents.notes[1:]))
 
 
@@ -125,7 +125,7 @@ def _decode_archive(archive: Archive, name: str, frame: Frame, append: Append, s
     label_key = next((key for key in _keys(LABELS, split) if key in present), None)
     labels: Labels | None = None
     names: tuple[str, ...] = ()
-    notes = [f"images from {key}, labels from {label_key or 'nowhere'}"]
+    notes = [f"images from {key}, {f'labels from {label_key}' if label_key else 'no labels'}"]
     if others:
         notes.append(f"not taken: {', '.join(others)}; --split chooses")
     if label_key:

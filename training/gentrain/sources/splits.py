@@ -19,6 +19,7 @@ SPELLINGS = {
 _WORDS = {word: split for split, words in SPELLINGS.items() for word in words}
 _WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 _FOLDER = re.compile(rf"({_WORD})(?:[-._ ]?(?:set|split|data|images))?[-._ ]?\d*", re.IGNORECASE)
+_DOMAIN = re.compile(rf"({_WORD})([A-Z])/(.+)", re.DOTALL)
 _SHARD = re.compile(rf"(?:.*[-._ ])?({_WORD})(?:[-._ \d].*)?", re.IGNORECASE)
 
 
@@ -39,6 +40,12 @@ def of_folder(name: str) -> str | None:
     """`train2017` and `Test_set` → `train`, `test`; None for the name of no split."""
     found = _FOLDER.fullmatch(name)
     return named(found[1]) if found else None
+
+
+def domain(name: str) -> str | None:
+    """`trainA/1.jpg` → `train/A/1.jpg`; None for a path that starts otherwise."""
+    found = _DOMAIN.fullmatch(name)
+    return "/".join(found.groups()) if found else None
 
 
 def are_splits(folders: Iterable[str]) -> bool:

@@ -1,5 +1,5 @@
 """Labels that stand in a file beside the images: metadata.csv or .jsonl as Hugging Face's imagefolder has them, a plain
-labels.csv, and the dataset.json of StyleGAN's dataset_tool.
+labels.csv or train.csv, and the dataset.json of StyleGAN's dataset_tool.
 """
 
 from __future__ import annotations
@@ -7,13 +7,15 @@ from __future__ import annotations
 import csv
 import json
 import posixpath
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gentrain.errors import TrainError
 from gentrain.sources.pictures import shown
 
-NAMES = frozenset(f"{stem}.{ending}" for stem in ("metadata", "labels") for ending in ("csv", "tsv", "jsonl"))
+STEMS = ("metadata", "labels", "train", "train_labels", "annotations")
+NAMES = frozenset(f"{stem}.{ending}" for stem in STEMS for ending in ("csv", "tsv", "jsonl"))
 STYLEGAN = "dataset.json"
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_id", "path", "filepath", "id")
@@ -63,12 +65,14 @@ def read(files: Iterable[tuple[str, bytes]], column: str | None, images: Collect
         TrainError: a damaged table, one image with two labels, no such column.
     """
     known = set(images) | {posixpath.splitext(image)[0] for image in images}
+    by_base = _by_base(images)
     merged: Table | None = None
     for path, content in files:
         where = f"{source}: {shown(path)}"
         stylegan = posixpath.basename(path).lower() == STYLEGAN
         table = _stylegan(path, content) if stylegan else _rows_of(path, content, column, where)
-        if table is None or (table.rows and not any(name in known for name in table.rows)):
+        table = table and _of_these(table, known, by_base)
+        if table is None:
             continue
         if merged is None:
             merged = table
@@ -77,8 +81,27 @@ def read(files: Iterable[tuple[str, bytes]], column: str | None, images: Collect
         else:
             merged = merged._replace(notes=(*merged.notes, f"{shown(path)} is left out: it is of another form"))
     if merged is None and column is not None:
-        raise TrainError(f"{source}: --labels {column}: no metadata.csv or labels.csv with such a column")
+        raise TrainError(f"{source}: --labels {column}: no metadata.csv, labels.csv or train.csv with such a column")
     return merged
+
+
+def _by_base(images: Collection[str]) -> dict[str, str]:
+    """Name without folders and ending → path without ending, of those that no two images have."""
+    stems = [posixpath.splitext(image)[0] for image in images]
+    counts = Counter(map(posixpath.basename, stems))
+    return {base: stem for stem in stems if counts[base := posixpath.basename(stem)] == 1}
+
+
+def _of_these(table: Table, known: Collection[str], by_base: Mapping[str, str]) -> Table | None:
+    """The table, if it names some of the images: by path, else by name alone, where they lie in other folders."""
+    if not table.rows or any(name in known for name in table.rows):
+        return table
+    bases = {name: posixpath.basename(name) for name in table.rows}
+    rows = {
+        by_base.get(base) or by_base.get(posixpath.splitext(base)[0]) or name: table.rows[name]
+        for name, base in bases.items()
+    }
+    return table._replace(rows=rows) if any(name in known for name in rows) else None
 
 
 def _stylegan(path: str, content: bytes) -> Table | None:

@@ -47,7 +47,8 @@ NO_IMAGES = frozenset(
 
 
 # What systems leave beside the files of a user.
-HIDDEN, SYSTEM = (".", "__MACOSX"), ("Thumbs.db", "desktop.ini")
+HIDDEN = (".", "__MACOSX")
+SYSTEM = ("Thumbs.db", "desktop.ini", "@eaDir", "@__thumb", "$RECYCLE.BIN", "System Volume Information")
 
 
 class Entry(NamedTuple):
@@ -103,6 +104,8 @@ def decode(tree: Tree, with_classes: bool, frame: Frame, append: Append, show: S
         raise TrainError(f"{tree.name}: no images found (looked for PNG, JPEG, WebP, GIF, BMP, TIFF and others{found})")
     names = [entry.name for entry in images]
     table = _table(tree, found_tables, names, frame) if with_classes else None
+    if with_classes and table is None:
+        left_out.update(ending(entry.name) for entry in found_tables)
     known = layout.understand(names, table, frame, tree.name) if with_classes else layout.Layout([*range(len(names))])
     if not known.positions:
         raise TrainError(f"{tree.name}: none of {len(names)} images has a label: {_example(known.skipped)}")
