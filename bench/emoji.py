@@ -52,13 +52,13 @@ def draw(run_directory: Path, side: int, docs: Path) -> None:
 
     quiet.import_tensorflow()
     from gentrain.commands.subject import find
-    from gentrain.images import sheet
+    from gentrain.images import image_grid
     from gentrain.metrics.generate import generate
 
     generator = find(run_directory).generator
     is_conditional = any(tensor.name == "labels" for tensor in generator.inputs)
     given = {"labels": _labels(run_directory)} if is_conditional else None
-    pixels = sheet(generate(generator, SHOWN, given=given), COLUMNS)
+    pixels = image_grid(generate(generator, SHOWN, given=given), COLUMNS)
     docs.mkdir(parents=True, exist_ok=True)
     save_small(Image.fromarray(pixels), docs / f"emoji-{side}.png")
     with Image.open(run_directory / "nearest.png") as nearest:

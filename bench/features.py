@@ -27,7 +27,7 @@ RUNS = {
 
 def measure(package: Path, side: int, settings: str, kimg: float, beside: judged.Beside) -> dict[str, float]:
     """One training, its processor time and its scores."""
-    from gentrain.images import sheet
+    from gentrain.images import image_grid
     from PIL import Image
 
     run_directory = KEPT / f"features-{side}-{settings.replace(' ', '-')}"
@@ -36,7 +36,7 @@ def measure(package: Path, side: int, settings: str, kimg: float, beside: judged
     length = ("--preset", PRESETS[side], "--kimg", kimg, "--fresh")
     seconds = judged.train(run_directory, "--data", f"emoji:{package}", *length, *sets)
     images = judged.generated(run_directory)
-    Image.fromarray(sheet(images[:64], 8)).save(run_directory / "sheet.png")
+    Image.fromarray(image_grid(images[:64], 8)).save(run_directory / "sheet.png")
     return {"seconds": seconds, **beside.scores(images)}
 
 

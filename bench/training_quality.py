@@ -178,13 +178,13 @@ def _medians(scores: list[dict[str, Any]]) -> list[str]:
     return [str(len(scores)), first, spread, *rest]
 
 
-def save_sheets(subject: Subject, minutes: list[float], folder: Path) -> None:
+def save_grids(subject: Subject, minutes: list[float], folder: Path) -> None:
     """The seeds 0 to 63 of every recipe's first training, a small PNG each."""
-    from gentrain.images import save_png, sheet
+    from gentrain.images import image_grid, save_png
 
     for length in minutes:
         for recipe in RECIPES:
-            pixels = sheet(images_of(subject.generator(recipe, length, 0), 64), 8)
+            pixels = image_grid(images_of(subject.generator(recipe, length, 0), 64), 8)
             save_png(pixels, folder / f"{subject.name}-{recipe}-{length:g}min.png")
 
 
@@ -210,7 +210,7 @@ def main() -> None:
         floor = cells.get(f"floor, {subject.judged} {subject.judge}", subject.score, subject.parts.held_out)
         reports.append(report(subject, found, floor, cells.days()))
         if arguments.sheets:
-            save_sheets(subject, minutes, arguments.sheets)
+            save_grids(subject, minutes, arguments.sheets)
     if not reports:
         sys.exit("no data set is to be had")
     print("\n\n".join(reports))

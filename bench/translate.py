@@ -70,7 +70,7 @@ def draw(folder: Path, minutes: float, seed: int, out: Path) -> None:
     from gentrain import quiet, sources
     from gentrain.commands.subject import find
     from gentrain.conditions import hints
-    from gentrain.images import sheet
+    from gentrain.images import image_grid
     from gentrain.metrics.generate import generate
     from gentrain.settings import Settings
     from gentrain.training.examples import Examples, as_colour
@@ -84,7 +84,7 @@ def draw(folder: Path, minutes: float, seed: int, out: Path) -> None:
     made = [generate(find(run_of(recipe, minutes, seed)).generator, SHOWN, given=given) for recipe in RECIPES]
     beside = np.concatenate([as_colour(Examples(given, images).inputs()), *made, images], axis=2)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_small(Image.fromarray(sheet(beside, COLUMNS)), out)
+    save_small(Image.fromarray(image_grid(beside, COLUMNS)), out)
 
 
 def rows_of(cells: dict[str, list[dict[str, Any]]]) -> list[list[str]]:

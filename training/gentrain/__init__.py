@@ -8,7 +8,7 @@ images.py, progress.py               image grids and PNG; what a person sees of 
 data/                                a data set, the cache of decoded images, the stream of batches
 sources/                             where images come from: folders, archives, arrays, records
 settings.py, presets.py              every number and choice of a training, and where they start from
-conditions/                          what both networks are told beside latents and images
+conditions/                          what both networks take beside latents and images
 networks/, losses/                   generators and discriminators; adversarial and auxiliary losses
 metrics/                             how good a generator is
 training/                            the training step, devices, callbacks, checkpoints

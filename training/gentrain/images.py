@@ -1,4 +1,4 @@
-"""Many images on one sheet."""
+"""Many images in one picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def to_pixels(images: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, 
     return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def sheet(
+def image_grid(
     images: np.ndarray[Any, np.dtype[np.uint8]], columns: int, gap: int = 2
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Lay uint8 (N, H, W, C) in rows of `columns`, `gap` white pixels between them; uint8 (height, width, C)."""
@@ -35,5 +35,5 @@ def save_png(pixels: np.ndarray[Any, np.dtype[np.uint8]], path: Path) -> None:
     scale = max(1, 512 // max(image.size))
     with replacing(path) as temporary:
         image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(
-            temporary, "PNG", pnginfo=marked("a sheet of samples")
+            temporary, "PNG", pnginfo=marked("an image grid of samples")
         )

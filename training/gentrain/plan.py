@@ -1,5 +1,5 @@
 """What a training is to be: settings from a preset or from the run that it continues, compared without TensorFlow, so
-that a mistake or a finished run is told at once.
+that a mistake or a finished run is reported at once.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def frame(self) -> Frame:
-        """How the images are wanted."""
+        """How the images are prepared."""
         return self.settings.frame
 
 
@@ -134,7 +134,7 @@ def plan(
 
 
 def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path | None) -> tuple[str, str, Settings]:
-    """Data, preset and settings of a new run; what is not told comes from the run that it starts from."""
+    """Data, preset and settings of a new run; what is not given comes from the run that it starts from."""
     lent: dict[str, Any] = {}
     settings = PRESETS[preset or DEFAULT_PRESET]()
     if init_from is not None:
@@ -231,17 +231,17 @@ def _refuse_changes(
     changes: Mapping[str, Any],
     init_from: Path | None,
 ) -> None:
-    """Raise TrainError naming every setting that is asked for now and cannot differ from what the run began with.
+    """Raise TrainError naming every setting that was given now and cannot differ from what the run began with.
 
     The place of the data may: whether these are the same images, their fingerprint decides.
     """
-    asked: dict[str, Any] = {"preset": preset}
+    requested: dict[str, Any] = {"preset": preset}
     was = {"preset": config["preset"], **dataclasses.asdict(settings)}
     if init_from is not None:
-        asked["init_from"], was["init_from"] = str(init_from), config.get("init_from") or "nothing"
-    asked = {name: value for name, value in asked.items() if value is not None}
-    asked |= {name: value for name, value in changes.items() if name not in MAY_CHANGE}
-    differing = [f"{name} {was[name]} (now {value})" for name, value in asked.items() if value != was[name]]
+        requested["init_from"], was["init_from"] = str(init_from), config.get("init_from") or "nothing"
+    requested = {name: value for name, value in requested.items() if value is not None}
+    requested |= {name: value for name, value in changes.items() if name not in MAY_CHANGE}
+    differing = [f"{name} {was[name]} (now {value})" for name, value in requested.items() if value != was[name]]
     if differing and data not in (None, config["data"]):
         differing.append(f"data {config['data']} (now {data})")
     if differing:
@@ -253,7 +253,9 @@ def describe(plan: Plan, dataset: Dataset) -> dict[str, Any]:
     return {
         "data": plan.data,
         "preset": plan.preset,
-        "settings": {name: value for name, value in dataclasses.asdict(plan.settings).items() if _is_told(name, value)},
+        "settings": {
+            name: value for name, value in dataclasses.asdict(plan.settings).items() if _is_recorded(name, value)
+        },
         "init_from": None if plan.init_from is None else str(plan.init_from),
         "image_count": len(dataset.images),
         "image_shape": list(dataset.images.shape[1:]),
@@ -266,8 +268,8 @@ def describe(plan: Plan, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _is_told(name: str, value: Any) -> bool:
-    """Whether a setting stands in config.json: conditions do where there are any."""
+def _is_recorded(name: str, value: Any) -> bool:
+    """Whether a setting is in config.json: conditions do where there are any."""
     return name != "conditions" or bool(value)
 
 

@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 15.0
 Itself = TypeVar("Itself", bound="Reporter")
 
 
-def tell(text: str) -> None:
+def echo(text: str) -> None:
     """One line for the user, beside the results on stdout."""
     click.echo(text, err=True)
 
@@ -70,11 +70,11 @@ class Reporter:
                 self._draw_bar(done, total)
         elif now - self.last_line >= SECONDS_BETWEEN_LINES:
             self.last_line = now
-            tell(line)
+            echo(line)
 
     def note(self, text: str) -> None:
         """A line that stays, above the bar."""
-        tell(f"\r\033[K{text}" if self.bar is not None else text)
+        echo(f"\r\033[K{text}" if self.bar is not None else text)
 
     def _draw_bar(self, done: int, total: int) -> None:
         if self.bar is None:
@@ -95,15 +95,15 @@ class Training(Reporter):
     """`with Training() as line: fit(…, line.show, line.note)`."""
 
     def __enter__(self: Itself) -> Itself:
-        tell("building the networks and compiling the first step …")
+        echo("building the networks and compiling the first step …")
         return self
 
     def show(self, now: Progress, images_total: int, values: dict[str, float]) -> None:
         """Called every few steps; see `gentrain.training.callbacks.Show`."""
         rate = values["images_per_second"]
         left = (images_total - now.images_seen) / max(rate, 1e-9)
-        told = {"d_loss": "D", "g_loss": "G", "g_l1": "L1"}
-        losses = " · ".join(f"{name} {values[key]:.3f}" for key, name in told.items() if key in values)
+        losses_shown = {"d_loss": "D", "g_loss": "G", "g_l1": "L1"}
+        losses = " · ".join(f"{name} {values[key]:.3f}" for key, name in losses_shown.items() if key in values)
         losses = f"{rate:.0f} images/s · {losses}"
         kimg = f"{now.images_seen / 1000:.1f} of {images_total / 1000:.1f} kimg"
         self.at(now.images_seen, images_total, f"{kimg} · {losses} · {duration(max(left, 0))} left", losses)
@@ -133,7 +133,7 @@ class Measuring(Reporter):
         self.done += images
         if not self.before:
             self.before, self.start = self.done, time.monotonic()
-            self.last_line = -SECONDS_BETWEEN_LINES  # the next one is told
+            self.last_line = -SECONDS_BETWEEN_LINES  # the next one is printed
             return
         rate = (self.done - self.before) / max(time.monotonic() - self.start, 1e-9)
         left = duration(max((self.total - self.done) / rate, 1.0))

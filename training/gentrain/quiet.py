@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 WANTED = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3"
-"""Whether the user asked for TensorFlow's log."""
+"""Whether the user wants TensorFlow's log."""
 
 # What Keras imports wherever it is installed, for wrappers and plots that nothing here uses.
 UNUSED = ("sklearn", "pandas", "matplotlib")

@@ -63,14 +63,14 @@ def fit(
         TrainError: too few images, other images than the run began with, losses no longer finite, a full disk.
     """
     _check_images(plan, dataset)
-    told = conditions.of_run(plan.settings, dataset)
+    conditioning = conditions.of_run(plan.settings, dataset)
     quiet.import_tensorflow()
     from gentrain import networks
     from gentrain.training.callbacks.meter import Meter
     from gentrain.training.callbacks.stop import PoliteStop
     from gentrain.training.devices import Devices, best_precision
 
-    networks.check(told, plan.settings)
+    networks.check(conditioning, plan.settings)
     devices = devices or Devices("auto")
     _, side, _, channels = dataset.images.shape
     s = plan.settings.resolved(side, channels, best_precision())
@@ -85,9 +85,9 @@ def fit(
     with _locked(plan.run, note) if devices.first else nullcontext():
         if devices.first:
             _prepare(plan, dataset)
-        gan = _gan(plan, dataset, told, devices, note)
+        gan = _gan(plan, dataset, conditioning, devices, note)
         meter = Meter(plan.done, show, s.batch * STEPS_PER_EXECUTION)
-        gan.examples = examples.held_out(told, dataset, s.held_out)
+        gan.examples = examples.held_out(conditioning, dataset, s.held_out)
         keeper, periodic = _callbacks(plan, dataset, devices, meter, note)
         if devices.first:
             write_json(plan.run / "interface.json", interface.describe(plan.settings, dataset))
@@ -115,7 +115,7 @@ def record_place(plan: Plan, dataset: Dataset) -> None:
     write_json(plan.run / "dataset.json", dataset.describe())
 
 
-def _gan(plan: Plan, dataset: Dataset, told: conditions.Conditions, devices: Devices, note: Note) -> GAN:
+def _gan(plan: Plan, dataset: Dataset, conditioning: conditions.Conditions, devices: Devices, note: Note) -> GAN:
     """The networks as they begin, or as the newest checkpoint has them.
 
     What a run starts from is kept as its first checkpoint, since the other run may go on.
@@ -125,7 +125,7 @@ def _gan(plan: Plan, dataset: Dataset, told: conditions.Conditions, devices: Dev
     s = plan.settings
     _, side, _, channels = dataset.images.shape
     with devices.strategy.scope():
-        gan = GAN(side, channels, told, s)
+        gan = GAN(side, channels, conditioning, s)
         gan.compile(steps_per_execution=STEPS_PER_EXECUTION)
     checkpoint = checkpoints.latest(plan.run)
     if devices.first and checkpoint is not None:

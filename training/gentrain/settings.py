@@ -30,7 +30,7 @@ class Settings:
     flip: bool = False  # mirror each image left to right half of the time
     jitter: float = 0.0  # move each image at random, by at most this part of the side; its edges are repeated
     conditional: bool = False  # the generator takes the classes of the data as `labels`
-    conditions: str = ""  # what else both networks are told: names registered with gentrain.conditions, with commas
+    conditions: str = ""  # what else both networks take: names registered with gentrain.conditions, with commas
 
     # Networks
     networks: str = "genline"
@@ -71,7 +71,7 @@ class Settings:
 
     # Reports
     kimg_per_tick: float = 5.0  # a line of log.jsonl
-    kimg_per_checkpoint: float = 20.0  # a checkpoint, generator.keras and a sheet of samples
+    kimg_per_checkpoint: float = 20.0  # a checkpoint, generator.keras and an image grid of samples
     kimg_per_evaluation: float = 0.0  # Fréchet distance and the rest in the log, and the best snapshot kept; 0: never
     best_by: str = "frechet"  # the metric that decides which snapshot is the best
     held_out: int = -1  # images that are never trained on, to measure by; below 0: a tenth or so; 0: none
@@ -92,7 +92,7 @@ class Settings:
 
     @property
     def frame(self) -> Frame:
-        """Which images are wanted, and how."""
+        """Which images are used, and how."""
         return Frame(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Frame)})
 
     @property

@@ -56,8 +56,8 @@ def test_numbers_stand_beside_their_floor_and_are_the_same_again(run: Path, eval
     assert "one good image again and again (precision, density)" in out
     assert "none of 5000 images was held out" in out
     assert f"{first['metrics']['frechet']['floor']:.4g}" in out
-    with Image.open(run / "nearest.png") as sheet:
-        assert np.asarray(sheet).std() > 50
+    with Image.open(run / "nearest.png") as picture:
+        assert np.asarray(picture).std() > 50
     assert {"features.keras", "features.npz"} <= {path.name for path in run.iterdir()}
 
     assert evaluate(run, "--samples", 300)[0] == 0

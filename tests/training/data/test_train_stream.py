@@ -29,7 +29,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(number: int = 12, first_batch: int = 3, **columns: np.ndarray) -> list[dict[str, np.ndarray]]:
-    batches = stream.batches(columns, rows=6, seed=5, first_batch=first_batch)
+    batches = stream.batches(columns, batch_size=6, seed=5, first_batch=first_batch)
     return list(itertools.islice(batches.as_numpy_iterator(), number))
 
 
@@ -47,7 +47,7 @@ def test_few_images_are_shuffled_well(count: int, seed: int) -> None:
     """What stands beside an image in one epoch, and where it stands in the next, cannot be told."""
     values = np.arange(count, dtype=np.uint16)
     numbers = values.view(np.uint8).reshape(count, 1, 1, 2)
-    epochs = stream.batches({"images": numbers}, rows=count, seed=seed, first_batch=0).take(100)
+    epochs = stream.batches({"images": numbers}, batch_size=count, seed=seed, first_batch=0).take(100)
     orders = np.stack([batch["images"].view(np.uint16).ravel() for batch in epochs.as_numpy_iterator()])
     assert np.array_equal(np.sort(orders), np.tile(values, (100, 1)))
     places = np.argsort(orders)
@@ -77,7 +77,7 @@ def test_large_data_give_the_same_batches_as_small(
 
 @pytest.mark.usefixtures("large")
 def test_a_stream_goes_on_when_its_file_is_removed(images: np.memmap) -> None:
-    iterator = stream.batches({"images": images}, rows=6, seed=5, first_batch=3).as_numpy_iterator()
+    iterator = stream.batches({"images": images}, batch_size=6, seed=5, first_batch=3).as_numpy_iterator()
     first = next(iterator)["images"]
     Path(images.filename).unlink()
     rest = [batch["images"] for batch in itertools.islice(iterator, 30)]
@@ -86,7 +86,7 @@ def test_a_stream_goes_on_when_its_file_is_removed(images: np.memmap) -> None:
 
 @pytest.mark.usefixtures("large")
 def test_a_file_cut_short_stops_the_stream_with_its_name(images: np.memmap) -> None:
-    iterator = stream.batches({"images": images}, rows=50, seed=0, first_batch=0).as_numpy_iterator()
+    iterator = stream.batches({"images": images}, batch_size=50, seed=0, first_batch=0).as_numpy_iterator()
     with open(images.filename, "r+b") as file:
         file.truncate(5000)
     with pytest.raises(tf.errors.OpError, match=r"images.npy: ends before image"):
@@ -100,7 +100,7 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 for stream.LARGEST_IN_MEMORY_BYTES in (0, 2**30):
-    batches = stream.batches({"images": np.load(sys.argv[1], mmap_mode="r")}, rows=6, seed=5, first_batch=3)
+    batches = stream.batches({"images": np.load(sys.argv[1], mmap_mode="r")}, batch_size=6, seed=5, first_batch=3)
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     iterator = iter(strategy.experimental_distribute_dataset(batches.with_options(options)))

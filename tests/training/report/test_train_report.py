@@ -99,7 +99,7 @@ def test_page_tells_what_was_trained(page: Page) -> None:
     assert "gentrain evaluate" in page.text
 
 
-def test_real_images_stand_beside_the_newest_samples_in_sheets_alike(page: Page, run_directory: Path) -> None:
+def test_real_images_stand_beside_the_newest_samples_in_grids_alike(page: Page, run_directory: Path) -> None:
     real, samples = (Image.open(io.BytesIO(png)) for png in page.images("image/png")[:2])
     side = 8 * (28 + 2) - 2
     assert real.size == (side, side)
@@ -150,9 +150,9 @@ def test_samples_and_scores_are_of_one_snapshot_which_is_named(run: Path, snapsh
     page = report(run)
     named = "the last snapshot, at 4.096 kimg" if snapshot == "last" else "the best snapshot, at 2.5 kimg"
     assert f"are those of {named}" in page.text
-    assert any(image["alt"] == f"Sheet of generated images by {named}" for image in page.all("img"))
+    assert any(image["alt"] == f"Image grid of generated images by {named}" for image in page.all("img"))
     samples = np.asarray(Image.open(io.BytesIO(page.images("image/png")[1])))
-    assert (set(np.unique(samples[:20, :20])) == {191}) == (level is not None), "the sheet is the snapshot's"
+    assert (set(np.unique(samples[:20, :20])) == {191}) == (level is not None), "the grid is the snapshot's"
     assert ("75.0% of the samples are nearer to a training image" in page.text) == (snapshot is not None)
     assert "has taken that one's place" not in page.text
 
@@ -195,7 +195,7 @@ def test_run_that_has_only_begun_or_was_stopped_has_a_page(run: Path) -> None:
     for name in ("samples", "checkpoints"):
         shutil.rmtree(run / name)
     page = report(run)
-    assert "no sheet of samples yet" in page.text
+    assert "There are no samples yet" in page.text
     assert "No line is in log.jsonl yet" in page.text
 
 
@@ -203,7 +203,7 @@ def test_images_that_have_changed_are_not_shown_as_those_of_the_run(run: Path) -
     change(run / "dataset.json", fingerprint="0" * 64)
     page = report(run)
     assert "no longer what it was trained on" in page.text
-    assert not [image for image in page.all("img") if image["alt"] == "Sheet of real images"]
+    assert not [image for image in page.all("img") if image["alt"] == "Real images"]
 
 
 def test_scores_stand_beside_their_floors_in_the_table_and_the_chart(run: Path) -> None:
@@ -235,21 +235,21 @@ def test_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, run: Path,
 
 
 @pytest.mark.parametrize("name", ["film.webp", "film.gif"])
-def test_time_lapse_has_a_frame_a_sheet_and_rests_on_the_last(run_directory: Path, tmp_path: Path, name: str) -> None:
-    sheets = timelapse.sheets_of(run_directory)
-    assert timelapse.write(run_directory, tmp_path / name) == len(sheets)
+def test_time_lapse_has_a_frame_a_grid_and_rests_on_the_last(run_directory: Path, tmp_path: Path, name: str) -> None:
+    grids = timelapse.grids_of(run_directory)
+    assert timelapse.write(run_directory, tmp_path / name) == len(grids)
     with Image.open(tmp_path / name) as film:
-        assert film.n_frames == len(sheets)
+        assert film.n_frames == len(grids)
         film.seek(film.n_frames - 1)
         last, duration = np.asarray(film.convert("L"), float), film.info["duration"]
         film.seek(0)
         film.load()
         assert film.info["duration"] < duration
-    shown = np.asarray(Image.open(sheets[-1]), float)
+    shown = np.asarray(Image.open(grids[-1]), float)
     assert np.abs(last[: len(shown)] - shown).mean() < 12
 
 
-def test_time_lapse_is_bounded_whatever_the_sheets(tmp_path: Path) -> None:
+def test_time_lapse_is_bounded_whatever_the_grids(tmp_path: Path) -> None:
     (tmp_path / "samples").mkdir()
     for kimg in range(125):
         Image.new("L", (600, 900), 2 * kimg).save(tmp_path / f"samples/{kimg:06d}kimg.png")
@@ -262,13 +262,13 @@ def test_time_lapse_is_bounded_whatever_the_sheets(tmp_path: Path) -> None:
         assert max(film.size) <= timelapse.LONGEST_SIDE + timelapse.CAPTION
 
 
-def test_time_lapse_needs_two_sheets_and_a_format_that_moves(run: Path, command) -> None:
+def test_time_lapse_needs_two_grids_and_a_format_that_moves(run: Path, command) -> None:
     done = command("gentrain", "report", run, "--timelapse", "film.mp4")
     assert done.returncode == 2
     assert "film.mp4" in done.stderr
-    for sheet in timelapse.sheets_of(run)[1:]:
-        sheet.unlink()
-    assert "needs two sheets" in report(run).text
+    for grid in timelapse.grids_of(run)[1:]:
+        grid.unlink()
+    assert "needs two image grids" in report(run).text
     assert not (run / "timelapse.webp").exists()
 
 

@@ -253,13 +253,13 @@ def test_augmentation_follows_its_ramp_or_the_discriminators_lead() -> None:
     ramp = tiny_gan(augment=0.6, augment_target=0.0, augment_ramp=0.5)
     for progress, expected in ((0.25, 0.3), (0.5, 0.6), (1.0, 0.6)):
         ramp.images_seen.assign(round(progress * 220_000))
-        ramp._adapt_augmentation(tf.constant(0.5), rows=4)
+        ramp._adapt_augmentation(tf.constant(0.5), batch_size=4)
         assert float(ramp.augmented) == pytest.approx(expected, abs=1e-3)
 
     held = tiny_gan(augment=0.6, augment_target=0.7)
     for accuracy, steps, expected in ((0.9, 10, 0.1), (0.6, 5, 0.05), (0.6, 50, 0.0), (1.0, 500, 0.6)):
         for _ in range(steps):
-            held._adapt_augmentation(tf.constant(accuracy), rows=1000)
+            held._adapt_augmentation(tf.constant(accuracy), batch_size=1000)
         assert float(held.augmented) == pytest.approx(expected, abs=1e-3)
     assert any(variable is held.augmented for variable in held.state), "it is kept in checkpoints"
 
@@ -298,8 +298,8 @@ def test_a_conditional_run_draws_its_classes_in_rows_and_says_so_to_the_exporter
     small = ["--resolution", 8, "--set", "generator_width=8", "--set", "discriminator_width=8"]
     code, _, err = gentrain("fit", "--data", "digits", "--run", run, *small, "--kimg", 0.512, "--conditional")
     assert code == 0, err
-    with Image.open(run / "samples" / "000000kimg.png") as sheet:
-        assert sheet.height / sheet.width == pytest.approx(10 / 8, abs=0.01), "a row a class, a column a seed"
+    with Image.open(run / "samples" / "000000kimg.png") as grid:
+        assert grid.height / grid.width == pytest.approx(10 / 8, abs=0.01), "a row a class, a column a seed"
     interface = json.loads((run / "interface.json").read_text())
     labels = {"name": "labels", "role": "labels", "dtype": "int32", "shape": [None], "range": [0, 9]}
     assert interface["inputs"][1:] == [labels | {"classes": list("0123456789")}]

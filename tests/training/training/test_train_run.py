@@ -80,23 +80,23 @@ def test_generator_is_a_functional_model_of_stock_layers(run_directory: Path) ->
 
 
 def test_kept_generator_is_the_average_and_not_the_last_step(run_directory: Path) -> None:
-    """The sheet of the last samples is the kept generator's: seeds 0 to 63 of contract 3, through generator.keras."""
-    from gentrain.images import sheet, to_pixels
+    """The newest image grid is the kept generator's: seeds 0 to 63 of contract 3, through generator.keras."""
+    from gentrain.images import image_grid, to_pixels
     from gentrain.networks.latents import latents_of_seeds
 
     generator = keras.models.load_model(run_directory / "generator.keras")
     last = sorted((run_directory / "samples").glob("*kimg.png"))[-1]
-    drawn = sheet(to_pixels(np.asarray(generator(latents_of_seeds(range(64), 32)))), columns=8)[..., 0]
+    drawn = image_grid(to_pixels(np.asarray(generator(latents_of_seeds(range(64), 32)))), columns=8)[..., 0]
     with Image.open(last) as image:
         shown = np.asarray(image.resize(drawn.shape[::-1], Image.Resampling.NEAREST))
     assert np.abs(shown.astype(int) - drawn).max() <= 1
 
 
 def test_samples_start_at_zero_and_change(run_directory: Path) -> None:
-    sheets = sorted(path.name for path in (run_directory / "samples").iterdir())
-    assert sheets[0] == "000000kimg.png"
-    assert len(sheets) >= 2
-    first, last = (np.asarray(Image.open(run_directory / "samples" / name)) for name in (sheets[0], sheets[-1]))
+    grids = sorted(path.name for path in (run_directory / "samples").iterdir())
+    assert grids[0] == "000000kimg.png"
+    assert len(grids) >= 2
+    first, last = (np.asarray(Image.open(run_directory / "samples" / name)) for name in (grids[0], grids[-1]))
     assert not np.array_equal(first, last)
 
 
@@ -240,7 +240,7 @@ def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(ru
     gan.compile()
     kernel = gan.discriminator.trainable_variables[0]
     kernel.assign(kernel * np.nan)
-    stream = batches({"images": np.zeros((16, 8, 8, 1), np.uint8)}, rows=8, seed=0, first_batch=0)
+    stream = batches({"images": np.zeros((16, 8, 8, 1), np.uint8)}, batch_size=8, seed=0, first_batch=0)
     images = Devices("one").feed(stream, parts=2)
     with pytest.raises(TrainError, match=r"d_loss.*no longer finite.*checkpoints/0000"):
         gan.fit(images, steps_per_epoch=1, verbose=0, shuffle=False, callbacks=[Guard(run_directory)])

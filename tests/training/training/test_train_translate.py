@@ -170,7 +170,7 @@ def test_a_pair_is_mirrored_and_moved_as_one_and_hints_are_of_what_came_of_it() 
     np.testing.assert_allclose(given["image"], -made, atol=1e-6)
     dotted = given["hints"][..., 3] == 1
     assert dotted.any()
-    assert (given["hints"][~dotted] == hints.NOTHING).all()
+    assert (given["hints"][~dotted] == hints.NO_HINT).all()
     for picture, row, column in np.argwhere(dotted):
         around = made[picture, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
         assert np.isin(True, (around == given["hints"][picture, row, column, :3]).all(axis=-1)), "it is the picture's"
@@ -196,17 +196,17 @@ def test_dots_fall_on_areas_in_proportion_to_their_size_and_each_on_a_colour_tha
     areas[:, 16:, 14:] = (-1, -1, 1)
     outline = np.ones((2000, 32, 32, 1), np.float32)
 
-    def told(count: int) -> np.ndarray:
+    def given(count: int) -> np.ndarray:
         """Which of white, red and blue the dots of each picture say, bool (2000, 3)."""
         dots = hints.some(areas, count, outline).numpy()
         white, red, blue = ((dots == (*colour, 1)).all(axis=-1) for colour in ((1, 1, 1), (1, -1, -1), (-1, -1, 1)))
         return np.stack([white.any(axis=(1, 2)), red.any(axis=(1, 2)), blue.any(axis=(1, 2))], axis=1)
 
-    white, red, blue = told(1).mean(axis=0)
+    white, red, blue = given(1).mean(axis=0)
     assert red / blue == pytest.approx(9 * 9 / (15 * 17), rel=0.15), "where a dot lies in one colour wholly"
     assert 0.5 * hints.ANYWHERE < white < hints.ANYWHERE
-    assert told(2)[:, 1:].all(axis=1).mean() > 0.85, "the second is of the other colour"
-    assert told(8)[:, 1:].all(axis=1).mean() > 0.99
+    assert given(2)[:, 1:].all(axis=1).mean() > 0.85, "the second is of the other colour"
+    assert given(8)[:, 1:].all(axis=1).mean() > 0.99
 
 
 def test_the_penalty_is_on_the_mean_of_the_patches() -> None:
@@ -232,7 +232,7 @@ def test_without_an_adversarial_loss_the_generator_learns_alone() -> None:
     images = np.stack([drawn(number) for number in range(8)])
     picture = Image(255 - images)
     settings = Settings(networks="unet", latent_size=0, adversarial=0.0, **TINY)  # type: ignore[arg-type]
-    picture.told(settings)
+    picture.configure(settings)
     gan = GAN(SIDE, 3, (picture,), settings)
     gan.compile()
     judged = [weight.copy() for weight in gan.discriminator.get_weights()]

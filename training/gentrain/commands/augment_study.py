@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gentrain.progress import Training, tell
+from gentrain.progress import Training, echo
 
 
 @click.command("augment-study")
@@ -70,6 +70,6 @@ def augment_study(
         **{name.strip("-"): value for name, value in training.items() if name != "--set"},
         changes=tuple(parse_change(text) for text in sets),
     )
-    study = Study(options, out, reading.read, tell, Training)
+    study = Study(options, out, reading.read, echo, Training)
     study.go()
     click.echo(study.text(), nl=False)

@@ -11,7 +11,7 @@ import click
 
 from gentrain import quiet
 from gentrain.files import write_json
-from gentrain.progress import Measuring, duration, summary, tell
+from gentrain.progress import Measuring, duration, echo, summary
 
 if TYPE_CHECKING:
     from gentrain.metrics.features import FeatureNet
@@ -83,7 +83,7 @@ def evaluate(
     subject = subjects.find(run, data, snapshot)
     dataset = read(subject.data, subject.frame)
     subject.check(dataset)
-    tell(summary(dataset))
+    echo(summary(dataset))
 
     quiet.import_tensorflow()
     from gentrain.commands import styled, translated
@@ -96,9 +96,9 @@ def evaluate(
     if on is not None and not translation.translates(generator):
         raise click.UsageError(f"--on {on}: {run} makes images of latents; --on is for what translates pictures")
     takes_on_style = dataset.inputs is not None and not (on or "").startswith("pairs:")
-    tell("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
+    echo("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
     net = features_for(dataset, features, weights, subject.seen_through)
-    tell(_about(net))
+    echo(_about(net))
     if translation.translates(generator):
         measure = styled.evaluate if takes_on_style else translated.evaluate
         click.echo(measure(subject, dataset, samples, net, on, out))
@@ -123,13 +123,13 @@ def evaluate(
     if labels is not None:
         report["class_accuracy"] = judge.class_accuracy(images, labels)
     if target := out or (subject.run and subject.run / "metrics.json"):
-        sheet = target.with_name("nearest.png")
-        nearest.draw(images, dataset, found, sheet)
+        picture = target.with_name("nearest.png")
+        nearest.draw(images, dataset, found, picture)
         write_json(target, report)
         if subject.run:
             feature_files.keep(judge, subject.run)
-        tell(f"{target}, {sheet}")
-    tell(f"measured {judge.samples} images in {duration(report['seconds'])}")
+        echo(f"{target}, {picture}")
+    echo(f"measured {judge.samples} images in {duration(report['seconds'])}")
     click.echo(_table(report))
 
 
@@ -145,9 +145,12 @@ def _numbers(
     from gentrain.metrics.nearest import NEAR, memorised, originality
 
     original = originality(found)
-    second = judge.second and {"features": judge.second.describe(), "metrics": _beside(others, judge.second.reference)}
+    second = judge.second and {
+        "features": judge.second.describe(),
+        "metrics": _with_reference(others, judge.second.reference),
+    }
     return {
-        "metrics": _beside(values, judge.reference),
+        "metrics": _with_reference(values, judge.reference),
         "second": second,
         "nearest": {space: nearest.ratio for space, nearest in found.items()},
         "memorised": {"value": memorised(found), "floor": NEAR},
@@ -157,7 +160,7 @@ def _numbers(
     }
 
 
-def _beside(values: dict[str, float], reference: dict[str, float]) -> dict[str, dict[str, float]]:
+def _with_reference(values: dict[str, float], reference: dict[str, float]) -> dict[str, dict[str, float]]:
     return {name: {"value": value, "floor": reference[name]} for name, value in values.items()}
 
 

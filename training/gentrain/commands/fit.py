@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from gentrain.commands.options import once
-from gentrain.progress import Training, duration, summary, tell
+from gentrain.progress import Training, duration, echo, summary
 
 
 @click.command()
@@ -120,7 +120,7 @@ def fit(
     if plan.finished and not dry_run:
         if plan.moved:
             training.record_place(plan, reading.read(plan.data, plan.frame))
-        tell(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer")
+        echo(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer")
         click.echo(run)
         return
     joined = _devices(strategy) if in_cluster() and not dry_run else None  # before anything else uses TensorFlow
@@ -129,8 +129,8 @@ def fit(
         click.echo(json.dumps(plans.describe(plan, dataset), indent=2))
         return
 
-    tell(summary(dataset))
-    tell(
+    echo(summary(dataset))
+    echo(
         f"{run}: {'going on at' if plan.continues else 'new run, preset'} "
         f"{f'{plan.done.images_seen / 1000:g} kimg' if plan.continues else plan.preset}"
     )
@@ -138,9 +138,9 @@ def fit(
         done = training.fit(plan, dataset, line.show, line.note, joined or _devices(strategy))
     kimg_done = f"{done.images_seen / 1000:g} kimg"
     if not dataclasses.replace(plan, done=done).finished:
-        tell(f"stopped and kept at {kimg_done}; go on with: gentrain fit --run {run}")
+        echo(f"stopped and kept at {kimg_done}; go on with: gentrain fit --run {run}")
         sys.exit(130)
-    tell(f"finished: {kimg_done} in {duration(done.seconds)}")
+    echo(f"finished: {kimg_done} in {duration(done.seconds)}")
     click.echo(run)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gentrain.files import write_json
-from gentrain.progress import Measuring, duration, summary, tell
+from gentrain.progress import Measuring, duration, echo, summary
 
 if TYPE_CHECKING:
     from gentrain.commands.subject import Subject
@@ -37,7 +37,7 @@ def evaluate(
         out: where the report goes; None for the run's metrics.json.
     """
     from gentrain.commands.reading import read
-    from gentrain.images import save_png, sheet
+    from gentrain.images import image_grid, save_png
     from gentrain.metrics import feature_files, style
     from gentrain.metrics.features import second_for
     from gentrain.training.examples import Examples
@@ -49,7 +49,7 @@ def evaluate(
     if on is not None:
         side, channels = dataset.images.shape[2:]
         others = read(on, replace(subject.frame, style="", labels="none", resolution=side, channels=channels))
-        tell(summary(others))
+        echo(summary(others))
         measured, held_out = replace(dataset, inputs=others), 0
     with Measuring(PASSES * 2 * samples) as measuring:
         judge = style.StyleJudge(measured, held_out, samples, net, measuring.show)
@@ -74,12 +74,12 @@ def evaluate(
         grid = target.with_name("translations.png")
         given = {"image": judge.images.astype(np.float32) / 127.5 - 1.0}
         beside = dataset.images[judge.compared[np.arange(judge.samples) % len(judge.compared)]]
-        save_png(sheet(Examples(given, np.asarray(beside)).shown(images)[:SHOWN], COLUMNS), grid)
+        save_png(image_grid(Examples(given, np.asarray(beside)).shown(images)[:SHOWN], COLUMNS), grid)
         write_json(target, report)
         if subject.run:
             feature_files.keep(judge, subject.run)
-        tell(f"{target}, {grid}")
-    tell(f"measured {judge.samples} pictures in {duration(report['seconds'])}")
+        echo(f"{target}, {grid}")
+    echo(f"measured {judge.samples} pictures in {duration(report['seconds'])}")
     return _table(report)
 
 

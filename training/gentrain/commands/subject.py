@@ -46,7 +46,7 @@ class Subject:
 
     @property
     def frame(self) -> Frame:
-        """How the images are wanted: as the run had them, or as a bare generator makes them.
+        """How the images are prepared: as the run had them, or as a bare generator makes them.
 
         Raises:
             TrainError: a bare generator does not make square images of 8 to 256 pixels, grey or in colour.

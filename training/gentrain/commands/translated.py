@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gentrain.files import write_json
-from gentrain.progress import Measuring, duration, summary, tell
+from gentrain.progress import Measuring, duration, echo, summary
 
 if TYPE_CHECKING:
     from gentrain.commands.subject import Subject
@@ -36,7 +36,7 @@ def evaluate(
     """
     from gentrain.commands.reading import read
     from gentrain.conditions import hints
-    from gentrain.images import save_png, sheet
+    from gentrain.images import image_grid, save_png
     from gentrain.metrics import feature_files
     from gentrain.metrics.features import second_for
     from gentrain.metrics.translation import DOTS, PairJudge
@@ -49,7 +49,7 @@ def evaluate(
         seen = unseen is None
     else:
         measured, seen = read(on, replace(subject.frame, style="")), False
-        tell(summary(measured))
+        echo(summary(measured))
         rows = np.arange(len(measured.images))
         others = dataset.images[np.random.default_rng(0).permutation(dataset.distinct)[: 2 * len(rows)]]
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:samples])
@@ -75,12 +75,12 @@ def evaluate(
         grid = target.with_name("translations.png")
         shown = min(SHOWN, len(rows))
         dots, images = list(each.items())[-1]
-        save_png(sheet(_shown(judge, images, dots)[:shown], COLUMNS), grid)
+        save_png(image_grid(_shown(judge, images, dots)[:shown], COLUMNS), grid)
         write_json(target, report)
         if subject.run:
             feature_files.keep(judge, subject.run)
-        tell(f"{target}, {grid}")
-    tell(f"measured {judge.samples} pairs in {duration(report['seconds'])}")
+        echo(f"{target}, {grid}")
+    echo(f"measured {judge.samples} pairs in {duration(report['seconds'])}")
     return _table(report, judge)
 
 

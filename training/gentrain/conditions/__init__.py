@@ -1,6 +1,6 @@
-"""What a GAN is told beside latents. A condition is one class, in a file here or registered from outside.
+"""What a GAN takes beside latents. A condition is one class, in a file here or registered from outside.
 
-base.py        the class that each of them derives from, and what its methods are asked
+base.py        the class that each of them derives from, and what its methods do
 labels.py      classes of images
 image.py       a picture to be translated
 unpaired.py    the same without a right answer, to look like pictures of a style
@@ -46,8 +46,8 @@ __all__ = [
     "of_run",
     "prepared",
     "register",
-    "rows",
     "task",
+    "tensors",
 ]
 
 Conditions = Sequence[Condition]
@@ -92,7 +92,7 @@ def of_run(settings: Settings, dataset: Dataset) -> tuple[Condition, ...]:
         )
     found = tuple(_known(name).of(dataset) for name in names)
     for condition in found:
-        condition.told(settings)
+        condition.configure(settings)
     return found
 
 
@@ -138,7 +138,7 @@ def _known(name: str) -> type[Condition]:
 
 
 def columns(conditions: Conditions, dataset: Dataset) -> dict[str, Array]:
-    """What a batch is drawn from: the images, and the columns of each condition; N rows each."""
+    """What a batch is drawn from: the images, and the columns of each condition; (N, …) each."""
     found: dict[str, Array] = {"images": dataset.images}
     for condition in conditions:
         found |= condition.columns(dataset)
@@ -155,8 +155,8 @@ def prepared(conditions: Conditions, batch: Mapping[str, Any]) -> Tensors:
     return {name: tensor for condition in conditions for name, tensor in condition.prepare(batch).items()}
 
 
-def rows(conditions: Conditions, dataset: Dataset, chosen: np.ndarray[Any, Any]) -> Tensors:
-    """The tensors of all inputs for these rows of a data set."""
+def tensors(conditions: Conditions, dataset: Dataset, chosen: np.ndarray[Any, Any]) -> Tensors:
+    """The tensors of all inputs for these examples of a data set."""
     found = columns(conditions, dataset)
     batch = prepared(conditions, {name: column[chosen] for name, column in found.items() if name != "images"})
     if all(type(condition).draw is Condition.draw for condition in conditions):
@@ -174,7 +174,7 @@ def drawn(conditions: Conditions, tensors: Tensors, images: Any, uniform: Callab
 
 
 def examples(conditions: Conditions, most: int) -> Tensors:
-    """Tensors of all inputs that show what the conditions can tell, at most so many rows; none without conditions."""
+    """Tensors of all inputs that show what the conditions can be, at most so many examples; none without conditions."""
     shown = [condition.prepare(condition.examples(most)) for condition in conditions]
     fewest = min((len(tensor) for tensors in shown for tensor in tensors.values()), default=0)
     return {name: tensor[:fewest] for tensors in shown for name, tensor in tensors.items()}

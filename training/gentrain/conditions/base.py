@@ -1,4 +1,4 @@
-"""What a condition is asked. Each method has a default that changes nothing, so a condition says only what it adds."""
+"""What a condition does. Each method has a default that changes nothing, so a condition overrides only what it adds."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Tensors = dict[str, Any]
 
 
 class Condition(ABC):
-    """Something that both networks of a GAN are told beside latents or images.
+    """Something that both networks of a GAN take beside latents or images.
 
     Attributes:
-        name: by which a run asks for it, and the name of its input.
+        name: by which a run names it, and the name of its input.
         task: what a generator with it does, as in `interface.json`; empty where that is the same as without it.
         auxiliary: losses beside the adversarial one that a run with it has.
         learns_by: names of further ones, which gentrain.training.auxiliaries makes.
@@ -42,14 +42,14 @@ class Condition(ABC):
     def of(cls, dataset: Dataset) -> Condition:
         """The condition as it is with these images; raises TrainError where they lack what it needs."""
 
-    def told(self, settings: Settings) -> None:  # noqa: B027, most ask for nothing
-        """What a run's settings say of it; called once, before anything else."""
+    def configure(self, settings: Settings) -> None:  # noqa: B027, most have no settings
+        """Take what it needs of a run's settings; called once, before anything else."""
 
     # Data
 
     @abstractmethod
     def columns(self, dataset: Dataset) -> Mapping[str, Array]:
-        """Named arrays with a row for each image of the data set, in memory or mapped from a file."""
+        """Named arrays (N, …), an entry for each image of the data set, in memory or mapped from a file."""
 
     def prepare(self, batch: Mapping[str, Any]) -> Tensors:
         """A batch of the columns, arrays or tensors → the tensors of `inputs`, by name, in their order."""
@@ -57,7 +57,7 @@ class Condition(ABC):
 
     @abstractmethod
     def examples(self, most: int) -> Mapping[str, Array]:
-        """A batch of columns that shows what the condition can tell, at most so many rows: those of image grids."""
+        """A batch of columns that shows what the condition can be, at most so many examples: those of image grids."""
 
     def draw(self, tensors: Tensors, images: Any, uniform: Callable[[int], Any]) -> Tensors:
         """What is new at each step, and follows from the right answer: the tensors of `inputs`, with it.

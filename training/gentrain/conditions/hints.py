@@ -23,13 +23,13 @@ MOST = 8
 RADIUS = 1
 """A dot is 3×3 pixels of the colour in its middle."""
 
-NOTHING = -1.0
+NO_HINT = -1.0
 
 ALIKE = 0.2
 """Colours that differ by less in each channel, of 2, count as one."""
 
 ANYWHERE = 1 / 16
-"""The part of the dots that may lie on any pixel: that something stays white may be said too."""
+"""The part of the dots that may lie on any pixel: that something stays white can be a hint too."""
 
 
 class Hints(Condition):
@@ -55,7 +55,7 @@ class Hints(Condition):
         import tensorflow as tf
 
         count = tf.shape(next(iter(batch.values())))[0]
-        return {"hints": tf.fill([count, self.side, self.side, 4], NOTHING)}
+        return {"hints": tf.fill([count, self.side, self.side, 4], NO_HINT)}
 
     def draw(self, tensors: Tensors, images: Any, uniform: Callable[[int], Any]) -> Tensors:
         return tensors | {"hints": dots(images, uniform(MOST + 1), tensors.get("image"))}
@@ -64,7 +64,7 @@ class Hints(Condition):
         return {"hints": np.zeros((most, 1), np.uint8)}
 
     def augment(self, tensors: Tensors, change: Callable[[Any], Any]) -> Tensors:
-        return tensors | {"hints": change(tensors["hints"] - NOTHING) + NOTHING}
+        return tensors | {"hints": change(tensors["hints"] - NO_HINT) + NO_HINT}
 
     def inputs(self) -> Tensors:
         import keras
@@ -85,10 +85,10 @@ class Hints(Condition):
 
 
 def dots(images: Any, drawn: Any, inputs: Any = None) -> Any:
-    """Hints of these images: each dot at one of the pixels whose colour is not told yet, whichever it is.
+    """Hints of these images: each dot at one of the pixels that no hint covers yet.
 
     So areas get dots in proportion to their size, and a second dot goes to another colour, as a user would put it;
-    once all colours are told, dots go to any place that the inputs do not show.
+    once all colours are covered, dots go to any place that the inputs do not show.
 
     Args:
         images: float32 (N, H, W, 3) in [-1, 1].
@@ -104,16 +104,16 @@ def dots(images: Any, drawn: Any, inputs: Any = None) -> Any:
     side = images.shape[1]
     count = tf.floor(drawn[:, 0] * (MOST + 1))
     unseen = tf.ones_like(images[..., 0], tf.bool) if inputs is None else _differ(images, inputs)
-    untold = unseen
-    hints = tf.fill(tf.concat([tf.shape(images)[:3], [4]], axis=0), NOTHING)
+    unhinted = unseen
+    hints = tf.fill(tf.concat([tf.shape(images)[:3], [4]], axis=0), NO_HINT)
     for number in range(MOST):
-        all_told = ~tf.reduce_any(untold, axis=[1, 2], keepdims=True)
-        place = _place(untold | (all_told & unseen), drawn[:, number + 1])
+        all_hinted = ~tf.reduce_any(unhinted, axis=[1, 2], keepdims=True)
+        place = _place(unhinted | (all_hinted & unseen), drawn[:, number + 1])
         colour = tf.gather_nd(images, place, batch_dims=1)[:, None, None, :]
         near = tf.abs(place[:, :, None] - tf.range(side)) <= RADIUS
         here = near[:, 0, :, None, None] & near[:, 1, None, :, None] & (number < count)[:, None, None, None]
         hints = tf.where(here, tf.concat([colour, tf.ones_like(colour[..., :1])], axis=-1), hints)
-        untold &= _apart(images, colour)
+        unhinted &= _apart(images, colour)
     return hints
 
 

@@ -37,7 +37,7 @@ class Image(Condition):
             )
         return cls(dataset.columns["image"])
 
-    def told(self, settings: Settings) -> None:
+    def configure(self, settings: Settings) -> None:
         self.input_from = settings.input_from
 
     def columns(self, dataset: Dataset) -> Mapping[str, Array]:

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 def describe(settings: Settings, dataset: Dataset) -> dict[str, Any]:
     """What interface.json holds; raises as `gentrain.conditions.of_run`."""
-    told = conditions.of_run(settings, dataset)
+    conditioning = conditions.of_run(settings, dataset)
     size = settings.latent_size
     latents = [{"name": "latents", "role": "latents", "dtype": "float32", "shape": [None, size]}] if size else []
-    inputs = [_with_preprocessing(about, settings, dataset) for one in told for about in one.interface()]
+    inputs = [_with_preprocessing(about, settings, dataset) for one in conditioning for about in one.interface()]
     images = {"name": "images", "role": "images", "dtype": "float32", "shape": [None, *dataset.images.shape[1:]]}
     return {
         "version": 1,
-        "task": conditions.task(told),
+        "task": conditions.task(conditioning),
         "inputs": [*latents, *inputs],
         "outputs": [_with_preprocessing(images | {"range": [-1, 1]}, settings, dataset)],
     }

@@ -32,7 +32,7 @@ class Unpaired(Image):
             raise TrainError(f"{dataset.source}: has no style to take on; --style FOLDER names pictures that have it")
         return cls(dataset.inputs.images)
 
-    def told(self, settings: Settings) -> None:
+    def configure(self, settings: Settings) -> None:
         if settings.latent_size:
             raise UsageError(f"latent_size {settings.latent_size}: a style is taken on by pictures alone, it must be 0")
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from gentrain.data import fonts
 from gentrain.data.dataset import Dataset, Pixels
 from gentrain.files import marked, replacing
-from gentrain.images import sheet
+from gentrain.images import image_grid
 
 COLUMNS = 8
 MOST_ROWS = 32
@@ -61,7 +61,7 @@ def _some(dataset: Dataset, indices: np.ndarray) -> Pixels:
 
 
 def _laid(rows: list[Pixels]) -> Pixels:
-    return sheet(np.concatenate(rows), COLUMNS)
+    return image_grid(np.concatenate(rows), COLUMNS)
 
 
 def _enlarged(pixels: Pixels, scale: int) -> Pixels:

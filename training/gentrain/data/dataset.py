@@ -39,7 +39,7 @@ HEIF_ENDINGS = (".heic", ".heif", ".hif")
 # A picture that claims more is taken for a decompression bomb (Pillow's own limit).
 MAX_MEGAPIXELS = 89.5
 
-# With fewer images, in all or of a class, a training learns them by heart; it is said.
+# With fewer images, in all or of a class, a training memorises them; a warning says so.
 FEW_IMAGES, FEW_OF_A_CLASS = 100, 10
 
 # So many classes or endings are named in one line.
@@ -161,7 +161,7 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a source tells beside the pixels; labels int32 (N,) are indices into `class_names`.
+    """What a source gives beside the pixels; labels int32 (N,) are indices into `class_names`.
 
     `classes_from` says where these come from, `left_out` how many files of which ending were no images, and `split`
     what was taken of data with splits; `value_ranges` what values images of more than 8 bits have, by their kind, and
@@ -214,9 +214,9 @@ class Dataset:
     """Images uint8 (N, H, W, C), in memory or mapped from the cache, and, where they have classes, labels int32 (N,).
 
     `labels` are indices into `class_names`. `first_alike` int64 (N,) has for each image the first one of the very same
-    pixels; None where all differ. `grey_in_colour` is whether none has a colour, though nobody asked for three
+    pixels; None where all differ. `grey_in_colour` is whether none has a colour, though nobody requested three
     channels. `inputs` are, of a translation without pairs, the pictures that are to look like these: a data set of its
-    own, with rows of its own. The rest is as in `Contents`.
+    own, with examples of its own. The rest is as in `Contents`.
     """
 
     source: str

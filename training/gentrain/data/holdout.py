@@ -1,4 +1,4 @@
-"""Images that a run is never trained on: what its generator is compared with, and told from one that copies.
+"""Images that a run is never trained on: what its generator is compared with, to recognise one that copies.
 
 A generator that has learned its images by heart pleases every measure that compares it with those very images. How near
 real images come that it has never seen says what is near.
@@ -24,7 +24,7 @@ MOST = 1 / 3
 """Of the images: the rest is to be learned from."""
 
 SMALL = 400
-"""Of smaller data sets a tenth is held out, which is enough to tell copies by and no more."""
+"""Of smaller data sets a tenth is held out, which is enough to recognise copies and no more."""
 
 FEWEST = 200
 """Smaller data sets are trained on whole: every image counts there."""
@@ -57,7 +57,7 @@ def unknown(images: int, held_out: int, enough: int) -> str:
         return ""
     compared = "it is compared with the images that it was trained on, so one that copies them scores best"
     if held_out:
-        return f"only {held_out} of {images} images were held out: {compared}; whether it copies, `memorised` tells"
+        return f"only {held_out} of {images} images were held out: {compared}; `memorised` says whether it copies"
     return f"none of {images} images was held out: {compared}, and `memorised` cannot be sure either"
 
 

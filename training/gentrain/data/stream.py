@@ -25,26 +25,26 @@ SHUFFLE_ROUNDS = 8
 
 def batches(
     columns: Mapping[str, Column],
-    rows: int,
+    batch_size: int,
     seed: int,
     first_batch: int,
     parts: int = 1,
     chosen: Rows | None = None,
 ) -> tf.data.Dataset:
-    """An endless stream of dictionaries: of every column (N, …) so many rows (rows, …), from batch `first_batch` on.
+    """An endless stream of batches: dictionaries of (batch_size, …) from every column (N, …), from `first_batch` on.
 
-    A batch is made of `parts` of equal size, each for one network. In every part each row comes once an epoch, each
+    A batch is made of `parts` of equal size, each for one network. In every part each example comes once an epoch, each
     epoch in another order, so a network sees all images in an epoch of its own. Order follows from (seed, part,
     position) alone, with no state to save: the RandomIndexShuffle op is a bijection of indices that is computed index
-    by index. Large columns stay on the disk: memory does not grow with their length. `chosen` are the rows of the data
-    set to draw from, all of them where it is None.
+    by index. Large columns stay on the disk: memory does not grow with their length. `chosen` are the indices
+    to draw from, all of them where it is None.
     """
     import tensorflow as tf
 
     count = len(next(iter(columns.values()))) if chosen is None else len(chosen)
-    each = rows // parts
-    part = tf.constant(np.arange(rows) // each, tf.int64)
-    within = tf.constant(np.arange(rows) % each, tf.int64)
+    each = batch_size // parts
+    part = tf.constant(np.arange(batch_size) // each, tf.int64)
+    within = tf.constant(np.arange(batch_size) % each, tf.int64)
     of_dataset = None if chosen is None else tf.constant(chosen, tf.int64)
     take = {name: _taker(column) for name, column in columns.items()}
     in_memory = all(_in_memory(column) for column in columns.values())
@@ -52,14 +52,14 @@ def batches(
     def draw(batch: tf.Tensor) -> dict[str, tf.Tensor]:
         position = batch * each + within
         epoch = position // count
-        keys = tf.stack([tf.fill([rows], tf.constant(seed, tf.int64)), epoch, part], axis=1)
-        last = tf.fill([rows], tf.constant(count - 1, tf.int64))
+        keys = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)), epoch, part], axis=1)
+        last = tf.fill([batch_size], tf.constant(count - 1, tf.int64))
         index = position % count
         order = tf.raw_ops.RandomIndexShuffle(index=index, seed=keys, max_index=last, rounds=SHUFFLE_ROUNDS)
         order = order if of_dataset is None else tf.gather(of_dataset, order)
         return {name: take[name](order) for name in take}
 
-    stream = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max // max(rows, 1))
+    stream = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max // max(batch_size, 1))
     return stream.map(draw, num_parallel_calls=1 if in_memory else 4, deterministic=True).prefetch(8)
 
 

@@ -20,7 +20,7 @@ reported: set[str] = set()
 
 
 def lock(file: IO[Any], wait: bool, note: Callable[[str], None]) -> None:
-    """Lock an open file until it is closed; where the file system cannot, tell it through `note`, once a process.
+    """Lock an open file until it is closed; where the file system cannot, call `note`, once a process.
 
     Raises:
         BlockingIOError: another process has it, and `wait` is False.

@@ -26,7 +26,7 @@ OWN = re.compile(r"\.tmp-(?:([0-9a-f]{8})-)?.+")
 ABANDONED_SECONDS = 86400
 
 MARK = "genline"
-"""Names the note in a PNG that genline wrote, so that a sheet of images is never taken for one."""
+"""Names the note in a PNG that genline wrote, so that an image grid is never taken for one."""
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Features(Auxiliary):
         return _mean([tf.reduce_mean(rpgan.generator(*pair)) for pair in pairs])
 
     def of_rival(self, seen: Seen) -> tf.Tensor:
-        """The heads' loss on the maps that the generator has just been told by, and the penalties."""
+        """The heads' loss on the maps that the generator has just learned from, and the penalties."""
         real, fake = seen.kept[self.name]
         both = [tf.concat(pair, axis=0) for pair in zip(real, fake, strict=True)]
         with tf.GradientTape(watch_accessed_variables=False) as at_maps:

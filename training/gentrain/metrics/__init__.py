@@ -48,7 +48,9 @@ METRICS: dict[str, Metric] = {
         Metric("recall", "higher", "part of the real images that the generator could make", ANYTHING),
         Metric("density", "higher", "how deep among the real images the generated ones lie; may exceed 1", ONE_IMAGE),
         Metric("coverage", "higher", "part of the real images with a generated one near by"),
-        Metric("accuracy", "higher", "part of the generated images that are taken for the class asked for", ONE_IMAGE),
+        Metric(
+            "accuracy", "higher", "part of the generated images that are classified as the requested class", ONE_IMAGE
+        ),
         Metric("l1", "lower", "mean distance of translated pixels from the right ones, of 1"),
         Metric("psnr", "higher", "signal to noise of translated pictures, all errors together, in dB"),
         Metric("ssim", "higher", "likeness in structure to the right answer, at most 1"),

@@ -74,7 +74,7 @@ def features_for(
         seen_through: the pretrained net that the generator was trained through, which it pleases; another is taken.
 
     Raises:
-        TrainError: the classifier was asked for by name and labels do not allow it, or a net's weights are missing or
+        TrainError: the classifier was requested by name and labels do not allow it, or a net's weights are missing or
             do not fit.
     """
     quiet.import_tensorflow()

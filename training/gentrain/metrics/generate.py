@@ -30,7 +30,7 @@ def generate(
         count: how many.
         first_seed: of the first; see contract 3.
         given: tensors (count, …) of the other inputs, by name; see `gentrain.conditions`.
-        show: told about images that were made.
+        show: called with how many images were made.
 
     Raises:
         TrainError: it has other inputs than latents (N, Z) and what is given, or its images are not numbers.

@@ -30,7 +30,7 @@ COMPARED = 2
 FEWEST_IMAGES = 20
 
 FEWEST_HELD_OUT = 50
-"""Of fewer no cloud can be told; they serve to tell copies by alone."""
+"""Fewer are no distribution; they only serve to recognise copies."""
 
 SEARCHED = 10_000
 """Training images looked through for copies, beside every score of a generator."""
@@ -85,8 +85,8 @@ class Judge:
             dataset: the real images.
             features: see `gentrain.metrics.features.features_for`; or a net that is ready.
             samples: images to generate; no more than half of the real ones are taken.
-            seed: of the split of the real images, and of what a conditional generator is told.
-            show: told about images that went through the feature net.
+            seed: of the split of the real images, and of the conditions of a conditional generator.
+            show: called with how many images went through the feature net.
             unseen: rows of `dataset` that were held out of the training, see `gentrain.data.holdout`.
             seen_through: the pretrained net that the generator was trained through; it is no judge of it.
 
@@ -112,7 +112,7 @@ class Judge:
 
     @cached_property
     def second(self) -> Opinion | None:
-        """What that one says; the real images go through it when it is asked."""
+        """Its metrics; the real images go through it on first use."""
         if self.other is None:
             return None
         knows = self.other.name in PRETRAINED
@@ -139,9 +139,9 @@ class Judge:
         Raises:
             TrainError: another number of images, or images of another shape.
         """
-        wanted = (self.samples, *self.dataset.images.shape[1:])
-        if images.shape != wanted:
-            raise TrainError(f"generated images are {_shown(images.shape)}, expected {_shown(wanted)}")
+        expected = (self.samples, *self.dataset.images.shape[1:])
+        if images.shape != expected:
+            raise TrainError(f"generated images are {_shown(images.shape)}, expected {_shown(expected)}")
         values = self.first.marks(images)
         if labels is not None and (classes := self._classes(images)) is not None:
             values["accuracy"] = float((classes == labels).mean())
@@ -195,8 +195,8 @@ class Judge:
         images = generate(generator, self.samples, first_seed, given)
         found = nearest.search(images, self.dataset, self.small, SEARCHED, unseen=self.unseen)
         original = nearest.originality(found)
-        told = {"memorised": nearest.memorised(found), **({} if original is None else {"originality": original})}
-        return {**self.score(images, given.get("labels")), **told}
+        copies = {"memorised": nearest.memorised(found), **({} if original is None else {"originality": original})}
+        return {**self.score(images, given.get("labels")), **copies}
 
     def given(self, generator: Any) -> dict[str, Any]:
         """Tensors (samples, …) of what a Keras generator takes beside latents, drawn as the data set has them.
@@ -206,10 +206,10 @@ class Judge:
         Raises:
             TrainError: it takes what nobody knows, or what the data set lacks.
         """
-        told = conditions.of_generator(generator, self.dataset)
+        conditioning = conditions.of_generator(generator, self.dataset)
         known = self.compared if is_held_out(self.unseen) else np.arange(len(self.dataset.images))
         rows = np.random.default_rng([self.seed, 2]).choice(known, self.samples)
-        return conditions.rows(told, self.dataset, rows) if told else {}
+        return conditions.tensors(conditioning, self.dataset, rows) if conditioning else {}
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -1,6 +1,6 @@
 """Generated images above the training images nearest to them: does the generator make its own, or does it memorise?
 
-A number goes with the sheet: how far generated images are from the nearest training image, as a multiple of how far
+A number goes with the picture: how far generated images are from the nearest training image, as a multiple of how far
 real images are that were held out of the training, or where none were, training images from each other. 1 and more is
 what new images give; near 0 they are copies. Source of the comparison: "A Non-Parametric Test to Detect Data-Copying in
 Generative Models", arXiv 2004.05675.
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gentrain.files import marked, replacing
-from gentrain.images import sheet
+from gentrain.images import image_grid
 from gentrain.metrics.distances import squared_distances
 from gentrain.metrics.features import FeatureNet, Images, Show
 
@@ -37,7 +37,7 @@ LARGEST_SIDE = 32
 """Pixels are compared at this side or a little above, averaged down from larger images."""
 
 FEWEST_UNSEEN = 10
-"""Of fewer held-out images no distance is told; training images stand for them then, each without itself."""
+"""Of fewer held-out images no distance is reported; training images stand for them then, each without itself."""
 
 NEAR = 0.01
 """The part of unseen real images that are nearer to a training image than what counts as a copy."""
@@ -101,7 +101,7 @@ def search(
         dataset: of the generator, images of the same shape.
         net: the feature net, see `gentrain.metrics.features`.
         largest: training images to search at most.
-        show: told about training images that were searched.
+        show: called with how many training images were searched.
         unseen: rows of the data set that were held out of the training.
     """
     library = np.random.default_rng(0).permutation(dataset.distinct)
@@ -177,9 +177,9 @@ def draw(images: Images, dataset: Dataset, found: dict[str, Nearest], path: Path
         rows = nearest.rows[:columns].T.ravel()
         heading = f"nearest training images by {space}, {nearest.ratio:.2f} times as far as unseen ones are"
         bands.append((heading, np.asarray(dataset.images[rows])))
-    strips = [_strip(heading, sheet(pixels, columns)) for heading, pixels in bands]
+    strips = [_strip(heading, image_grid(pixels, columns)) for heading, pixels in bands]
     with replacing(path) as temporary:
-        Image.fromarray(np.concatenate(strips)).save(temporary, "PNG", pnginfo=marked("a sheet of nearest images"))
+        Image.fromarray(np.concatenate(strips)).save(temporary, "PNG", pnginfo=marked("nearest images"))
 
 
 def _strip(heading: str, pixels: Images) -> Images:

@@ -100,7 +100,7 @@ class StyleJudge:
 
     def translate(self, generator: Any) -> Images:
         """What a generator makes of the inputs, uint8 (n, H, W, C)."""
-        given = conditions.rows((conditions.Unpaired(self.images),), self.dataset, self.rows)
+        given = conditions.tensors((conditions.Unpaired(self.images),), self.dataset, self.rows)
         return generate(generator, self.samples, 0, given, self.show)
 
     def describe(self) -> dict[str, Any]:

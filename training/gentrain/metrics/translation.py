@@ -66,7 +66,7 @@ class PairJudge:
             dataset: pairs, with a column `image`.
             rows: those to translate, held out of the training.
             features: see `gentrain.metrics.features.features_for`; or a net that is ready.
-            show: told about images that went through the feature net.
+            show: called with how many images went through the feature net.
             others: targets that the Fréchet distance is to; None for those of the other rows.
 
         Raises:
@@ -115,7 +115,7 @@ class PairJudge:
 
     def given(self, generator: Any) -> dict[str, Any]:
         """The tensors of its inputs beside latents."""
-        return conditions.rows(conditions.of_generator(generator, self.dataset), self.dataset, self.rows)
+        return conditions.tensors(conditions.of_generator(generator, self.dataset), self.dataset, self.rows)
 
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of how it was measured."""

@@ -70,7 +70,7 @@ def build_generator(
             x = condition.enter_latents(x, given, init)
         network, norm = NETWORKS[s.networks], Norm(synchronized)
         if hasattr(network, "translate"):
-            start = _beside(_pictures(conditions, given))
+            start = _concatenated(_pictures(conditions, given))
             x = network.translate(start, x, channels, s, init, norm, enter)
         else:
             x = network.generate(x, side, channels, s, init, norm, enter)
@@ -133,7 +133,7 @@ def _pictures(conditions: Conditions, given: Tensors) -> list[Any]:
     return [picture for condition in conditions for picture in condition.starts_from(given)]
 
 
-def _beside(pictures: list[Any]) -> Any:
+def _concatenated(pictures: list[Any]) -> Any:
     return layers.Concatenate()(pictures) if len(pictures) > 1 else pictures[0]
 
 

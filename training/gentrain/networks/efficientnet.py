@@ -75,8 +75,8 @@ def build(name: str = "lite0", dtype: str = "float32") -> Any:
 
     A Keras model of stock layers, not trainable, BatchNorm folded into the convolutions; H and W are any, multiples of
     32 at best. `stride4` (N, H/4, W/4, 24), `stride8` (…, 40), `stride16` (…, 112), `stride32` (…, 320), and `pooled`
-    (N, 1280), the means over the last feature maps, which classes are told by. Take what is wanted of them with
-    `keras.Model(net.input, net.output["stride8"])`; what is not wanted is not computed.
+    (N, 1280), the means over the last feature maps, which classes are predicted from. Take the ones needed with
+    `keras.Model(net.input, net.output["stride8"])`; the others are not computed.
 
     Args:
         name: of `NETS`.

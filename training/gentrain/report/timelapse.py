@@ -1,4 +1,4 @@
-"""The same latents over the whole training, from the sheets under RUN/samples: an animated WebP or GIF."""
+"""The same latents over the whole training, from the image grids under RUN/samples: an animated WebP or GIF."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from PIL import Image, ImageDraw, ImageFont
 from gentrain.errors import UsageError
 from gentrain.files import replacing
 
-LONGEST_SIDE = 544  # pixels of a frame's sheet, eight of 64 and their gaps; wider ones are reduced, longer ones cut
-MOST_FRAMES = 120  # of more sheets every second, third … is left out, never the first or the last
+LONGEST_SIDE = 544  # pixels of a frame's grid, eight of 64 and their gaps; wider ones are reduced, longer ones cut
+MOST_FRAMES = 120  # of more grids every second, third … is left out, never the first or the last
 SECONDS = 8.0  # about how long it plays, if frames stay between the two limits below
 FRAME_MS = (80, 500)
 LAST_FRAME_MS = 2500
-CAPTION = 22  # pixels below the sheet for the time in kimg
+CAPTION = 22  # pixels below the grid for the time in kimg
 FORMATS = {".webp": "WEBP", ".gif": "GIF"}
 
 
-def sheets_of(run: Path) -> list[Path]:
-    """The sheets of samples of a run, oldest first."""
+def grids_of(run: Path) -> list[Path]:
+    """The image grids of samples of a run, oldest first."""
     return sorted((run / "samples").glob("[0-9]*kimg.png"), key=kimg_of)
 
 
-def kimg_of(sheet: Path) -> int:
+def kimg_of(grid: Path) -> int:
     """`samples/000120kimg.png` → 120."""
-    digits = sheet.name.removesuffix("kimg.png")
+    digits = grid.name.removesuffix("kimg.png")
     return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
@@ -39,7 +39,7 @@ def write(run: Path, path: Path) -> int:
         path: where to; `.webp` or `.gif`.
 
     Returns:
-        How many frames it has; 0, and no file, where fewer than two sheets can be read.
+        How many frames it has; 0, and no file, where fewer than two grids can be read.
 
     Raises:
         UsageError: `path` ends otherwise.
@@ -47,7 +47,7 @@ def write(run: Path, path: Path) -> int:
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: a time-lapse is a .webp or a .gif file")
-    frames = _frames(_chosen(sheets_of(run)))
+    frames = _frames(_chosen(grids_of(run)))
     if len(frames) < 2:
         return 0
     content = io.BytesIO()  # of a GIF, Pillow does not notice that a disk took a part only
@@ -72,38 +72,38 @@ def durations(frames: int) -> list[int]:
     return [each] * (frames - 1) + [LAST_FRAME_MS]
 
 
-def _chosen(sheets: Sequence[Path]) -> list[Path]:
-    if len(sheets) <= MOST_FRAMES:
-        return list(sheets)
-    return [sheets[round(i * (len(sheets) - 1) / (MOST_FRAMES - 1))] for i in range(MOST_FRAMES)]
+def _chosen(grids: Sequence[Path]) -> list[Path]:
+    if len(grids) <= MOST_FRAMES:
+        return list(grids)
+    return [grids[round(i * (len(grids) - 1) / (MOST_FRAMES - 1))] for i in range(MOST_FRAMES)]
 
 
-def _frames(sheets: Sequence[Path]) -> list[Image.Image]:
-    """A picture a sheet, all of one size, each with its kimg below; sheets that cannot be read are left out."""
+def _frames(grids: Sequence[Path]) -> list[Image.Image]:
+    """A picture for each grid, all of one size, each with its kimg below; grids that cannot be read are left out."""
     frames: list[Image.Image] = []
-    for path in sheets:
+    for path in grids:
         try:
             with Image.open(path) as opened:
-                sheet = _small(opened.convert("RGB"))
+                grid = _small(opened.convert("RGB"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's, for damaged files
             continue
-        size = (frames[0].width, frames[0].height - CAPTION) if frames else sheet.size
+        size = (frames[0].width, frames[0].height - CAPTION) if frames else grid.size
         frame = Image.new("RGB", (size[0], size[1] + CAPTION), "white")
-        frame.paste(sheet if sheet.size == size else sheet.resize(size))
+        frame.paste(grid if grid.size == size else grid.resize(size))
         # It differs from frame to frame: writers merge frames that are equal.
         _caption(frame, f"{kimg_of(path)} kimg")
         frames.append(frame)
     return frames
 
 
-def _small(sheet: Image.Image) -> Image.Image:
+def _small(grid: Image.Image) -> Image.Image:
     """Enlarged by a whole factor or reduced to `LONGEST_SIDE` wide, and cut below at as much."""
-    if sheet.width > LONGEST_SIDE:
-        height = max(1, round(sheet.height * LONGEST_SIDE / sheet.width))
-        sheet = sheet.resize((LONGEST_SIDE, height), Image.Resampling.LANCZOS)
-    if (factor := LONGEST_SIDE // max(sheet.size)) > 1:
-        sheet = sheet.resize((factor * sheet.width, factor * sheet.height), Image.Resampling.NEAREST)
-    return sheet.crop((0, 0, sheet.width, min(sheet.height, LONGEST_SIDE)))
+    if grid.width > LONGEST_SIDE:
+        height = max(1, round(grid.height * LONGEST_SIDE / grid.width))
+        grid = grid.resize((LONGEST_SIDE, height), Image.Resampling.LANCZOS)
+    if (factor := LONGEST_SIDE // max(grid.size)) > 1:
+        grid = grid.resize((factor * grid.width, factor * grid.height), Image.Resampling.NEAREST)
+    return grid.crop((0, 0, grid.width, min(grid.height, LONGEST_SIDE)))
 
 
 def _caption(frame: Image.Image, text: str) -> None:

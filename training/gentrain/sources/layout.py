@@ -1,6 +1,6 @@
 """What a tree of image files means: wrapping folders, splits, classes. File names in, labels out; nothing is decoded.
 
-Whatever is taken for something is said in a note, and what looks like a class but may be none is never taken silently.
+Every interpretation is mentioned in a note, and what looks like a class but may be none is never taken silently.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _from_folders(part: _Part, source: str) -> Layout:
 
 
 def _suggestion(names: list[str]) -> tuple[str, ...]:
-    """Names such as cat.0.jpg and dog.1.jpg may be classes; it is said how they are taken."""
+    """Names such as cat.0.jpg and dog.1.jpg may be classes; a note says how they are taken."""
     if any("/" in name for name in names):
         return ()
     found = [re.match(NAME_AND_NUMBER, name) for name in names]

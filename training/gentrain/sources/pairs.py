@@ -17,7 +17,7 @@ from gentrain.sources.pictures import Unfit, shown, suffixes
 from gentrain.sources.tree import ending
 
 NAMED = 3
-"""So many names without a partner are told."""
+"""At most so many names without a partner are listed."""
 
 HOW = "pairs:INPUTS,TARGETS for two folders, pairs:FOLDER for pictures side by side"
 
@@ -91,9 +91,9 @@ def _two_folders(first: Listing, second: Listing, frame: Frame, append: Append, 
         return a, b
 
     decoded = encoded.decode_pairs(source, items, len(names), load, frame, append, show)
-    said = f"{len(names) - len(decoded.skipped)} pairs, {shown(first.root)} → {shown(second.root)}"
+    summary = f"{len(names) - len(decoded.skipped)} pairs, {shown(first.root)} → {shown(second.root)}"
     without = _without_partner([os.path.join(listing.root, file) for listing, file in alone])
-    return _contents(said, without, decoded, chosen, (first, second))
+    return _contents(summary, without, decoded, chosen, (first, second))
 
 
 def _side_by_side(listing: Listing, frame: Frame, append: Append, show: Show) -> Contents:
@@ -112,14 +112,14 @@ def _side_by_side(listing: Listing, frame: Frame, append: Append, show: Show) ->
 
     decoded = encoded.decode_pairs(source, items, len(files), load, frame, append, show)
     count = len(files) - len(decoded.skipped)
-    said = f"{count} pairs side by side, the {frame.input_side} half is the input (--side sets it)"
-    return _contents(said, "", decoded, chosen, (listing,))
+    summary = f"{count} pairs side by side, the {frame.input_side} half is the input (--side sets it)"
+    return _contents(summary, "", decoded, chosen, (listing,))
 
 
 def _contents(
-    said: str, without: str, decoded: encoded.Decoded, chosen: splits.Chosen, listings: Sequence[Listing]
+    summary: str, without: str, decoded: encoded.Decoded, chosen: splits.Chosen, listings: Sequence[Listing]
 ) -> Contents:
-    notes = [said + (f"; {without}" if without else ""), *chosen.notes]
+    notes = [summary + (f"; {without}" if without else ""), *chosen.notes]
     notes += [note for listing in listings for note in listing.notes]
     skipped: tuple[Skipped, ...] = decoded.skipped
     return Contents(skipped=skipped, notes=tuple(notes), split=chosen.split, value_ranges=decoded.value_ranges)

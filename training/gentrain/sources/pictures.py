@@ -105,14 +105,14 @@ def sniff(file: str | IO[bytes]) -> bool:
 
 
 def is_ours(file: str | IO[bytes]) -> bool:
-    """Whether genline wrote it, a sheet or a report's picture; raises nearly anything on broken files."""
+    """Whether genline wrote it, an image grid or a report's picture; raises nearly anything on broken files."""
     with _opened(file, COMMON_FORMATS) as image:
         return bool(_ours(image))
 
 
 def _ours(image: Image.Image) -> str:
-    """What it is, if genline wrote it; the client's sheets say which seeds are on them."""
-    return image.info.get(MARK) or ("a sheet of seeds" if image.info.keys() >= SHEET_NOTES else "")
+    """What it is, if genline wrote it; the client's image grids say which seeds are on them."""
+    return image.info.get(MARK) or ("an image grid of seeds" if image.info.keys() >= SHEET_NOTES else "")
 
 
 def _open(file: str | IO[bytes]) -> Image.Image:

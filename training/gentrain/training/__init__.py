@@ -10,5 +10,5 @@ examples.py      pairs that are not trained on: image grids of a translation, an
 callbacks/       what happens now and then: log, samples, checkpoints, metrics, warnings, stop
 checkpoints.py   all that resuming needs
 initial.py       a run that starts from another run's networks
-memory.py        running out of memory, told in one line
+memory.py        running out of memory, reported in one line
 """

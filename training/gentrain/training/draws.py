@@ -6,29 +6,29 @@ import tensorflow as tf
 
 
 class Draws:
-    """The random numbers of one step: drawn for the whole batch, of which each device takes its rows.
+    """The random numbers of one step: drawn for the whole batch, of which each device takes its part.
 
     Args:
         seed: of the run.
         images_seen: int64 scalar; with the seed it decides every number.
-        mine: rows of this device.
-        replicas: how many devices there are, each with as many rows.
+        mine: examples of this device.
+        replicas: how many devices there are, each with as many examples.
     """
 
     def __init__(self, seed: int, images_seen: tf.Tensor, mine: int, replicas: int) -> None:
         self.seed, self.images_seen, self.replicas = seed, images_seen, replicas
-        self.rows = mine * replicas
+        self.batch_size = mine * replicas
         self.streams = 0
 
     def latents(self, size: int, parts: int) -> list[tf.Tensor]:
         """One batch N(0, 1) of float32 (mine, size) for each part of the step."""
-        drawn = tf.random.stateless_normal((parts * self.rows, size), self._key())
+        drawn = tf.random.stateless_normal((parts * self.batch_size, size), self._key())
         return [self._mine(part) for part in tf.split(drawn, parts)]
 
     def uniform(self, values: int, mine: int | None = None) -> tf.Tensor:
-        """Float32 (mine, values) in [0, 1); more rows than the batch has where `mine` says so."""
-        rows = self.rows if mine is None else mine * self.replicas
-        return self._mine(tf.random.stateless_uniform((rows, values), self._key()))
+        """Float32 (mine, values) in [0, 1); more examples than the batch has where `mine` says so."""
+        batch_size = self.batch_size if mine is None else mine * self.replicas
+        return self._mine(tf.random.stateless_uniform((batch_size, values), self._key()))
 
     def _key(self) -> tf.Tensor:
         key = tf.stack([tf.constant(self.seed + 2**31 * self.streams, tf.int64), self.images_seen])

@@ -56,36 +56,37 @@ class Examples:
         return np.where(hints[..., 3:] > 127, hints[..., :3], as_colour(image))
 
 
-def held_out(told: conditions.Conditions, dataset: Dataset, count: int, most: int = MOST) -> Examples | None:
+def held_out(conditioning: conditions.Conditions, dataset: Dataset, count: int, most: int = MOST) -> Examples | None:
     """Of the pairs that a run with so many held out is not trained on; None unless it translates pictures."""
-    if not translates(told):
+    if not translates(conditioning):
         return None
     if dataset.inputs is not None:
-        return of_style(told, dataset, count, most)
-    rows = holdout.split(dataset, count)[1] if count else dataset.distinct
-    rows = rows if len(rows) else dataset.distinct  # all images are alike, and none is held out
-    rows = np.sort(np.random.default_rng(1).permutation(rows)[:most])
-    return of_rows(told, dataset, rows)
+        return examples_of_style(conditioning, dataset, count, most)
+    indices = holdout.split(dataset, count)[1] if count else dataset.distinct
+    indices = indices if len(indices) else dataset.distinct  # all images are alike, and none is held out
+    indices = np.sort(np.random.default_rng(1).permutation(indices)[:most])
+    return examples_of(conditioning, dataset, indices)
 
 
-def of_rows(told: conditions.Conditions, dataset: Dataset, rows: Any) -> Examples:
-    """These rows of a data set of pairs."""
-    return Examples(conditions.rows(told, dataset, rows), np.asarray(dataset.images[rows]))
+def examples_of(conditioning: conditions.Conditions, dataset: Dataset, indices: Any) -> Examples:
+    """These examples of a data set of pairs."""
+    return Examples(conditions.tensors(conditioning, dataset, indices), np.asarray(dataset.images[indices]))
 
 
-def of_style(told: conditions.Conditions, dataset: Dataset, count: int, most: int = MOST) -> Examples:
+def examples_of_style(conditioning: conditions.Conditions, dataset: Dataset, count: int, most: int = MOST) -> Examples:
     """Inputs that a run with so many held out is not trained on, and beside each a picture of the style."""
     assert dataset.inputs is not None
     inputs = holdout.split_inputs(dataset, count)[1] if count else dataset.inputs.distinct
     style = holdout.split(dataset, count)[1] if count else dataset.distinct
-    rows = np.sort(np.random.default_rng(1).permutation(inputs)[:most])
-    shown = np.random.default_rng(1).permutation(style)[np.arange(len(rows)) % len(style)]
-    return Examples(conditions.rows(told, dataset, rows), np.asarray(dataset.images[shown]), known=False)
+    indices = np.sort(np.random.default_rng(1).permutation(inputs)[:most])
+    shown = np.random.default_rng(1).permutation(style)[np.arange(len(indices)) % len(style)]
+    given = conditions.tensors(conditioning, dataset, indices)
+    return Examples(given, np.asarray(dataset.images[shown]), known=False)
 
 
-def translates(told: conditions.Conditions) -> bool:
+def translates(conditioning: conditions.Conditions) -> bool:
     """Whether pictures are made of pictures that the data set has."""
-    return any(isinstance(one, conditions.Image) for one in told)
+    return any(isinstance(one, conditions.Image) for one in conditioning)
 
 
 def as_colour(images: Pixels) -> Pixels:

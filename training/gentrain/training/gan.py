@@ -42,8 +42,8 @@ class GAN(keras.Model):
         images_seen: int64 variable, real images shown to the discriminator so far.
         images_total: int64 variable, where the schedules end.
         augmented: float32 variable, the part of the images that DiffAugment changes now.
-        conditions: what both networks are told beside latents and images.
-        judged: names of the conditions' inputs that the discriminator is told too.
+        conditions: what both networks take beside latents and images.
+        judged: names of the conditions' inputs that the discriminator sees too.
         auxiliary: the losses beside the adversarial one.
         helpers, rivals: by the losses' names, the networks that learn with or against the generator, and optimisers.
         float32_discriminator: a twin of the discriminator in float32, to save it with.
@@ -166,8 +166,8 @@ class GAN(keras.Model):
         else:
             self._discriminator_step(batches[0], latents[0], draws)
             self._generator_step(batches[1], latents[1], draws)
-        self.images_seen.assign_add(draws.rows)
-        self._update_ema(draws.rows)
+        self.images_seen.assign_add(draws.batch_size)
+        self._update_ema(draws.batch_size)
         results = {name: mean.result() for name, mean in self.means.items()}
         return results | ({"augmented": tf.convert_to_tensor(self.augmented)} if s.augment else {})
 
@@ -259,7 +259,7 @@ class GAN(keras.Model):
         means["fake_logit"].update_state(fake_logits)
         accuracy = tf.reduce_mean(tf.cast(real_logits > fake_logits, tf.float32))
         means["d_accuracy"].update_state(accuracy)
-        self._adapt_augmentation(accuracy, draws.rows)
+        self._adapt_augmentation(accuracy, draws.batch_size)
         if s.loss == "wgan-gp":
             slope = tf.reduce_mean(wgan_gp.gradient_penalty(self._slope_between(real, fake, given, draws)))
             means["slope"].update_state(slope)
@@ -297,7 +297,7 @@ class GAN(keras.Model):
     def _prepare(self, batch: Mapping[str, tf.Tensor], draws: Draws) -> tuple[tf.Tensor, Tensors]:
         """Images uint8 → float32 in [-1, 1], and what the conditions make of their columns.
 
-        Where that is asked for, half of the images are mirrored and all are moved a little, and with them what belongs
+        Where settings say so, half of the images are mirrored and all are moved a little, and with them what belongs
         to their pixels.
         """
         images = tf.cast(batch["images"], tf.float32) / 127.5 - 1.0
@@ -334,7 +334,7 @@ class GAN(keras.Model):
         colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))
         return self._changed(colour(images), given, move)
 
-    def _adapt_augmentation(self, accuracy: tf.Tensor, rows: int) -> None:
+    def _adapt_augmentation(self, accuracy: tf.Tensor, batch_size: int) -> None:
         """Along the ramp, or towards the accuracy that the discriminator is held at, as in arXiv 2006.06676."""
         s = self.settings
         if not s.augment:
@@ -344,7 +344,7 @@ class GAN(keras.Model):
             return
         if self.replicas > 1:
             accuracy = tf.distribute.get_replica_context().all_reduce("MEAN", accuracy)
-        step = tf.sign(accuracy - s.augment_target) * (rows / IMAGES_TO_AUGMENT_ALL)
+        step = tf.sign(accuracy - s.augment_target) * (batch_size / IMAGES_TO_AUGMENT_ALL)
         self.augmented.assign(tf.clip_by_value(self.augmented + step, 0.0, s.augment))
 
     def _apply_generator(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
@@ -375,11 +375,11 @@ class GAN(keras.Model):
         parts = [tf.convert_to_tensor(g) / self.replicas for g in gradients]
         optimizer.apply_gradients(zip(parts, variables, strict=True))
 
-    def _update_ema(self, rows: int) -> None:
+    def _update_ema(self, batch_size: int) -> None:
         """Move the EMA towards the trained generator; faster early on, so that it forgets the start."""
         s = self.settings
         halflife = tf.minimum(s.ema_halflife_kimg * 1000.0, s.ema_rampup * tf.cast(self.images_seen, tf.float32))
-        keep = tf.where(halflife > 0, tf.exp(-math.log(2.0) * rows / tf.maximum(halflife, 1e-6)), 0.0)
+        keep = tf.where(halflife > 0, tf.exp(-math.log(2.0) * batch_size / tf.maximum(halflife, 1e-6)), 0.0)
         for mean, value in zip(self.ema.variables, self.generator.variables, strict=True):
             mean.assign(value + keep * (mean - value))
 

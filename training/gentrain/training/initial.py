@@ -64,7 +64,7 @@ def restore(source: Path, gan: GAN) -> str:
         return f"starting from {file}: the generator{generator}; the discriminator is new"
     try:
         discriminator = _take(gan.float32_discriminator, _load(beside), beside)
-    except NothingFits:
+    except NoMatchingWeights:
         return f"starting from {file}: the generator{generator}; the discriminator is new, none of its layers fit"
     gan.discriminator.set_weights(gan.float32_discriminator.get_weights())
     return f"starting from {file}: generator{generator} and discriminator{discriminator}"
@@ -76,10 +76,10 @@ def _of_checkpoint(checkpoint: Path, gan: GAN) -> bool:
 
     kept = tf.train.Checkpoint(generator=gan.generator, discriminator=gan.discriminator, averaged=gan.ema)
     state = str(checkpoint / "state")
-    wanted = {"averaged/": gan.ema.variables, "d_optimizer/_trainable_": gan.discriminator.trainable_variables}
+    expected = {"averaged/": gan.ema.variables, "d_optimizer/_trainable_": gan.discriminator.trainable_variables}
     try:
         held = tf.train.list_variables(state)
-        for beginning, variables in wanted.items():  # TensorFlow tells of what does not fit in a hundred lines
+        for beginning, variables in expected.items():  # TensorFlow reports mismatches in a hundred lines
             shapes = [tuple(shape) for name, shape in held if name.startswith(beginning)]
             if sorted(shapes) != sorted(tuple(variable.shape) for variable in variables):
                 return False
@@ -101,7 +101,7 @@ def _load(file: Path) -> Any:
         raise TrainError(f"{file}: not a Keras model that can be loaded: {reason[:200]}") from error
 
 
-class NothingFits(TrainError):
+class NoMatchingWeights(TrainError):
     """Two networks without a layer in common."""
 
 
@@ -113,7 +113,7 @@ def _take(network: Any, found: Any, file: Path) -> str:
     has, layers = _layers(found), _layers(network)
     fitting = [name for name, layer in layers.items() if name in has and _shapes(has[name]) == _shapes(layer)]
     if not fitting:
-        raise NothingFits(
+        raise NoMatchingWeights(
             f"{file}: none of its {len(has)} layers fit these networks; --set networks, generator_width and "
             "discriminator_width as they were trained"
         )
@@ -150,7 +150,7 @@ def retry(run: Path) -> str:
     rate = min(settings.learning_rate / 10, standard.learning_rate)
     changes = {"learning_rate": rate, "learning_rate_final": min(settings.learning_rate_final, rate)}
     if checkpoints.latest(run) is not None:
-        return _command(["--init-from", str(run), "--run", str(_beside(run))], changes)
+        return _command(["--init-from", str(run), "--run", str(_sibling(run))], changes)
     _, side, channels = config["image_shape"]
     standard = standard.resolved(side, channels, settings.precision)
     changes = {
@@ -158,10 +158,10 @@ def retry(run: Path) -> str:
         for name, value in (asdict(settings) | changes).items()
         if value != getattr(standard, name) and name not in ("precision", "held_out")
     }
-    return _command(["--data", config["data"], "--preset", config["preset"], "--run", str(_beside(run))], changes)
+    return _command(["--data", config["data"], "--preset", config["preset"], "--run", str(_sibling(run))], changes)
 
 
-def _beside(run: Path) -> Path:
+def _sibling(run: Path) -> Path:
     """A folder for another try that is not there yet."""
     number = 2
     while (place := run.with_name(f"{run.resolve().name}-{number}")).exists():

@@ -31,21 +31,21 @@ class Loop:
         """As `keras.Model.fit`: callbacks hear of each epoch, and of a batch after `steps_per_execution` of them."""
         gan, iterator = self.gan, iter(batches)
         steps_per_execution = gan.steps_per_execution
-        heard = keras.callbacks.CallbackList(callbacks, add_history=False, model=gan)
+        callback_list = keras.callbacks.CallbackList(callbacks, add_history=False, model=gan)
         gan.stop_training = False
-        heard.on_train_begin()
+        callback_list.on_train_begin()
         for epoch in range(epochs):
             gan.reset_metrics()
-            heard.on_epoch_begin(epoch)
+            callback_list.on_epoch_begin(epoch)
             results: dict[str, Any] = {}
             for first in range(0, steps_per_epoch, steps_per_execution):
                 for _step in range(min(steps_per_execution, steps_per_epoch - first)):
                     results = self.step(iterator)
                 logs = {name: float(value) for name, value in results.items()}
-                heard.on_train_batch_end(first + steps_per_execution - 1, logs)
+                callback_list.on_train_batch_end(first + steps_per_execution - 1, logs)
                 if gan.stop_training:
                     break
-            heard.on_epoch_end(epoch, {name: float(value) for name, value in results.items()})
+            callback_list.on_epoch_end(epoch, {name: float(value) for name, value in results.items()})
             if gan.stop_training:
                 break
-        heard.on_train_end()
+        callback_list.on_train_end()

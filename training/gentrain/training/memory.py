@@ -31,7 +31,7 @@ CGROUP_FILES = (
 
 
 class OutOfMemory:
-    """What is said of a batch that did not fit; made before the first step, while there is memory."""
+    """The message about a batch that did not fit; made before the first step, while there is memory."""
 
     def __init__(self, gan: GAN) -> None:
         self.batch = gan.settings.batch

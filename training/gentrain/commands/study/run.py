@@ -19,34 +19,34 @@ from gentrain.progress import duration
 from gentrain.report.figures import mean
 
 Read = Callable[[str, Frame], Dataset]
-Tell = Callable[[str], None]
+Note = Callable[[str], None]
 Show = Callable[[], Any]
 
 
 class Study:
     """One study in a folder; `go` does what is not done yet, `text` is its table as it stands."""
 
-    def __init__(self, options: Options, out: Path, read: Read, tell: Tell, show: Show) -> None:
+    def __init__(self, options: Options, out: Path, read: Read, echo: Note, show: Show) -> None:
         """Read the images and the journal; no TensorFlow yet.
 
         Args:
             options: what to study.
             out: its folder.
             read: gives the images of a source, as `gentrain.sources.read`.
-            tell: takes a line for the user.
+            echo: takes a line for the user.
             show: gives a context with `show` and `note`, as `gentrain.progress.Training`.
 
         Raises:
             UsageError: a setting cannot be, or no size is left.
             TrainError: images without classes, other options than the study began with.
         """
-        self.options, self.out, self.tell, self.show = options, out, tell, show
+        self.options, self.out, self.echo, self.show = options, out, echo, show
         first = synthetic.plan(options, out / "generators" / "none", options.data, seed=0)
         self.dataset = read(options.data, first.frame)
         self.split = split.hold_out(self.dataset)
         self.sizes, notes = split.possible(options.sizes, self.split)
         for note in notes:
-            tell(note)
+            echo(note)
         if not self.sizes:
             raise UsageError(f"--n: none is left; there are {self.split.fewest} images a class to draw from")
         self.counts = {size: self.split.images_a_class(size) for size in self.sizes}
@@ -102,7 +102,7 @@ class Study:
             model = classifier.train(sets, classes, o.steps, o.batch, seed, arm.classical, o.flip)
             accuracy = classifier.accuracy(model, test.images, test.labels)
             self.journal.add(size, seed, arm.name, accuracy, time.perf_counter() - started)
-            self.tell(f"n = {size}, seed {seed}, {arm.name}: {100 * accuracy:.1f}%{self._left()}")
+            self.echo(f"n = {size}, seed {seed}, {arm.name}: {100 * accuracy:.1f}%{self._left()}")
             keras.backend.clear_session()
 
     def _generated(self, real: Dataset, size: Size, seed: int) -> tuple[Any, Any]:
@@ -112,7 +112,7 @@ class Study:
             generator = Path(o.generator)
         else:
             run = self.out / "generators" / f"n{size}-seed{seed}"
-            self.tell(f"n = {size}, seed {seed}: training a generator on {len(real.images)} images{self._left()}")
+            self.echo(f"n = {size}, seed {seed}: training a generator on {len(real.images)} images{self._left()}")
             started = time.perf_counter()
             generator = synthetic.train(o, real, run, seed, self.show)
             self.journal.add_generator(size, seed, time.perf_counter() - started)

@@ -1,7 +1,7 @@
 """What happens now and then during `fit`, one file a concern. A Keras epoch is one tick here.
 
 None of this changes what is learned, but for the clock, which says where schedules end. Order matters: the meter is
-asked by the others, the evaluator and the watch add to the tick's line, the log writes it.
+read by the others, the evaluator and the watch add to the tick's line, the log writes it.
 
 meter.py, stop.py          how far a run is, the clock, Ctrl-C and SIGTERM
 evaluator.py, watch.py     metrics and the best snapshot; losses that are not finite, a collapse

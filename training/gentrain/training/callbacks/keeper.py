@@ -1,4 +1,4 @@
-"""Keeps what a run has learned: checkpoints to go on from, the two networks, and sheets to look at."""
+"""Keeps what a run has learned: checkpoints to go on from, the two networks, and image grids to look at."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from gentrain import images as sheets
 from gentrain.conditions import examples
 from gentrain.files import replacing
+from gentrain.images import image_grid, save_png, to_pixels
 from gentrain.networks.latents import latents_of_seeds
 from gentrain.training import checkpoints
 from gentrain.training.callbacks.log import Log
@@ -24,7 +24,7 @@ PAIRS, PAIR_COLUMNS = 32, 4
 
 
 class Keeper(keras.callbacks.Callback):
-    """Every so many kimg: a checkpoint, the two networks as .keras files, and a sheet of always the same latents."""
+    """Every so many kimg: a checkpoint, the two networks as .keras files, and an image grid of the same latents."""
 
     def __init__(self, run: Path, meter: Meter, log: Log, kimg: float) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ class Keeper(keras.callbacks.Callback):
         With conditions a row is one example, such as a class, and a column one seed. Of a translation it shows input,
         generated and true for pairs that are not trained on, four in a row.
         """
-        sheet = grid(self.model)
-        sheets.save_png(sheet, self.run / "samples" / f"{images_seen // 1000:06d}kimg.png")
-        self.log.picture("samples", sheet, images_seen)
+        picture = grid(self.model)
+        save_png(picture, self.run / "samples" / f"{images_seen // 1000:06d}kimg.png")
+        self.log.picture("samples", picture, images_seen)
 
 
 def keep_networks(gan: GAN, folder: Path) -> None:
@@ -73,10 +73,10 @@ def keep_networks(gan: GAN, folder: Path) -> None:
 def grid(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The image grid, uint8 (H, W, C), of the EMA generator as it is now."""
     if gan.examples is None:
-        return sheets.sheet(sheets.to_pixels(np.asarray(_draw(gan))), COLUMNS)
+        return image_grid(to_pixels(np.asarray(_draw(gan))), COLUMNS)
     some = gan.examples.first(PAIRS)
-    generated = sheets.to_pixels(np.asarray(_translated(gan, some.given)))
-    return sheets.sheet(some.shown(generated), PAIR_COLUMNS)
+    generated = to_pixels(np.asarray(_translated(gan, some.given)))
+    return image_grid(some.shown(generated), PAIR_COLUMNS)
 
 
 def _translated(gan: GAN, given: dict[str, Any]) -> Any:

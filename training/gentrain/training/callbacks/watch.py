@@ -1,4 +1,4 @@
-"""What goes wrong in a training: losses that are no numbers end it, a collapse is told."""
+"""What goes wrong in a training: NaN losses end it, a collapse is reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Watch(keras.callbacks.Callback):
         self.note = note
         self.saturated = 0
         self.best_coverage = 0.0
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         assert logs is not None
@@ -50,16 +50,16 @@ class Watch(keras.callbacks.Callback):
         if warnings:
             logs["warning"] = "; ".join(warnings)
         for warning in warnings:
-            if warning not in self.told:
+            if warning not in self.reported:
                 self.note(f"warning: {warning}")
-        self.told = set(warnings)
+        self.reported = set(warnings)
 
     def _saturation(self, logs: dict[str, Any]) -> list[str]:
         ahead = logs.get("d_accuracy", 0.0) >= SATURATED and float(self.model.progress()) > EARLY
         self.saturated = self.saturated + 1 if ahead else 0
         if self.saturated < SATURATED_TICKS:
             return []
-        return ["the discriminator tells every fake, so the generator learns little: raise gamma or augment"]
+        return ["the discriminator recognises every fake, so the generator learns little: raise --gamma or --augment"]
 
     def _lost_coverage(self, logs: dict[str, Any]) -> list[str]:
         coverage = logs.get("coverage")
