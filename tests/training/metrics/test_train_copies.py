@@ -103,7 +103,7 @@ def test_memorised_images_are_recognised(digits: Dataset) -> None:
     copies = np.clip(known.images[:60].astype(int) + rng.integers(-3, 4, (60, 28, 28, 1)), 0, 255).astype(np.uint8)
     for space, found in nearest.search(copies, known, net).items():
         assert found.ratio < 0.3, space
-        assert list(found.rows[:, 0]) == list(range(60)), space
-        assert all(len(set(rows)) == 3 for rows in found.rows)
+        assert list(found.indices[:, 0]) == list(range(60)), space
+        assert all(len(set(nearest)) == 3 for nearest in found.indices)
     for space, found in nearest.search(digits.images[order[4000:]], known, net).items():
         assert found.ratio == pytest.approx(1, abs=0.15), space

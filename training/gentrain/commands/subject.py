@@ -91,7 +91,7 @@ class Subject:
             )
 
     def unseen(self, dataset: Dataset) -> Any:
-        """Rows of the data set that the run held out of its training; None where it held out none."""
+        """Indices of the images that the run held out of its training; None where it held out none."""
         return holdout.split(dataset, self.held_out)[1] if self.held_out > 0 else None
 
     @property

@@ -45,18 +45,18 @@ def evaluate(
     measured, others = dataset, None
     if on is None:
         unseen = subject.unseen(dataset)
-        rows = dataset.distinct if unseen is None else unseen
+        indices = dataset.distinct if unseen is None else unseen
         seen = unseen is None
     else:
         measured, seen = read(on, replace(subject.frame, style="")), False
         echo(summary(measured))
-        rows = np.arange(len(measured.images))
-        others = dataset.images[np.random.default_rng(0).permutation(dataset.distinct)[: 2 * len(rows)]]
-    rows = np.sort(np.random.default_rng(0).permutation(rows)[:samples])
+        indices = np.arange(len(measured.images))
+        others = dataset.images[np.random.default_rng(0).permutation(dataset.distinct)[: 2 * len(indices)]]
+    indices = np.sort(np.random.default_rng(0).permutation(indices)[:samples])
     generator = subject.generator
     takes_hints = any(tensor.name == hints.Hints.name for tensor in generator.inputs)
-    with Measuring((2 + (len(DOTS) if takes_hints else 1) * 2) * len(rows)) as measuring:
-        judge = PairJudge(measured, rows, net, measuring.show, others)
+    with Measuring((2 + (len(DOTS) if takes_hints else 1) * 2) * len(indices)) as measuring:
+        judge = PairJudge(measured, indices, net, measuring.show, others)
         each = {dots: judge.translate(generator, dots=dots) for dots in (DOTS if takes_hints else (None,))}
         scores = {dots: judge.score(images) for dots, images in each.items()}
     first = next(iter(scores.values()))
@@ -65,7 +65,7 @@ def evaluate(
         **subject.describe(),
         "on": on or ("pairs of the training" if seen else "pairs held out of the training"),
         "metrics": {name: _entry(name, value, judge) for name, value in first.items()},
-        "second": second and _second(PairJudge(measured, rows, second, others=others), next(iter(each.values()))),
+        "second": second and _second(PairJudge(measured, indices, second, others=others), next(iter(each.values()))),
         **judge.describe(),
     }
     if takes_hints:
@@ -73,7 +73,7 @@ def evaluate(
     report["seconds"] = round(time.monotonic() - begun, 1)
     if target := out or (subject.run and subject.run / "metrics.json"):
         grid = target.with_name("translations.png")
-        shown = min(SHOWN, len(rows))
+        shown = min(SHOWN, len(indices))
         dots, images = list(each.items())[-1]
         save_png(image_grid(_shown(judge, images, dots)[:shown], COLUMNS), grid)
         write_json(target, report)
@@ -88,7 +88,7 @@ def _shown(judge: PairJudge, images: Any, dots: int | None) -> Any:
     """Input, with its dots on it, translated and true side by side."""
     from gentrain.training.examples import Examples
 
-    given = {"image": judge.dataset.columns["image"][judge.rows].astype(np.float32) / 127.5 - 1.0}
+    given = {"image": judge.dataset.columns["image"][judge.indices].astype(np.float32) / 127.5 - 1.0}
     if dots is not None:
         given["hints"] = judge.hints(dots)
     return Examples(given, judge.images).shown(images)

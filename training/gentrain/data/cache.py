@@ -21,7 +21,7 @@ from typing import IO
 import numpy as np
 
 from gentrain.data import checked
-from gentrain.data.dataset import Contents, Dataset, Frame, Pixels, Rows, Show, Skipped, Source
+from gentrain.data.dataset import Contents, Dataset, Frame, Indices, Pixels, Show, Skipped, Source
 from gentrain.errors import TrainError
 from gentrain.files import flush, own_folder, sweep
 from gentrain.files.locks import lock as lock_file
@@ -144,7 +144,7 @@ def _place(temporary: Path, entry: Path) -> None:
             raise
 
 
-def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Rows | None, grey: bool) -> None:
+def _write_rest(entry: Path, source: Source, contents: Contents, first_alike: Indices | None, grey: bool) -> None:
     arrays = {"labels": contents.labels, "first_alike": first_alike}
     arrays |= {f"{COLUMN}{name}": column for name, column in contents.columns.items()}
     for name, array in arrays.items():
@@ -223,7 +223,7 @@ class _Writer:
         self._contents += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)]
 
     @property
-    def first_alike(self) -> Rows | None:
+    def first_alike(self) -> Indices | None:
         """For each image the first of the same pixels; None where all differ."""
         first: dict[bytes, int] = {}
         found = [first.setdefault(content, row) for row, content in enumerate(self._contents)]

@@ -20,9 +20,9 @@ from gentrain.errors import UsageError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Labels = np.ndarray[Any, np.dtype[np.int32]]
-Rows = np.ndarray[Any, np.dtype[np.int64]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 Columns = Mapping[str, np.ndarray[Any, Any]]
-"""Named arrays, each with a row for every image."""
+"""Named arrays (N, …), each with an entry for every image."""
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 CROPS = ("center", "none", "pad")
@@ -229,7 +229,7 @@ class Dataset:
     left_out: Mapping[str, int] = field(default_factory=dict)
     split: str = ""
     value_ranges: Mapping[str, Any] = field(default_factory=dict)
-    first_alike: Rows | None = None
+    first_alike: Indices | None = None
     grey_in_colour: bool = False
     columns: Columns = field(default_factory=dict)
     known_fingerprint: str | None = field(default=None, repr=False)
@@ -265,13 +265,13 @@ class Dataset:
         return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
 
     @cached_property
-    def distinct(self) -> Rows:
-        """Rows int64 (M,) of the first image of each content: what measures draw from, and what may be held out."""
+    def distinct(self) -> Indices:
+        """Indices int64 (M,) of the first image of each content: metrics draw from these, and they may be held out."""
         return np.arange(len(self.images)) if self.first_alike is None else np.unique(self.first_alike)
 
-    def alike(self, rows: Rows) -> Rows:
-        """These rows, which must be among `distinct`, and all copies of them."""
-        return rows if self.first_alike is None else np.flatnonzero(np.isin(self.first_alike, rows))
+    def alike(self, indices: Indices) -> Indices:
+        """These indices, which must be among `distinct`, and those of all copies."""
+        return indices if self.first_alike is None else np.flatnonzero(np.isin(self.first_alike, indices))
 
     @property
     def understood(self) -> str:

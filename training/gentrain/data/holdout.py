@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gentrain.data.dataset import Dataset
     from gentrain.settings import Settings
 
-Rows = np.ndarray[Any, np.dtype[np.int64]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 PART = 1 / 10
 ENOUGH = (200, 2000)
@@ -61,19 +61,19 @@ def unknown(images: int, held_out: int, enough: int) -> str:
     return f"none of {images} images was held out: {compared}, and `memorised` cannot be sure either"
 
 
-def split(dataset: Dataset, held_out: int) -> tuple[Rows, Rows]:
-    """Rows to train on and `held_out` rows that are not, fewer where classes are small; the same every time.
+def split(dataset: Dataset, held_out: int) -> tuple[Indices, Indices]:
+    """Indices to train on and `held_out` ones that are not, fewer where classes are small; the same every time.
 
     Copies of what is held out are not trained on either.
     """
-    rows, free = np.arange(len(dataset.images)), dataset.distinct
+    indices, free = np.arange(len(dataset.images)), dataset.distinct
     if dataset.labels is not None:
         free = free[np.bincount(dataset.labels)[dataset.labels[free]] >= SMALLEST_CLASS]
     unseen = np.sort(np.random.default_rng(0).permutation(free)[: min(held_out, len(dataset.distinct) // 2)])
-    return np.setdiff1d(rows, dataset.alike(unseen)), unseen
+    return np.setdiff1d(indices, dataset.alike(unseen)), unseen
 
 
-def split_inputs(dataset: Dataset, held_out: int) -> tuple[Rows, Rows]:
-    """The same of a data set's `inputs`, which have rows of their own: as many, but most are trained on."""
+def split_inputs(dataset: Dataset, held_out: int) -> tuple[Indices, Indices]:
+    """The same of a data set's `inputs`, which are indexed on their own: as many, but most are trained on."""
     assert dataset.inputs is not None
     return split(dataset.inputs, min(held_out, max(1, round(MOST * len(dataset.inputs.images)))))

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Column = np.ndarray[Any, Any]
-Rows = np.ndarray[Any, np.dtype[np.int64]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
-# Up to here the pixels are held by TensorFlow and gathered without leaving the graph; beyond, rows are read as needed.
+# Up to here the pixels are held by TensorFlow and gathered inside the graph; beyond, images are read as needed.
 LARGEST_IN_MEMORY_BYTES = 2**27
 
 # Of the cipher behind RandomIndexShuffle. With the op's own 4, seed 0 hardly shuffles few images: of 500, those side by
@@ -29,7 +29,7 @@ def batches(
     seed: int,
     first_batch: int,
     parts: int = 1,
-    chosen: Rows | None = None,
+    chosen: Indices | None = None,
 ) -> tf.data.Dataset:
     """An endless stream of batches: dictionaries of (batch_size, …) from every column (N, …), from `first_batch` on.
 
@@ -64,7 +64,7 @@ def batches(
 
 
 def beside(*streams: tf.data.Dataset) -> tf.data.Dataset:
-    """Streams of `batches` as one, whose columns come from rows that have nothing to do with each other."""
+    """Streams of `batches` as one, whose columns have nothing to do with each other."""
     import tensorflow as tf
 
     def merged(*parts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -78,7 +78,7 @@ def _in_memory(column: Column) -> bool:
 
 
 def _taker(column: Column) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from int64 (n,) to those rows (n, …) of a column, in a graph."""
+    """A function from int64 (n,) to those entries (n, …) of a column, in a graph."""
     import tensorflow as tf
 
     if _in_memory(column):
@@ -94,7 +94,7 @@ def _taker(column: Column) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _reader(images: Column) -> Any:
-    """A function from int64 (n,) to those rows of images, or of another column.
+    """A function from int64 (n,) to those images, or to those entries of another column.
 
     From a file they are read, not mapped: what is mapped counts as this process' memory, and to wait for a disk
     inside NumPy is to hold up all Python threads.
@@ -109,7 +109,7 @@ def _reader(images: Column) -> Any:
         return images.__getitem__
     start, row_bytes, shape, dtype = images.offset, images[0].nbytes, images.shape[1:], images.dtype
 
-    def read(order: Rows) -> Column:
+    def read(order: Indices) -> Column:
         rows = np.empty((len(order), row_bytes), np.uint8)
         for row, index in zip(rows, order.tolist(), strict=True):
             if os.preadv(file.fileno(), [row], start + index * row_bytes) != row_bytes:

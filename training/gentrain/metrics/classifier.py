@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from gentrain.data.dataset import Dataset
 
 VERSION = 2
-"""Goes up when anything below changes what is learned: the cache tells nets apart by it."""
+"""Goes up when anything below changes what is learned: the cache names nets by it."""
 
 SEED = 1
 FEATURES = 64
 TRAINED_ON = 50_000
 HELD_OUT = 5_000
-ROWS = 128
+TRAINING_BATCH = 128
 STEPS = 1500
 EPOCHS = 25
 LEARNING_RATE = 3e-3
@@ -118,14 +118,14 @@ def _unfit(dataset: Dataset) -> str:
 
 
 def _split(dataset: Dataset) -> tuple[Any, Any]:
-    """Rows to train on and rows held out, the same ones every time; of copies one, or the held-out would be known."""
+    """Indices to train on and those held out, always the same; of copies one, or the held-out images would be known."""
     order = np.random.default_rng(SEED).permutation(dataset.distinct)
     held_out = min(len(order) // 5, HELD_OUT)
     return order[held_out : held_out + TRAINED_ON], order[:held_out]
 
 
 def _chance(dataset: Dataset) -> float:
-    """The accuracy on the held-out rows of always naming the commonest class."""
+    """The accuracy on the held-out images of always naming the commonest class."""
     assert dataset.labels is not None
     _, held_out = _split(dataset)
     return float(np.bincount(dataset.labels[held_out]).max() / len(held_out))
@@ -160,30 +160,30 @@ def _trained(dataset: Dataset) -> ClassifierNet:
 
 def _accuracy(model: Any, dataset: Dataset) -> float:
     assert dataset.labels is not None
-    _, rows = _split(dataset)
-    batches = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+    _, indices = _split(dataset)
+    batches = (indices[start : start + BATCH] for start in range(0, len(indices), BATCH))
     right = sum(
         int((np.asarray(model(dataset.images[batch], training=False)[1]).argmax(axis=1) == dataset.labels[batch]).sum())
         for batch in batches
     )
-    return right / len(rows)
+    return right / len(indices)
 
 
 def _train(dataset: Dataset) -> Any:
     """Adam with a falling rate, dropout on the features, images moved by a pixel: enough not to learn them by heart."""
     assert dataset.labels is not None
     _, side, _, channels = dataset.images.shape
-    rows, _ = _split(dataset)
+    indices, _ = _split(dataset)
     model = build(side, channels, int(dataset.labels.max()) + 1)
     rng = np.random.default_rng([SEED, 1])
-    steps = min(STEPS, EPOCHS * math.ceil(len(rows) / ROWS))
+    steps = min(STEPS, EPOCHS * math.ceil(len(indices) / TRAINING_BATCH))
     step = _compile(model, steps)
-    order = np.concatenate([rng.permutation(rows) for _ in range(math.ceil(steps * ROWS / len(rows)))])
+    order = np.concatenate([rng.permutation(indices) for _ in range(math.ceil(steps * TRAINING_BATCH / len(indices)))])
     for number in range(steps):
-        batch = order[number * ROWS : (number + 1) * ROWS]
+        batch = order[number * TRAINING_BATCH : (number + 1) * TRAINING_BATCH]
         images = np.roll(dataset.images[batch], tuple(rng.integers(-1, 2, 2)), (1, 2))
         step(tf.constant(images), tf.constant(dataset.labels[batch]), tf.constant(number))
-    _scale(model, dataset.images[rows[:2000]])
+    _scale(model, dataset.images[indices[:2000]])
     return model
 
 

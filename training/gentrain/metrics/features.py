@@ -122,12 +122,12 @@ def described(net: FeatureNet) -> dict[str, Any]:
     return {"name": net.name, "hash": net.hash, "accuracy": net.accuracy, "note": net.note}
 
 
-def features_of(net: FeatureNet, images: Images, rows: Any = None, show: Show | None = None) -> Features:
-    """Features float32 (N, F) of images uint8 (N, H, W, C), or of those in `rows`, a batch at a time.
+def features_of(net: FeatureNet, images: Images, indices: Any = None, show: Show | None = None) -> Features:
+    """Features float32 (N, F) of images uint8 (N, H, W, C), or of those at `indices`, a batch at a time.
 
-    `images` may lie on a disk as np.memmap; rows are read in the order given.
+    `images` may lie on a disk as np.memmap; images are read in the order given.
     """
-    chosen = np.arange(len(images)) if rows is None else np.asarray(rows)
+    chosen = np.arange(len(images)) if indices is None else np.asarray(indices)
     parts = []
     for start in range(0, len(chosen), BATCH):
         batch = chosen[start : start + BATCH]

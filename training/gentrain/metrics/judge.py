@@ -37,13 +37,13 @@ SEARCHED = 10_000
 
 
 def split(dataset: Dataset, samples: int, seed: int = 0, unseen: Any = None) -> tuple[Any, Any]:
-    """Rows of the real images to compare with, and rows of those that stand in the place of generated ones.
+    """Indices of the real images to compare with, and of those that stand in for generated ones.
 
     Args:
         dataset: the real images; of copies one counts.
         samples: images to generate; there may be fewer real ones to stand for them.
         seed: of a random order.
-        unseen: rows that were held out of the training: those are compared with, if they are enough.
+        unseen: indices of images held out of the training: those are compared with, if they are enough.
     """
     order = np.random.default_rng([seed, 0]).permutation(dataset.distinct)
     if is_held_out(unseen):
@@ -63,7 +63,7 @@ class Judge:
     Attributes:
         features: the feature net, see `gentrain.metrics.features.FeatureNet`.
         samples: images that a score wants, and that the reference was measured with.
-        held_out: rows (samples,) of the data set, the real images of the reference.
+        held_out: indices (samples,) into the data set, the real images of the reference.
         real: features (n, F) of the other real images, with which both are compared.
         reference: metric → value of real images in the place of generated ones.
         second: what another net says, or None; see `gentrain.metrics.opinion`.
@@ -87,7 +87,7 @@ class Judge:
             samples: images to generate; no more than half of the real ones are taken.
             seed: of the split of the real images, and of the conditions of a conditional generator.
             show: called with how many images went through the feature net.
-            unseen: rows of `dataset` that were held out of the training, see `gentrain.data.holdout`.
+            unseen: indices of images held out of the training, see `gentrain.data.holdout`.
             seen_through: the pretrained net that the generator was trained through; it is no judge of it.
 
         Raises:
@@ -208,8 +208,8 @@ class Judge:
         """
         conditioning = conditions.of_generator(generator, self.dataset)
         known = self.compared if is_held_out(self.unseen) else np.arange(len(self.dataset.images))
-        rows = np.random.default_rng([self.seed, 2]).choice(known, self.samples)
-        return conditions.tensors(conditioning, self.dataset, rows) if conditioning else {}
+        indices = np.random.default_rng([self.seed, 2]).choice(known, self.samples)
+        return conditions.tensors(conditioning, self.dataset, indices) if conditioning else {}
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -57,14 +57,14 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest training images in one space: `rows` int (N, 3) into the data set, and the ratio of distances.
+    """The nearest training images in one space: `indices` int (N, 3) into the data set, and the ratio of distances.
 
     `copied` (N,): which generated images are nearer to a training image than 99 in 100 unseen real ones.
     `originality`: the distance to the nearest training image over that to the nearest held-out one, the median, as a
     multiple of the same for images that were held out, each without itself; blur brings both as near.
     """
 
-    rows: np.ndarray[Any, np.dtype[np.int64]]
+    indices: np.ndarray[Any, np.dtype[np.int64]]
     ratio: float
     copied: np.ndarray[Any, np.dtype[np.bool_]]
     originality: float | None = None
@@ -102,7 +102,7 @@ def search(
         net: the feature net, see `gentrain.metrics.features`.
         largest: training images to search at most.
         show: called with how many training images were searched.
-        unseen: rows of the data set that were held out of the training.
+        unseen: indices of images held out of the training.
     """
     library = np.random.default_rng(0).permutation(dataset.distinct)
     enough = unseen is not None and len(unseen) >= FEWEST_UNSEEN
@@ -113,10 +113,10 @@ def search(
     spaces: dict[str, Callable[[Images], Vectors]] = {"features": net, "pixels": _pixels}
     vectors = {name: to_vectors(queries) for name, to_vectors in spaces.items()}
 
-    def searched(rows: np.ndarray[Any, Any], show: Show | None = None) -> dict[str, _Search]:
+    def searched(indices: np.ndarray[Any, Any], show: Show | None = None) -> dict[str, _Search]:
         searches = {name: _Search(vectors[name], itself) for name in spaces}
-        for start in range(0, len(rows), BLOCK):
-            part = rows[start : start + BLOCK]
+        for start in range(0, len(indices), BLOCK):
+            part = indices[start : start + BLOCK]
             block = dataset.images[part]
             for name, to_vectors in spaces.items():
                 searches[name].add(to_vectors(block), part)
@@ -130,24 +130,24 @@ def search(
 
 
 class _Search:
-    """Keeps the nearest rows of a library that passes by in blocks."""
+    """Keeps the indices of the nearest images of a library that passes by in blocks."""
 
     def __init__(self, queries: Vectors, itself: np.ndarray[Any, Any]) -> None:
-        """`itself` (Q,) is the row of a real image, which must find neither itself nor its duplicates, else -1."""
+        """`itself` (Q,) is the index of a real image, which must find neither itself nor its duplicates, else -1."""
         self.mean = queries.mean(axis=0)
         self.queries, self.itself = queries - self.mean, itself
         self.same = COINCIDE * float(np.square(self.queries).sum(axis=1).mean())
         self.squares = np.full((len(queries), NEAREST), np.inf, np.float32)
-        self.rows = np.zeros((len(queries), NEAREST), np.int64)
+        self.indices = np.zeros((len(queries), NEAREST), np.int64)
 
-    def add(self, vectors: Vectors, rows: np.ndarray[Any, Any]) -> None:
+    def add(self, vectors: Vectors, indices: np.ndarray[Any, Any]) -> None:
         squares = squared_distances(self.queries, vectors - self.mean)
-        squares[self.itself[:, None] == rows[None, :]] = np.inf
+        squares[self.itself[:, None] == indices[None, :]] = np.inf
         squares[(self.itself[:, None] >= 0) & (squares <= self.same)] = np.inf
         squares = np.concatenate([self.squares, squares], axis=1)
-        both = np.concatenate([self.rows, np.broadcast_to(rows, (len(self.rows), len(rows)))], axis=1)
+        both = np.concatenate([self.indices, np.broadcast_to(indices, (len(self.indices), len(indices)))], axis=1)
         order = np.argsort(squares, axis=1, kind="stable")[:, :NEAREST]
-        self.squares, self.rows = np.take_along_axis(squares, order, 1), np.take_along_axis(both, order, 1)
+        self.squares, self.indices = np.take_along_axis(squares, order, 1), np.take_along_axis(both, order, 1)
 
     def result(self, generated: int, apart: _Search | None = None) -> Nearest:
         """Of the first `generated` queries, measured by the others; `apart` searched what was held out."""
@@ -155,10 +155,10 @@ class _Search:
         made, real = distances[:generated], distances[generated:]
         real = real[np.isfinite(real)]
         if not len(real):  # all images are the same one
-            return Nearest(self.rows[:generated], 1.0, np.zeros(generated, bool))
+            return Nearest(self.indices[:generated], 1.0, np.zeros(generated, bool))
         ratio = float(np.median(made)) / max(float(np.median(real)), 1e-12)
         original = None if apart is None else self._originality(apart, generated)
-        return Nearest(self.rows[:generated], ratio, made < np.quantile(real, NEAR), original)
+        return Nearest(self.indices[:generated], ratio, made < np.quantile(real, NEAR), original)
 
     def _originality(self, apart: _Search, generated: int) -> float | None:
         parts = np.sqrt(self.squares[:, 0] / np.maximum(apart.squares[:, 0], 1e-12))
@@ -174,9 +174,9 @@ def draw(images: Images, dataset: Dataset, found: dict[str, Nearest], path: Path
     columns = min(COLUMNS, len(images))
     bands = [("generated", images[:columns])]
     for space, nearest in found.items():
-        rows = nearest.rows[:columns].T.ravel()
+        indices = nearest.indices[:columns].T.ravel()
         heading = f"nearest training images by {space}, {nearest.ratio:.2f} times as far as unseen ones are"
-        bands.append((heading, np.asarray(dataset.images[rows])))
+        bands.append((heading, np.asarray(dataset.images[indices])))
     strips = [_strip(heading, image_grid(pixels, columns)) for heading, pixels in bands]
     with replacing(path) as temporary:
         Image.fromarray(np.concatenate(strips)).save(temporary, "PNG", pnginfo=marked("nearest images"))

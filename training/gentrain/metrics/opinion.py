@@ -43,8 +43,8 @@ class Opinion:
         Args:
             net: the feature net.
             dataset: the real images.
-            compared: rows of those that others are compared with.
-            stand_ins: rows of those that stand in the place of generated ones.
+            compared: indices of those that the others are compared with.
+            stand_ins: indices of those that stand in for generated ones.
             show: called with how many images went through the net.
             texture: of a net that sees texture, for a classifier, which does not: what looks real must do so to both.
             sees_looks: whether its `LOOKS` say anything: a small net alone takes noise in colour for real images.

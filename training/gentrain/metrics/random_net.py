@@ -47,8 +47,8 @@ class RandomNet:
         self.hash = hash_of(kernels)
         self.filters = build(dataset.images.shape[-1], kernels)
         self._features = tf.function(lambda images: self.filters(images, training=False), reduce_retracing=True)
-        rows = rng.permutation(len(dataset.images))[:CALIBRATED_ON]
-        found = features_of(self, dataset.images, rows)
+        indices = rng.permutation(len(dataset.images))[:CALIBRATED_ON]
+        found = features_of(self, dataset.images, indices)
         self.mean, self.scale = found.mean(axis=0), 1 / np.sqrt(found.var(axis=0).mean() + np.float32(1e-12))
 
     def __call__(self, images: Images) -> Features:

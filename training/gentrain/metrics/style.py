@@ -33,11 +33,11 @@ class StyleJudge:
 
     Attributes:
         dataset: pictures of the style, with `inputs`.
-        rows: of the inputs, those that are translated.
+        indices: of the inputs that are translated.
         images: their pixels, uint8 (n, H, W, C).
         recoloured: the same with the colours of the style.
         features: the feature net, also as `small`, the one that is kept beside a run.
-        compared: rows of the style that `real` are the features of.
+        compared: indices of the style's pictures that `real` are the features of.
         unknown: nothing: of pictures that were not seen all is known.
         unchanged, by_colours: metric → value of the inputs as they are, and recoloured.
         reference: the same for real pictures of the style.
@@ -60,7 +60,7 @@ class StyleJudge:
             held_out: how many of each a run was not trained on; with 0 all are measured by.
             most: inputs to translate, at most.
             features: see `gentrain.metrics.features.features_for`; or a net that is ready.
-            show: told about images that went through the feature net.
+            show: called with how many images went through the feature net.
 
         Raises:
             TrainError: fewer than two pictures of either kind to measure by, or no such features.
@@ -68,16 +68,16 @@ class StyleJudge:
         assert dataset.inputs is not None
         self.dataset, self.show = dataset, show
         inputs = holdout.split_inputs(dataset, held_out)[1] if held_out else dataset.inputs.distinct
-        self.rows = np.sort(np.random.default_rng(0).permutation(inputs)[:most])
+        self.indices = np.sort(np.random.default_rng(0).permutation(inputs)[:most])
         seen, unseen = holdout.split(dataset, held_out)
         if not held_out:  # half of the style stands in for what the other half is compared with
             unseen, seen = np.array_split(np.random.default_rng(0).permutation(dataset.distinct), 2)
-        self.compared = np.sort(np.random.default_rng(0).permutation(seen)[: max(COMPARED * len(self.rows), FEWEST)])
-        stand_ins = np.sort(np.random.default_rng(0).permutation(unseen)[: len(self.rows)])
-        if min(len(self.rows), len(self.compared), len(stand_ins)) < FEWEST:
-            few = f"{len(self.rows)} pictures and {len(stand_ins)} of the style to measure by"
+        self.compared = np.sort(np.random.default_rng(0).permutation(seen)[: max(COMPARED * len(self.indices), FEWEST)])
+        stand_ins = np.sort(np.random.default_rng(0).permutation(unseen)[: len(self.indices)])
+        if min(len(self.indices), len(self.compared), len(stand_ins)) < FEWEST:
+            few = f"{len(self.indices)} pictures and {len(stand_ins)} of the style to measure by"
             raise TrainError(f"{dataset.source}: {few}; needs at least {FEWEST} of each")
-        self.images = np.asarray(dataset.inputs.images[self.rows])
+        self.images = np.asarray(dataset.inputs.images[self.indices])
         self.features = self.small = features if callable(features) else features_for(dataset, features)
         self.real = features_of(self.features, dataset.images, self.compared, show)
         self.reference = self._distances(np.asarray(dataset.images[stand_ins]))
@@ -88,10 +88,10 @@ class StyleJudge:
     @property
     def samples(self) -> int:
         """How many pictures are translated."""
-        return len(self.rows)
+        return len(self.indices)
 
     def score(self, images: Images) -> dict[str, float]:
-        """`frechet`, `kernel` and `content` of translated pictures uint8 (n, H, W, C), in the order of `rows`."""
+        """`frechet`, `kernel` and `content` of translated pictures uint8 (n, H, W, C), in the order of `indices`."""
         return {**self._distances(images), "content": content(self.images, images)}
 
     def score_generator(self, generator: Any, first_seed: int = 0) -> dict[str, float]:
@@ -100,7 +100,7 @@ class StyleJudge:
 
     def translate(self, generator: Any) -> Images:
         """What a generator makes of the inputs, uint8 (n, H, W, C)."""
-        given = conditions.tensors((conditions.Unpaired(self.images),), self.dataset, self.rows)
+        given = conditions.tensors((conditions.Unpaired(self.images),), self.dataset, self.indices)
         return generate(generator, self.samples, 0, given, self.show)
 
     def describe(self) -> dict[str, Any]:

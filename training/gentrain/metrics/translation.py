@@ -37,10 +37,10 @@ def translates(generator: Any) -> bool:
 
 
 class PairJudge:
-    """`PairJudge(dataset, rows).score_generator(model)`.
+    """`PairJudge(dataset, indices).score_generator(model)`.
 
     Attributes:
-        rows: of the data set, the pairs that are translated.
+        indices: of the pairs that are translated.
         given: the tensors of the generator's inputs for them; with hints as many dots as chance gives.
         features: the feature net, also as `small`, the one that is kept beside a run.
         compared: what `real` are the features of, counted.
@@ -55,7 +55,7 @@ class PairJudge:
     def __init__(
         self,
         dataset: Dataset,
-        rows: Any,
+        indices: Any,
         features: str | Path | FeatureNet = "auto",
         show: Show | None = None,
         others: Images | None = None,
@@ -64,36 +64,36 @@ class PairJudge:
 
         Args:
             dataset: pairs, with a column `image`.
-            rows: those to translate, held out of the training.
+            indices: of the pairs to translate, held out of the training.
             features: see `gentrain.metrics.features.features_for`; or a net that is ready.
             show: called with how many images went through the feature net.
-            others: targets that the Fréchet distance is to; None for those of the other rows.
+            others: targets that the Fréchet distance is to; None for those of the other pairs.
 
         Raises:
             TrainError: fewer than two pairs, or no such features.
         """
-        self.dataset, self.rows, self.show = dataset, np.asarray(rows), show
-        self.images = np.asarray(dataset.images[self.rows])
+        self.dataset, self.indices, self.show = dataset, np.asarray(indices), show
+        self.images = np.asarray(dataset.images[self.indices])
         if others is None:
-            rest = np.setdiff1d(dataset.distinct, self.rows)
+            rest = np.setdiff1d(dataset.distinct, self.indices)
             chosen = np.random.default_rng(0).permutation(rest if len(rest) >= FEWEST else dataset.distinct)
-            others = dataset.images[np.sort(chosen[: COMPARED * len(self.rows)])]
-        if min(len(self.rows), len(others)) < FEWEST:
-            raise TrainError(f"{dataset.source}: {len(self.rows)} pairs to measure on; needs at least {FEWEST}")
+            others = dataset.images[np.sort(chosen[: COMPARED * len(self.indices)])]
+        if min(len(self.indices), len(others)) < FEWEST:
+            raise TrainError(f"{dataset.source}: {len(self.indices)} pairs to measure on; needs at least {FEWEST}")
         self.features = self.small = features if callable(features) else features_for(dataset, features)
         self.compared = np.arange(len(others))
         self.real = features_of(self.features, others)
         self.reference = {"frechet": self.frechet(self.images)}
-        inputs = np.asarray(dataset.columns["image"][self.rows])
+        inputs = np.asarray(dataset.columns["image"][self.indices])
         self.unchanged = self.score(_with_channels(inputs, self.images.shape[3]))
 
     @property
     def samples(self) -> int:
         """How many pairs are translated."""
-        return len(self.rows)
+        return len(self.indices)
 
     def score(self, images: Images) -> dict[str, float]:
-        """`l1`, `psnr`, `ssim` and `frechet` of translated pictures uint8 (n, H, W, C), in the order of `rows`."""
+        """`l1`, `psnr`, `ssim` and `frechet` of translated pictures uint8 (n, H, W, C), in the order of `indices`."""
         return {**distances(images, self.images), "frechet": self.frechet(images)}
 
     def score_generator(self, generator: Any, first_seed: int = 0) -> dict[str, float]:
@@ -109,13 +109,13 @@ class PairJudge:
 
     def hints(self, dots: int) -> Any:
         """So many dots of the right answers on what the inputs do not show, float32 (n, H, W, 4)."""
-        inputs = self.dataset.columns["image"][self.rows]
+        inputs = self.dataset.columns["image"][self.indices]
         images, inputs = (pixels.astype(np.float32) / 127.5 - 1.0 for pixels in (self.images, inputs))
         return hints.some(images, dots, inputs)
 
     def given(self, generator: Any) -> dict[str, Any]:
         """The tensors of its inputs beside latents."""
-        return conditions.tensors(conditions.of_generator(generator, self.dataset), self.dataset, self.rows)
+        return conditions.tensors(conditions.of_generator(generator, self.dataset), self.dataset, self.indices)
 
     def describe(self) -> dict[str, Any]:
         """What metrics.json says of how it was measured."""

@@ -77,8 +77,8 @@ class Evaluator(keras.callbacks.Callback):
         if self.dataset.inputs is not None:
             return StyleJudge(self.dataset, self.held_out, SAMPLES, "random")
         if translates(self.model.ema):
-            rows = self.dataset.distinct if self.unseen is None else self.unseen
-            return PairJudge(self.dataset, rows[:SAMPLES], "random")
+            indices = self.dataset.distinct if self.unseen is None else self.unseen
+            return PairJudge(self.dataset, indices[:SAMPLES], "random")
         through = self.model.settings.seen_through
         return Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through)
 
