@@ -189,7 +189,7 @@ def test_damaged_end_of_the_log_is_left_out(run: Path, tail: str) -> None:
 
 def test_run_that_has_only_begun_or_was_stopped_has_a_page(run: Path) -> None:
     change(run / "config.json", settings=json.loads((run / "config.json").read_text())["settings"] | {"kimg": 99.0})
-    assert "99 were asked for" in report(run).text
+    assert "99 were requested" in report(run).text
     for name in ("log.jsonl", "dataset.json", "generator.keras"):
         (run / name).unlink()
     for name in ("samples", "checkpoints"):
