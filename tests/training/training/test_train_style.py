@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
-import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import keras
 import numpy as np
 import pytest
@@ -23,6 +27,9 @@ from gentrain.settings import Settings
 from gentrain.sources import read as read_source
 from gentrain.training.gan import GAN
 from PIL import Image as Pillow
+from real_server import genserve
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_grpc
 
 SIDE, PICTURES, PAINTINGS, HELD_OUT = 16, 50, 40, 10
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "precision": "float32", "gamma": 0.0, "loss": "bce"}
@@ -68,10 +75,15 @@ def run(folders: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> P
     from gentrain.cli import cli
 
     run = tmp_path_factory.mktemp("runs") / "pale"
-    fit = ["fit", "--data", folders[0], "--style", folders[1], "--run", run, "--loss", "bce"]
-    done = CliRunner().invoke(cli, list(map(str, [*fit, *SETS, *LENGTH, *MEASURED])), catch_exceptions=False)
+    done = CliRunner().invoke(cli, [*fitted(folders), "--run", str(run)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return run
+
+
+def fitted(folders: tuple[str, str]) -> list[str]:
+    """The command, but for where the run is."""
+    fit = ["fit", "--data", folders[0], "--style", folders[1], "--loss", "bce", *SETS, *LENGTH, *MEASURED]
+    return list(map(str, fit))
 
 
 def data(folders: tuple[str, str], **changes: object):
@@ -102,19 +114,24 @@ def test_examples_are_pictures_that_were_held_out_and_no_answer_is_made_up(run: 
     assert {"frechet", "kernel", "content"} <= set(best)
 
 
-def test_a_killed_run_goes_on_to_the_very_weights_of_an_undisturbed_one(run: Path, tmp_path: Path, gentrain) -> None:
-    killed = tmp_path / "killed"
-    shutil.copytree(run, killed)
-    last = max((killed / "checkpoints").iterdir())
-    shutil.rmtree(last)  # what is on the disk after a kill between the two checkpoints
-    (killed / "generator.keras").unlink()
+def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_one(
+    run: Path, folders: tuple[str, str], tmp_path: Path, gentrain
+) -> None:
+    killed, last = tmp_path / "killed", "000000000128"
+    program = Path(sys.executable).with_name("gentrain")
+    with subprocess.Popen([program, *fitted(folders), "--run", killed], stderr=subprocess.DEVNULL) as process:
+        while not any((killed / "checkpoints").glob("[0-9]*")):
+            assert process.poll() is None, "the training ended before its first checkpoint"
+            time.sleep(0.005)
+        process.kill()
+    assert not (killed / "checkpoints" / last).exists(), "the kill should come in the middle"
     code, _, err = gentrain("fit", "--run", killed)
     assert code == 0, err
     assert "going on at 0.064 kimg" in err
     for network in ("generator", "discriminator"):
         whole, again = (keras.models.load_model(it / f"{network}.keras").get_weights() for it in (run, killed))
         assert all(np.array_equal(one, other) for one, other in zip(whole, again, strict=True))
-    states = [tf.train.load_checkpoint(str(it / "checkpoints" / last.name / "state")) for it in (run, killed)]
+    states = [tf.train.load_checkpoint(str(it / "checkpoints" / last / "state")) for it in (run, killed)]
     names = [name for name in states[0].get_variable_to_shape_map() if name.startswith("auxiliary_nce")]
     assert names, "the heads of the contrast and their optimiser are kept"
     assert all(np.array_equal(*(state.get_tensor(name) for state in states)) for name in names)
@@ -144,7 +161,9 @@ def test_a_measurement_stands_beside_doing_nothing_and_recolouring(run: Path, fo
     assert "Input, translated and one of the style side by side" in (run / "report.html").read_text()
 
 
-def test_it_is_published_and_translates_without_anything_new(run: Path, folders, tmp_path: Path, command) -> None:
+def test_it_is_published_and_translates_on_a_device_and_from_a_server(
+    run: Path, folders: tuple[str, str], tmp_path: Path, command
+) -> None:
     options = ["--repository", tmp_path / "models", "--name", "pale", "--files", "float32", "--no-onnx"]
     done = command("genexport", "publish", run, *options)
     assert done.returncode == 0, done.stderr
@@ -154,8 +173,19 @@ def test_it_is_published_and_translates_without_anything_new(run: Path, folders,
     generator = keras.models.load_model(run / "best" / "generator.keras")
     inputs = np.stack([drawn(number) for number in range(PICTURES)])
     expected = (np.asarray(generator([inputs / 127.5 - 1.0])) + 1) * 127.5
-    made = np.stack([np.asarray(Pillow.open(tmp_path / "made" / f"{number:02}.png")) for number in range(PICTURES)])
+    files = [f"{number:02}.png" for number in range(PICTURES)]
+    made = np.stack([np.asarray(Pillow.open(tmp_path / "made" / file)) for file in files])
     np.testing.assert_allclose(made, expected, atol=1.01)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "pale", "png"
+    contents = [(Path(folders[0]) / file).read_bytes() for file in files]
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(contents))
+    base = tmp_path / "models" / "pale"
+    options = ["--model_name", "pale", "--model_base_path", base, "--rest_api_port", 0]
+    with genserve(*options, models=("pale",)) as address, grpc.insecure_channel(address) as channel:
+        reply = prediction_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
+    answers = [np.asarray(Pillow.open(io.BytesIO(png))) for png in tf.make_ndarray(reply.outputs["png_bytes"])]
+    np.testing.assert_allclose(np.stack(answers), expected, atol=1.01)
 
 
 def test_no_picture_has_a_partner_and_what_is_held_out_never_comes(folders: tuple[str, str]) -> None:

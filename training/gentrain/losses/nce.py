@@ -40,34 +40,36 @@ class PatchNCE(Auxiliary):
 
     def of_generator(self, seen: Seen) -> tf.Tensor:
         """The mean cross-entropy, in nats, of finding the right one of up to 64 places."""
-        given, made = [seen.inputs["image"]], [seen.fake]
+        loss = self._contrast(seen.inputs["image"], seen.fake, seen.uniform)
         if self.identity:
-            given.append(seen.real)
-            made.append(tf.cast(self.generator([seen.real], training=False), tf.float32))
-        losses = self._contrasts(tf.concat(given, axis=0), tf.concat(made, axis=0), seen.uniform)
-        parts = tf.split(losses, len(given))
-        loss = tf.reduce_mean(parts[0])
-        if self.identity:
-            loss = (loss + self.identity * tf.reduce_mean(parts[1])) / (1.0 + self.identity)
-        return loss
+            made = tf.cast(self.generator([seen.real], training=False), tf.float32)
+            loss += self.identity * self._contrast(seen.real, made, seen.uniform)
+        return loss / (1.0 + self.identity)
 
-    def _contrasts(self, given: tf.Tensor, made: tf.Tensor, uniform: Callable[[int, int], tf.Tensor]) -> tf.Tensor:
-        """For each picture the mean over the maps, float32 (N,)."""
-        count = given.shape[0]
-        maps = self.encoder([tf.concat([given, made], axis=0)], training=False)
-        vectors = []
-        for features in maps:
-            _, height, width, channels = features.shape
-            chosen = places(height * width, lambda values: uniform(values, count))
-            flat = tf.reshape(features, (2 * count, height * width, channels))
-            vectors.append(tf.gather(flat, tf.concat([chosen, chosen], axis=0), batch_dims=1))
+    def _contrast(self, given: tf.Tensor, made: tf.Tensor, uniform: Callable[[int, int], tf.Tensor]) -> tf.Tensor:
+        """The mean over pictures, maps and places; no gradient goes through what was given, which saves its cost."""
+        chosen = self._places(made.shape[0], uniform)
+        keys, queries = self._vectors(given, chosen), self._vectors(made, chosen)
         losses = []
-        for unit in self.network(vectors):
-            keys, queries = tf.split(tf.cast(unit, tf.float32), 2)
-            logits = tf.matmul(queries, tf.stop_gradient(keys), transpose_b=True) / TEMPERATURE
+        for key, query in zip(keys, queries, strict=True):
+            logits = tf.matmul(query, tf.stop_gradient(key), transpose_b=True) / TEMPERATURE
             right = tf.broadcast_to(tf.range(logits.shape[1]), logits.shape[:2])
-            losses.append(tf.nn.sparse_softmax_cross_entropy_with_logits(right, logits))
-        return tf.add_n([tf.reduce_mean(loss, axis=1) for loss in losses]) / len(losses)
+            losses.append(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(right, logits)))
+        return tf.add_n(losses) / len(losses)
+
+    def _places(self, count: int, uniform: Callable[[int, int], tf.Tensor]) -> list[tf.Tensor]:
+        """Of each of the encoder's maps, int32 (N, up to 64)."""
+        sizes = [height * width for _, height, width, _ in self.encoder.output_shape]
+        return [places(size, lambda values: uniform(values, count)) for size in sizes]
+
+    def _vectors(self, pictures: tf.Tensor, chosen: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Of each map at these places, float32 (N, up to 64, 64), of length 1."""
+        vectors = []
+        for features, where in zip(self.encoder([pictures], training=False), chosen, strict=True):
+            _, height, width, channels = features.shape
+            flat = tf.reshape(features, (-1, height * width, channels))
+            vectors.append(tf.gather(flat, where, batch_dims=1))
+        return [tf.cast(unit, tf.float32) for unit in self.network(vectors)]
 
 
 def places(there: int, uniform: Callable[[int], tf.Tensor]) -> tf.Tensor:
