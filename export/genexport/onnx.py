@@ -92,12 +92,12 @@ def run(
     options.log_severity_level = 4  # errors arrive as exceptions
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        given = {wanted.name: np.asarray(inputs[wanted.name]) for wanted in session.get_inputs()}
-        count = len(next(iter(given.values())))
-        most = at_once([*(values.shape[1:] for values in given.values()), session.get_outputs()[0].shape[1:]])
+        feeds = {info.name: np.asarray(inputs[info.name]) for info in session.get_inputs()}
+        count = len(next(iter(feeds.values())))
+        batch = at_once([*(values.shape[1:] for values in feeds.values()), session.get_outputs()[0].shape[1:]])
         batches = [
-            session.run(["images"], {name: values[i : i + most] for name, values in given.items()})
-            for i in (progress or Progress.none()).over(range(0, count, most), "batches")
+            session.run(["images"], {name: values[i : i + batch] for name, values in feeds.items()})
+            for i in (progress or Progress.none()).over(range(0, count, batch), "batches")
         ]
     except Exception as error:  # ONNX Runtime's own classes share no base
         raise CannotBeMade(f"{file.name}: ONNX Runtime cannot run it: {' '.join(str(error).split())[:600]}") from error

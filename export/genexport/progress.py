@@ -14,8 +14,8 @@ Item = TypeVar("Item")
 class Progress:
     """Reports a loop, `what: 96 of 256 images, about 25 s to go`, unless it is quick."""
 
-    def __init__(self, tell: Callable[[str], None], what: str) -> None:
-        self.tell, self.what = tell, what
+    def __init__(self, report: Callable[[str], None], what: str) -> None:
+        self.report, self.what = report, what
         self.last = perf_counter()
 
     @classmethod
@@ -30,5 +30,5 @@ class Progress:
             if done and (now := perf_counter()) - self.last >= EVERY_S:
                 self.last = now
                 left = (now - start) / done * (len(items) - done)
-                self.tell(f"{self.what}: {done} of {len(items)} {unit}, about {max(left, 1):.0f} s to go")
+                self.report(f"{self.what}: {done} of {len(items)} {unit}, about {max(left, 1):.0f} s to go")
             yield item

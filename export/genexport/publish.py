@@ -17,7 +17,7 @@ import tensorflow as tf
 from genexport import kinds, onnx
 from genexport.errors import ExportError
 from genexport.kinds.build import build
-from genexport.kinds.kind import Companion, Tell, Version
+from genexport.kinds.kind import Companion, Report, Version
 from genexport.options import Options
 from genexport.repository import store
 from genexport.savedmodel import batch_sizes
@@ -28,7 +28,7 @@ def publish(
     root: Path,
     name: str,
     version: int | None = None,
-    tell: Tell = lambda _: None,
+    report: Report = lambda _: None,
     run: Path | None = None,
     options: Options | None = None,
 ) -> Path:
@@ -39,7 +39,7 @@ def publish(
         root: the folder that holds all models.
         name: the model's; its versions lie in root/name.
         version: its number; the next one unless given.
-        tell: called with what is being done.
+        report: called with a line for each step.
         run: the run directory that it comes from, if any: its discriminator, its feature net, its numbers.
         options: the defaults unless given.
 
@@ -64,21 +64,21 @@ def publish(
         folders = []
         for part, base in zip(parts, bases, strict=True):
             folders.append(stack.enter_context(_building(base, model.path)))
-            build(part.kind, part.model, Version(folders[-1], base.name, run, options, tell))
+            build(part.kind, part.model, Version(folders[-1], base.name, run, options, report))
         published = store.publish_together(folders, bases, version)
-    tell("published " + ", ".join(map(str, published)))
-    _follow_up(bases, published, options, tell)
+    report("published " + ", ".join(map(str, published)))
+    _follow_up(bases, published, options, report)
     return published[0]
 
 
-def _follow_up(bases: list[Path], published: list[Path], options: Options, tell: Tell) -> None:
+def _follow_up(bases: list[Path], published: list[Path], options: Options, report: Report) -> None:
     """What comes once the versions are out: batching parameters, and old versions that go."""
     if options.batching:
-        tell(f"wrote {batch_sizes.write(bases[0])}")
+        report(f"wrote {batch_sizes.write(bases[0])}")
     if options.keep is not None:
         for base, folder in zip(bases, published, strict=True):
             for removed in store.remove_old(base, options.keep, folder):
-                tell(f"removed {removed}")
+                report(f"removed {removed}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WANTED = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3"
+LOG_WANTED = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3"
 """Whether the user wants TensorFlow's log."""
 
 # What Keras imports wherever it is installed, for wrappers and plots that nothing here uses.
@@ -57,7 +57,7 @@ def _without_collector() -> Iterator[None]:
 @contextmanager
 def stderr() -> Iterator[None]:
     """Hold back what is written to stderr, by C++ code too; show it if the block fails."""
-    if WANTED:
+    if LOG_WANTED:
         yield
         return
     sys.stderr.flush()

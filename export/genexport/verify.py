@@ -16,7 +16,7 @@ from genexport.repository import manifest
 REFERENCE = "reference.npz"
 
 
-def verify(folder: Path, tell: Callable[[str], None] = lambda _: None) -> dict[str, Difference]:
+def verify(folder: Path, report: Callable[[str], None] = lambda _: None) -> dict[str, Difference]:
     """Check every SHA-256 of a version, and run everything in it within the limits that it was published by.
 
     The SavedModel is compared with Keras' images of the 16 latents that the version keeps, every other file with the
@@ -25,12 +25,12 @@ def verify(folder: Path, tell: Callable[[str], None] = lambda _: None) -> dict[s
     Raises:
         ExportError: a file is missing, changed or new, or does not give those images any more.
     """
-    found = manifest.check(folder)
-    tell(f"{len(found['files'])} files have the SHA-256 that they were published with")
+    entries = manifest.check(folder)
+    report(f"{len(entries['files'])} files have the SHA-256 that they were published with")
     try:
         with np.load(folder / REFERENCE) as stored:
             reference = dict(stored)
-        return kinds.of(found).verify(folder, found, reference, tell)
+        return kinds.of(entries).verify(folder, entries, reference, report)
     except (OSError, KeyError, TypeError) as error:
         raise ExportError(f"{folder}: cannot be run: {' '.join(str(error).split())}") from error
     except tf.errors.OpError as error:

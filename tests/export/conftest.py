@@ -51,7 +51,7 @@ def published(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 of `tiny`."""
     root = tmp_path_factory.mktemp("models")
     told: list[str] = []
-    folder = publish(load(tiny), root, "tiny", tell=told.append, options=Options(onnx=False, batching=True))
+    folder = publish(load(tiny), root, "tiny", report=told.append, options=Options(onnx=False, batching=True))
     assert any("batching_parameters.txt" in line for line in told)
     return folder
 

@@ -104,7 +104,7 @@ def test_without_its_packages_a_version_has_none_and_one_that_was_asked_for_says
     with pytest.raises(ExportError, match=r"ONNX needs onnxruntime; in genline's checkout: pip install"):
         publish(generator, tmp_path, "mine", options=Options(onnx=True))
     told: list[str] = []
-    folder = publish(generator, tmp_path, "mine", tell=told.append)
+    folder = publish(generator, tmp_path, "mine", report=told.append)
     assert "no ONNX file: onnxruntime is not installed (in genline's checkout: pip install '.[onnx]')" in told
     assert not (folder / "onnx").exists()
     assert "onnx/float32" not in manifest.read(folder)["parity"]

@@ -31,7 +31,7 @@ class Clock:
         """Since the start."""
         return perf_counter() - self.started
 
-    def tell(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """One line."""
         click.echo(f"{self.seconds:6.1f} s  {text}", err=True)
 
@@ -57,8 +57,8 @@ def newest(folder: Path) -> Path:
     """`folder` itself, or the newest version in it."""
     from genexport.repository.store import versions
 
-    found = versions(folder)
-    return folder / str(found[-1]) if found else folder
+    numbers = versions(folder)
+    return folder / str(numbers[-1]) if numbers else folder
 
 
 def print_parity(

@@ -205,17 +205,17 @@ def publish(
     from genexport.repository import manifest
 
     for module in imports:
-        clock.tell(f"--import {module}: its code is run")
+        clock.report(f"--import {module}: its code is run")
     choices = Choices(latents, one_hot, image_shape, output, activation, pixels)
     kind, model = kinds.load(Source(source, output_range, snapshot, imports, choices, examples))
-    clock.tell(f"{model.path}: {kind.about(model)}")
+    clock.report(f"{model.path}: {kind.about(model)}")
     for note in model.notes:
-        clock.tell(note)
+        clock.report(note)
     run = source if is_run(source) else None
     chosen = Options(limits=parsed, **options)
-    folder = publish_model(model, repository, name, version, clock.tell, run, chosen)
+    folder = publish_model(model, repository, name, version, clock.report, run, chosen)
     print_parity(manifest.read(folder), err=True)
-    clock.tell("done")
+    clock.report("done")
     click.echo(folder)  # alone on stdout, for scripts
 
 

@@ -47,17 +47,17 @@ def _row(base: Path, number: int, is_newest: bool) -> tuple[str, ...]:
     from genexport.describe import tables
     from genexport.repository import manifest
 
-    shown = f"{number} *" if is_newest else str(number)
+    label = f"{number} *" if is_newest else str(number)
     try:
-        found = manifest.read(base / str(number))
-        copied = f" (copy of {found['copy_of']['version']})" if "copy_of" in found else ""
-        quality = kinds.of(found).quality(found)
-        size = tables.bytes_text(tables.total_bytes(found))
-        return base.name, shown, found["created"] + copied, size, tables.shape_text(found), quality
+        entries = manifest.read(base / str(number))
+        copied = f" (copy of {entries['copy_of']['version']})" if "copy_of" in entries else ""
+        quality = kinds.of(entries).quality(entries)
+        size = tables.bytes_text(tables.total_bytes(entries))
+        return base.name, label, entries["created"] + copied, size, tables.shape_text(entries), quality
     except (ExportError, KeyError, TypeError, ValueError):
         return (
             base.name,
-            shown,
+            label,
             "?",
             "?",
             "?",
@@ -77,23 +77,23 @@ def show(version: Path) -> None:
     from genexport.repository import manifest
 
     folder = newest(version)
-    found = manifest.read(folder)
-    click.echo(f"{folder}: {tables.shape_text(found)} {kinds.of(found).takes(found)}, {found['created']}")
-    if "copy_of" in found:
-        click.echo(f"copy of     version {found['copy_of']['version']}, {found['copy_of']['created']}")
-    if quality := tables.quality_text(found):
+    entries = manifest.read(folder)
+    click.echo(f"{folder}: {tables.shape_text(entries)} {kinds.of(entries).takes(entries)}, {entries['created']}")
+    if "copy_of" in entries:
+        click.echo(f"copy of     version {entries['copy_of']['version']}, {entries['copy_of']['created']}")
+    if quality := tables.quality_text(entries):
         click.echo(f"quality     {quality}")
-    if found.get("class_count"):
-        click.echo(f"classes     {', '.join(found['class_names']) or found['class_count']}")
-    for name, signature in found["signatures"].items():
+    if entries.get("class_count"):
+        click.echo(f"classes     {', '.join(entries['class_names']) or entries['class_count']}")
+    for name, signature in entries["signatures"].items():
         click.echo(f"{name:16}{tables.inputs_outputs(signature)}")
-    print_parity(found)
-    for what, text in tables.remarks(found):
+    print_parity(entries)
+    for what, text in tables.remarks(entries):
         click.echo(f"{what}: {text}")
-    runtimes = {variant: needs["runtime"] for variant, needs in found.get("tflite", {}).items()}
+    runtimes = {variant: needs["runtime"] for variant, needs in entries.get("tflite", {}).items()}
     if runtimes:
         click.echo(f"TFLite from {', '.join(f'{version} ({variant})' for variant, version in runtimes.items())}")
-    for name, file in found["files"].items():
+    for name, file in entries["files"].items():
         click.echo(f"{file['bytes']:>12,}  {name}")
     sealed = (folder / manifest.SEAL).is_file() and manifest.sha256(folder / manifest.MANIFEST)
     click.echo(f"{manifest.MANIFEST} has the SHA-256 {sealed}" if sealed else f"{manifest.MANIFEST} has no seal")
@@ -115,7 +115,7 @@ def verify(version: Path) -> None:
     import_tensorflow()
     from genexport.verify import verify as verify_version
 
-    differences = verify_version(folder, clock.tell)
+    differences = verify_version(folder, clock.report)
     print_parity(manifest.read(folder), {what: difference.as_json() for what, difference in differences.items()})
     click.echo(f"{folder}: intact")
 

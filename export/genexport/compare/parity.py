@@ -141,18 +141,18 @@ def remedy(what: str, difference: Difference, limit: Limit) -> str:
     Nothing where no limit does: images that are not finite.
     """
     kind, _, part = what.partition("/")
-    wanted = []
+    exceeded = []
     if limit.max_error is not None and not difference.max_error <= limit.max_error:
         name = "savedmodel" if kind == "savedmodel" else part
-        wanted.append((name, difference.max_error))
+        exceeded.append((name, difference.max_error))
     if limit.min_psnr_db is not None and not (difference.psnr_db or np.inf) >= limit.min_psnr_db:
-        wanted.append(("int8_db" if part == "micro" else f"{part}_db", difference.psnr_db or 0.0))
+        exceeded.append(("int8_db" if part == "micro" else f"{part}_db", difference.psnr_db or 0.0))
     rise = difference.frechet_rise
     if limit.frechet_rise is not None and rise is not None and not rise <= limit.frechet_rise:
-        wanted.append(("frechet_rise", rise))
-    if not all(math.isfinite(value) and value >= 0 for _, value in wanted):
+        exceeded.append(("frechet_rise", rise))
+    if not all(math.isfinite(value) and value >= 0 for _, value in exceeded):
         return ""
-    return " ".join(f"--limit {name}={_accepting(name, value)}" for name, value in wanted)
+    return " ".join(f"--limit {name}={_accepting(name, value)}" for name, value in exceeded)
 
 
 def _accepting(name: str, value: float) -> str:

@@ -41,12 +41,12 @@ def noise(generator: Generator, inputs: Mapping[str, Any], expected: np.ndarray[
         inputs: values by role; the first 13 are used.
         expected: Keras' images of them in float32, (N, H, W, C) in [0, 1].
     """
-    rows = tuple(inputs[tensor.role][:EXAMPLES] for tensor in generator.inputs)
+    values = tuple(inputs[tensor.role][:EXAMPLES] for tensor in generator.inputs)
     try:
         with _in_double(generator.model):
-            exact = np.asarray(generator.interface.call(*rows), np.float64)
+            exact = np.asarray(generator.interface.call(*values), np.float64)
     except Exception:  # code of its own that insists on float32
-        return _by_shaking(generator, rows, expected[:EXAMPLES])
+        return _by_shaking(generator, values, expected[:EXAMPLES])
     low, high = generator.output_range
     exact = np.clip((exact - low) / (high - low), 0, 1)
     return float(np.abs(exact - expected[:EXAMPLES]).max())
@@ -66,18 +66,18 @@ def _in_double(model: Any) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def _by_shaking(generator: Generator, rows: tuple[Any, ...], expected: np.ndarray[Any, Any]) -> float:
+def _by_shaking(generator: Generator, inputs: tuple[Any, ...], expected: np.ndarray[Any, Any]) -> float:
     """What it does to the images that every weight moves by a step of float32, up or down.
 
     Within a third of what float64 tells, on six generators of very different depth.
     """
     rng = np.random.default_rng(0)
-    kept = [(weight, np.asarray(weight)) for weight in rebuild.weights_of(generator.model)]
+    before = [(weight, np.asarray(weight)) for weight in rebuild.weights_of(generator.model)]
     try:
-        for weight, values in kept:
+        for weight, values in before:
             weight.assign(values * (1 + STEP * rng.choice((-1, 1), values.shape)).astype(values.dtype))
-        moved = np.asarray(generator.images(*rows))
+        moved = np.asarray(generator.images(*inputs))
     finally:
-        for weight, values in kept:
+        for weight, values in before:
             weight.assign(values)
     return float(np.abs(moved - expected).max())

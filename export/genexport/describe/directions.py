@@ -40,13 +40,13 @@ def write(generator: Generator, folder: Path) -> tuple[list[dict[str, Any]], str
     if not generator.latent_size:
         return [], "it takes no latents"
     try:
-        found = strongest(generator)
+        directions = strongest(generator)
     except (tf.errors.OpError, LookupError) as error:  # some ops have no gradient, or none on this processor
         node = re.search(r"gradient_tape/([^\s,;]+)", str(error))
         layer = layer_names.find(generator.model, node[1]) if node else None
         return [], f"layer {layer} has no gradient" if layer else f"no gradient: {one_line(error, 200)}"
-    draw(generator, found, folder / FILE)
-    return found, ""
+    draw(generator, directions, folder / FILE)
+    return directions, ""
 
 
 def strongest(generator: Generator) -> list[dict[str, Any]]:
@@ -59,12 +59,14 @@ def strongest(generator: Generator) -> list[dict[str, Any]]:
     gradients = _gradients(generator)
     pixels = int(np.prod(generator.image_shape))
     values, vectors = np.linalg.eigh(gradients.T @ gradients / (len(gradients) * pixels))
-    found = []
+    directions = []
     for value, vector in list(zip(values, vectors.T, strict=True))[::-1][:COUNT]:
         largest = vector[np.argmax(np.abs(vector))]
         latents = vector * np.sign(largest) / np.linalg.norm(vector)
-        found.append({"strength": float(np.sqrt(max(value, 0.0))), "latents": [round(float(x), 7) for x in latents]})
-    return found
+        directions.append(
+            {"strength": float(np.sqrt(max(value, 0.0))), "latents": [round(float(x), 7) for x in latents]}
+        )
+    return directions
 
 
 def draw(generator: Generator, directions: list[dict[str, Any]], file: Path) -> None:
@@ -93,9 +95,9 @@ def _gradients(generator: Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
         return tape.gradient(projected, inputs["latents"], unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     call = tf.function(pulled_back)
-    found = []
+    gradients = []
     for start in range(0, seeds, BATCH):
         inputs = {role: values[start : start + BATCH] for role, values in examples.items()}
         r = tf.constant(signs.choice([-1.0, 1.0], (BATCH, *generator.image_shape)).astype(np.float32))
-        found.append(np.asarray(call(inputs, r), np.float64))
-    return np.concatenate(found)
+        gradients.append(np.asarray(call(inputs, r), np.float64))
+    return np.concatenate(gradients)

@@ -27,8 +27,8 @@ def write(rows: Mapping[str, np.ndarray[Any, Any]], file: Path) -> None:
         scale = 2 * SHOWN_SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     cell_width, cell_height = size[0] + GAP, size[1] + GAP
-    sheet = Image.new("RGB", (count * cell_width + GAP, len(rows) * (cell_height + CAPTION_HEIGHT) + GAP), "white")
-    draw = ImageDraw.Draw(sheet)
+    grid = Image.new("RGB", (count * cell_width + GAP, len(rows) * (cell_height + CAPTION_HEIGHT) + GAP), "white")
+    draw = ImageDraw.Draw(grid)
     font = ImageFont.load_default(size=13)
     top = GAP
     for caption, images in rows.items():
@@ -39,8 +39,8 @@ def write(rows: Mapping[str, np.ndarray[Any, Any]], file: Path) -> None:
             picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
             resampling = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
             picture = picture.resize(size, resampling)
-            sheet.paste(picture, (GAP + column * cell_width, top), picture if image.shape[-1] == 4 else None)
+            grid.paste(picture, (GAP + column * cell_width, top), picture if image.shape[-1] == 4 else None)
         top += cell_height
     mark = PngInfo()  # by which whoever reads images knows that it is none
     mark.add_text("genline", "a sheet of images")
-    sheet.save(file, "PNG", pnginfo=mark)
+    grid.save(file, "PNG", pnginfo=mark)

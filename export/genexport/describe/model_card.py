@@ -35,7 +35,7 @@ class Words:
     Attributes:
         task: of interface.json.
         summary: what it is, a sentence or two.
-        sheet: what contact_sheet.png shows.
+        contact_sheet: what contact_sheet.png shows.
         compared: goes on from "each file".
         calling: how to call it, Markdown.
         limits: what it cannot do, a sentence each.
@@ -43,7 +43,7 @@ class Words:
 
     task: str
     summary: str
-    sheet: str
+    contact_sheet: str
     compared: str
     calling: str
     limits: Sequence[str]
@@ -69,7 +69,7 @@ def text(manifest: Mapping[str, Any], words: Words | None = None) -> str:
         _front_matter(manifest, words.task),
         f"# {_plain(manifest['name'])}",
         f"{_plain(words.summary)} Exported {manifest['created']}.",
-        f"![{words.sheet}](contact_sheet.png)",
+        f"![{words.contact_sheet}](contact_sheet.png)",
         "## Data",
         _data(manifest),
         "## Training",
@@ -92,7 +92,7 @@ def of_generator(manifest: Mapping[str, Any]) -> Words:
         task=(manifest.get("interface") or {}).get("task", "image-generation"),
         summary=f"A GAN generator of {tables.shape_text(manifest)} images (width×height×channels) from "
         f"{', '.join(inputs(manifest))}.",
-        sheet="the same latents through every file",
+        contact_sheet="the same latents through every file",
         compared="generated the images of 256 fixed seeds",
         calling=_calling(manifest),
         limits=(
@@ -131,9 +131,11 @@ def _front_matter(manifest: Mapping[str, Any], task: str) -> str:
 
 def _inputs(manifest: Mapping[str, Any]) -> list[tuple[Role, Mapping[str, Any]]]:
     """The roles of a version's inputs, and what they are in its signatures."""
-    given = manifest["signatures"]["serving_default"]["inputs"]
-    told = {name for name, role in ROLES.items() if any(manifest.get(key) != none for key, none in role.facts.items())}
-    return [(role, given.get(name, {})) for name, role in ROLES.items() if name in {*given, *told}]
+    specs = manifest["signatures"]["serving_default"]["inputs"]
+    described = {
+        name for name, role in ROLES.items() if any(manifest.get(key) != none for key, none in role.facts.items())
+    }
+    return [(role, specs.get(name, {})) for name, role in ROLES.items() if name in {*specs, *described}]
 
 
 def _data(manifest: Mapping[str, Any]) -> str:
@@ -215,8 +217,8 @@ def _files(manifest: Mapping[str, Any], compared: str) -> str:
 
 
 def _calling(manifest: Mapping[str, Any]) -> str:
-    name, given, small = manifest["name"], _inputs(manifest), smallest(manifest)
-    options = "".join(role.option for role, _ in given)
+    name, roles, small = manifest["name"], _inputs(manifest), smallest(manifest)
+    options = "".join(role.option for role, _ in roles)
     sample = f"--seeds 0-15{options} --out grid.png"
     device = f"\ngenclient sample --tflite {small} {sample}     # no server" if small else ""
     seeds = f"""\
@@ -235,9 +237,9 @@ genclient sample --model {name} {sample}{device}
 
 def from_python(manifest: Mapping[str, Any]) -> str:
     """How Python calls the SavedModel, a sentence."""
-    given = _inputs(manifest)
-    arguments = ", ".join(f"{role.name}=…" for role, _ in given)
-    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in given if spec)
+    roles = _inputs(manifest)
+    arguments = ", ".join(f"{role.name}=…" for role, _ in roles)
+    takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in roles if spec)
     return (
         f'From Python: `tf.saved_model.load(folder).signatures["serving_default"]({arguments})`, {takes};\n'
         "images are float32 (N, H, W, C) from 0 to 1."
@@ -254,9 +256,9 @@ def _limits(manifest: Mapping[str, Any], limits: Sequence[str]) -> str:
     if not manifest["quality"]:
         lines.append("Its quality has not been measured.")
     licence = manifest["data"]["licence"]
-    told = "was not stated at export" if licence == NOT_STATED else f"is {_plain(licence)}, as stated at export"
+    stated = "was not stated at export" if licence == NOT_STATED else f"is {_plain(licence)}, as stated at export"
     lines.append(
-        f"The licence of the data {told}; whether it extends to generated images depends on your jurisdiction."
+        f"The licence of the data {stated}; whether it extends to generated images depends on your jurisdiction."
     )
     return "\n".join(f"- {line}" for line in lines)
 

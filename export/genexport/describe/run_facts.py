@@ -27,7 +27,7 @@ def training(run: Path, kimg: Any) -> dict[str, Any]:
     if not config:
         return {}
     settings, end = _dict(config.get("settings")), _last_line(run / "log.jsonl", kimg if _number(kimg) else math.inf)
-    found = {
+    facts = {
         "preset": config.get("preset"),
         "kimg": kimg if _number(kimg) else end.get("kimg"),
         "seconds": end.get("seconds"),
@@ -35,17 +35,17 @@ def training(run: Path, kimg: Any) -> dict[str, Any]:
         "versions": _dict(config.get("versions")) or None,
         "git_commit": config.get("git_commit"),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def data(run: Path, licence: str) -> dict[str, Any]:
     """Source, count, fingerprint and classes of what it was trained on, and the licence as it was given."""
     described = _dict(_json(run / "dataset.json"))
     types = {"source": str, "count": int, "image_shape": list, "class_counts": dict, "fingerprint": str}
-    found = {name: described[name] for name, kind in types.items() if isinstance(described.get(name), kind)}
+    facts = {name: described[name] for name, kind in types.items() if isinstance(described.get(name), kind)}
     skipped = described.get("skipped")
-    found |= {"skipped": len(skipped)} if isinstance(skipped, list) and skipped else {}
-    return {**found, "licence": licence.strip() or "not stated"}
+    facts |= {"skipped": len(skipped)} if isinstance(skipped, list) and skipped else {}
+    return {**facts, "licence": licence.strip() or "not stated"}
 
 
 def quality(run: Path, snapshot: str, measured: dict[str, Any]) -> dict[str, Any]:
@@ -82,10 +82,10 @@ def quality(run: Path, snapshot: str, measured: dict[str, Any]) -> dict[str, Any
 
 def _second_and_copies(report: dict[str, Any]) -> dict[str, Any]:
     second, copies = _dict(report.get("second")), _scores({name: report.get(name) for name in COPIES})
-    found: dict[str, Any] = {"copies": copies} if copies else {}
+    facts: dict[str, Any] = {"copies": copies} if copies else {}
     if metrics := _scores(second.get("metrics")):
-        found["second"] = {"features": _dict(second.get("features")), "metrics": metrics}
-    return found
+        facts["second"] = {"features": _dict(second.get("features")), "metrics": metrics}
+    return facts
 
 
 def _scores(entries: Any) -> dict[str, dict[str, float]]:

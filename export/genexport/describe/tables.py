@@ -28,12 +28,12 @@ def parity_rows(manifest: Mapping[str, Any], parity: Mapping[str, Mapping[str, A
 
 def remarks(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(artifact, what there is to say): those left out and why, and integer files with ops in float32."""
-    found = [(what, f"left out: {reason}") for what, reason in manifest.get("left_out", {}).items()]
+    lines = [(what, f"left out: {reason}") for what, reason in manifest.get("left_out", {}).items()]
     for variant in ("int8", "micro"):
         needs = manifest.get("tflite", {}).get(variant, {})
         if floats := floats_text(needs):
-            found.append((f"tflite/{variant}", floats))
-    return found
+            lines.append((f"tflite/{variant}", floats))
+    return lines
 
 
 def floats_text(needs: Mapping[str, Any]) -> str:
@@ -50,10 +50,10 @@ def size_of(what: str, manifest: Mapping[str, Any]) -> str:
     folder, _, variant = what.partition("/")
     files = manifest["files"]
     if folder == "savedmodel":
-        found = [] if variant else [name for name in files if name.startswith(SAVEDMODEL_FILES)]
+        names = [] if variant else [name for name in files if name.startswith(SAVEDMODEL_FILES)]
     else:
-        found = [name for name in files if name.startswith(f"{folder}/") and f"-{variant}." in name]
-    return bytes_text(sum(files[name]["bytes"] for name in found)) if found else ""
+        names = [name for name in files if name.startswith(f"{folder}/") and f"-{variant}." in name]
+    return bytes_text(sum(files[name]["bytes"] for name in names)) if names else ""
 
 
 def bytes_text(size: float) -> str:

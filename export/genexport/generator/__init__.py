@@ -9,7 +9,7 @@ adapt.py          other inputs and outputs: several latents, one-hot, flat image
 interface.py      which input is which, and how the model is called
 rebuild.py        float32 throughout, and layers that convert
 determinism.py    one seed is one image
-given.py          real examples, for a generator that takes pictures
+real_examples.py  real examples, for a generator that takes pictures
 output_range.py   which values are black and white
 load.py           all of this in order; the Generator that everything behind it uses
 layer_names.py    from a graph's node to its layer

@@ -78,9 +78,9 @@ def adapt(path: Path, model: Any, choices: Choices) -> tuple[Any, list[str]]:
 
 def _called(model: Any, values: list[Any]) -> list[Any]:
     """The symbolic outputs for other values of the model's inputs, in their order."""
-    given = dict(zip(map(id, model.inputs), values, strict=True))
+    values_by_id = dict(zip(map(id, model.inputs), values, strict=True))
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-    called = model(keras.tree.map_structure(lambda tensor: given[id(tensor)], structure), training=False)
+    called = model(keras.tree.map_structure(lambda tensor: values_by_id[id(tensor)], structure), training=False)
     return list(keras.tree.flatten(called))
 
 
@@ -148,12 +148,13 @@ def _picture(path: Path, model: Any, choices: Choices) -> tuple[dict[str, Any] |
         if choices.image_shape is None or choices.image_shape[2] != sizes[2]:
             raise ExportError(f"{path}: takes pictures of any size, {tensor.name} {shape(tensor.shape)}; say which is "
                               f"published: --image-shape 256x256x{sizes[2]}")  # fmt: skip
-        given = keras.Input(choices.image_shape, dtype=tensor.dtype, name="image")
-        return {"image": given}, [given], [f"{tensor.name} takes pictures of any size, and gets {_text(given.shape)}"]
+        picture = keras.Input(choices.image_shape, dtype=tensor.dtype, name="image")
+        note = f"{tensor.name} takes pictures of any size, and gets {_text(picture.shape)}"
+        return {"image": picture}, [picture], [note]
     if _channels_first(sizes):
-        given = keras.Input((*sizes[1:], sizes[0]), dtype=tensor.dtype, name="image")
-        return {"image": given}, [keras.layers.Permute((3, 1, 2))(given)], [f"{tensor.name} {shape(tensor.shape)} has "
-                                                                            "its channels first: put last"]  # fmt: skip
+        picture = keras.Input((*sizes[1:], sizes[0]), dtype=tensor.dtype, name="image")
+        note = f"{tensor.name} {shape(tensor.shape)} has its channels first: put last"
+        return {"image": picture}, [keras.layers.Permute((3, 1, 2))(picture)], [note]
     return None, [], []
 
 

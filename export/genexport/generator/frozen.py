@@ -86,8 +86,8 @@ def _model(path: Path, function: Any, names: Sequence[str], outputs: Sequence[st
         if tensor.shape.rank is None or tensor.shape.rank == 0:
             raise ExportError(f"{path}: input {name} has no declared shape; export it with one, (None, Z)")
         inputs.append(keras.Input(tuple(tensor.shape[1:]), dtype=tensor.dtype.name, name=name))
-    found = FrozenGraph(function, outputs, name="graph")(inputs)
-    model = keras.Model(inputs, dict(zip(outputs, found, strict=True)))
+    tensors = FrozenGraph(function, outputs, name="graph")(inputs)
+    model = keras.Model(inputs, dict(zip(outputs, tensors, strict=True)))
     model.output_names = list(outputs)
     return model
 

@@ -57,10 +57,10 @@ class Slot:
 
     def fill(self, values: Any, dtype: str) -> Any:
         """Values such as latents (N, Z) or labels (N,) in this input's own shape and type."""
-        sizes, wanted = [-1, *self.shape[1:]], tf.as_dtype(self.dtype or dtype)
-        if wanted.is_integer and tf.as_dtype(values.dtype).is_floating:
+        sizes, target = [-1, *self.shape[1:]], tf.as_dtype(self.dtype or dtype)
+        if target.is_integer and tf.as_dtype(values.dtype).is_floating:
             values = tf.round(values)
-        values = tf.cast(values, wanted)
+        values = tf.cast(values, target)
         return values if len(sizes) == len(values.shape) else tf.reshape(values, sizes)
 
 
@@ -82,11 +82,11 @@ class Interface:
 
     def call(self, *values: Any) -> Any:
         """A batch of values for each tensor → the model's one output in inference, whatever structure it comes in."""
-        given = {}
+        values_by_name = {}
         for tensor, value in zip(self.tensors, values, strict=True):
             slot = self.slots[tensor.role]
-            given[slot.name] = slot.fill(ROLES[tensor.role].inside(tensor, value), tensor.dtype)
-        outputs = keras.tree.flatten(self.model(*self.arrange(given), training=False))
+            values_by_name[slot.name] = slot.fill(ROLES[tensor.role].inside(tensor, value), tensor.dtype)
+        outputs = keras.tree.flatten(self.model(*self.arrange(values_by_name), training=False))
         if len(outputs) != 1:
             raise ValueError(f"{len(outputs)} outputs {', '.join(shape(output.shape) for output in outputs)}")
         return outputs[0]
@@ -181,8 +181,8 @@ def _built(path: Path, model: Any) -> tuple[list[Slot], Callable[[dict[str, Any]
             f"{path}: {type(model).__name__} was saved before it was built, so it has neither weights nor input "
             "shapes: call it on latents once and save it again"
         )
-    wanted = [p.name for p in inspect.signature(model.call).parameters.values() if _is_input(p)]
-    if len(shapes) == 1 and len(wanted) == 2:
+    names = [p.name for p in inspect.signature(model.call).parameters.values() if _is_input(p)]
+    if len(shapes) == 1 and len(names) == 2:
         shapes.append([None])  # Keras keeps the shape of the first argument alone
     slots: list[Slot] = []
 
@@ -194,7 +194,7 @@ def _built(path: Path, model: Any) -> tuple[list[Slot], Callable[[dict[str, Any]
         slots.append(Slot(argument, (None, *structure[1:]), None))
         return slots[-1]
 
-    structures = [slot(name, structure) for name, structure in zip(wanted, shapes, strict=False)]
+    structures = [slot(name, structure) for name, structure in zip(names, shapes, strict=False)]
 
     def arrange(values: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(keras.tree.map_structure(lambda part: values[part.name], structure) for structure in structures)

@@ -72,14 +72,14 @@ def read(path: Path, classes: dict[str, Any]) -> Any:
         ExportError: something else (the message says what, and what to do), damaged, or it needs code that is not in
             it; the message names the layers.
     """
-    found = file_kinds.kind(path)
-    if found in file_kinds.ADVICE:
-        raise ExportError(f"{path}: {file_kinds.ADVICE[found]}")
-    if found == "saved_model":
+    content = file_kinds.kind(path)
+    if content in file_kinds.ADVICE:
+        raise ExportError(f"{path}: {file_kinds.ADVICE[content]}")
+    if content == "saved_model":
         return frozen.read_saved_model(path)
-    if found == "h5":
+    if content == "h5":
         return keras2.read_hdf5(path, classes)
-    if found == "keras2":
+    if content == "keras2":
         return keras2.read_old(path, classes)
     return _read_keras(path, classes)
 
@@ -98,11 +98,11 @@ def _read_keras(path: Path, classes: dict[str, Any]) -> Any:
 def read_in_float32(path: Path, classes: dict[str, Any]) -> Any:
     """The same model with every floating type in its configuration turned into float32."""
     with tempfile.TemporaryDirectory() as folder:
-        copy, given = Path(folder) / "float32.keras", path
+        copy, source = Path(folder) / "float32.keras", path
         if file_kinds.kind(path) != "keras":
-            given = Path(folder) / "given.keras"
-            read(path, classes).save(given)
-        with zipfile.ZipFile(given) as old, zipfile.ZipFile(copy, "w") as new:
+            source = Path(folder) / "given.keras"
+            read(path, classes).save(source)
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(copy, "w") as new:
             for name in old.namelist():
                 content = old.read(name)
                 if name == "config.json":

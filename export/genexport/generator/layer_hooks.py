@@ -20,7 +20,7 @@ def watch(hook: Hook) -> Iterator[None]:
     plain = keras.Operation.__call__
 
     def call(operation: Any, *inputs: Any, **options: Any) -> Any:
-        return hook(operation, lambda *given: plain(operation, *given, **options), inputs)
+        return hook(operation, lambda *args: plain(operation, *args, **options), inputs)
 
     keras.Operation.__call__ = call
     try:

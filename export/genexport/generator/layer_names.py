@@ -17,9 +17,9 @@ def find(model: Any, nodes: str) -> str | None:
     the activation that was folded into it.
     """
     known = {layer.name: layer for layer in (*_operations(model), *rebuild.layers_of(model))}
-    found = [layer for node in nodes.split(";") if (layer := _innermost(node, known)) is not None]
-    found.sort(key=lambda layer: not has_kernel(layer))
-    return label(found[0]) if found else None
+    layers = [layer for node in nodes.split(";") if (layer := _innermost(node, known)) is not None]
+    layers.sort(key=lambda layer: not has_kernel(layer))
+    return label(layers[0]) if layers else None
 
 
 def label(layer: Any) -> str:
@@ -35,10 +35,10 @@ def has_kernel(layer: Any) -> bool:
 
 def _operations(model: Any) -> list[Any]:
     """keras.ops in functional models, of sub-models too."""
-    found = []
+    layers = []
     for operation in getattr(model, "operations", []):
-        found += _operations(operation) if isinstance(operation, keras.Model) else [operation]
-    return found
+        layers += _operations(operation) if isinstance(operation, keras.Model) else [operation]
+    return layers
 
 
 def _innermost(node: str, known: dict[str, Any]) -> Any:

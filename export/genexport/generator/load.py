@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from genexport.errors import ExportError
-from genexport.generator import determinism, given, interface, keras_file, rebuild
+from genexport.generator import determinism, interface, keras_file, real_examples, rebuild
 from genexport.generator.adapt import Choices, adapt
-from genexport.generator.given import Given
 from genexport.generator.interface import Interface
 from genexport.generator.output_range import OUTPUT_RANGES
 from genexport.generator.output_range import find as find_range
+from genexport.generator.real_examples import RealExamples
 from genexport.generator.source import file_of, is_run, provenance
 from genexport.roles import ROLES
 from genexport.roles.tensor import Description, Tensor, at_once, shape
@@ -45,7 +45,7 @@ class Generator:
         provenance: where it comes from, for the manifest.
         notes: what was found and what was rebuilt, a sentence each, for the user.
         description: the run's interface.json, where there is one.
-        given: real examples of the pictures that it takes, where there are any.
+        real_examples: of the pictures that it takes, where there are any.
     """
 
     model: Any
@@ -56,7 +56,7 @@ class Generator:
     provenance: dict[str, Any]
     notes: tuple[str, ...] = ()
     description: Description | None = None
-    given: Given | None = None
+    real_examples: RealExamples | None = None
 
     @property
     def task(self) -> str:
@@ -69,7 +69,7 @@ class Generator:
     def compared(self) -> int:
         """On how many examples its files are compared with Keras."""
         most = min(ROLES[tensor.role].compared for tensor in self.inputs)
-        return min(most, len(self.given)) if self.given else most
+        return min(most, len(self.real_examples)) if self.real_examples else most
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -79,10 +79,10 @@ class Generator:
     @property
     def facts(self) -> dict[str, Any]:
         """What manifests and files say of the inputs: `latent_size`, `class_count`, `class_names`."""
-        found = {key: value for role in ROLES.values() for key, value in role.facts.items()}
+        facts = {key: value for role in ROLES.values() for key, value in role.facts.items()}
         for tensor in self.inputs:
-            found.update(ROLES[tensor.role].found(tensor))
-        return found
+            facts.update(ROLES[tensor.role].facts_of(tensor))
+        return facts
 
     @property
     def latent_size(self) -> int:
@@ -121,19 +121,18 @@ class Generator:
 
     def examples(self, count: int, first: int = 0) -> dict[str, tf.Tensor]:
         """Role → the values of seeds first to first + count − 1, in the order of the inputs; of real ones the first."""
-        found = interface.examples(self.inputs, count, first)
-        if self.given:
-            found |= {role: tf.constant(self.given.rows(role, count)) for role in self.given.values}
-        return found
+        values = interface.examples(self.inputs, count, first)
+        if real := self.real_examples:
+            values |= {role: tf.constant(real.first(role, count)) for role in real.values}
+        return values
 
     def calibration(self) -> dict[str, tf.Tensor]:
         """Other examples than those that files are compared on, which would be flattered."""
         count = min(ROLES[tensor.role].calibrated for tensor in self.inputs)
-        found = interface.examples(self.inputs, count, CALIBRATION_SEED)
-        if self.given:
-            others = {role: self.given.others(role, count, self.compared) for role in self.given.values}
-            found |= {role: tf.constant(values) for role, values in others.items()}
-        return found
+        values = interface.examples(self.inputs, count, CALIBRATION_SEED)
+        if real := self.real_examples:
+            values |= {role: tf.constant(real.beyond(role, count, self.compared)) for role in real.values}
+        return values
 
 
 def load(
@@ -165,45 +164,50 @@ def load(
     path, choices = file_of(source, snapshot), Choices() if choices is None else choices
     classes = dict(imports) if isinstance(imports, Mapping) else keras_file.import_classes(imports)
     description = read_description(source) if is_run(source) and not choices else None
-    opened = _Opener(path, classes, choices, description)
-    saved, adapted = opened(keras_file.read(path, classes))
+    opener = _Opener(path, classes, choices, description)
+    saved, adapted = opener(keras_file.read(path, classes))
     saved = replace(saved, tensors=tuple(_with_classes(tensor, saved.model, source) for tensor in saved.tensors))
-    real = _given(source, saved.tensors, description, examples)
-    probes = interface.examples(saved.tensors, PROBES)
-    probes |= {role: tf.constant(real.rows(role, PROBES)) for role in real.values} if real else {}
-    values = tuple(probes.values())
-    built, rebuilt, replaced = _rebuild(opened, saved, tuple(each[:COMPARED] for each in values))
-    images = _images(path, built, values)
-    determinism.check_alone(path, lambda rows: _call(path, built, rows), values)
-    known = _output(description).range if description else None
-    span, how = find_range(path, built.model, images, output_range, choices.activation == "clip", known)
-    adapted += _judged(built)
-    if is_run(source):  # nothing there that its owner did not know
-        adapted, replaced = [], []
-    told = [ROLES[tensor.role].note(tensor) for tensor in built.tensors]
-    notes = [how, *adapted, *rebuilt, *replaced, *told, _examples_note(built.tensors, real)]
+    real = _real_examples(source, saved.tensors, description, examples)
+    probes = _probes(saved.tensors, real)
+    rebuilt, to_float32, replaced = _rebuild(opener, saved, tuple(each[:COMPARED] for each in probes))
+    images = _images(path, rebuilt, probes)
+    determinism.check_alone(path, lambda batch: _call(path, rebuilt, batch), probes)
+    described = _output(description).range if description else None
+    span, how = find_range(path, rebuilt.model, images, output_range, choices.activation == "clip", described)
+    foreign = [] if is_run(source) else [*adapted, *_judged(rebuilt)]  # of a run its owner knows all that
+    of_inputs = [ROLES[tensor.role].note(tensor) for tensor in rebuilt.tensors]
+    replaced = [] if is_run(source) else replaced
+    notes = [how, *foreign, *to_float32, *replaced, *of_inputs, _examples_note(rebuilt.tensors, real)]
     return Generator(
-        model=built.model,
-        interface=built,
+        model=rebuilt.model,
+        interface=rebuilt,
         path=path,
         image_shape=(images.shape[1], images.shape[2], images.shape[3]),
         output_range=span,
         provenance=provenance(source, path),
         notes=tuple(note for note in notes if note),
         description=description,
-        given=real,
+        real_examples=real,
     )
 
 
-def _given(
+def _probes(inputs: Sequence[Tensor], real: RealExamples | None) -> tuple[Any, ...]:
+    """Values of 64 examples for each input, real ones where there are any."""
+    values = interface.examples(inputs, PROBES)
+    if real:
+        values |= {role: tf.constant(real.first(role, PROBES)) for role in real.values}
+    return tuple(values.values())
+
+
+def _real_examples(
     source: Path, inputs: Sequence[Tensor], description: Description | None, examples: Path | None
-) -> Given | None:
+) -> RealExamples | None:
     if examples:
-        return given.of_folder(examples, inputs)
-    return given.of_run(source, inputs, _output(description)) if description else None
+        return real_examples.of_folder(examples, inputs)
+    return real_examples.of_run(source, inputs, _output(description)) if description else None
 
 
-def _examples_note(inputs: Sequence[Tensor], real: Given | None) -> str:
+def _examples_note(inputs: Sequence[Tensor], real: RealExamples | None) -> str:
     """Where the pictures come from that files are compared and integers calibrated on."""
     if not any(tensor.role == "image" for tensor in inputs):
         return ""
@@ -230,14 +234,14 @@ class _Opener:
         if self.description is None:
             model, notes = adapt(self.path, model, self.choices)
         rebuild.check_layout(self.path, model)
-        found = interface.find(self.path, model, self.description, self.choices.pixels)
+        model_interface = interface.find(self.path, model, self.description, self.choices.pixels)
         if not getattr(model, "inputs", None):
-            self._build(model, found)
-        return found, notes
+            self._build(model, model_interface)
+        return model_interface, notes
 
-    def _build(self, model: Any, found: Interface) -> None:
+    def _build(self, model: Any, model_interface: Interface) -> None:
         # Keras leaves a subclass with several arguments unbuilt and its weights unread, with a warning alone.
-        _call(self.path, found, tuple(interface.examples(found.tensors, 2).values()))
+        _call(self.path, model_interface, tuple(interface.examples(model_interface.tensors, 2).values()))
         rebuild.check_layout(self.path, model)
         try:
             model.load_weights(self.path)
@@ -270,8 +274,8 @@ def _call(path: Path, model: Interface, inputs: tuple[Any, ...]) -> Any:
     try:
         return model.call(*inputs)
     except Exception as error:  # whatever the model's own code or TensorFlow raises
-        given = " and ".join(shape(values.shape) for values in inputs)
-        raise ExportError(f"{path}: fails on inputs {given}: {keras_file.one_line(error)}") from error
+        shapes = " and ".join(shape(values.shape) for values in inputs)
+        raise ExportError(f"{path}: fails on inputs {shapes}: {keras_file.one_line(error)}") from error
 
 
 def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray[Any, Any]:
@@ -299,8 +303,8 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
 def _output(description: Description) -> Tensor:
     """The images that interface.json promises."""
     if [tensor.role for tensor in description.outputs] != ["images"]:
-        found = ", ".join(tensor.role for tensor in description.outputs)
-        raise ExportError(f"{description.path}: expected one output of the role images, found {found}")
+        roles = ", ".join(tensor.role for tensor in description.outputs)
+        raise ExportError(f"{description.path}: expected one output of the role images, found {roles}")
     return description.outputs[0]
 
 

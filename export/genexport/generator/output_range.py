@@ -22,7 +22,7 @@ def find(
     path: Path,
     model: Any,
     images: np.ndarray[Any, Any],
-    wanted: str,
+    chosen: str,
     cut: bool = False,
     described: tuple[float, float] | None = None,
 ) -> tuple[tuple[float, float], str]:
@@ -32,21 +32,21 @@ def find(
         path: for messages.
         model: the Keras model.
         images: what it makes of some seeds, in its own range.
-        wanted: one of `OUTPUT_RANGES`, or `auto`.
+        chosen: one of `OUTPUT_RANGES`, or `auto`.
         cut: whether whatever lies outside may be cut, however much it is (`--output-activation clip`).
-        described: what the run's interface.json says, where there is one; `wanted` goes before it.
+        described: what the run's interface.json says, where there is one; `chosen` goes before it.
 
     Raises:
         ExportError: the images do not lie in the range.
     """
     lie = f"pixels lie in [{images.min():.4g}, {images.max():.4g}]"
-    if wanted != "auto":
-        low, high = OUTPUT_RANGES[wanted]
+    if chosen != "auto":
+        low, high = OUTPUT_RANGES[chosen]
         outside = _outside(images, (low, high))
         if not cut and np.abs(images - np.clip(images, low, high)).mean() > CUT * (high - low):
-            raise ExportError(f"{path}: {lie}, not within --output-range {wanted}; {_advice(images)}")
+            raise ExportError(f"{path}: {lie}, not within --output-range {chosen}; {_advice(images)}")
         lost = f"; {outside:.2%} of the values lie outside and are clipped" if outside else ""
-        return OUTPUT_RANGES[wanted], f"{lie} in {len(images)} examples, {wanted} by --output-range{lost}"
+        return OUTPUT_RANGES[chosen], f"{lie} in {len(images)} examples, {chosen} by --output-range{lost}"
     if described:
         if not cut and _outside(images, described):
             raise ExportError(f"{path}: {lie}, not within [{described[0]:g}, {described[1]:g}] as interface.json says")

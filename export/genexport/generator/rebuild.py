@@ -122,11 +122,11 @@ def replace_layers(model: Any) -> list[str]:
 
     In place, since a copy by `clone_model` would have to rebuild what holds them, which subclasses do not allow.
     """
-    said = []
+    clauses = []
     for kind, better, applies, how in REPLACEMENTS:
-        found = [layer for layer in layers_of(model) if type(layer) is kind and applies(layer)]
-        for layer in found:
+        layers = [layer for layer in layers_of(model) if type(layer) is kind and applies(layer)]
+        for layer in layers:
             layer.__class__ = better
-        if found:
-            said.append(f"{len(found)} × {how}")
-    return said
+        if layers:
+            clauses.append(f"{len(layers)} × {how}")
+    return clauses

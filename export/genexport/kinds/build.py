@@ -22,7 +22,7 @@ def build(kind: Kind, model: Any, version: Version) -> None:
         ExportError: a file differs from Keras by more than its limit, or cannot be made.
     """
     endpoints = kind.endpoints(model)
-    version.tell(f"{kind.step}: " + ", ".join(endpoints))
+    version.report(f"{kind.step}: " + ", ".join(endpoints))
     saved_model.write(endpoints, version.folder)
     warmup.write(endpoints, partial(kind.warm, model), version.name, version.folder, kind.warms_with_pictures)
     if (described := kind.interface(model)) is not None:

@@ -27,12 +27,16 @@ class ImageToImage(Generator):
         """None: 64 pictures are too few for a Fréchet distance."""
 
     def entries(self, model: Model) -> dict[str, Any]:
-        return {"examples": {"count": model.compared, "source": model.given.source if model.given else None}}
+        return {
+            "examples": {"count": model.compared, "source": model.real_examples.source if model.real_examples else None}
+        }
 
-    def sheet(self, rows: Mapping[str, Images], given: Mapping[str, Images], truth: Images | None) -> dict[str, Images]:
+    def grid_rows(
+        self, rows: Mapping[str, Images], inputs: Mapping[str, Images], truth: Images | None
+    ) -> dict[str, Images]:
         """Inputs first, then what every file makes of them, and the right answer last, where it is known."""
-        inputs = {f"input: {name}": pictures for name, pictures in given.items()}
-        return {**inputs, **rows, **({} if truth is None else {"true": truth})}
+        input_rows = {f"input: {name}": pictures for name, pictures in inputs.items()}
+        return {**input_rows, **rows, **({} if truth is None else {"true": truth})}
 
     def card(self, manifest: Mapping[str, Any]) -> str:
         from genexport.describe import model_card
@@ -57,7 +61,7 @@ def _words(manifest: Mapping[str, Any]) -> Words:
         task="image-to-image",
         summary=f"A GAN generator that turns pictures into pictures of {tables.shape_text(manifest)} "
         f"(width×height×channels). It takes {takes}.",
-        sheet="inputs, and what every file makes of them",
+        contact_sheet="inputs, and what every file makes of them",
         compared=f"translated {examples['count']} {source}",
         calling=f"""\
 ```sh

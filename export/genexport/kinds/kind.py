@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genexport.options import Options
     from genexport.savedmodel.signatures import Signature
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class Source(NamedTuple):
@@ -51,14 +51,14 @@ class Version:
         name: the model's.
         run: the run directory that it comes from, if any.
         options: how it is published.
-        tell: called with what is being done.
+        report: called with a line for each step.
     """
 
     folder: Path
     name: str
     run: Path | None
     options: Options
-    tell: Tell = field(default=lambda _: None)
+    report: Report = field(default=lambda _: None)
 
 
 class Companion(NamedTuple):
@@ -130,7 +130,7 @@ class Kind(ABC):
 
     @abstractmethod
     def verify(
-        self, folder: Path, manifest: Mapping[str, Any], reference: dict[str, Any], tell: Tell
+        self, folder: Path, manifest: Mapping[str, Any], reference: dict[str, Any], report: Report
     ) -> dict[str, Difference]:
         """Run everything in a version and hold it to the limits that it was published by.
 
@@ -138,7 +138,7 @@ class Kind(ABC):
             folder: the version's.
             manifest: its manifest.
             reference: the arrays of its reference.npz.
-            tell: called with what is worth telling.
+            report: called with a line for each step.
 
         Raises:
             ExportError: a file is past its limit.

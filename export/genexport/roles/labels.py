@@ -26,7 +26,7 @@ class Labels(Role):
     def examples(self, tensor: Tensor, count: int, first: int) -> tf.Tensor:
         return tf.range(count, dtype=tf.int32) % max(class_count(tensor), 1)  # every class in turn
 
-    def found(self, tensor: Tensor) -> dict[str, Any]:
+    def facts_of(self, tensor: Tensor) -> dict[str, Any]:
         return {"class_count": class_count(tensor), "class_names": list(tensor.classes)}
 
     def note(self, tensor: Tensor) -> str:

@@ -36,7 +36,7 @@ class Latents(Role):
     def others(self, count: int, first: int) -> dict[str, tf.Tensor]:
         return {"seeds": tf.range(first, first + count, dtype=tf.int64)}
 
-    def found(self, tensor: Tensor) -> dict[str, Any]:
+    def facts_of(self, tensor: Tensor) -> dict[str, Any]:
         return {"latent_size": latent_size(tensor)}
 
     def metadata(self, tensor: Tensor) -> dict[str, Any]:

@@ -115,8 +115,8 @@ def _orientation(exif: tf.Tensor) -> tf.Tensor:
     count = tf.minimum(number(directory, 2), last // 12)
     entries = directory + 2 + 12 * tf.range(count)
     values = tf.boolean_mask(number(entries + 8, 2), number(entries, 2) == ORIENTATION)
-    found = tf.reduce_max(tf.concat([values, [1]], axis=0))
-    return tf.cast(tf.where(found > 8, tf.constant(1, tf.int64), found), tf.int32)
+    orientation = tf.reduce_max(tf.concat([values, [1]], axis=0))
+    return tf.cast(tf.where(orientation > 8, tf.constant(1, tf.int64), orientation), tf.int32)
 
 
 def _upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

@@ -75,10 +75,10 @@ def of_run(run: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _taken(ranges: Any, kind: str) -> picture_files.Range:
@@ -117,7 +117,7 @@ def _decoded(file: tf.Tensor, frame: Frame) -> tf.Tensor:
 
 def _picked(pixels: tf.Tensor, side: Side, axis: int) -> tf.Tensor:
     """The part of one side by its nearest pixels, none of them mixed; the other side stays."""
-    return tf.gather(pixels, side.start + (2 * tf.range(side.wanted) + 1) * side.kept // (2 * side.wanted), axis=axis)
+    return tf.gather(pixels, side.start + (2 * tf.range(side.target) + 1) * side.kept // (2 * side.target), axis=axis)
 
 
 def _padded(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
@@ -146,7 +146,7 @@ class Side(NamedTuple):
     start: tf.Tensor
     kept: tf.Tensor
     length: tf.Tensor
-    wanted: int
+    target: int
 
 
 def _largest(high: tf.Tensor, wide: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -175,12 +175,12 @@ def _averaged(pixels: tf.Tensor, rows: Side, columns: Side) -> tuple[tf.Tensor, 
 
 
 def _factor(side: Side) -> tf.Tensor:
-    return tf.maximum(1, side.kept // (side.wanted * GAP))
+    return tf.maximum(1, side.kept // (side.target * GAP))
 
 
 def _looked_at(side: Side) -> tuple[tf.Tensor, tf.Tensor]:
     """What is kept, and what the filter looks at beside it."""
-    beside = SUPPORT / side.wanted * tf.cast(side.kept, tf.float64)
+    beside = SUPPORT / side.target * tf.cast(side.kept, tf.float64)
     first = tf.cast(tf.cast(side.start, tf.float64) - beside, tf.int32)
     last = tf.cast(tf.math.ceil(tf.cast(side.start + side.kept, tf.float64) + beside), tf.int32)
     return tf.maximum(0, first), tf.minimum(side.length, last)
@@ -205,19 +205,19 @@ def _scaled(side: Side, first: tf.Tensor, last: tf.Tensor, factor: tf.Tensor) ->
     start, kept = tf.cast(side.start - first, tf.float64), tf.cast(side.kept, tf.float64)
     times = tf.cast(factor, tf.float64)
     smaller = -(-(last - first) // factor)
-    return Side(tf.cast(start / times, tf.float32), tf.cast(kept / times, tf.float32), smaller, side.wanted)
+    return Side(tf.cast(start / times, tf.float32), tf.cast(kept / times, tf.float32), smaller, side.target)
 
 
 def _rows_first(rows: Side, columns: Side) -> tf.Tensor:
     """The order in which Pillow 13 goes, which shows since there is rounding in between; measured."""
-    return rows.length - rows.wanted > tf.maximum(0, 2 * (columns.length - columns.wanted))
+    return rows.length - rows.target > tf.maximum(0, 2 * (columns.length - columns.target))
 
 
 def _lanczos(pixels: tf.Tensor, side: Side, axis: int) -> tf.Tensor:
     """The part of one side resized with antialiasing, to whole numbers in [0, 255]; the other side stays."""
-    scale = tf.cast(side.wanted, tf.float32) / side.kept
+    scale = tf.cast(side.target, tf.float32) / side.kept
     one, none = tf.ones_like(scale), tf.zeros_like(scale)
-    size = tf.tensor_scatter_nd_update(tf.shape(pixels)[:2], [[axis]], [side.wanted])
+    size = tf.tensor_scatter_nd_update(tf.shape(pixels)[:2], [[axis]], [side.target])
     made = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
         size=size,

@@ -71,7 +71,7 @@ class Role(ABC):
         """Values → what the Keras model takes; traced."""
         return values
 
-    def found(self, tensor: Tensor) -> dict[str, Any]:
+    def facts_of(self, tensor: Tensor) -> dict[str, Any]:
         """What the manifest says of this input, instead of `facts`."""
         return {}
 

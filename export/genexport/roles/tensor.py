@@ -67,20 +67,20 @@ def read(run: Path) -> Description | None:
     """
     path = run / FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ExportError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError:
         raise ExportError(f"{path}: damaged: not JSON; copy it again from the run") from None
-    if isinstance(found, dict) and isinstance(found.get("version"), int) and found["version"] > VERSION:
+    if isinstance(content, dict) and isinstance(content.get("version"), int) and content["version"] > VERSION:
         raise ExportError(
-            f"{path}: version {found['version']}, expected {VERSION}: written by a newer genline; update this one"
+            f"{path}: version {content['version']}, expected {VERSION}: written by a newer genline; update this one"
         )
     try:
-        inputs, outputs = (tuple(_tensor(each) for each in found[side]) for side in ("inputs", "outputs"))
-        description = Description(path, str(found["task"]), inputs, outputs, found)
+        inputs, outputs = (tuple(_tensor(each) for each in content[side]) for side in ("inputs", "outputs"))
+        description = Description(path, str(content["task"]), inputs, outputs, content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ExportError(f"{path}: does not follow docs/contracts.md: {what}") from None
@@ -93,16 +93,16 @@ def read(run: Path) -> Description | None:
     return description
 
 
-def _tensor(found: Mapping[str, Any]) -> Tensor:
-    span = found.get("range")
+def _tensor(stored: Mapping[str, Any]) -> Tensor:
+    span = stored.get("range")
     return Tensor(
-        name=str(found["name"]),
-        role=str(found["role"]),
-        dtype=str(found["dtype"]),
-        shape=tuple(None if size is None else int(size) for size in found["shape"]),
+        name=str(stored["name"]),
+        role=str(stored["role"]),
+        dtype=str(stored["dtype"]),
+        shape=tuple(None if size is None else int(size) for size in stored["shape"]),
         range=None if span is None else _span(*span),
-        classes=tuple(map(str, found.get("classes") or ())),
-        preprocessing=dict(found.get("preprocessing") or {}),
+        classes=tuple(map(str, stored.get("classes") or ())),
+        preprocessing=dict(stored.get("preprocessing") or {}),
     )
 
 

@@ -61,12 +61,12 @@ class ServingSession:
 
         The first example goes alone, so that an image which depends on the others in its batch differs from Keras'.
         """
-        wanted = requests.fit({name: info.dtype for name, info in self.signatures[signature].inputs.items()}, inputs)
-        count = len(next(iter(wanted.values())))
-        most = self._at_once()
-        ends = [1, *range(max(most, 2), count, most), count]
+        feeds = requests.fit({name: info.dtype for name, info in self.signatures[signature].inputs.items()}, inputs)
+        count = len(next(iter(feeds.values())))
+        batch = self._at_once()
+        ends = [1, *range(max(batch, 2), count, batch), count]
         batches = [
-            {name: values[start:end] for name, values in wanted.items()}
+            {name: values[start:end] for name, values in feeds.items()}
             for start, end in zip([0, *ends], ends, strict=False)
             if start < end
         ]

@@ -29,8 +29,8 @@ def signatures(generator: Generator) -> dict[str, Signature]:
 def _signature(generator: Generator, name: str, output: Output) -> Signature:
     feeds = feeds_of(generator, name)
 
-    def endpoint(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-        values = [feed.read(value) for feed, value in zip(feeds, given, strict=True)]
+    def endpoint(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = [feed.read(value) for feed, value in zip(feeds, inputs, strict=True)]
         return output(with_one_example(generator.images, *values))
 
     return endpoint, [feed.spec() for feed in feeds]

@@ -43,7 +43,7 @@ HEADROOM_DB = 1.0  # what 16 images may flatter
 def convert(
     generator: Generator,
     name: str,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
     limits: Limits | None = None,
     target: str = "cpu",
 ) -> dict[str, bytes]:
@@ -51,11 +51,11 @@ def convert(
 
     The same generator gives the same bytes. Arguments and errors are those of `Converter`.
     """
-    with Converter(generator, name, tell, limits or Limits(), target) as converter:
+    with Converter(generator, name, report, limits or Limits(), target) as converter:
         files = {}
         for variant in VARIANTS:
             if variant != "micro":
-                tell("TFLite int8 and micro" if variant == "int8" else f"TFLite {variant}")
+                report("TFLite int8 and micro" if variant == "int8" else f"TFLite {variant}")
             files[variant] = converter.make(variant)
         return files
 
@@ -67,18 +67,18 @@ class Converter:
     """
 
     def __init__(
-        self, generator: Generator, name: str, tell: Callable[[str], None], limits: Limits, target: str = "cpu"
+        self, generator: Generator, name: str, report: Callable[[str], None], limits: Limits, target: str = "cpu"
     ) -> None:
         """Prepare.
 
         Args:
             generator: from `genexport.generator.load`.
             name: the model's, for the metadata.
-            tell: called with what is being done where it takes long, and with what was found.
+            report: called with a line of progress where it takes long, and with what stays in float32.
             limits: what the files may differ by: where one could be past it, a better one is tried.
             target: one of `options.TARGETS`.
         """
-        self.generator, self.name, self.tell, self.limits, self.target = generator, name, tell, limits, target
+        self.generator, self.name, self.report, self.limits, self.target = generator, name, report, limits, target
         self._made: dict[str, bytes] = {}
         self._saved: dict[tuple[str, ...], Path] = {}
         self._calibrated: dict[tuple[str, ...], bytes] = {}
@@ -109,7 +109,7 @@ class Converter:
         try:
             _run_bytes(content, self._some(np.arange(1)))
         except CannotBeMade as error:
-            op, layer = ops.guilty(content, str(error), self.generator.model)
+            op, layer = ops.failed_op(content, str(error), self.generator.model)
             if not op:
                 raise
             of_layer = f"of layer {layer}, " if layer else ""
@@ -125,20 +125,22 @@ class Converter:
         return self._in_integers(variant) if variant in INTEGERS else self._from_floats(variant)
 
     def _float16(self) -> bytes:
-        """Where it would be past the limit, the weights to blame are in float32."""
-        whole = self._make("float32")
-        progress = Progress(self.tell, "TFLite float16: looking for weights that have to stay in float32")
+        """Where it would be past the limit, the weights that cause it are in float32."""
+        float32 = self._make("float32")
+        progress = Progress(self.report, "TFLite float16: looking for weights that have to stay in float32")
 
         def errors(content: bytes, rows: Any) -> Any:
-            made, expected = self._images(content, rows)
-            return np.abs(made - expected).max(axis=(1, 2, 3))
+            images, expected = self._images(content, rows)
+            return np.abs(images - expected).max(axis=(1, 2, 3))
 
         half = self._from_floats("float16")
-        content, kept = float16.within(half, whole, errors, self.generator.compared, self.limits.float16, progress)
-        if kept:
-            layers = dict.fromkeys(layer_names.find(self.generator.model, name) or name for name in kept)
-            said = f"weights of {', '.join(layers)} stay in float32: in float16 they move pixels past the limit"
-            self.tell(f"TFLite float16: {said}")
+        content, in_float32 = float16.within(
+            half, float32, errors, self.generator.compared, self.limits.float16, progress
+        )
+        if in_float32:
+            layers = dict.fromkeys(layer_names.find(self.generator.model, name) or name for name in in_float32)
+            note = f"weights of {', '.join(layers)} stay in float32: in float16 they move pixels past the limit"
+            self.report(f"TFLite float16: {note}")
         return content
 
     def _dynamic(self) -> bytes:
@@ -222,12 +224,12 @@ class Converter:
         enough = self.limits.int8_db + HEADROOM_DB
         if decibels(whole) >= enough:
             return whole
-        progress = Progress(self.tell, "TFLite int8: looking for layers that have to stay in float32")
+        progress = Progress(self.report, "TFLite int8: looking for layers that have to stay in float32")
         with quiet.stderr():
             content, kept = kept_floats.within(layers, make, decibels, enough, progress)
         if content is None:
             return whole
-        self.tell(f"TFLite int8: {', '.join(kept)} stay in float32: in integers the images are past the limit")
+        self.report(f"TFLite int8: {', '.join(kept)} stay in float32: in integers the images are past the limit")
         return content
 
 
@@ -244,16 +246,16 @@ def run(
     progress = progress or Progress.none()
     try:
         generate = _interpreter(file).get_signature_runner("generate")
-        given = {name: _quantized(inputs[name], wanted) for name, wanted in generate.get_input_details().items()}
+        feeds = {name: _quantized(inputs[name], details) for name, details in generate.get_input_details().items()}
         images = [
-            generate(**{name: values[i : i + 1] for name, values in given.items()})["images"]
-            for i in progress.over(range(len(next(iter(given.values())))))
+            generate(**{name: values[i : i + 1] for name, values in feeds.items()})["images"]
+            for i in progress.over(range(len(next(iter(feeds.values())))))
         ]
         scale, zero = generate.get_output_details()["images"]["quantization"]
     except (RuntimeError, ValueError, KeyError) as error:
         raise CannotBeMade(f"{file.name}: LiteRT cannot run it: {' '.join(str(error).split())}") from error
-    made = np.concatenate(images)
-    return made if made.dtype == np.float32 else (np.float32(scale) * (made.astype(np.float32) - zero))
+    outputs = np.concatenate(images)
+    return outputs if outputs.dtype == np.float32 else (np.float32(scale) * (outputs.astype(np.float32) - zero))
 
 
 def _run_bytes(content: bytes, inputs: Mapping[str, Any]) -> Any:
@@ -285,13 +287,13 @@ def _convert(generator: Generator, variant: str, work: Callable[[], bytes]) -> b
     raise CannotBeMade(f"{generator.path}: no TFLite {variant} file: {_reason(generator, failure)}") from failure
 
 
-def _quantized(values: Any, wanted: dict[str, Any]) -> np.ndarray[Any, Any]:
+def _quantized(values: Any, details: dict[str, Any]) -> np.ndarray[Any, Any]:
     values = np.asarray(values)
-    if wanted["dtype"] not in (np.int8, np.uint8) or np.issubdtype(values.dtype, np.integer):
-        return values.astype(wanted["dtype"])
-    scale, zero = wanted["quantization"]
-    limits = np.iinfo(wanted["dtype"])
-    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(wanted["dtype"])
+    if details["dtype"] not in (np.int8, np.uint8) or np.issubdtype(values.dtype, np.integer):
+        return values.astype(details["dtype"])
+    scale, zero = details["quantization"]
+    limits = np.iinfo(details["dtype"])
+    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(details["dtype"])
 
 
 def _interpreter(file: Path) -> Any:

@@ -99,12 +99,12 @@ def _places(half: Any, whole: Any) -> dict[str, list[tuple[Any, int, int]]]:
     ops = [op for op in graph.operators if not _widens(half, op)]
     if _kinds(half, ops) != _kinds(whole, original.operators):
         return {}
-    found: dict[str, list[tuple[Any, int, int]]] = {}
+    places: dict[str, list[tuple[Any, int, int]]] = {}
     for op, same in zip(ops, original.operators, strict=True):
         for slot, (i, j) in enumerate(zip(op.inputs, same.inputs, strict=True)):
             if i in widened:
-                found.setdefault(original.tensors[j].name.decode(), []).append((op, slot, j))
-    return found
+                places.setdefault(original.tensors[j].name.decode(), []).append((op, slot, j))
+    return places
 
 
 def _widens(model: Any, op: Any) -> bool:

@@ -33,17 +33,19 @@ def loop(content: bytes, model: Any) -> str:
     """The first op of a file that runs a graph of its own, and its layer; nothing where there is none."""
     graph = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     kinds = _kinds(graph)
-    return next((_said(graph, number, model) for number, kind in enumerate(kinds) if kind in ("WHILE", "IF")), "")
+    return next(
+        (_op_and_layer(graph, number, model) for number, kind in enumerate(kinds) if kind in ("WHILE", "IF")), ""
+    )
 
 
-def guilty(content: bytes, message: str, model: Any) -> tuple[str, str]:
+def failed_op(content: bytes, message: str, model: Any) -> tuple[str, str]:
     """The op that LiteRT's message is about, and its layer; nothing for either that is not known."""
-    found = re.search(r"Node number (\d+) \((\w+)\)", message)
-    if found is None:
+    match = re.search(r"Node number (\d+) \((\w+)\)", message)
+    if match is None:
         return "", ""
     graph = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    number = int(found[1])
-    return found[2], _layer(graph, number, model) if number < len(_kinds(graph)) else ""
+    number = int(match[1])
+    return match[2], _layer(graph, number, model) if number < len(_kinds(graph)) else ""
 
 
 def _kinds(graph: Any) -> list[str]:
@@ -56,7 +58,7 @@ def _layer(graph: Any, number: int, model: Any) -> str:
     return layer_names.find(model, ";".join(names)) or ""
 
 
-def _said(graph: Any, number: int, model: Any) -> str:
+def _op_and_layer(graph: Any, number: int, model: Any) -> str:
     layer = _layer(graph, number, model)
     return _kinds(graph)[number] + (f", of layer {layer}" if layer else "")
 

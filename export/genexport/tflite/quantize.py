@@ -117,17 +117,17 @@ def _with_known_ranges(calibrated: bytes, generator: Generator) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _same_values(model: Any, given: int, steps: Steps) -> list[int]:
+def _same_values(model: Any, tensor: int, steps: Steps) -> list[int]:
     """An input and what holds it in another order or beside no greater values: they share one scale."""
     (graph,) = model.subgraphs
-    found = [given]
+    tensors = [tensor]
     for op in graph.operators:
         kind = flatbuffer_utils.opcode_to_name(model, op.opcodeIndex)
-        if kind in (*MOVES, "CONCATENATION") and found[-1] in op.inputs:
+        if kind in (*MOVES, "CONCATENATION") and tensors[-1] in op.inputs:
             observed = graph.tensors[op.outputs[0]].quantization
             if max(-observed.min[0], observed.max[0]) < steps.seen:
-                found.append(op.outputs[0])
-    return found
+                tensors.append(op.outputs[0])
+    return tensors
 
 
 def _pixels(model: Any) -> list[int]:

@@ -31,7 +31,7 @@ HEADS = {3: 32, 5: 64, 7: 64}
 """Kernel size → from how many channels at most a convolution to `FEW_CHANNELS` or fewer is faster on 2×2 pixels."""
 FEW_CHANNELS = 4
 
-Answer = Callable[[Any, Callable[..., Any]], Any]
+Replacement = Callable[[Any, Callable[..., Any]], Any]
 Call = tuple[Any, tuple[Any, ...], Any]  # operation, inputs, output
 
 
@@ -47,34 +47,34 @@ def faster(generator: Generator, variant: str) -> Iterator[list[str]]:
         variant: one of `tflite.VARIANTS`.
     """
     for folds in (True, False):
-        answers = _answers(generator, variant, folds)
-        if not answers or _same_images(generator, answers):
+        replacements = _replacements(generator, variant, folds)
+        if not replacements or _same_images(generator, replacements):
             break
     else:
-        answers = {}
-    with _answering(answers):
-        yield [layer.name for layer, answer in answers.items() if answer is not _done]
+        replacements = {}
+    with _replaced(replacements):
+        yield [layer.name for layer, replacement in replacements.items() if replacement is not _pass_through]
 
 
-def _done(inputs: Any, run: Callable[..., Any]) -> Any:
+def _pass_through(inputs: Any, run: Callable[..., Any]) -> Any:
     """The answer of a layer whose work is done by one before it."""
     return inputs
 
 
-def _answers(generator: Generator, variant: str, folds: bool) -> dict[Any, Answer]:
+def _replacements(generator: Generator, variant: str, folds: bool) -> dict[Any, Replacement]:
     """Layer → what it answers instead."""
-    answers: dict[Any, Answer] = {}
+    replacements: dict[Any, Replacement] = {}
     calls = _calls(generator)
     for layer, inputs, _ in calls:
-        if len(inputs) != 1 or layer in answers:
+        if len(inputs) != 1 or layer in replacements:
             continue
         if _is_transposed(layer, variant):
             norm, relu = _behind(layer, calls) if folds else (None, None)
-            answers[layer] = Transposed(layer, norm, relu)
-            answers.update({done: _done for done in (norm, relu) if done is not None})
+            replacements[layer] = Transposed(layer, norm, relu)
+            replacements.update({done: _pass_through for done in (norm, relu) if done is not None})
         elif _is_head(layer, variant):
-            answers[layer] = Head(layer)
-    return answers
+            replacements[layer] = Head(layer)
+    return replacements
 
 
 def _is_transposed(layer: Any, variant: str) -> bool:
@@ -137,19 +137,19 @@ def _calls(generator: Generator) -> list[Call]:
     return calls
 
 
-def _same_images(generator: Generator, answers: dict[Any, Answer]) -> bool:
+def _same_images(generator: Generator, replacements: dict[Any, Replacement]) -> bool:
     inputs = generator.examples(ROWS).values()
     before = np.asarray(generator.images(*inputs))
-    with _answering(answers):
+    with _replaced(replacements):
         after = np.asarray(generator.images(*inputs))
     return rebuild.change(before, after) <= LIMIT
 
 
 @contextmanager
-def _answering(answers: dict[Any, Answer]) -> Iterator[None]:
+def _replaced(replacements: dict[Any, Replacement]) -> Iterator[None]:
     def hook(operation: Any, run: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-        answer = answers.get(operation)
-        return answer(inputs[0], run) if answer and len(inputs) == 1 else run(*inputs)
+        replacement = replacements.get(operation)
+        return replacement(inputs[0], run) if replacement and len(inputs) == 1 else run(*inputs)
 
     with watch(hook):
         yield

@@ -45,11 +45,11 @@ class Detector(Kind):
         image = np.asarray(self.examples(model, 8)["image"])
         kept = {"image": image, "scores": np.asarray(model.network(image))[:, 0]}
         np.savez(version.folder / "reference.npz", **kept)
-        found = {what: each.as_json() for what, each in self.verify(version.folder, {}, kept, version.tell).items()}
+        found = {what: each.as_json() for what, each in self.verify(version.folder, {}, kept, version.report).items()}
         return {"name": version.name, "created": manifest.now(), "image_shape": [8, 8, 3],
                 "signatures": describe(version.folder), "parity": found}
 
-    def verify(self, folder, manifest, reference, tell):
+    def verify(self, folder, manifest, reference, report):
         with ServingSession(folder) as served:
             scores = served.run_all("serving_default", {"image": reference["image"]})
         found = parity.compare(scores, reference["scores"])

@@ -48,7 +48,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Path]:
     real = np.asarray(net(generator.images(*generator.examples(256, 10**6).values())))
     np.savez(run / "features.npz", mean=real.mean(axis=0) + 0.1, covariance=np.cov(real, rowvar=False))
     options = Options(files=("float32", "float16"), limits=Limits(float16=3e-5))
-    published = publish(generator, run / "models", "two", tell=told.append, run=run, options=options)
+    published = publish(generator, run / "models", "two", report=told.append, run=run, options=options)
     assert any("embedding" in line and "stay in float32" in line for line in told), "a class that fails alone is found"
     return generator, published
 

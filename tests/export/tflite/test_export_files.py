@@ -75,11 +75,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_alone(
-    generator: Generator, folder: Path, options: Options, tell: Callable[[str], None] = lambda _: None
+    generator: Generator, folder: Path, options: Options, report: Callable[[str], None] = lambda _: None
 ) -> tuple[dict[str, str], dict[str, parity.Difference]]:
     """What `publish` does with the files, without the SavedModel and the rest: those left out, and the differences."""
     proven = proof.Proof(folder, "x", *proof.reference(generator, parity.EXAMPLES), options.limits)
-    left_out, _ = generator_version._files(generator, proven, options, tell)
+    left_out, _ = generator_version._files(generator, proven, options, report)
     return left_out, proven.differences
 
 
@@ -134,7 +134,7 @@ def test_the_rounding_of_a_layer_that_insists_on_float32_is_found_too(own: Path,
 
 def test_what_cannot_be_made_is_left_out_with_its_reason_and_the_rest_is_published(own: Path, tmp_path: Path) -> None:
     generator, told = with_kernels("InTheBatch", own, tmp_path), []
-    folder = publish(generator, tmp_path, "mine", tell=told.append)
+    folder = publish(generator, tmp_path, "mine", report=told.append)
     found = manifest.check(folder)
     made = {"float32", "float16", "dynamic"}
     assert {file.stem for file in (folder / "tflite").iterdir()} == {f"mine-{variant}" for variant in made}

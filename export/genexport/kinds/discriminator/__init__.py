@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genexport.kinds.kind import Kind, Tell, Version
+from genexport.kinds.kind import Kind, Report, Version
 
 if TYPE_CHECKING:
     from genexport.compare.parity import Difference
@@ -42,7 +42,7 @@ class Discriminator(Kind):
         return discriminator_version.compare(self, model, version)
 
     def verify(
-        self, folder: Path, manifest: Mapping[str, Any], reference: dict[str, Any], tell: Tell
+        self, folder: Path, manifest: Mapping[str, Any], reference: dict[str, Any], report: Report
     ) -> dict[str, Difference]:
         from genexport.kinds.discriminator import version as discriminator_version
 

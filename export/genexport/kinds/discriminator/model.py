@@ -61,8 +61,8 @@ class Discriminator:
         values = {"images": IMAGES.inside(self.images, images)}
         for tensor, value in zip(self.conditions, conditions, strict=True):
             values[tensor.role] = ROLES[tensor.role].inside(tensor, value)
-        given = [values[role] for role in self.order]
-        logits = tf.cast(self.model(given if len(given) > 1 else given[0], training=False), tf.float32)
+        inputs = [values[role] for role in self.order]
+        logits = tf.cast(self.model(inputs if len(inputs) > 1 else inputs[0], training=False), tf.float32)
         return tf.reduce_mean(tf.reshape(logits, [tf.shape(logits)[0], -1]), axis=1)
 
     def scores(self, images: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
@@ -71,14 +71,16 @@ class Discriminator:
 
     def examples(self, count: int) -> dict[str, tf.Tensor]:
         """Values for its inputs by role: the generator's images of seeds 0 to count − 1, in whole pixels."""
-        given = self.generator.examples(count)
-        pixels = to_pixels(_in_batches(self.generator.images, *given.values()))
-        return {"images": tf.cast(pixels, tf.float32) / 255.0, **self._conditions(given)}
+        inputs = self.generator.examples(count)
+        pixels = to_pixels(_in_batches(self.generator.images, *inputs.values()))
+        return {"images": tf.cast(pixels, tf.float32) / 255.0, **self._conditions(inputs)}
 
     def blank(self, count: int) -> dict[str, Any]:
         """The same, but with black pictures, which nobody has to generate."""
-        given = {role: tf.zeros_like(value) for role, value in self._conditions(self.generator.examples(count)).items()}
-        return {"images": tf.zeros((count, *self.generator.image_shape)), **given}
+        inputs = {
+            role: tf.zeros_like(value) for role, value in self._conditions(self.generator.examples(count)).items()
+        }
+        return {"images": tf.zeros((count, *self.generator.image_shape)), **inputs}
 
     def _conditions(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {tensor.role: values[tensor.role] for tensor in self.conditions}
@@ -94,9 +96,9 @@ class Discriminator:
         Raises:
             ExportError: its logits are not finite.
         """
-        given = self.generator.examples(SEEDS)
-        images = _in_batches(self.generator.images, *given.values())
-        logits = _in_batches(self.logits, images, *self._conditions(given).values())
+        inputs = self.generator.examples(SEEDS)
+        images = _in_batches(self.generator.images, *inputs.values())
+        logits = _in_batches(self.logits, images, *self._conditions(inputs).values())
         if not np.isfinite(logits).all():
             raise ExportError(
                 f"{self.path}: logits of the generator's images are not finite; --no-discriminator leaves it out"

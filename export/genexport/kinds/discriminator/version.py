@@ -55,8 +55,8 @@ def _signature(discriminator: Discriminator, name: str) -> Signature:
     feeds = [IMAGES.feed(discriminator.images, name)]
     feeds += [ROLES[tensor.role].feed(tensor, "serving_default") for tensor in discriminator.conditions]
 
-    def scores(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-        values = [feed.read(value) for feed, value in zip(feeds, given, strict=True)]
+    def scores(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = [feed.read(value) for feed, value in zip(feeds, tensors, strict=True)]
         return {"scores": with_one_example(discriminator.scores, *values)}
 
     return scores, [feed.spec() for feed in feeds]
@@ -72,20 +72,20 @@ def prove(folder: Path, inputs: Mapping[str, Any], expected: Any, limit: float) 
     with ServingSession(folder) as served:
         for signature in sorted(served.signatures, key=lambda name: (name != "serving_default", name)):
             what = "savedmodel" if signature == "serving_default" else f"savedmodel/{signature}"
-            found = differences[what] = parity.compare(served.run_all(signature, inputs), expected)
-            if not found.max_error <= limit:
+            difference = differences[what] = parity.compare(served.run_all(signature, inputs), expected)
+            if not difference.max_error <= limit:
                 raise ExportError(
-                    f"the discriminator's {what}: scores differ from Keras by {found.max_error:.2g}, "
+                    f"the discriminator's {what}: scores differ from Keras by {difference.max_error:.2g}, "
                     f"limit {limit:.2g}; --no-discriminator leaves it out"
                 )
     return differences
 
 
-def verify(folder: Path, found: Mapping[str, Any], reference: dict[str, Any]) -> dict[str, Difference]:
+def verify(folder: Path, entries: Mapping[str, Any], reference: dict[str, Any]) -> dict[str, Difference]:
     """Compare every signature with Keras' scores of the 64 images that the version keeps."""
     expected = reference.pop("scores")
     reference["images"] = reference.pop("pixels")
-    return prove(folder, requests.restore(reference), expected, found["limit"])
+    return prove(folder, requests.restore(reference), expected, entries["limit"])
 
 
 def _limit_of_scores(discriminator: Discriminator, limit: float) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genexport.describe import tables
-from genexport.kinds.kind import Companion, Kind, Source, Tell, Version
+from genexport.kinds.kind import Companion, Kind, Report, Source, Version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,19 +67,19 @@ class Generator(Kind):
         return generator_version.compare(self, model, version)
 
     def verify(
-        self, folder: Path, manifest: Mapping[str, Any], reference: dict[str, Any], tell: Tell
+        self, folder: Path, manifest: Mapping[str, Any], reference: dict[str, Any], report: Report
     ) -> dict[str, Difference]:
         from genexport.kinds.generator import version as generator_version
 
-        return generator_version.verify(folder, manifest, reference, tell)
+        return generator_version.verify(folder, manifest, reference, report)
 
     def companions(self, model: Model, run: Path | None, options: Options) -> list[Companion]:
         """Its run's discriminator."""
         from genexport.kinds.discriminator import Discriminator
         from genexport.kinds.discriminator import model as discriminator
 
-        found = discriminator.load(model, run) if run and options.discriminator else None
-        return [Companion(discriminator.SUFFIX, Discriminator(), found)] if found else []
+        model_of_run = discriminator.load(model, run) if run and options.discriminator else None
+        return [Companion(discriminator.SUFFIX, Discriminator(), model_of_run)] if model_of_run else []
 
     def features(self, run: Path | None) -> Features | None:
         """The network that measures what a file does to the Fréchet distance, if that is to be measured."""
@@ -91,9 +91,11 @@ class Generator(Kind):
         """What the manifest says beside what those of all generators have."""
         return {}
 
-    def sheet(self, rows: Mapping[str, Images], given: Mapping[str, Images], truth: Images | None) -> dict[str, Images]:
+    def grid_rows(
+        self, rows: Mapping[str, Images], inputs: Mapping[str, Images], truth: Images | None
+    ) -> dict[str, Images]:
         """The rows of the contact sheet: each file's images, and the pictures that they are made of."""
-        return {**rows, **{f"given: {name}": pictures for name, pictures in given.items()}}
+        return {**rows, **{f"given: {name}": pictures for name, pictures in inputs.items()}}
 
     def card(self, manifest: Mapping[str, Any]) -> str:
         """MODEL_CARD.md, of a manifest with the files beside it."""
@@ -102,8 +104,8 @@ class Generator(Kind):
         return model_card.text(manifest, model_card.of_generator(manifest))
 
     def takes(self, manifest: Mapping[str, Any]) -> str:
-        given = manifest["signatures"]["serving_default"]["inputs"]
-        return f"from {manifest['latent_size']} latents" if "latents" in given else f"from {' and '.join(given)}"
+        inputs = manifest["signatures"]["serving_default"]["inputs"]
+        return f"from {manifest['latent_size']} latents" if "latents" in inputs else f"from {' and '.join(inputs)}"
 
     def quality(self, manifest: Mapping[str, Any]) -> str:
         return tables.quality_text(manifest) or "not measured"

@@ -26,9 +26,9 @@ from genexport.savedmodel import signatures
 from genexport.savedmodel.saved_model import ServingSession
 from genexport.tflite import convert
 
-SHEET_COLUMNS = 16
+GRID_COLUMNS = 16
 
-# Those in which a layer's numbers are rounded, so that one of them can be to blame.
+# Those in which a layer's numbers are rounded, so that one of them can lose most of the accuracy.
 ROUNDED = ("float16", "dynamic", "int8", "micro")
 
 Images = np.ndarray[Any, Any]
@@ -51,8 +51,8 @@ class Proof:
         expected: Keras' images, float32 (N, H, W, C) in [0, 1]; the first 256 are compared pixel by pixel.
         limits: what may differ.
         features: the net for the rise of the Fréchet distance, of all N images.
-        blame: TFLite variant → the layer that loses most, to be told with a limit that is broken.
-        tell: called with how far it is where that takes long.
+        worst_layer: TFLite variant → the layer that loses most, named in the message where a limit is exceeded.
+        report: called with a line of progress where it takes long.
         rows: what was found: caption → the first 16 images, for the contact sheet.
         differences: what was found: artifact, as `parity` in the manifest names it → its difference from Keras.
     """
@@ -63,8 +63,8 @@ class Proof:
     expected: Images
     limits: Limits
     features: Features | None = None
-    blame: Callable[[str], str] | None = None
-    tell: Callable[[str], None] = lambda _: None
+    worst_layer: Callable[[str], str] | None = None
+    report: Callable[[str], None] = lambda _: None
     rows: dict[str, Images] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
 
@@ -74,12 +74,12 @@ class Proof:
         Raises:
             ExportError: past its limit.
         """
-        few = {key: values[: parity.EXAMPLES] for key, values in self.inputs.items()}
+        inputs = {key: values[: parity.EXAMPLES] for key, values in self.inputs.items()}
         with ServingSession(self.folder) as served:
             self._check("savedmodel", served.run_all("serving_default", self.inputs))
             for signature in sorted(served.signatures.keys() - {"serving_default"}):
-                found = served.run_all(signature, few)
-                pixels = np.stack([decode_png(data) for data in found]) if found.dtype == object else found
+                outputs = served.run_all(signature, inputs)
+                pixels = np.stack([decode_png(data) for data in outputs]) if outputs.dtype == object else outputs
                 self._check(f"savedmodel/{signature}", (pixels / 255.0).astype(np.float32))
 
     def file(self, kind: str) -> None:
@@ -90,7 +90,7 @@ class Proof:
             ExportError: past its limit.
         """
         what, place = artifact(kind), file_of(self.folder, self.name, kind)
-        progress = Progress(self.tell, what)
+        progress = Progress(self.report, what)
         self._check(what, (onnx if kind == "onnx" else convert).run(place, self.inputs, progress))
 
     def _check(self, what: str, images: Images) -> None:
@@ -104,11 +104,11 @@ class Proof:
         try:
             parity.check(what, difference, limit)
         except ExportError as error:
-            layer = f"; {self.blame(variant)}" if self.blame and variant in ROUNDED else ""
+            layer = f"; {self.worst_layer(variant)}" if self.worst_layer and variant in ROUNDED else ""
             raise PastLimit(f"{error}{layer}", parity.remedy(what, difference, limit)) from error
         self.differences[what] = difference
         if caption := _caption(what):
-            self.rows[caption] = images[:SHEET_COLUMNS]
+            self.rows[caption] = images[:GRID_COLUMNS]
 
 
 class PastLimit(ExportError):

@@ -18,7 +18,7 @@ from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.load import Generator as Model
 from genexport.kinds.generator import Generator as Kind
 from genexport.kinds.generator import proof, worst_layer
-from genexport.kinds.kind import Tell, Version
+from genexport.kinds.kind import Report, Version
 from genexport.options import Options
 from genexport.repository import manifest
 from genexport.roles import requests
@@ -36,62 +36,66 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     features = kind.features(version.run)
     count = frechet.EXAMPLES if features else generator.compared
     inputs, expected = proof.reference(generator, count)
-    kept = requests.keep({key: values[: generator.compared] for key, values in inputs.items()})
-    np.savez_compressed(version.folder / REFERENCE, **kept, images=expected[: proof.SHEET_COLUMNS])
-    options, tell = _with_rounding(version.options, generator, inputs, expected), version.tell
+    kept_inputs = requests.keep({key: values[: generator.compared] for key, values in inputs.items()})
+    np.savez_compressed(version.folder / REFERENCE, **kept_inputs, images=expected[: proof.GRID_COLUMNS])
+    options, report = _with_rounding(version.options, generator, inputs, expected), version.report
 
-    blamed = partial(worst_layer.worst_layer, generator, tell=tell)
-    proven = proof.Proof(version.folder, version.name, inputs, expected, options.limits, features, blamed, tell)
-    _kept_to(options, proven.savedmodel)
+    worst = partial(worst_layer.worst_layer, generator, report=report)
+    comparison = proof.Proof(version.folder, version.name, inputs, expected, options.limits, features, worst, report)
+    _within_limit(options, comparison.savedmodel)
     by = " and by the Fréchet distance" if features else ""
-    tell(f"{len(options.selected())} files, each compared with Keras on {count} examples{by}")
-    left_out, needs = _files(generator, proven, options, tell, kind.leaves_out_integers)
+    report(f"{len(options.selected())} files, each compared with Keras on {count} examples{by}")
+    left_out, needs = _files(generator, comparison, options, report, kind.leaves_out_integers)
 
-    found: list[dict[str, Any]] = []
+    strongest: list[dict[str, Any]] = []
     if generator.latent_size:
-        tell("directions of the latent space")
-        found, without = directions.write(generator, version.folder)
-        if without:
-            left_out["directions"] = without
-            tell(f"no directions: {without}")
-    _contact_sheet(kind, generator, proven)
+        report("directions of the latent space")
+        strongest, reason = directions.write(generator, version.folder)
+        if reason:
+            left_out["directions"] = reason
+            report(f"no directions: {reason}")
+    _contact_sheet(kind, generator, comparison)
     described = {
-        **manifest_entries.described(generator, version.name, kind.name, version.folder, proven.differences, options),
+        **manifest_entries.described(
+            generator, version.name, kind.name, version.folder, comparison.differences, options
+        ),
         **manifest_entries.of_run(generator, version.run, options.licence),
         **kind.entries(generator),
         "notes": list(generator.notes),
         "left_out": left_out,
         "tflite": needs,
         "target": options.target,
-        "directions": found,
+        "directions": strongest,
     }
     text = kind.card({**described, "files": manifest.digests(version.folder)})
     (version.folder / model_card.FILE).write_text(text, encoding="utf-8")
     return described
 
 
-def verify(folder: Path, found: Mapping[str, Any], reference: dict[str, Any], tell: Tell) -> dict[str, Difference]:
+def verify(
+    folder: Path, entries: Mapping[str, Any], reference: dict[str, Any], report: Report
+) -> dict[str, Difference]:
     """Run a version: the SavedModel beside the images that it keeps of Keras', every file beside the SavedModel."""
-    limits = Limits(**{"int8_spread": float("inf"), **found.get("limits", {})})  # older versions do not have this one
-    kept, inputs = reference.pop("images"), requests.restore(reference)
+    limits = Limits(**{"int8_spread": float("inf"), **entries.get("limits", {})})  # older versions do not have this one
+    kept_images, inputs = reference.pop("images"), requests.restore(reference)
     with ServingSession(folder) as served:
         expected = served.run_all("serving_default", inputs)
-    difference = parity.compare(expected[: len(kept)], kept)
+    difference = parity.compare(expected[: len(kept_images)], kept_images)
     parity.check("savedmodel", difference, limits.of("savedmodel"))
-    if (folder / onnx.place(found["name"])).exists() and (missing := onnx.missing()):
-        tell(f"the ONNX file is not run: {missing} is not installed ({onnx.INSTALL})")
+    if (folder / onnx.place(entries["name"])).exists() and (missing := onnx.missing()):
+        report(f"the ONNX file is not run: {missing} is not installed ({onnx.INSTALL})")
     # Among equals of the SavedModel it would be compared with itself.
-    return {**proof.prove(folder, found["name"], inputs, expected, limits).differences, "savedmodel": difference}
+    return {**proof.prove(folder, entries["name"], inputs, expected, limits).differences, "savedmodel": difference}
 
 
-def _contact_sheet(kind: Kind, generator: Model, proven: proof.Proof) -> None:
+def _contact_sheet(kind: Kind, generator: Model, comparison: proof.Proof) -> None:
     """The first images of every file, the pictures that they are made of, and the right ones where they are known."""
-    columns = min(proof.SHEET_COLUMNS, len(proven.expected))
-    rows = {"Keras": proven.expected[:columns], **proven.rows}
-    pictures = {key: values[:columns] for key, values in proven.inputs.items() if values.ndim == 4}
-    truth = generator.given.truth if generator.given else None
-    sheet = kind.sheet(rows, pictures, truth if truth is None else truth[:columns])
-    image_grid.write(sheet, proven.folder / image_grid.CONTACT_SHEET)
+    columns = min(proof.GRID_COLUMNS, len(comparison.expected))
+    rows = {"Keras": comparison.expected[:columns], **comparison.rows}
+    pictures = {key: values[:columns] for key, values in comparison.inputs.items() if values.ndim == 4}
+    truth = generator.real_examples.truth if generator.real_examples else None
+    grid_rows = kind.grid_rows(rows, pictures, truth if truth is None else truth[:columns])
+    image_grid.write(grid_rows, comparison.folder / image_grid.CONTACT_SHEET)
 
 
 def _with_rounding(options: Options, generator: Model, inputs: Any, expected: Any) -> Options:
@@ -100,60 +104,60 @@ def _with_rounding(options: Options, generator: Model, inputs: Any, expected: An
 
 
 def _files(
-    generator: Model, proven: proof.Proof, options: Options, tell: Tell, lenient: bool = False
+    generator: Model, comparison: proof.Proof, options: Options, report: Report, lenient: bool = False
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Write and compare the files; gives those that cannot be made, with the reason, and what the TFLite files need."""
     left_out: dict[str, str] = {}
     needs_of: dict[str, Any] = {}
-    with convert.Converter(generator, proven.name, tell, options.limits, options.target) as converter:
+    with convert.Converter(generator, comparison.name, report, options.limits, options.target) as converter:
         for kind in options.selected():
-            what, file = proof.artifact(kind), proof.file_of(proven.folder, proven.name, kind)
+            what, file = proof.artifact(kind), proof.file_of(comparison.folder, comparison.name, kind)
             try:
-                content = _content(kind, generator, proven.name, converter, tell)
+                content = _content(kind, generator, comparison.name, converter, report)
                 file.parent.mkdir(exist_ok=True)
                 file.write_bytes(content)
-                _kept_to(options, partial(_check_file, proven, kind, options, lenient))
+                _within_limit(options, partial(_check_file, comparison, kind, options, lenient))
             except CannotBeMade as error:
                 file.unlink(missing_ok=True)
                 if options.insists_on(kind):
-                    raise ExportError(f"{error}; {_without(options, kind)}") from error
+                    raise ExportError(f"{error}; {_how_to_leave_out(options, kind)}") from error
                 label = "ONNX" if kind == "onnx" else f"TFLite {kind}"
                 left_out[what] = str(error)
                 for prefix in (f"{generator.path}: ", f"no {label} file: ", f"{what}: ", f"{file.name}: "):
                     left_out[what] = left_out[what].removeprefix(prefix)
-                tell(f"no {label} file: {left_out[what]}")
+                report(f"no {label} file: {left_out[what]}")
                 continue
             if kind != "onnx":
                 needs_of[kind] = ops.needs(content)
                 if kind in convert.INTEGERS and (floats := tables.floats_text(needs_of[kind])):
-                    tell(f"TFLite {kind}: {floats}")
+                    report(f"TFLite {kind}: {floats}")
     for folder in ("tflite", "onnx"):
-        if (place := proven.folder / folder).is_dir() and not any(place.iterdir()):
+        if (place := comparison.folder / folder).is_dir() and not any(place.iterdir()):
             place.rmdir()
     return left_out, needs_of
 
 
-def _check_file(proven: proof.Proof, kind: str, options: Options, lenient: bool) -> None:
+def _check_file(comparison: proof.Proof, kind: str, options: Options, lenient: bool) -> None:
     """Compare a file; an integer one past its limit cannot be made where that is no reason to publish nothing."""
     try:
-        proven.file(kind)
+        comparison.file(kind)
     except proof.PastLimit as error:
         if lenient and kind in convert.INTEGERS and not options.insists_on(kind):
             raise CannotBeMade(f"{error}; {error.remedy} accepts it" if error.remedy else str(error)) from error
         raise
 
 
-def _content(kind: str, generator: Model, name: str, converter: convert.Converter, tell: Tell) -> bytes:
+def _content(kind: str, generator: Model, name: str, converter: convert.Converter, report: Report) -> bytes:
     if kind != "onnx":
-        tell(f"TFLite {kind}")
+        report(f"TFLite {kind}")
         return converter.make(kind)
     if missing := onnx.missing():
         raise CannotBeMade(f"{missing} is not installed ({onnx.INSTALL})")
-    tell("ONNX: float32")
+    report("ONNX: float32")
     return onnx.convert(generator, name)
 
 
-def _kept_to(options: Options, check: Callable[[], None]) -> None:
+def _within_limit(options: Options, check: Callable[[], None]) -> None:
     """Run a check; where a limit is exceeded, the error names the option that accepts it."""
     try:
         check()
@@ -161,6 +165,6 @@ def _kept_to(options: Options, check: Callable[[], None]) -> None:
         raise ExportError(f"{error}; {error.remedy} accepts it" if error.remedy else str(error)) from error
 
 
-def _without(options: Options, kind: str) -> str:
+def _how_to_leave_out(options: Options, kind: str) -> str:
     rest = ",".join(file for file in options.selected() if file != kind)
     return "--no-onnx leaves it out" if kind == "onnx" and not options.files else f"--files {rest} leaves it out"

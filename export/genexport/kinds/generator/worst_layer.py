@@ -29,15 +29,15 @@ SMALLEST = 1024
 """Weights that dynamic-range quantization leaves alone have fewer elements than this."""
 
 
-def worst_layer(generator: Generator, variant: str, tell: Callable[[str], None] = lambda _: None) -> str:
+def worst_layer(generator: Generator, variant: str, report: Callable[[str], None] = lambda _: None) -> str:
     """One clause for an error message, such as `most is lost in conv2d_3 (Conv2D): alone it gives 31.2 dB`.
 
     Args:
         generator: whose file was past its limit.
         variant: the file's, one of `tflite.VARIANTS`.
-        tell: called with how far it is where that takes long.
+        report: called with a line of progress where it takes long.
     """
-    progress = Progress(tell, f"TFLite {variant} is past its limit: looking for the layer that loses most")
+    progress = Progress(report, f"TFLite {variant} is past its limit: looking for the layer that loses most")
     inputs = generator.examples(EXAMPLES)
     expected = np.asarray(generator.images(*inputs.values()))
     measured: dict[str, parity.Difference] = {}

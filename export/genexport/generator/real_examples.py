@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class RealExamples:
     """Real values of some inputs.
 
     Attributes:
@@ -49,17 +49,17 @@ class Given:
         """N."""
         return min(len(values) for values in self.values.values())
 
-    def rows(self, role: str, count: int) -> Array:
+    def first(self, role: str, count: int) -> Array:
         """The first `count` values; from the start again where there are fewer."""
         return self.values[role][np.arange(count) % len(self)]
 
-    def others(self, role: str, count: int, compared: int) -> Array:
+    def beyond(self, role: str, count: int, compared: int) -> Array:
         """`count` values that are not among the first `compared`, if there are enough of them."""
-        first = compared if len(self) - compared >= FEWEST else 0
-        return self.values[role][first + np.arange(count) % (len(self) - first)]
+        start = compared if len(self) - compared >= FEWEST else 0
+        return self.values[role][start + np.arange(count) % (len(self) - start)]
 
 
-def of_run(run: Path, inputs: Sequence[Tensor], images: Tensor) -> Given | None:
+def of_run(run: Path, inputs: Sequence[Tensor], images: Tensor) -> RealExamples | None:
     """The examples.npz of a run, or None where there is none.
 
     Raises:
@@ -77,10 +77,10 @@ def of_run(run: Path, inputs: Sequence[Tensor], images: Tensor) -> Given | None:
     if not values or not min(map(len, values.values())):
         names = ", ".join(tensor.name for tensor in inputs if tensor.role != "latents")
         raise ExportError(f"{file}: expected examples of {names}, found {', '.join(arrays) or 'nothing'}")
-    return Given(values, _values(file, arrays[images.name], images) if images.name in arrays else None, FILE)
+    return RealExamples(values, _values(file, arrays[images.name], images) if images.name in arrays else None, FILE)
 
 
-def of_folder(folder: Path, inputs: Sequence[Tensor]) -> Given:
+def of_folder(folder: Path, inputs: Sequence[Tensor]) -> RealExamples:
     """The pictures in a folder, PNG, JPEG, BMP or GIF of any size, for the input that is a picture.
 
     Raises:
@@ -92,24 +92,24 @@ def of_folder(folder: Path, inputs: Sequence[Tensor]) -> Given:
     if not folder.is_dir():
         raise ExportError(f"--examples {folder}: expected a folder of pictures")
     frame = Frame.of_tensor(image)
-    found: list[Array] = []
+    pictures: list[Array] = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = file.read_bytes()
-        if content.startswith(STARTS) and len(found) < MOST:
+        if content.startswith(STARTS) and len(pictures) < MOST:
             try:
-                found.append(np.asarray(decoded(tf.constant([content]), frame))[0])
+                pictures.append(np.asarray(decoded(tf.constant([content]), frame))[0])
             except tf.errors.OpError:  # cut short, or a kind of BMP that nobody reads
                 continue
-    if not found:
+    if not pictures:
         raise ExportError(f"--examples {folder}: no PNG, JPEG, BMP or GIF in it that can be decoded")
-    return Given({"image": np.stack(found)}, None, str(folder))
+    return RealExamples({"image": np.stack(pictures)}, None, str(folder))
 
 
 def _values(file: Path, array: Array, tensor: Tensor) -> Array:
     """Stored values as `serving_default` takes them."""
     if tuple(array.shape[1:]) != tensor.shape[1:]:
-        found = shape((None, *array.shape[1:]))
-        raise ExportError(f"{file}: {tensor.name} is {found}, expected {shape(tensor.shape)} as the generator has it")
+        sizes = shape((None, *array.shape[1:]))
+        raise ExportError(f"{file}: {tensor.name} is {sizes}, expected {shape(tensor.shape)} as the generator has it")
     if len(tensor.shape) != 4:
         return array.astype(tensor.dtype)
     if array.dtype != np.uint8:
