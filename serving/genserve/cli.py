@@ -58,12 +58,12 @@ def flag_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _option(field: dataclasses.Field[Any]) -> Callable[..., Any]:
     """`--name=value` and `--name value`; a boolean may go without its value, as in TensorFlow's flag parser."""
-    shown = {"show_default": field.default != "", **field.metadata}
+    help_options = {"show_default": field.default != "", **field.metadata}
     if field.type == "bool":
         kind = click.Choice(list(_BOOLEANS), case_sensitive=False)
         options = {"is_flag": False, "flag_value": "true", "default": str(field.default).lower(), "metavar": "BOOL"}
-        return click.option(f"--{field.name}", type=kind, callback=_boolean, **{**shown, **options})
-    return click.option(f"--{field.name}", type=_TYPES[str(field.type)], default=field.default, **shown)
+        return click.option(f"--{field.name}", type=kind, callback=_boolean, **{**help_options, **options})
+    return click.option(f"--{field.name}", type=_TYPES[str(field.type)], default=field.default, **help_options)
 
 
 def _boolean(context: click.Context, parameter: click.Parameter, value: str) -> bool:

@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005  # for which Python may keep others waiting: at the usual 5 ms few long requests hold up all
 GRACE_SECONDS = 30.0  # for requests in flight after SIGTERM
-WAKE_SECONDS = 1.0  # between two looks whether a signal has come
-FAREWELL_SECONDS = 0.1  # for what tells those who watch the health service
+SIGNAL_CHECK_SECONDS = 1.0  # between two checks whether a signal has come
+HEALTH_NOTICE_SECONDS = 0.1  # for the message NOT_SERVING to those who watch the health service
 
 HANDSHAKE_MILLISECONDS = 10_000  # for a client to speak HTTP/2
 MIN_STREAMS = 100  # per connection; RFC 9113 recommends no fewer
@@ -80,7 +80,7 @@ def _serve(server: Server, flags: Flags, stop: threading.Event) -> None:
         threading.Thread(target=poller.run, args=arguments, name="config-poller", daemon=True).start()
     # Python runs a signal's handler once the main thread goes on, and that sleeps through one that another thread got.
     memory = Keeper()
-    while not stop.wait(WAKE_SECONDS):
+    while not stop.wait(SIGNAL_CHECK_SECONDS):
         memory.look()
     server.drain()
 
@@ -132,7 +132,7 @@ class Server:
         self._rest = rest_server(self.models, flags, self._telemetry, self._admission.in_flight)
         self._credentials = tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None
         self._grpc = grpc_server(flags, self._admission.senders)
-        self._say_not_serving = self._add_services(services(self.models, flags))
+        self._set_not_serving = self._add_services(services(self.models, flags))
 
     @property
     def addresses(self) -> str:
@@ -161,12 +161,12 @@ class Server:
     def drain(self) -> None:
         """Reject new requests and wait up to 30 seconds for those in flight."""
         log.info("stopping: no new requests, up to %.0f s for those in flight", GRACE_SECONDS)
-        self._say_not_serving()
+        self._set_not_serving()
         stopped = self._grpc.stop(GRACE_SECONDS)
         started = time.monotonic()
         if self._rest is not None:
             self._rest.stop(GRACE_SECONDS)
-        stopped.wait(FAREWELL_SECONDS)
+        stopped.wait(HEALTH_NOTICE_SECONDS)
         # Not for `stopped`: streams of the health service and of reflection stay open for as long as they may.
         self._admission.in_flight.wait(GRACE_SECONDS - (time.monotonic() - started))
         if self._telemetry is not None:

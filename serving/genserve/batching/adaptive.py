@@ -66,12 +66,12 @@ class Adaptive:
             ServeError: as the servable; RESOURCE_EXHAUSTED where the deadline passed in the queue, UNAVAILABLE where
                 the queue is full.
         """
-        kind = self._kind(feeds, fetches)
-        if kind is None:
+        key = self._batch_key(feeds, fetches)
+        if key is None:
             return self._servable.run(feeds, fetches, deadline, timing)
         task = Task(feeds, len(next(iter(feeds.values()))), deadline)
-        if self._leads(kind, task):
-            self._lead(kind, task, fetches)
+        if self._leads(key, task):
+            self._lead(key, task, fetches)
         task.note(timing)
         if task.alone:
             return self._servable.run(feeds, fetches, deadline, timing)
@@ -84,7 +84,7 @@ class Adaptive:
         """Close the servable; no request may be running or waiting."""
         self._servable.close()
 
-    def _kind(self, feeds: Feeds, fetches: Sequence[str]) -> Hashable | None:
+    def _batch_key(self, feeds: Feeds, fetches: Sequence[str]) -> Hashable | None:
         """The key that requests in a batch share; None for a request that has to run alone."""
         rows = {array.shape[0] if array.ndim else 0 for array in feeds.values()}
         if len(rows) != 1 or not 0 < max(rows) <= MAX_ROWS:
@@ -92,41 +92,41 @@ class Adaptive:
         if not any(feeds.keys() == names.inputs and names.outputs.issuperset(fetches) for names in self._batchable):
             return None
         arrays = sorted((name, array.dtype.str, array.shape[1:]) for name, array in feeds.items())
-        kind = (*fetches, *arrays)
-        return None if kind in self._mixed else kind
+        key = (*fetches, *arrays)
+        return None if key in self._mixed else key
 
-    def _leads(self, kind: Hashable, task: Task) -> bool:
+    def _leads(self, key: Hashable, task: Task) -> bool:
         """True once this thread may run the model; False if another thread has run the task meanwhile."""
         with self._lock:
-            if self._may_run(kind, task):
+            if self._may_run(key, task):
                 self._running += 1
                 return True
             if len(self._waiting) >= MAX_WAITING:
                 raise queue_full(f"currently {len(self._waiting)} requests wait")
-            self._waiting.append((kind, task))
+            self._waiting.append((key, task))
         if not task.wait(task.deadline):
             with self._lock:
-                if (kind, task) in self._waiting:
-                    self._waiting.remove((kind, task))
+                if (key, task) in self._waiting:
+                    self._waiting.remove((key, task))
                     raise queue_timeout()
             task.wait()  # another thread has just taken it out
         return task.leads
 
-    def _may_run(self, kind: Hashable, task: Task) -> bool:
+    def _may_run(self, key: Hashable, task: Task) -> bool:
         """Whether to start a batch now: the model is free, or enough examples of this kind are waiting."""
         if self._running == 0 or self._running >= RUNS:
             return self._running == 0
-        return task.rows + sum(other.rows for its_kind, other in self._waiting if its_kind == kind) >= WORTH_ROWS
+        return task.rows + sum(other.rows for other_key, other in self._waiting if other_key == key) >= WORTH_ROWS
 
-    def _lead(self, kind: Hashable, task: Task, fetches: Sequence[str]) -> None:
+    def _lead(self, key: Hashable, task: Task, fetches: Sequence[str]) -> None:
         """Run this task with all waiting ones of its kind, then pass the model on."""
         batch = [task]
         try:
             if task.expired:  # while it waited for its turn
                 raise queue_timeout()
             with self._lock:
-                self._take(kind, batch)
-            self._run_batch(kind, batch, fetches)
+                self._take(key, batch)
+            self._run_batch(key, batch, fetches)
         except BaseException as error:  # whatever it is, nobody may be left waiting
             for member in batch:
                 member.error = error
@@ -141,18 +141,18 @@ class Adaptive:
                     following.leads = True
                     following.wake()
 
-    def _take(self, kind: Hashable, batch: list[Task]) -> None:
+    def _take(self, key: Hashable, batch: list[Task]) -> None:
         """Move waiting tasks that fit and have not expired from the queue to the batch, in order of arrival."""
         rows, left = batch[0].rows, deque[tuple[Hashable, Task]]()
-        for other, task in self._waiting:
-            if other == kind and rows + task.rows <= MAX_ROWS and not task.expired:
+        for other_key, task in self._waiting:
+            if other_key == key and rows + task.rows <= MAX_ROWS and not task.expired:
                 batch.append(task)
                 rows += task.rows
             else:
-                left.append((other, task))
+                left.append((other_key, task))
         self._waiting = left
 
-    def _run_batch(self, kind: Hashable, batch: list[Task], fetches: Sequence[str]) -> None:
+    def _run_batch(self, key: Hashable, batch: list[Task], fetches: Sequence[str]) -> None:
         started = time.monotonic()
         rows = [task.rows for task in batch]
         try:
@@ -161,7 +161,7 @@ class Adaptive:
         except Exception as error:
             if len(batch) == 1:
                 raise
-            self._give_up(kind, batch, error)
+            self._run_separately(key, batch, error)
             return
         finally:
             seconds = time.monotonic() - started
@@ -172,10 +172,10 @@ class Adaptive:
         if self._observe is not None:
             self._observe(Report(len(batch), sum(rows), 0))
 
-    def _give_up(self, kind: Hashable, batch: list[Task], error: Exception) -> None:
+    def _run_separately(self, key: Hashable, batch: list[Task], error: Exception) -> None:
         """Let each request run again alone, so that only the bad one fails."""
         unequal = isinstance(error, ServeError) and error.code is grpc.StatusCode.FAILED_PRECONDITION
         if unequal and len(self._mixed) < MAX_WAITING:  # rows went in and something else came out
-            self._mixed.add(kind)
+            self._mixed.add(key)
         for task in batch:
             task.alone = True

@@ -74,8 +74,8 @@ class Parameters:
         """
         for name, least in (("max_batch_size", 1), ("num_batch_threads", 1), ("execution_size", 1)):
             if getattr(self, name) < least:
-                shown = "max_execution_batch_size" if name == "execution_size" else name
-                raise ValueError(f"{shown} must be positive; was {getattr(self, name)}")
+                field_name = "max_execution_batch_size" if name == "execution_size" else name
+                raise ValueError(f"{field_name} must be positive; was {getattr(self, name)}")
         for name in ("batch_timeout_micros", "max_enqueued_batches"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be non-negative; was {getattr(self, name)}")

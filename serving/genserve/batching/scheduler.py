@@ -59,8 +59,8 @@ class Threads:
             self.changed.notify_all()
 
     def _work(self) -> None:
-        while found := self._next():
-            queue, batch = found
+        while work := self._next():
+            queue, batch = work
             try:
                 queue.process(batch)
             except BaseException:  # process() answers for its tasks; the thread has to live on

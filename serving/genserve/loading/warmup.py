@@ -84,12 +84,12 @@ def replay(servable: Any, record: bytes, times: int, partial: bool) -> None:
         number = prediction.DESCRIPTOR.fields_by_name[kind].number
         raise ServeError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")
     request = getattr(prediction, kind).request
-    if partial and not asked_signatures(request) <= {"", *servable.signatures}:
+    if partial and not requested_signatures(request) <= {"", *servable.signatures}:
         return
     for _ in range(times):
         RUN[kind](servable, request)
 
 
-def asked_signatures(request: Any) -> set[str]:
+def requested_signatures(request: Any) -> set[str]:
     """The keys of the signatures that a request of any of the four RPCs uses."""
     return {part.model_spec.signature_name for part in getattr(request, "tasks", [request])}

@@ -172,7 +172,7 @@ class Manager(Mapping[str, Model]):
         failures = [
             f"{{{{name: {name} version: {version}}} due to error: {error.code.name}: {error.line}}}, "
             for name in names
-            for version, error in self[name].given_up().items()
+            for version, error in self[name].abandoned().items()
         ]
         if failures:
             raise ServeError(

@@ -25,7 +25,7 @@ from genserve.runtime.servable import Servable
 
 log = logging.getLogger(__name__)
 
-REPEAT_SECONDS = 60.0  # how often a standing complaint is logged again
+REPEAT_SECONDS = 60.0  # before the same warning is logged again
 
 
 Loader = Callable[[str, int, Place], Servable]
@@ -57,7 +57,7 @@ class Model:
         self._statuses: dict[int, VersionStatus] = {}
         self._failures: dict[int, Failure] = {}
         self._changed = threading.Condition()  # its lock is reentrant
-        self._complaints: dict[str, float] = {}
+        self._warnings: dict[str, float] = {}
         self.looked = False  # whether the disk has been looked at
 
     def configure(self, base_path: Place, policy: Policy) -> None:
@@ -115,7 +115,7 @@ class Model:
         with self._changed:
             return dict(sorted(self._statuses.items(), reverse=True))
 
-    def given_up(self) -> dict[int, ServeError]:
+    def abandoned(self) -> dict[int, ServeError]:
         """Why no version serves, by version, where none does and none will be tried again by itself; else nothing."""
         with self._changed:
             statuses = {version: self._statuses.get(version) for version in self._aspired}
@@ -126,7 +126,7 @@ class Model:
     def wait(self, seconds: float) -> bool:
         """Wait until a version serves, or will not without a change; whether that is so."""
         with self._changed:
-            return self._changed.wait_for(lambda: bool(self._loaded or self.given_up()) or self.retired, seconds)
+            return self._changed.wait_for(lambda: bool(self._loaded or self.abandoned()) or self.retired, seconds)
 
     def poll(self) -> None:
         """Poll the disk once, then load and unload until the aspired versions serve."""
@@ -148,14 +148,14 @@ class Model:
             found = versions_in(base_path)
         except (OSError, ValueError) as error:  # a path with a null character is a ValueError
             reason = getattr(error, "strerror", None) or error
-            self._complain(f"could not read base path {base_path} for {self.name}: {reason}")
+            self._warn(f"could not read base path {base_path} for {self.name}: {reason}")
             self.looked = True
             return
         if not found:
-            self._complain(f"no versions of {self.name} found under base path {base_path}: is a folder named 1?")
+            self._warn(f"no versions of {self.name} found under base path {base_path}: is a folder named 1?")
         for version in policy.missing(found):
-            self._complain(f"{self.name} version {version} is asked for by the policy, but not under {base_path}")
-        self._forget_complaints(found)
+            self._warn(f"{self.name} version {version} is asked for by the policy, but not under {base_path}")
+        self._forget_warnings(found)
         self._aspire(policy.select(found))
         for version, failure in self._failures.items():
             failure.look(self._aspired[version])
@@ -245,18 +245,18 @@ class Model:
             self._statuses[version] = VersionStatus(state, error)
             self._changed.notify_all()
 
-    def _complain(self, message: str) -> None:
-        """Log a standing complaint once, then again now and then."""
+    def _warn(self, message: str) -> None:
+        """Log a warning, unless the same one was logged within the last minute."""
         now = time.monotonic()
-        if now - self._complaints.get(message, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+        if now - self._warnings.get(message, -REPEAT_SECONDS) >= REPEAT_SECONDS:
             log.warning("%s", message)
-            self._complaints[message] = now
+            self._warnings[message] = now
 
-    def _forget_complaints(self, found: Mapping[int, Place]) -> None:
-        """What comes back after all was well is news again."""
+    def _forget_warnings(self, found: Mapping[int, Place]) -> None:
+        """Once all is well; a warning that comes back after that is logged at once."""
         policy = self._source[1] if self._source else LATEST
         if found and not policy.missing(found):
-            self._complaints.clear()
+            self._warnings.clear()
 
 
 Models = Mapping[str, Model]

@@ -22,7 +22,7 @@ Fingerprint = frozenset[tuple[str, int, int | str]]
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
-MISSING_SHOWN = 10
+MAX_MISSING = 10  # that a warning names
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Policy:
 
     def missing(self, found: Mapping[int, Place]) -> list[int]:
         """Versions that are asked for by number and are not there, the first few of them."""
-        return nsmallest(MISSING_SHOWN, (self.specific or frozenset()) - found.keys())
+        return nsmallest(MAX_MISSING, (self.specific or frozenset()) - found.keys())
 
 
 LATEST = Policy()

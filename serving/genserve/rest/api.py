@@ -95,8 +95,8 @@ class Api:
             nonlocal verb, reply
             target = parse_target(method, path)
             verb, call.model = target.verb, target.model
-            answered = self._verbs[verb](target, data, call)
-            reply = answered if isinstance(answered, Reply) else Reply(200, answered)
+            response = self._verbs[verb](target, data, call)
+            reply = response if isinstance(response, Reply) else Reply(200, response)
             return reply.body
 
         _, failure = attempt("REST", dispatch, body, call)

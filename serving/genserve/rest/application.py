@@ -68,7 +68,7 @@ class Application:
         self._api = api
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
         self._long = ThreadPoolExecutor(max(1, threads // SHORT_TO_LONG), thread_name_prefix="rest-long")
-        self._most = threads + waiting
+        self._limit = threads + waiting
         self._timeout = timeout_seconds
         self._cors = CORS_HEADERS if cors else []
         self._page = page
@@ -83,27 +83,27 @@ class Application:
             raise RuntimeError(f"no {scope['type']} here")
         body = Body(self._budget, self._limits)
         try:
-            reply = await self._answered(scope, receive, body)
-            held = large(len(reply.body))
+            reply = await self._read_and_handle(scope, receive, body)
+            reserved = large(len(reply.body))
             try:
-                self._budget.take(held)
+                self._budget.take(reserved)
             except Refused as refused:
-                reply, held = refused.reply, 0
+                reply, reserved = refused.reply, 0
             try:
                 await self._send(scope, reply, body.unread, send)
             finally:
-                self._budget.give_back(held)
+                self._budget.give_back(reserved)
         except ConnectionError:  # the client has gone
             pass
         finally:
             if not body.used:
                 body.release()
 
-    async def _answered(self, scope: Message, receive: Receive, body: Body) -> Reply:
+    async def _read_and_handle(self, scope: Message, receive: Receive, body: Body) -> Reply:
         headers = dict(scope["headers"])
         try:
             await body.read(receive, headers)
-            return await self._reply(scope["method"], path_and_query(scope), body, headers)
+            return await self._dispatch(scope["method"], path_and_query(scope), body, headers)
         except Refused as refused:
             return refused.reply
 
@@ -121,7 +121,7 @@ class Application:
             await asyncio.sleep(0)  # others get their turn, and a connection that has broken is known as such
         await send({"type": "http.response.body", "body": content})
 
-    async def _reply(self, method: str, path: str, body: Body, headers: dict[bytes, bytes]) -> Reply:
+    async def _dispatch(self, method: str, path: str, body: Body, headers: dict[bytes, bytes]) -> Reply:
         if not path.lower().startswith(APIS):
             page = self._page(path.partition("?")[0]) if method in ("GET", "HEAD") else None
             if page is not None:
@@ -129,20 +129,20 @@ class Application:
             return failed(ServeError(grpc.StatusCode.NOT_FOUND, f"Not found: {path}"))
         if method == "OPTIONS" and self._cors:
             return Reply(200, b"", JSON)
-        if self._working >= self._most:
+        if self._working >= self._limit:
             raise Refused(429, grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent REST limit exceeded!")
         call = Call(time.monotonic() + self._timeout, lambda: True, lambda: _metadata(headers))
-        return await self._work(method, path, body, call)
+        return await self._run_in_thread(method, path, body, call)
 
-    async def _work(self, method: str, path: str, body: Body, call: Call) -> Reply:
+    async def _run_in_thread(self, method: str, path: str, body: Body, call: Call) -> Reply:
         """The reply, or a 504; a run that has started completes and keeps its thread until then."""
         self._working += 1
         self._short += not body.long
         body.used = True
         job = (
-            self._long.submit(self._answer_long, method, path, body, call)
+            self._long.submit(self._handle_long, method, path, body, call)
             if body.long
-            else self._pool.submit(self._answer, method, path, body, call)
+            else self._pool.submit(self._handle, method, path, body, call)
         )
         future = asyncio.wrap_future(job)
         future.add_done_callback(lambda _: self._done(body))
@@ -152,18 +152,18 @@ class Application:
             job.cancel()  # what has not begun never will
             return failed(timed_out())
 
-    def _answer(self, method: str, path: str, body: Body, call: Call) -> Reply:
+    def _handle(self, method: str, path: str, body: Body, call: Call) -> Reply:
         """Handle a request in a thread."""
         try:
             return self._api.respond(method, path, body.take(), call)
         except Refused as refused:
             return refused.reply
 
-    def _answer_long(self, method: str, path: str, body: Body, call: Call) -> Reply:
+    def _handle_long(self, method: str, path: str, body: Body, call: Call) -> Reply:
         """As `_answer`, in turn with short ones; then return the freed memory to the system."""
         with self._turns.long():
             try:
-                return self._answer(method, path, body, call)
+                return self._handle(method, path, body, call)
             finally:
                 give_back_memory()
 

@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 PROGRESS_BYTES = 2**16  # of a body within the stall timeout; fewer do not count as progress
 SMALL_CHUNKS, CHUNK_BYTES = 1000, 64  # so many chunks of a body may be smaller than this: each costs as much as 100 KB
-REPEAT_SECONDS = 60.0  # how often a standing complaint is logged again
-RETRY_SECONDS = 0.1  # before the next try to take a connection where there was no place
+REPEAT_SECONDS = 60.0  # before the same warning is logged again
+RETRY_SECONDS = 0.1  # before the next accept() where as many connections are open as may be
 
 
-class Owes(enum.Enum):
-    """What a client has to do before its connection goes on."""
+class WaitsFor(enum.Enum):
+    """What a connection waits for its client to send, or to read."""
 
     HEAD = "the request's header"  # the rest of it, or all of it on a new connection
     NEXT = "another request"
@@ -38,29 +38,29 @@ class Owes(enum.Enum):
     READING = "reading the response"
 
 
-class Room:
-    """The connections that are open, those of clients that owe something in the order in which they began to."""
+class Connections:
+    """The open connections; those that wait for their client in the order in which they began to."""
 
     def __init__(self, limits: Limits) -> None:
         """None yet."""
         self.limits = limits
         self.open = 0
-        self.owing: dict[Connection, None] = {}
-        self._complained = -REPEAT_SECONDS
+        self.waiting: dict[Connection, None] = {}
+        self._warned = -REPEAT_SECONDS
 
     def full(self) -> bool:
         """Whether there are as many as there may be."""
         return self.open >= self.limits.connections
 
-    def make(self, why: str) -> bool:
-        """Close the connection whose client has owed for longest; False where none does."""
-        if time.monotonic() >= self._complained + REPEAT_SECONDS:
-            self._complained = time.monotonic()
+    def close_longest_idle(self, why: str) -> bool:
+        """Close the connection that has waited longest for its client; False where none waits."""
+        if time.monotonic() >= self._warned + REPEAT_SECONDS:
+            self._warned = time.monotonic()
             log.warning("REST: %s, with %d connections: the longest idle ones are closed", why, self.open)
-        longest = next(iter(self.owing), None)
+        longest = next(iter(self.waiting), None)
         if longest is None:
             return False
-        del self.owing[longest]
+        del self.waiting[longest]
         longest.transport.abort()
         return True
 
@@ -68,58 +68,58 @@ class Room:
 class Connection(H11Protocol):
     """One client's connection."""
 
-    def __init__(self, room: Room, *arguments: Any, **keywords: Any) -> None:
+    def __init__(self, connections: Connections, *arguments: Any, **keywords: Any) -> None:
         """Not connected yet."""
         super().__init__(*arguments, **keywords)
         self.conn = _Parser(h11.SERVER)
-        self._room = room
-        limits = room.limits
-        self._seconds = dict.fromkeys(Owes, limits.stall_seconds)
-        self._seconds |= {Owes.HEAD: limits.header_seconds, Owes.NEXT: limits.idle_seconds}
-        self._owes: Owes | None = None
+        self._connections = connections
+        limits = connections.limits
+        self._seconds = dict.fromkeys(WaitsFor, limits.stall_seconds)
+        self._seconds |= {WaitsFor.HEAD: limits.header_seconds, WaitsFor.NEXT: limits.idle_seconds}
+        self._waits_for: WaitsFor | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._heard = self._heard_before = 0  # bytes
+        self._received = self._received_before = 0  # bytes
         self._head_begun = True  # a new connection is for a request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a request."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._look()
+        self._update()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._room.open -= 1
-        self._owe(None)
+        self._connections.open -= 1
+        self._wait_for(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sends."""
-        self._heard += len(data)
+        self._received += len(data)
         self._head_begun = self._idle
         super().data_received(data)
-        self._look()
+        self._update()
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
         super().on_response_complete()
         self._head_begun = bool(self.conn.trailing_data[0])
-        self._look()
+        self._update()
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""
         super().pause_writing()
-        self._look()
+        self._update()
 
     def resume_writing(self) -> None:
         """The client reads."""
         super().resume_writing()
-        self._look()
+        self._update()
 
     def shutdown(self) -> None:
         """Finish what has come in full, and wait for nothing else."""
-        if self._owes is Owes.BODY:
+        if self._waits_for is WaitsFor.BODY:
             self._refuse(Refused(503, grpc.StatusCode.UNAVAILABLE, "the server is stopping"))
-        elif self._owes is Owes.READING:
+        elif self._waits_for is WaitsFor.READING:
             self.cycle.keep_alive = False
         else:
             super().shutdown()
@@ -141,33 +141,33 @@ class Connection(H11Protocol):
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _look(self) -> None:
-        """See what the client owes now; its time begins where that has changed."""
+    def _update(self) -> None:
+        """See what the connection waits for now; where that has changed, its timeout begins."""
         if self.flow.write_paused or self.transport.is_closing():
-            owes: Owes | None = Owes.READING
+            waits_for: WaitsFor | None = WaitsFor.READING
         elif self._idle:
-            owes = Owes.HEAD if self._head_begun else Owes.NEXT
+            waits_for = WaitsFor.HEAD if self._head_begun else WaitsFor.NEXT
         else:
-            owes = Owes.BODY if self.cycle.more_body else None
-        if owes is not self._owes:
-            self._owe(owes)
+            waits_for = WaitsFor.BODY if self.cycle.more_body else None
+        if waits_for is not self._waits_for:
+            self._wait_for(waits_for)
 
-    def _owe(self, owes: Owes | None) -> None:
-        self._owes = owes
+    def _wait_for(self, waits_for: WaitsFor | None) -> None:
+        self._waits_for = waits_for
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._room.owing.pop(self, None)
-        if owes is not None:
-            self._heard_before = self._heard
-            self._timer = self.loop.call_later(self._seconds[owes], self._out_of_time, owes)
-            self._room.owing[self] = None
+        self._connections.waiting.pop(self, None)
+        if waits_for is not None:
+            self._received_before = self._received
+            self._timer = self.loop.call_later(self._seconds[waits_for], self._timed_out, waits_for)
+            self._connections.waiting[self] = None
 
-    def _out_of_time(self, owes: Owes) -> None:
-        if owes is Owes.BODY and self._heard - self._heard_before >= PROGRESS_BYTES:
-            self._owe(owes)
-        elif owes is Owes.BODY or (owes is Owes.HEAD and self._heard > self._heard_before):
-            why = f"{owes.value} did not arrive within {self._seconds[owes]:g} s"
+    def _timed_out(self, waits_for: WaitsFor) -> None:
+        if waits_for is WaitsFor.BODY and self._received - self._received_before >= PROGRESS_BYTES:
+            self._wait_for(waits_for)
+        elif waits_for is WaitsFor.BODY or (waits_for is WaitsFor.HEAD and self._received > self._received_before):
+            why = f"{waits_for.value} did not arrive within {self._seconds[waits_for]:g} s"
             self._refuse(Refused(408, grpc.StatusCode.DEADLINE_EXCEEDED, why))
         else:
             self.transport.abort()
@@ -186,7 +186,7 @@ class Connection(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
-        self._look()
+        self._update()
 
 
 class _Parser(h11.Connection):
@@ -205,11 +205,11 @@ class _Parser(h11.Connection):
 
 
 class Listener:
-    """Accepts connections while there is room."""
+    """Accepts connections as long as there are not too many."""
 
-    def __init__(self, listening: socket.socket, room: Room, make: Callable[[], Connection]) -> None:
+    def __init__(self, listening: socket.socket, connections: Connections, make: Callable[[], Connection]) -> None:
         """Listen; `make` makes what a connection is handed to."""
-        self._socket, self._room, self._make = listening, room, make
+        self._socket, self._connections, self._make = listening, connections, make
         self._loop = asyncio.get_running_loop()
         self._tasks = set[asyncio.Task[None]]()
         self._resume()
@@ -229,7 +229,7 @@ class Listener:
 
     def _accept(self) -> None:
         """Take one connection; asyncio's own server takes up to its backlog at once, and logs each that it cannot."""
-        if self._room.full() and not self._room.make("no more connections may be open"):
+        if self._connections.full() and not self._connections.close_longest_idle("no more connections may be open"):
             self._pause()
             return
         try:
@@ -237,10 +237,10 @@ class Listener:
         except (BlockingIOError, InterruptedError, ConnectionError):
             return
         except OSError as error:  # no file descriptor is left
-            self._room.make(error.strerror or str(error))
+            self._connections.close_longest_idle(error.strerror or str(error))
             self._pause()
             return
-        self._room.open += 1
+        self._connections.open += 1
         task = self._loop.create_task(self._connect(accepted))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -250,5 +250,5 @@ class Listener:
             accepted.setblocking(False)
             await self._loop.connect_accepted_socket(self._make, accepted)
         except OSError:  # the client has gone
-            self._room.open -= 1
+            self._connections.open -= 1
             accepted.close()

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from genserve.errors import ServeError, invalid_argument
-from genserve.rest.excerpts import shown
+from genserve.rest.excerpts import excerpt
 
 SIGNATURE_NAME = "signature_name"
 MANY_KEYS = 16
@@ -75,7 +75,7 @@ def signature_name(document: dict[str, Any]) -> str:
 
 def wrong(value: Any, complaint: str) -> ServeError:
     """INVALID_ARGUMENT that shows the beginning of a value and says what is wrong with it."""
-    return invalid_argument(f"JSON Value: {shown(value)} {complaint}")
+    return invalid_argument(f"JSON Value: {excerpt(value)} {complaint}")
 
 
 def _may_repeat_keys(body: bytes, document: dict[str, Any]) -> bool:

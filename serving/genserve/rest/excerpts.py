@@ -15,7 +15,7 @@ LIMIT_BYTES = 256  # kMaxJsonDebugStringBytes: no token begins beyond it
 _INDENT = "    "
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """A value as JSON, objects indented by four and lists on one line; ends with the token that passes the limit."""
     text, size = [], 0
     for token in _tokens(value, 0):

@@ -14,7 +14,7 @@ from genserve.network.port import bound
 from genserve.options.flags import Flags
 from genserve.rest.api import Api
 from genserve.rest.application import Application
-from genserve.rest.connections import Connection, Listener, Room
+from genserve.rest.connections import Connection, Connections, Listener
 from genserve.rest.limits import Limits
 from genserve.telemetry.telemetry import Telemetry
 
@@ -62,7 +62,7 @@ class RestServer:
             "server_header": False,
             "lifespan": "off",
         }
-        self._server = _Server(uvicorn.Config(self._application, ws="none", **settings), Room(limits))
+        self._server = _Server(uvicorn.Config(self._application, ws="none", **settings), Connections(limits))
         self._thread = threading.Thread(target=self._run, name="rest", daemon=True)
         self._sockets: list[socket.socket] = []
 
@@ -100,17 +100,17 @@ class RestServer:
 class _Server(uvicorn.Server):
     """uvicorn's server, with limits on its connections and an event for when it serves."""
 
-    def __init__(self, config: uvicorn.Config, room: Room) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
         self.ready = threading.Event()
-        self._room = room
+        self._connections = connections
         self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
         await self.lifespan.startup()
         self.servers = []
-        self._listeners = [Listener(each, self._room, self._connection) for each in sockets or []]
+        self._listeners = [Listener(each, self._connections, self._connection) for each in sockets or []]
         self.started = True
         self.ready.set()
 
@@ -121,4 +121,4 @@ class _Server(uvicorn.Server):
         await super().shutdown()
 
     def _connection(self) -> Connection:
-        return Connection(self._room, self.config, self.server_state, {})
+        return Connection(self._connections, self.config, self.server_state, {})

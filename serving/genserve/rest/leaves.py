@@ -19,7 +19,7 @@ from tensorflow.core.framework import types_pb2
 
 from genserve.errors import ServeError, invalid_argument
 from genserve.rest.document import wrong
-from genserve.rest.excerpts import shown, type_name
+from genserve.rest.excerpts import excerpt, type_name
 
 BASE64 = "b64"
 PIECE_VALUES = 2**14  # that are looked at, or copied, at a time: no other thread of Python runs meanwhile
@@ -166,10 +166,10 @@ def leaf(value: Any, dtype: int) -> Any:
         if isinstance(value, bool):
             return value
     else:
-        message = f"Conversion of JSON Value: {shown(value)} to type: {_name(dtype)}"
+        message = f"Conversion of JSON Value: {excerpt(value)} to type: {_name(dtype)}"
         raise ServeError(grpc.StatusCode.UNIMPLEMENTED, message)
     raise invalid_argument(
-        f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type: {_name(dtype)}"
+        f"JSON Value: {excerpt(value)} Type: {type_name(value)} is not of expected type: {_name(dtype)}"
     )
 
 

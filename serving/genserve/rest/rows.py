@@ -13,7 +13,7 @@ import numpy as np
 
 from genserve.errors import ServeError, invalid_argument
 from genserve.rest.document import wrong
-from genserve.rest.excerpts import shown
+from genserve.rest.excerpts import excerpt
 from genserve.rest.leaves import array, is_base64
 
 INSTANCES, INPUTS = "instances", "inputs"
@@ -73,13 +73,13 @@ def from_instances(instances: list[Any], dtypes: Mapping[str, int]) -> Arrays:
         )
     named = _is_object(instances[0])
     try:
-        return _together(instances, dtypes, named)
+        return _stacked(instances, dtypes, named)
     except ServeError as error:
-        _blame(instances, dtypes, named)
+        _raise_first_error(instances, dtypes, named)
         raise error
 
 
-def _together(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> Arrays:
+def _stacked(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> Arrays:
     if named:
         if not all(_is_object(item) and item.keys() == dtypes.keys() for item in instances):
             raise invalid_argument(f"'{INSTANCES}' does not have the inputs {','.join(sorted(dtypes))} in each item")
@@ -90,7 +90,7 @@ def _together(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> A
     return {alias: array(instances, dtype)}
 
 
-def _blame(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> None:
+def _raise_first_error(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> None:
     """Raise what is wrong with the first item that is, as TF Serving, which goes through them one by one."""
     shapes: dict[str, tuple[int, ...]] = {}
     for index in sorted({0, _first_wrong(instances, dtypes, named)}):
@@ -100,18 +100,18 @@ def _blame(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> None
 def _first_wrong(instances: list[Any], dtypes: Mapping[str, int], named: bool) -> int:
     """The first item that does not go with the first one, searched for by halves: many at once are soon looked at."""
 
-    def fine(items: list[Any]) -> bool:
+    def valid(items: list[Any]) -> bool:
         try:
-            return bool(_together([instances[0], *items], dtypes, named))
+            return bool(_stacked([instances[0], *items], dtypes, named))
         except ServeError:
             return False
 
-    if not fine([]):
+    if not valid([]):
         return 0
     low, high = min(1, len(instances) - 1), len(instances)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if fine(instances[low:middle]) else (low, middle)
+        low, high = (middle, high) if valid(instances[low:middle]) else (low, middle)
     return low
 
 
@@ -134,7 +134,7 @@ def _check_item(
             ) from error
     if values.keys() != dtypes.keys():
         raise invalid_argument(
-            f"Failed to process element: {index} of '{INSTANCES}' list. JSON object: {shown(item)} "
+            f"Failed to process element: {index} of '{INSTANCES}' list. JSON object: {excerpt(item)} "
             f"keys must be equal to: {','.join(sorted(dtypes))}"
         )
 

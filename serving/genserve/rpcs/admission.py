@@ -1,7 +1,7 @@
 """Limits the RPCs in the server: concurrent and queued ones, unread responses, messages that never arrive.
 
-An RPC has a thread from the start, but only takes one of the places for running requests once its message has arrived.
-So clients that send their messages late, or never, take no place from others.
+An RPC has a thread from the start, but only takes one of the slots for running requests once its message has arrived.
+So clients that send their messages late, or never, take no slot from others.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ SMALL_BYTES = 2**16
 MAX_UNREAD_BYTES = 2**30  # of responses whose clients do not read them
 MAX_SENDERS = 512  # threads beside those that work, for RPCs whose message is still to come
 MAX_LATE = MAX_SENDERS // 8  # RPCs that may wait for their message for as long as they like
-LOOK_SECONDS = 0.05  # between two looks at those that wait
-LOOKS = 3  # that an RPC gets for its message; not a time, since the whole process may have been held up
-LOOKS_OF_FEW = 200  # that it gets where its connection has no more than FEW in such a state
+CHECK_SECONDS = 0.05  # between two checks of those that wait
+CHECKS = 3  # that an RPC gets for its message; not a time, since the whole process may have been held up
+CHECKS_OF_FEW = 200  # that it gets where its connection has no more than FEW in such a state
 FEW = 4
 
 
 class InFlight:
     """The requests that have begun and not been answered to the last byte, and the bytes of their responses."""
 
-    def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
+    def __init__(self, limit_bytes: int = MAX_UNREAD_BYTES) -> None:
         """None yet."""
         self._count = self._bytes = 0
         self.begun = 0  # how many there ever were
-        self._most_bytes = most_bytes
+        self._limit_bytes = limit_bytes
         self._changed = threading.Condition()
 
     @property
@@ -59,14 +59,14 @@ class InFlight:
         if count < SMALL_BYTES:
             return True
         with self._changed:
-            if self._bytes >= self._most_bytes:
+            if self._bytes >= self._limit_bytes:
                 return False
             self._bytes += count
-        if not context.add_callback(lambda: self._let_go(count)):
-            self._let_go(count)
+        if not context.add_callback(lambda: self._release(count)):
+            self._release(count)
         return True
 
-    def _let_go(self, count: int) -> None:
+    def _release(self, count: int) -> None:
         with self._changed:
             self._bytes -= count
 
@@ -80,18 +80,18 @@ class TooMany(ServeError):
     """More requests than may wait, in the words of gRPC."""
 
 
-class Places:
+class Slots:
     """The RPCs that may work at a time; others wait for their turn, first come, first served."""
 
     def __init__(self, count: int, waiting: int) -> None:
         """All free; so many may wait."""
         self._free = count
-        self._most_waiting = waiting
+        self._waiting_limit = waiting
         self._waiting = deque[threading.Lock]()
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        """Take a place, once there is one.
+        """Take a slot, once there is one.
 
         Raises:
             TooMany: as many as may wait do.
@@ -100,12 +100,12 @@ class Places:
             if self._free:
                 self._free -= 1
                 return
-            if len(self._waiting) >= self._most_waiting:
+            if len(self._waiting) >= self._waiting_limit:
                 raise TooMany(grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        turn.acquire()
+            ready = threading.Lock()
+            ready.acquire()
+            self._waiting.append(ready)
+        ready.acquire()
 
     def __exit__(self, *_: object) -> None:
         """Leave it to the next."""
@@ -122,10 +122,10 @@ class Senders:
     Where too many do, those whose message is late are cancelled, first those of the connection that has most RPCs here.
     """
 
-    def __init__(self, most: int = MAX_LATE) -> None:
+    def __init__(self, limit: int = MAX_LATE) -> None:
         """None yet."""
-        self._most = most
-        self._looks: dict[grpc.ServicerContext, int] = {}  # that each has had
+        self._limit = limit
+        self._checks: dict[grpc.ServicerContext, int] = {}  # that each has had
         self._peers: dict[grpc.ServicerContext, str] = {}  # of those that have been looked at
         self._lock = threading.Lock()
         self._watched = False
@@ -133,7 +133,7 @@ class Senders:
     @property
     def count(self) -> int:
         """How many there are now."""
-        return len(self._looks)
+        return len(self._checks)
 
     def next(self, messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
         """The client's next message, None where there is none.
@@ -142,25 +142,25 @@ class Senders:
             grpc.RpcError: the RPC was cancelled.
         """
         with self._lock:
-            self._looks[context] = 0
-            if len(self._looks) > self._most and not self._watched:
+            self._checks[context] = 0
+            if len(self._checks) > self._limit and not self._watched:
                 self._watched = True
                 threading.Thread(target=self._watch, name="senders", daemon=True).start()
         try:
             return next(messages, None)
         finally:
             with self._lock:
-                self._looks.pop(context, None)
+                self._checks.pop(context, None)
 
     def _watch(self) -> None:
         """Cancel what is late, for as long as too many wait."""
         while self._watched:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
             # Not under the lock, which every RPC takes: asking for a peer lets all other threads run first.
-            self._peers = {context: self._peers.get(context) or context.peer() for context in list(self._looks)}
+            self._peers = {context: self._peers.get(context) or context.peer() for context in list(self._checks)}
             with self._lock:
                 late = self._late()
-                self._watched = len(self._looks) > self._most
+                self._watched = len(self._checks) > self._limit
             for context in late:
                 context.cancel()
         self._peers = {}
@@ -170,15 +170,15 @@ class Senders:
         peers, counts = self._peers, Counter(self._peers.values())
         late = [
             context
-            for context, looks in self._looks.items()
-            if context in peers and looks >= (LOOKS if counts[peers[context]] > FEW else LOOKS_OF_FEW)
+            for context, checks in self._checks.items()
+            if context in peers and checks >= (CHECKS if counts[peers[context]] > FEW else CHECKS_OF_FEW)
         ]
         late.sort(key=lambda context: -counts[peers[context]])
-        late = late[: max(0, len(self._looks) - self._most)]
+        late = late[: max(0, len(self._checks) - self._limit)]
         for context in late:
-            del self._looks[context]
-        for context in self._looks:
-            self._looks[context] += 1
+            del self._checks[context]
+        for context in self._checks:
+            self._checks[context] += 1
         return late
 
 
@@ -188,5 +188,5 @@ class Admission:
     def __init__(self, working: int, waiting: int) -> None:
         """So many requests may be worked on at a time, and so many more wait."""
         self.in_flight = InFlight()
-        self.places = Places(working, waiting)
+        self.slots = Slots(working, waiting)
         self.senders = Senders()

@@ -62,7 +62,7 @@ def handler(
             return context.abort(grpc.StatusCode.UNIMPLEMENTED, f'"{name}" requires exactly one request message.')
         admission.in_flight.begin(context)
         try:
-            with admission.places:
+            with admission.slots:
                 return work(data, context) if context.is_active() else b""  # nobody waits for it any more
         except TooMany as error:
             return context.abort(error.code, error.message)

@@ -2,7 +2,7 @@
 
 An RPC has a thread from the start, even if its message never comes. While very many wait for theirs, those of a client
 that sends them are not to wait for a thread behind all the others: each connection may have a few of the threads that
-are kept for such times.
+are reserved for such times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from genserve.rpcs.admission import FEW, Senders
 
-KEPT_THREADS = 64
+RESERVED_THREADS = 64
 
 
 class RpcThreads(ThreadPoolExecutor):
@@ -25,7 +25,7 @@ class RpcThreads(ThreadPoolExecutor):
         """None of them runs yet; `senders` knows how many RPCs wait for their message."""
         super().__init__(threads, thread_name_prefix="rpc")
         self._senders, self._many = senders, threads // 2
-        self._kept = ThreadPoolExecutor(KEPT_THREADS, thread_name_prefix="rpc-kept")
+        self._reserved = ThreadPoolExecutor(RESERVED_THREADS, thread_name_prefix="rpc-reserved")
         self._users = Counter[Hashable]()  # of the latter, by connection
         self._lock = threading.Lock()
 
@@ -35,15 +35,15 @@ class RpcThreads(ThreadPoolExecutor):
             return super().submit(fn, *arguments, **keywords)
         peer = _peer(arguments)
         with self._lock:  # one more than FEW: a connection that sends no message is found out, and gives them back soon
-            kept = self._users[peer] <= FEW and self._users.total() < KEPT_THREADS
-            self._users[peer] += kept
-        if not kept:
+            reserved = self._users[peer] <= FEW and self._users.total() < RESERVED_THREADS
+            self._users[peer] += reserved
+        if not reserved:
             return super().submit(fn, *arguments, **keywords)
-        future = self._kept.submit(fn, *arguments, **keywords)
-        future.add_done_callback(lambda _: self._left(peer))
+        future = self._reserved.submit(fn, *arguments, **keywords)
+        future.add_done_callback(lambda _: self._release(peer))
         return future
 
-    def _left(self, peer: Hashable) -> None:
+    def _release(self, peer: Hashable) -> None:
         with self._lock:
             self._users[peer] -= 1
             if not self._users[peer]:

@@ -24,7 +24,7 @@ from genserve.errors import ServeError, from_tensorflow, invalid_argument, not_f
 from genserve.runtime.timing import Timing
 
 # A client may name any subset of the outputs; without a limit each would stay compiled for good.
-CALLABLES_KEPT = 64
+MAX_CALLABLES = 64
 
 Run = Callable[..., list[Any]]
 
@@ -38,7 +38,7 @@ class SavedModelServable:
         self.version = version
         self.signatures = dict(signatures)
         self._session = session
-        self._callable = functools.lru_cache(maxsize=CALLABLES_KEPT)(self._make_callable)
+        self._callable = functools.lru_cache(maxsize=MAX_CALLABLES)(self._make_callable)
 
     @classmethod
     def load(

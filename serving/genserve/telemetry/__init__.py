@@ -1,6 +1,6 @@
-"""What is told of each request: metrics, traces, log lines.
+"""What is reported of each request: metrics, traces, log lines.
 
-telemetry.py     what every answered request is reported to
+telemetry.py     every finished request is reported here
 monitoring.py    the metrics of TensorFlow Serving
 metrics.py       counters, gauges and histograms as Prometheus reads them
 tracing.py       spans for OpenTelemetry

@@ -63,7 +63,7 @@ class Telemetry:
 
     def rpc(self, api: str, failure: ServeError | None, call: Call, seconds: float) -> None:
         """Report a gRPC request of the RPC `api`."""
-        self._tell(api, "GRPC", failure, call, seconds)
+        self._report(api, "GRPC", failure, call, seconds)
 
     def rest(
         self,
@@ -86,7 +86,7 @@ class Telemetry:
                 bytes_in,
                 bytes_out,
             )
-        self._tell(verb, "REST", failure, call, seconds)
+        self._report(verb, "REST", failure, call, seconds)
 
     def page(self, path: str) -> bytes | None:
         """The metrics page, if this is its path."""
@@ -97,7 +97,7 @@ class Telemetry:
         if self._tracing is not None:
             self._tracing.close()
 
-    def _tell(self, api: str, entrypoint: str, failure: ServeError | None, call: Call, seconds: float) -> None:
+    def _report(self, api: str, entrypoint: str, failure: ServeError | None, call: Call, seconds: float) -> None:
         code = failure.code if failure else grpc.StatusCode.OK
         if self.monitoring is not None and api in COUNTED:
             self.monitoring.request(call.model, api, entrypoint, code, seconds, call.timing)

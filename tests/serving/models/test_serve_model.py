@@ -99,10 +99,10 @@ def test_failed_load_is_tried_as_often_as_the_flags_say_and_meanwhile_loading_wi
     model.poll()
     status = model.statuses()[3]
     assert (events, int(status.state), status.error.message) == ([("load", 3)], LOADING, "broken")
-    assert not model.given_up()
+    assert not model.abandoned()
     until(lambda: model.poll() or len(events) == 3)
     assert int(model.statuses()[3].state) == END
-    assert model.given_up()[3].message == "broken"
+    assert model.abandoned()[3].message == "broken"
     assert model.next_try() == float("inf")
     model.poll()
     assert len(events) == 3
@@ -117,7 +117,7 @@ def test_version_that_ended_with_an_error_starts_anew_when_it_is_wanted_again(re
     model.poll()
     model.configure(tmp_path, Policy(specific=frozenset({3})))
     model.look()
-    assert (int(model.statuses()[3].state), model.statuses()[3].error, model.given_up()) == (START, None, {})
+    assert (int(model.statuses()[3].state), model.statuses()[3].error, model.abandoned()) == (START, None, {})
     broken.clear()
     model.settle()
     assert model.available() == [3]
