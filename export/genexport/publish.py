@@ -32,7 +32,7 @@ def publish(
     run: Path | None = None,
     options: Options | None = None,
 ) -> Path:
-    """Publish a model as a version of `name` in the repository `root`.
+    """Publish a model as a version of `name` in the repository `root`: all of it in one rename, or nothing.
 
     Args:
         model: from `genexport.kinds.load`, such as a `generator.load.Generator`.
@@ -49,6 +49,13 @@ def publish(
     Raises:
         ExportError: it cannot be converted, a file does not give the model's own results, the number is taken, or the
             disk is full; nothing is published then.
+
+    Example:
+    ```python
+    kind, model = kinds.load(Source(Path("runs/digits")))
+    folder = publish(model, Path("models"), "digits", run=Path("runs/digits"), report=print)
+    folder  # models/digits/1
+    ```
     """
     options = options or Options()
     store.check_name(name)

@@ -1,4 +1,4 @@
-"""Is a version still what was published? Every byte of it, and then every image, from what the version itself holds."""
+"""Is a version still what was published? First every byte, then every image, against what the version itself holds."""
 
 from __future__ import annotations
 
@@ -22,8 +22,21 @@ def verify(folder: Path, report: Callable[[str], None] = lambda _: None) -> dict
     The SavedModel is compared with Keras' images of the 16 latents that the version keeps, every other file with the
     SavedModel's of all 256; a discriminator with Keras' scores of 64 images.
 
+    Args:
+        folder: the version's, such as models/digits/1.
+        report: called with a line for each step.
+
+    Returns:
+        Artifact, as `parity` in the manifest names it → its difference from Keras.
+
     Raises:
         ExportError: a file is missing, changed or new, or does not give those images any more.
+
+    Example:
+    ```python
+    differences = verify(Path("models/digits/1"))
+    differences["tflite/int8"].psnr_db  # 39.2
+    ```
     """
     entries = manifest.check(folder)
     report(f"{len(entries['files'])} files have the SHA-256 that they were published with")

@@ -53,6 +53,15 @@ def serve(flags: Flags, stop: threading.Event) -> None:
         ServeError: an address is in use, there is nothing to serve and no further poll, or the models of the config
             cannot be served.
         ModuleNotFoundError: a flag asks for a package that is not installed.
+
+    Example:
+    ```python
+    stop = threading.Event()
+    flags = Flags(model_name="digits", model_base_path="models/digits", port=8500)
+    threading.Thread(target=serve, args=(flags, stop)).start()
+    ...
+    stop.set()
+    ```
     """
     tf.get_logger().setLevel(logging.ERROR)
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -100,24 +100,28 @@ def _inputs(path: Path, model: Any, choices: Choices) -> tuple[dict[str, Any] | 
     )
     if len(latents) == 1 and not coded and integer:
         return None, [], _drawn(_size(latents[0])) if len(model.inputs) == 1 else []
+    return _joined(model, roles, latents)
+
+
+def _joined(
+    model: Any, roles: Sequence[str], latents: Sequence[Any]
+) -> tuple[dict[str, Any] | None, list[Any], list[str]]:
+    """`latents` for all inputs that hold latents, in their order, and `labels` for the one that holds the class."""
     total = sum(map(_size, latents))
     inputs: dict[str, Any] = {"latents": keras.Input((total,), name="latents")}
     if len(latents) < len(model.inputs):
         inputs["labels"] = keras.Input((), dtype="int32", name="labels")
-    values, notes, at = [], [], 0
+    values, notes, start = [], [], 0
     for tensor, role in zip(model.inputs, roles, strict=True):
         if role == "latents":
-            values.append(
-                _like(tensor, inputs["latents"] if len(latents) == 1 else inputs["latents"][:, at : at + _size(tensor)])
-            )
-            at += _size(tensor)
+            end = start + _size(tensor)
+            part = inputs["latents"] if len(latents) == 1 else inputs["latents"][:, start:end]
+            values.append(_like(tensor, part))
+            start = end
         elif role == "labels":
             values.append(_like(tensor, keras.ops.expand_dims(inputs["labels"], -1)))
-            notes += (
-                []
-                if _slot(tensor).is_labels()
-                else [f"{tensor.name} {shape(tensor.shape)} takes labels as {tensor.dtype}"]
-            )
+            if not _slot(tensor).is_labels():
+                notes.append(f"{tensor.name} {shape(tensor.shape)} takes labels as {tensor.dtype}")
         else:
             values.append(_like(tensor, _one_hot(_size(tensor), inputs["labels"])))
             notes.append(f"{tensor.name} {shape(tensor.shape)} is one-hot: its encoding was added")

@@ -160,6 +160,12 @@ def load(
 
     Raises:
         ExportError: nothing there, no model, or not a generator; the message says what was found.
+
+    Example:
+    ```python
+    generator = load(Path("generator.keras"), output_range="-1..1")
+    images = generator.images(*generator.examples(16).values())  # float32 (16, H, W, C) in [0, 1]
+    ```
     """
     path, choices = file_of(source, snapshot), Choices() if choices is None else choices
     classes = dict(imports) if isinstance(imports, Mapping) else keras_file.import_classes(imports)

@@ -41,16 +41,29 @@ def find(
     """
     lie = f"pixels lie in [{images.min():.4g}, {images.max():.4g}]"
     if chosen != "auto":
-        low, high = OUTPUT_RANGES[chosen]
-        outside = _outside(images, (low, high))
-        if not cut and np.abs(images - np.clip(images, low, high)).mean() > CUT * (high - low):
-            raise ExportError(f"{path}: {lie}, not within --output-range {chosen}; {_advice(images)}")
-        lost = f"; {outside:.2%} of the values lie outside and are clipped" if outside else ""
-        return OUTPUT_RANGES[chosen], f"{lie} in {len(images)} examples, {chosen} by --output-range{lost}"
+        return _by_option(path, images, chosen, cut, lie)
     if described:
         if not cut and _outside(images, described):
             raise ExportError(f"{path}: {lie}, not within [{described[0]:g}, {described[1]:g}] as interface.json says")
         return described, f"{lie} in {len(images)} examples, as interface.json says"
+    return _inferred(path, model, images, cut, lie)
+
+
+def _by_option(
+    path: Path, images: np.ndarray[Any, Any], chosen: str, cut: bool, lie: str
+) -> tuple[tuple[float, float], str]:
+    low, high = OUTPUT_RANGES[chosen]
+    outside = _outside(images, (low, high))
+    if not cut and np.abs(images - np.clip(images, low, high)).mean() > CUT * (high - low):
+        raise ExportError(f"{path}: {lie}, not within --output-range {chosen}; {_advice(images)}")
+    lost = f"; {outside:.2%} of the values lie outside and are clipped" if outside else ""
+    return OUTPUT_RANGES[chosen], f"{lie} in {len(images)} examples, {chosen} by --output-range{lost}"
+
+
+def _inferred(
+    path: Path, model: Any, images: np.ndarray[Any, Any], cut: bool, lie: str
+) -> tuple[tuple[float, float], str]:
+    """From the images alone, and the model's last activation where they leave a doubt."""
     fits = [name for name, span in OUTPUT_RANGES.items() if not _outside(images, span)]
     if not fits and cut:
         # Around zero it is a tanh that is missing; a sigmoid's range has no dark side.

@@ -58,10 +58,16 @@ def of_task(task: str) -> Kind:
 
 
 def load(source: Source) -> tuple[Kind, Any]:
-    """What is to be published, and its kind: by the task in interface.json, without one by what it takes.
+    """Load what is to be published, and find its kind: by the task in interface.json, or by what the model takes.
 
     Raises:
         ExportError: nothing there, or no model of that kind; the message says what was found.
+
+    Example:
+    ```python
+    kind, model = load(Source(Path("runs/digits")))
+    kind.name  # "generator"
+    ```
     """
     from genexport.generator import keras_file
     from genexport.generator.source import is_run
