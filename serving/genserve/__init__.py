@@ -1,4 +1,4 @@
-"""An embedded server that answers as TensorFlow Serving does: the serving room of genline.
+"""An embedded server that behaves as TensorFlow Serving does: the serving room of genline.
 
 In the order of the data, each package knowing only those above it:
 

@@ -37,7 +37,7 @@ def within(
         errors: a file's greatest difference from Keras, of each of the images with these numbers.
         count: how many images there are.
         limit: what the difference may be.
-        progress: told of the weights that were tried.
+        progress: reports the weights that were tried.
 
     Returns:
         The file, and the names of the weights that are float32 in it; as it came where nothing helps or is needed.

@@ -28,7 +28,7 @@ def within(
         make: a file of which these outputs stay in float32.
         decibels: how near its images come to Keras'.
         enough: how near is near enough.
-        progress: told of the layers that were tried.
+        progress: reports the layers that were tried.
 
     Returns:
         The file, and the layers that are float32 in it; None and no layers where so few do not do.

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def reload(models: Manager, request: Any, keep_waiting: Callable[[], bool] = lambda: True) -> Any:
-    """Answer a ReloadConfigRequest once the models that it adds are available; its status is then OK.
+    """Respond to a ReloadConfigRequest once the models that it adds are available; its status is then OK.
 
     Args:
         models: what is served.

@@ -129,7 +129,7 @@ def parse(text: str) -> BucketPath:
 
 
 def s3_options(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What s3fs is to be told beyond what botocore itself reads (AWS_ENDPOINT_URL, AWS_PROFILE, AWS_ACCESS_KEY_ID …).
+    """Settings for s3fs beyond what botocore reads by itself (AWS_ENDPOINT_URL, AWS_PROFILE, AWS_ACCESS_KEY_ID …).
 
     TensorFlow's variables: AWS_REGION or S3_REGION; S3_ENDPOINT, a host and port, or a URL; S3_USE_HTTPS=0 for http
     there; S3_VERIFY_SSL=0; S3_CA_FILE. AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_S3 go before S3_ENDPOINT.

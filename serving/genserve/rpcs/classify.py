@@ -21,7 +21,7 @@ INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
 
 
 def classify(models: Models, request: Any, **options: Any) -> Any:
-    """Answer a ClassificationRequest; options as those of `run`.
+    """Respond to a ClassificationRequest; options as those of `run`.
 
     Raises:
         ServeError: INVALID_ARGUMENT or FAILED_PRECONDITION for a signature that does not classify or Examples that are
@@ -38,7 +38,7 @@ def run(
     deadline: float | None = None,
     timing: Timing | None = None,
 ) -> Any:
-    """Answer a ClassificationRequest on a version that is at hand, whatever model the request names (warm-up does)."""
+    """Respond to a ClassificationRequest with this version, whatever model the request names (warm-up does)."""
     key, signature = examples.signature_of(servable, request.model_spec, "No signature was found with the name: ")
     input_name, output_names = names(signature, check_method)
     count, outputs = examples.run(servable, request.input, [input_name], output_names, deadline, timing)

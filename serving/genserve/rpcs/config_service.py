@@ -30,9 +30,9 @@ _METHODS = {
 
 
 def rpcs(models: Manager) -> dict[str, Respond]:
-    """The service's RPCs, as functions from the request's bytes to the answer's.
+    """The service's RPCs, as functions from the bytes of a request to those of the response.
 
-    `GetConfig` (an empty request) answers a ModelServerConfig. `SetModel` takes a ModelConfig, which takes the place of
+    `GetConfig` (an empty request) returns a ModelServerConfig. `SetModel` takes a ModelConfig, which takes the place of
     the one of that name or is added, and returns once it is available. `RemoveModel` takes a ModelSpec with a name.
     """
     describe()
@@ -82,7 +82,7 @@ def remove_one(before: list[ModelConfig], request: Any) -> list[ModelConfig]:
 
 
 def changed(change: Any, models: Manager, request: Any, call: Call) -> bytes:
-    """Apply a change; answer as HandleReloadConfigRequest does."""
+    """Apply a change; the response is that of HandleReloadConfigRequest."""
     try:
         models.change(lambda before: change(before, request), call.waiting)
     except ServeError as error:

@@ -16,7 +16,7 @@ SIGNATURE_DEF = "signature_def"
 
 
 def metadata(models: Models, request: Any) -> Any:
-    """Answer a GetModelMetadataRequest: name, version and one entry, an Any that holds a SignatureDefMap.
+    """Respond to a GetModelMetadataRequest: name, version and one entry, an Any that holds a SignatureDefMap.
 
     Raises:
         ServeError: INVALID_ARGUMENT for a field other than `signature_def`, and as `servable_for`.

@@ -17,7 +17,7 @@ from genserve.runtime.timing import Timing
 
 
 def multi_inference(models: Models, request: Any, **options: Any) -> Any:
-    """Answer a MultiInferenceRequest; options as those of `run`; the model and version are those of its first task.
+    """Respond to a MultiInferenceRequest; options as those of `run`; the model and version are those of its first task.
 
     Raises:
         ServeError: INVALID_ARGUMENT, FAILED_PRECONDITION or UNIMPLEMENTED for tasks that cannot be done together,
@@ -36,7 +36,7 @@ def run(
     deadline: float | None = None,
     timing: Timing | None = None,
 ) -> Any:
-    """Answer a MultiInferenceRequest on a version that is at hand, whatever model the tasks name (warm-up does)."""
+    """Respond to a MultiInferenceRequest with this version, whatever model the tasks name (warm-up does)."""
     if not request.tasks:
         raise invalid_argument("Inference request has no tasks.")
     keys = check_specs(servable, request.tasks)

@@ -30,7 +30,7 @@ def respond(
     call: Call,
     as_content: bool = False,  # --enable_serialization_as_tensor_content
 ) -> bytes:
-    """Answer the bytes of a PredictRequest with those of a PredictResponse.
+    """Respond to a PredictRequest: its bytes → those of a PredictResponse.
 
     Raises:
         ServeError: with TF Serving's code and message for each case in docs/serving.md.
@@ -54,7 +54,7 @@ def run(
     deadline: float | None = None,
     timing: Timing | None = None,
 ) -> bytes:
-    """Answer a PredictRequest on a version that is at hand, whatever model the request names (warm-up does)."""
+    """Respond to a PredictRequest with this version, whatever model the request names (warm-up does)."""
     timing = timing or Timing()
     started = time.perf_counter()
     key = request.model_spec.signature_name or DEFAULT_SIGNATURE

@@ -21,7 +21,7 @@ INPUTS, OUTPUTS = "inputs", "outputs"
 
 
 def regress(models: Models, request: Any, **options: Any) -> Any:
-    """Answer a RegressionRequest; options as those of `run`.
+    """Respond to a RegressionRequest; options as those of `run`.
 
     Raises:
         ServeError: INVALID_ARGUMENT or FAILED_PRECONDITION for a signature that does no regression or Examples that
@@ -38,7 +38,7 @@ def run(
     deadline: float | None = None,
     timing: Timing | None = None,
 ) -> Any:
-    """Answer a RegressionRequest on a version that is at hand, whatever model the request names (warm-up does)."""
+    """Respond to a RegressionRequest with this version, whatever model the request names (warm-up does)."""
     key, signature = examples.signature_of(servable, request.model_spec, "No signature was found with the name: ")
     input_name, output_names = names(signature, check_method)
     count, outputs = examples.run(servable, request.input, [input_name], output_names, deadline, timing)

@@ -15,7 +15,7 @@ from genserve.models.states import VersionStatus
 
 
 def status(models: Models, request: Any) -> Any:
-    """Answer a GetModelStatusRequest for one version, or for all of them, the newest first; labels are ignored.
+    """Respond to a GetModelStatusRequest for one version, or for all of them, the newest first; labels are ignored.
 
     Raises:
         ServeError: NOT_FOUND for a model or a version that was never seen.

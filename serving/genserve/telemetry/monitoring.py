@@ -77,7 +77,7 @@ class Monitoring:
             for part, about in (
                 ("queue", "waiting for a batch"),
                 ("compute", "in the model"),
-                ("serialise", "reading the request and writing the answer"),
+                ("serialise", "reading the request and writing the response"),
             )
         }
         self._batch_rows = Histogram("genserve_batch_rows", "Rows of batches.", ("model_name",), _ROWS)

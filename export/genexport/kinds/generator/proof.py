@@ -53,8 +53,8 @@ class Proof:
         features: the net for the rise of the Fréchet distance, of all N images.
         worst_layer: TFLite variant → the layer that loses most, named in the message where a limit is exceeded.
         report: called with a line of progress where it takes long.
-        rows: what was found: caption → the first 16 images, for the contact sheet.
-        differences: what was found: artifact, as `parity` in the manifest names it → its difference from Keras.
+        rows: of what was compared so far: caption → the first 16 images, for the contact sheet.
+        differences: artifact, as `parity` in the manifest names it → its difference from Keras.
     """
 
     folder: Path
