@@ -29,11 +29,11 @@ FEW = 4
 class InFlight:
     """The requests that have begun and not been answered to the last byte, and the bytes of their responses."""
 
-    def __init__(self, limit_bytes: int = MAX_UNREAD_BYTES) -> None:
+    def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
         """None yet."""
         self._count = self._bytes = 0
         self.begun = 0  # how many there ever were
-        self._limit_bytes = limit_bytes
+        self._most_bytes = most_bytes
         self._changed = threading.Condition()
 
     @property
@@ -59,7 +59,7 @@ class InFlight:
         if count < SMALL_BYTES:
             return True
         with self._changed:
-            if self._bytes >= self._limit_bytes:
+            if self._bytes >= self._most_bytes:
                 return False
             self._bytes += count
         if not context.add_callback(lambda: self._release(count)):
@@ -86,7 +86,7 @@ class Slots:
     def __init__(self, count: int, waiting: int) -> None:
         """All free; so many may wait."""
         self._free = count
-        self._waiting_limit = waiting
+        self._most_waiting = waiting
         self._waiting = deque[threading.Lock]()
         self._lock = threading.Lock()
 
@@ -100,7 +100,7 @@ class Slots:
             if self._free:
                 self._free -= 1
                 return
-            if len(self._waiting) >= self._waiting_limit:
+            if len(self._waiting) >= self._most_waiting:
                 raise TooMany(grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
             ready = threading.Lock()
             ready.acquire()
@@ -122,9 +122,9 @@ class Senders:
     Where too many do, those whose message is late are cancelled, first those of the connection that has most RPCs here.
     """
 
-    def __init__(self, limit: int = MAX_LATE) -> None:
+    def __init__(self, most: int = MAX_LATE) -> None:
         """None yet."""
-        self._limit = limit
+        self._most = most
         self._checks: dict[grpc.ServicerContext, int] = {}  # that each has had
         self._peers: dict[grpc.ServicerContext, str] = {}  # of those that have been looked at
         self._lock = threading.Lock()
@@ -143,7 +143,7 @@ class Senders:
         """
         with self._lock:
             self._checks[context] = 0
-            if len(self._checks) > self._limit and not self._watched:
+            if len(self._checks) > self._most and not self._watched:
                 self._watched = True
                 threading.Thread(target=self._watch, name="senders", daemon=True).start()
         try:
@@ -160,7 +160,7 @@ class Senders:
             self._peers = {context: self._peers.get(context) or context.peer() for context in list(self._checks)}
             with self._lock:
                 late = self._late()
-                self._watched = len(self._checks) > self._limit
+                self._watched = len(self._checks) > self._most
             for context in late:
                 context.cancel()
         self._peers = {}
@@ -174,7 +174,7 @@ class Senders:
             if context in peers and checks >= (CHECKS if counts[peers[context]] > FEW else CHECKS_OF_FEW)
         ]
         late.sort(key=lambda context: -counts[peers[context]])
-        late = late[: max(0, len(self._checks) - self._limit)]
+        late = late[: max(0, len(self._checks) - self._most)]
         for context in late:
             del self._checks[context]
         for context in self._checks:
