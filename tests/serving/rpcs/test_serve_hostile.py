@@ -310,7 +310,7 @@ def test_requests_that_wait_are_worked_on_in_the_order_they_came(until):
         calls = []
         for number, request in enumerate(requests):
             calls.append(channel.unary_unary("/test/Work").future(request, timeout=20))
-            until(lambda number=number: len(order) + len(admission.places._waiting) == number + 1)
+            until(lambda number=number: len(order) + len(admission.slots._waiting) == number + 1)
         go.set()
         assert [call.result() for call in calls] == requests
     server.stop(0)
