@@ -67,43 +67,23 @@ def fit(
     quiet.import_tensorflow()
     from gentrain import networks
     from gentrain.training.callbacks.meter import Meter
-    from gentrain.training.callbacks.stop import PoliteStop
-    from gentrain.training.devices import Devices, best_precision
+    from gentrain.training.devices import Devices
 
     networks.check(conditioning, plan.settings)
     devices = devices or Devices("auto")
-    _, side, _, channels = dataset.images.shape
-    s = plan.settings.resolved(side, channels, best_precision())
-    s = dataclasses.replace(s, held_out=holdout.count(len(dataset.images), s))
-    plan = dataclasses.replace(plan, settings=s)
-    note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}")
-    if s.held_out:
-        note(f"{s.held_out} of {len(dataset.images)} images are held out of the training, to measure by")
-    if s.batch % devices.replicas:
-        raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; take a multiple of that")
-
+    plan = _resolved(plan, dataset, devices, note)
     with _locked(plan.run, note) if devices.first else nullcontext():
         if devices.first:
             _prepare(plan, dataset)
         gan = _gan(plan, dataset, conditioning, devices, note)
-        meter = Meter(plan.done, show, s.batch * STEPS_PER_EXECUTION)
-        gan.examples = examples.held_out(conditioning, dataset, s.held_out)
+        meter = Meter(plan.done, show, plan.settings.batch * STEPS_PER_EXECUTION)
+        gan.examples = examples.held_out(conditioning, dataset, plan.settings.held_out)
         keeper, periodic = _callbacks(plan, dataset, devices, meter, note)
         if devices.first:
             write_json(plan.run / "interface.json", interface.describe(plan.settings, dataset))
             if gan.examples is not None:
                 gan.examples.save(plan.run / "examples.npz")
-        stop = PoliteStop(devices)
-        out_of_memory = memory.OutOfMemory(gan)
-        if out_of_memory.is_likely:
-            note(f"warning: this may take more memory than there is; if it is killed, {out_of_memory.way_out}")
-        try:
-            with memory.reported_as(out_of_memory):
-                _train(gan, dataset, devices, [*periodic, stop])
-            if keeper is not None:
-                keeper.keep()
-        finally:
-            stop.release()
+        _train_and_keep(gan, dataset, devices, periodic, keeper, note)
         return meter.progress
 
 
@@ -113,6 +93,22 @@ def record_place(plan: Plan, dataset: Dataset) -> None:
     path = plan.run / "config.json"
     write_json(path, json.loads(path.read_text(encoding="utf-8")) | {"data": plan.data})
     write_json(plan.run / "dataset.json", dataset.describe())
+
+
+def _resolved(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> Plan:
+    """The plan with nothing left open in its settings; raises TrainError for a batch that the devices cannot share."""
+    from gentrain.training.devices import best_precision
+
+    count, side, _, channels = dataset.images.shape
+    s = plan.settings.resolved(side, channels, best_precision())
+    s = dataclasses.replace(s, held_out=holdout.count(count, s))
+    note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}")
+    if s.held_out:
+        note(f"{s.held_out} of {count} images are held out of the training, to measure by")
+    if s.batch % devices.replicas:
+        shared = -(-s.batch // devices.replicas) * devices.replicas
+        raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; try --batch {shared}")
+    return dataclasses.replace(plan, settings=s)
 
 
 def _gan(plan: Plan, dataset: Dataset, conditioning: conditions.Conditions, devices: Devices, note: Note) -> GAN:
@@ -161,6 +157,25 @@ def _callbacks(
     return keeper, [*periodic, Watch(note), log, keeper]
 
 
+def _train_and_keep(
+    gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any], keeper: Keeper | None, note: Note
+) -> None:
+    """Train to the end of the run or until a signal stops it, and keep what was learned."""
+    from gentrain.training.callbacks.stop import PoliteStop
+
+    stop = PoliteStop(devices)
+    out_of_memory = memory.OutOfMemory(gan)
+    if out_of_memory.is_likely:
+        note(f"warning: this may take more memory than there is; if it is killed, {out_of_memory.way_out}")
+    try:
+        with memory.reported_as(out_of_memory):
+            _train(gan, dataset, devices, [*periodic, stop])
+        if keeper is not None:
+            keeper.keep()
+    finally:
+        stop.release()
+
+
 def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) -> None:
     """Tick by tick to the end of the run, or until a callback stops it."""
     from gentrain.training.loop import Loop
@@ -183,7 +198,7 @@ def _train(gan: GAN, dataset: Dataset, devices: Devices, periodic: list[Any]) ->
 
 
 def _stream(gan: GAN, dataset: Dataset, first: int) -> Any:
-    """Batches of the rows that are trained on, from number `first` on."""
+    """Batches of the images that are trained on, from number `first` on."""
     s = gan.settings
     how = (gan.parts * s.batch, s.seed, first, gan.parts)
     chosen = holdout.split(dataset, s.held_out)[0] if s.held_out else None
@@ -213,7 +228,7 @@ def _locked(run: Path, note: Note) -> Iterator[None]:
         lock = (run / LOCK).open("w")
         lock_file(lock, wait=False, note=note)
     except BlockingIOError:
-        raise TrainError(f"{run}: another training is under way there") from None
+        raise TrainError(f"{run}: another training is under way there; wait for it, or take another --run") from None
     except OSError as error:
         raise TrainError(f"{run}: cannot be written to: {error.strerror or error}") from error
     with lock:

@@ -105,7 +105,7 @@ class Settings:
 
         Colour gives the discriminator more to go by: it needs ten times the penalty (measured on emoji and digits).
         With the resolution γ grows as the number of pixels (arXiv 1912.04958). It does not fall: where it does, D
-        learns few images by heart in longer trainings. Colour images are augmented as far as D gets ahead; grey ones
+        memorises few images in longer trainings. Colour images are augmented as far as D gets ahead; grey ones
         gain nothing by it.
         """
         gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)

@@ -2,7 +2,7 @@
 
 fit.py, presets.py, data.py, evaluate.py, report.py   the commands of the same names
 augment_study.py                                      `gentrain augment-study`; the study itself is in study/
-subject.py, translated.py, styled.py                  what `gentrain evaluate` measures: of a run or file; on pairs;
-                                                      without them
+subject.py                                            what `gentrain evaluate` measures: of a run, or a bare file
+generated.py, translated.py, styled.py                how: images; pictures from pictures, with pairs and without
 reading.py, options.py                                what several commands share
 """

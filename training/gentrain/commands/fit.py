@@ -104,18 +104,11 @@ def fit(
     from gentrain import plan as plans
     from gentrain import run as training
     from gentrain.commands import reading
-    from gentrain.settings import parse_change
     from gentrain.training.devices import in_cluster
 
     if sum(length is not None for length in (options["kimg"], epochs, options["minutes"])) > 1:
         raise click.UsageError("--kimg, --epochs and --minutes all set the length; give one of them")
-    changes = {name: value for name, value in options.items() if value is not None}
-    for text in sets:
-        name, value = parse_change(text)
-        if changes.setdefault(name, value) != value:
-            raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
-    if hints:
-        changes["conditions"] = "image,hints"
+    changes = _changes(options, sets, hints)
     plan = plans.plan(run, data, preset, changes, epochs, fresh, reading.read, init_from)
     if plan.finished and not dry_run:
         if plan.moved:
@@ -142,6 +135,20 @@ def fit(
         sys.exit(130)
     echo(f"finished: {kimg_done} in {duration(done.seconds)}")
     click.echo(run)
+
+
+def _changes(options: dict[str, Any], sets: tuple[str, ...], hints: bool) -> dict[str, Any]:
+    """The settings that options and --set give; raises click.UsageError where two give one setting different values."""
+    from gentrain.settings import parse_change
+
+    changes = {name: value for name, value in options.items() if value is not None}
+    for text in sets:
+        name, value = parse_change(text)
+        if changes.setdefault(name, value) != value:
+            raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
+    if hints:
+        changes["conditions"] = "image,hints"
+    return changes
 
 
 def _devices(strategy: str) -> Any:

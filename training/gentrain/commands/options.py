@@ -1,4 +1,4 @@
-"""What several commands ask of their options."""
+"""What the options of several commands share."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gentrain.files import write_json
 from gentrain.progress import Measuring, duration, echo, summary
 
 if TYPE_CHECKING:
@@ -36,51 +35,56 @@ def evaluate(
         on: a source of other pictures to translate; None for those that the run held out.
         out: where the report goes; None for the run's metrics.json.
     """
-    from gentrain.commands.reading import read
-    from gentrain.images import image_grid, save_png
-    from gentrain.metrics import feature_files, style
+    from gentrain.metrics import style
     from gentrain.metrics.features import second_for
-    from gentrain.training.examples import Examples
 
     begun = time.monotonic()
-    held_out, told_apart = subject.held_out, style.classifier_of(dataset)
-    seen = on is None and not held_out
-    measured = dataset
+    classifier = style.classifier_of(dataset)
+    measured, held_out, where = _pictures(subject, dataset, on)
+    with Measuring(PASSES * 2 * samples) as measuring:
+        judge = style.StyleJudge(measured, held_out, samples, net, measuring.show)
+        images = judge.translate(subject.generator)
+        metrics = {name: _beside(value, name, judge) for name, value in judge.score(images).items()}
+        if not isinstance(classifier, str):
+            each = {"value": images, "unchanged": judge.images, "recoloured": judge.recoloured}
+            hits = {name: style.hits(classifier, pictures) for name, pictures in each.items()}
+            metrics["hits"] = hits | {"floor": classifier.accuracy or 0.0}
+        second = (other := second_for(dataset, net)) and style.StyleJudge(measured, held_out, samples, other)
+    report: dict[str, Any] = {
+        **subject.describe(),
+        "style": dataset.source,
+        "on": where,
+        "metrics": metrics,
+        "second": second and _second(second, images),
+        **judge.describe(),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+    subject.keep(report, judge, out, "translations.png", lambda path: _draw(judge, images, path))
+    echo(f"measured {judge.samples} pictures in {duration(report['seconds'])}")
+    return _table(report)
+
+
+def _pictures(subject: Subject, dataset: Dataset, on: str | None) -> tuple[Dataset, int, str]:
+    """The pictures to translate, as a data set's `inputs`; how many of each were held out; where they are from."""
+    from gentrain.commands.reading import read
+
     if on is not None:
         side, channels = dataset.images.shape[2:]
         others = read(on, replace(subject.frame, style="", labels="none", resolution=side, channels=channels))
         echo(summary(others))
-        measured, held_out = replace(dataset, inputs=others), 0
-    with Measuring(PASSES * 2 * samples) as measuring:
-        judge = style.StyleJudge(measured, held_out, samples, net, measuring.show)
-        images = judge.translate(subject.generator)
-        rows = {name: _beside(value, name, judge) for name, value in judge.score(images).items()}
-        if not isinstance(told_apart, str):
-            each = {"value": images, "unchanged": judge.images, "recoloured": judge.recoloured}
-            hits = {name: style.hits(told_apart, pictures) for name, pictures in each.items()}
-            rows["hits"] = hits | {"floor": told_apart.accuracy or 0.0}
-        second = second_for(dataset, net)
-        also = second and style.StyleJudge(measured, held_out, samples, second)
-    report: dict[str, Any] = {
-        **subject.describe(),
-        "style": dataset.source,
-        "on": on or ("pictures of the training" if seen else "pictures held out of the training"),
-        "metrics": rows,
-        "second": also and _second(also, images),
-        **judge.describe(),
-        "seconds": round(time.monotonic() - begun, 1),
-    }
-    if target := out or (subject.run and subject.run / "metrics.json"):
-        grid = target.with_name("translations.png")
-        given = {"image": judge.images.astype(np.float32) / 127.5 - 1.0}
-        beside = dataset.images[judge.compared[np.arange(judge.samples) % len(judge.compared)]]
-        save_png(image_grid(Examples(given, np.asarray(beside)).shown(images)[:SHOWN], COLUMNS), grid)
-        write_json(target, report)
-        if subject.run:
-            feature_files.keep(judge, subject.run)
-        echo(f"{target}, {grid}")
-    echo(f"measured {judge.samples} pictures in {duration(report['seconds'])}")
-    return _table(report)
+        return replace(dataset, inputs=others), 0, on
+    held_out = subject.held_out
+    return dataset, held_out, "pictures held out of the training" if held_out else "pictures of the training"
+
+
+def _draw(judge: StyleJudge, images: Any, path: Path) -> None:
+    """Input, translated and a picture of the style side by side."""
+    from gentrain.images import image_grid, save_png
+    from gentrain.training.examples import Examples
+
+    given = {"image": judge.images.astype(np.float32) / 127.5 - 1.0}
+    beside = judge.dataset.images[judge.compared[np.arange(judge.samples) % len(judge.compared)]]
+    save_png(image_grid(Examples(given, np.asarray(beside)).shown(images)[:SHOWN], COLUMNS), path)
 
 
 def _second(judge: StyleJudge, images: Any) -> dict[str, Any]:
@@ -101,8 +105,8 @@ def _table(report: dict[str, Any]) -> str:
     lines = [f"{'metric':10} {'value':>9} {'input':>9} {'recoloured':>10} {'reference':>9}  better"]
 
     def line(name: str, entry: dict[str, float], about: str) -> str:
-        floor = f"{entry['floor']:9.4g}" if "floor" in entry else f"{'':9}"
-        numbers = f"{entry['value']:9.4g} {entry['unchanged']:9.4g} {entry['recoloured']:10.4g} {floor}"
+        reference = f"{entry['floor']:9.4g}" if "floor" in entry else f"{'':9}"
+        numbers = f"{entry['value']:9.4g} {entry['unchanged']:9.4g} {entry['recoloured']:10.4g} {reference}"
         return f"{name:10} {numbers}  {METRICS[name].better:6}  {about}"
 
     lines += [line(name, entry, METRICS[name].about) for name, entry in report["metrics"].items()]

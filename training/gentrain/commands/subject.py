@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +13,15 @@ from gentrain import plan, quiet
 from gentrain.data import holdout
 from gentrain.data.dataset import Frame
 from gentrain.errors import TrainError, UsageError
+from gentrain.files import write_json
+from gentrain.progress import echo
 from gentrain.training import checkpoints
 
 if TYPE_CHECKING:
     from gentrain.data.dataset import Dataset
+    from gentrain.metrics.judge import Judge
+    from gentrain.metrics.style import StyleJudge
+    from gentrain.metrics.translation import PairJudge
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,35 @@ class Subject:
         """What metrics.json says of it."""
         return {"generator": self.file.name, "snapshot": self.snapshot, "kimg": self.kimg, "data": self.data}
 
+    def keep(
+        self,
+        report: dict[str, Any],
+        judge: Judge | PairJudge | StyleJudge,
+        out: Path | None,
+        picture: str,
+        draw: Callable[[Path], object],
+    ) -> None:
+        """Write a report, a picture beside it, and into a run the feature net; nothing for a bare file without `out`.
+
+        Args:
+            report: what metrics.json is to hold.
+            judge: whose feature net is kept.
+            out: where the report goes; None for the run's metrics.json.
+            picture: the picture's file name.
+            draw: writes it to a path.
+        """
+        from gentrain.metrics import feature_files
+
+        target = out or (self.run and self.run / "metrics.json")
+        if not target:
+            return
+        beside = target.with_name(picture)
+        draw(beside)
+        write_json(target, report)
+        if self.run:
+            feature_files.keep(judge, self.run)
+        echo(f"{target}, {beside}")
+
 
 def find(path: Path, data: str | None = None, snapshot: str | None = None) -> Subject:
     """The generator at `path`, a run directory or a .keras file.
@@ -125,13 +160,15 @@ def find(path: Path, data: str | None = None, snapshot: str | None = None) -> Su
         return _bare(path, data, snapshot)
     if not (path / "config.json").is_file():
         raise TrainError(
-            f"{path}: no run (it has no config.json) and no .keras file; expected a folder of gentrain fit"
+            f"{path}: no run (it has no config.json) and no .keras file; "
+            f"`gentrain fit --data SOURCE --run {path}` makes one"
         )
     best, last = path / "best" / "generator.keras", path / "generator.keras"
     chosen = snapshot or ("best" if best.exists() else "last")
     file = best if chosen == "best" else last
     if not file.exists():
-        raise TrainError(f"{file}: no such generator: the run has kept no {chosen} snapshot")
+        other = "--snapshot last takes the newest" if chosen == "best" else f"gentrain fit --run {path} goes on with it"
+        raise TrainError(f"{file}: no such generator: the run has kept no {chosen} snapshot; {other}")
     return Subject(file, plan.plan(path, data).data, path, chosen)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gentrain.files import write_json
 from gentrain.progress import Measuring, duration, echo, summary
 
 if TYPE_CHECKING:
@@ -34,54 +33,66 @@ def evaluate(
         on: a source of other pairs to measure on; None for those that the run held out.
         out: where the report goes; None for the run's metrics.json.
     """
-    from gentrain.commands.reading import read
     from gentrain.conditions import hints
     from gentrain.images import image_grid, save_png
-    from gentrain.metrics import feature_files
     from gentrain.metrics.features import second_for
     from gentrain.metrics.translation import DOTS, PairJudge
 
     begun = time.monotonic()
-    measured, others = dataset, None
-    if on is None:
-        unseen = subject.unseen(dataset)
-        indices = dataset.distinct if unseen is None else unseen
-        seen = unseen is None
-    else:
-        measured, seen = read(on, replace(subject.frame, style="")), False
-        echo(summary(measured))
-        indices = np.arange(len(measured.images))
-        others = dataset.images[np.random.default_rng(0).permutation(dataset.distinct)[: 2 * len(indices)]]
-    indices = np.sort(np.random.default_rng(0).permutation(indices)[:samples])
-    generator = subject.generator
-    takes_hints = any(tensor.name == hints.Hints.name for tensor in generator.inputs)
-    with Measuring((2 + (len(DOTS) if takes_hints else 1) * 2) * len(indices)) as measuring:
-        judge = PairJudge(measured, indices, net, measuring.show, others)
-        each = {dots: judge.translate(generator, dots=dots) for dots in (DOTS if takes_hints else (None,))}
+    pairs = _pairs(subject, dataset, samples, on)
+    takes_hints = any(tensor.name == hints.Hints.name for tensor in subject.generator.inputs)
+    with Measuring((2 + (len(DOTS) if takes_hints else 1) * 2) * len(pairs.indices)) as measuring:
+        judge = PairJudge(pairs.dataset, pairs.indices, net, measuring.show, pairs.others)
+        each = {dots: judge.translate(subject.generator, dots=dots) for dots in (DOTS if takes_hints else (None,))}
         scores = {dots: judge.score(images) for dots, images in each.items()}
     first = next(iter(scores.values()))
-    second = second_for(dataset, net)
+    second = (other := second_for(dataset, net)) and PairJudge(pairs.dataset, pairs.indices, other, others=pairs.others)
     report: dict[str, Any] = {
         **subject.describe(),
-        "on": on or ("pairs of the training" if seen else "pairs held out of the training"),
+        "on": pairs.where,
         "metrics": {name: _entry(name, value, judge) for name, value in first.items()},
-        "second": second and _second(PairJudge(measured, indices, second, others=others), next(iter(each.values()))),
+        "second": second and _second(second, next(iter(each.values()))),
         **judge.describe(),
     }
     if takes_hints:
         report["dots"] = {str(dots): values for dots, values in scores.items()}
     report["seconds"] = round(time.monotonic() - begun, 1)
-    if target := out or (subject.run and subject.run / "metrics.json"):
-        grid = target.with_name("translations.png")
-        shown = min(SHOWN, len(indices))
-        dots, images = list(each.items())[-1]
-        save_png(image_grid(_shown(judge, images, dots)[:shown], COLUMNS), grid)
-        write_json(target, report)
-        if subject.run:
-            feature_files.keep(judge, subject.run)
-        echo(f"{target}, {grid}")
+    dots, images = list(each.items())[-1]
+
+    def draw(path: Path) -> None:
+        save_png(image_grid(_shown(judge, images, dots)[:SHOWN], COLUMNS), path)
+
+    subject.keep(report, judge, out, "translations.png", draw)
     echo(f"measured {judge.samples} pairs in {duration(report['seconds'])}")
     return _table(report, judge)
+
+
+class Pairs(NamedTuple):
+    """What is measured on: these pairs of a data set, `others` for `PairJudge`, and in words where they are from."""
+
+    dataset: Dataset
+    indices: Any
+    others: Any
+    where: str
+
+
+def _pairs(subject: Subject, dataset: Dataset, samples: int, on: str | None) -> Pairs:
+    """At most so many pairs: those that the run held out, all that it was trained on if it held out none, or others."""
+    from gentrain.commands.reading import read
+
+    def some(indices: Any) -> Any:
+        return np.sort(np.random.default_rng(0).permutation(indices)[:samples])
+
+    if on is not None:
+        measured = read(on, replace(subject.frame, style=""))
+        echo(summary(measured))
+        most = 2 * len(measured.images)
+        others = dataset.images[np.random.default_rng(0).permutation(dataset.distinct)[:most]]
+        return Pairs(measured, some(np.arange(len(measured.images))), others, on)
+    unseen = subject.unseen(dataset)
+    if unseen is None:
+        return Pairs(dataset, some(dataset.distinct), None, "pairs of the training")
+    return Pairs(dataset, some(unseen), None, "pairs held out of the training")
 
 
 def _shown(judge: PairJudge, images: Any, dots: int | None) -> Any:
@@ -111,9 +122,9 @@ def _table(report: dict[str, Any], judge: PairJudge) -> str:
 
     lines = [f"{'metric':10} {'value':>9} {'input':>9} {'reference':>9}  better"]
     for name, entry in report["metrics"].items():
-        floor = f"{entry['floor']:9.4g}" if "floor" in entry else f"{'':9}"
+        reference = f"{entry['floor']:9.4g}" if "floor" in entry else f"{'':9}"
         about = f"{METRICS[name].better:6}  {METRICS[name].about}"
-        lines.append(f"{name:10} {entry['value']:9.4g} {entry['unchanged']:9.4g} {floor}  {about}")
+        lines.append(f"{name:10} {entry['value']:9.4g} {entry['unchanged']:9.4g} {reference}  {about}")
     if report["second"]:
         name, entry = report["second"]["features"]["name"], report["second"]["metrics"]["frechet"]
         about = f"lower   the same distance in the features of the {name} net"

@@ -28,7 +28,7 @@ class Condition(ABC):
         task: what a generator with it does, as in `interface.json`; empty where that is the same as without it.
         auxiliary: losses beside the adversarial one that a run with it has.
         learns_by: names of further ones, which gentrain.training.auxiliaries makes.
-        judged: whether the discriminator is told of it too.
+        judged: whether the discriminator sees it too.
     """
 
     name: ClassVar[str]

@@ -139,12 +139,12 @@ def _apart(images: Any, others: Any) -> Any:
     return tf.reduce_max(tf.abs(images - tf.cast(others, images.dtype)), axis=-1) > ALIKE
 
 
-def _place(wanted: Any, drawn: Any) -> Any:
-    """Row and column (N, 2) of a pixel of each picture: mostly one of the `wanted` (N, H, W), now and then any."""
+def _place(preferred: Any, drawn: Any) -> Any:
+    """Row and column (N, 2) of a pixel of each picture: mostly one of the `preferred` (N, H, W), now and then any."""
     import tensorflow as tf
 
-    side, pixels = wanted.shape[2], wanted.shape[1] * wanted.shape[2]
-    chosen = tf.cast(tf.reshape(wanted, (-1, pixels)), tf.float32)
+    side, pixels = preferred.shape[2], preferred.shape[1] * preferred.shape[2]
+    chosen = tf.cast(tf.reshape(preferred, (-1, pixels)), tf.float32)
     many = tf.maximum(tf.reduce_sum(chosen, axis=1, keepdims=True), 1.0)
     reached = tf.cumsum((1.0 - ANYWHERE) * chosen + ANYWHERE * many / pixels, axis=1)
     number = tf.reduce_sum(tf.cast(reached <= drawn[:, None] * reached[:, -1:], tf.int32), axis=1)

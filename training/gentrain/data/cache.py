@@ -52,7 +52,7 @@ def root() -> Path:
 def decoded(source: Source, frame: Frame, show: Show) -> Dataset:
     """The images of a source from the cache; decoded into it if they are not there, or damaged.
 
-    Several processes may ask for the same at once: one decodes, the others wait for it.
+    Several processes may need the same at once: one decodes, the others wait for it.
 
     Raises:
         TrainError: what `source.decode` raises, or the cache cannot be written.

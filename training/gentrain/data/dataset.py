@@ -130,7 +130,7 @@ class Frame:
 
     @cached_property
     def name_pattern(self) -> re.Pattern[str] | None:
-        """What finds the class in a file's name, as its only group; None unless `labels` asks for that."""
+        """What finds the class in a file's name, as its only group; None unless `labels` says so."""
         how, _, pattern = self.labels.partition(":")
         if how != "from-name":
             return None

@@ -1,6 +1,6 @@
 """Images that a run is never trained on: what its generator is compared with, to recognise one that copies.
 
-A generator that has learned its images by heart pleases every measure that compares it with those very images. How near
+A generator that has memorised its images pleases every metric that compares it with those very images. How near
 real images come that it has never seen says what is near.
 """
 

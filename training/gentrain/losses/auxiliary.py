@@ -1,4 +1,4 @@
-"""Losses beside the adversarial one: a condition brings along or names those that its task needs, and settings may ask
+"""Losses beside the adversarial one: a condition brings along or names those that its task needs, and settings may add
 for a second discriminator (features.py). `gentrain.training.auxiliaries` puts them together with their networks.
 
 A pixel-wise distance, a score for pairs that do not match, a contrast of patches: each is a class here or outside, and

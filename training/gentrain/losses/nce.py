@@ -1,5 +1,5 @@
-"""A contrast of patches: what a translated picture has at a place is to be told, by the generator's own features, from
-what the input has elsewhere. It keeps the content where nobody has the right answer.
+"""A contrast of patches: what a translated picture has at a place is to be distinguished, by the generator's own
+features, from what the input has elsewhere. It keeps the content where nobody has the right answer.
 
 Source: "Contrastive Learning for Unpaired Image-to-Image Translation", arXiv 2007.15651. There features are normalised
 by each picture's own statistics; here by moving averages, as wherever the generator is used.

@@ -1,6 +1,6 @@
 """How far generated images are from real ones: the registry of metrics, one file a metric, all on features (N, F).
 
-Features come from `gentrain.metrics.features`; who wants numbers for a generator takes `gentrain.metrics.judge`.
+Features come from `gentrain.metrics.features`; scores of a generator from `gentrain.metrics.judge`.
 
 metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training images; distances.py: between features
 features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;

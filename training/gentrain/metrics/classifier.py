@@ -1,4 +1,4 @@
-"""A small classifier trained on the data set's own labels: what it looks at is what tells these images apart.
+"""A small classifier trained on the data set's own labels: it looks at what distinguishes these images.
 
 Trained once for a data set and kept in the cache. It may be trained in the middle of a GAN's training, so it draws from
 no random generator but its own and leaves Keras' and TensorFlow's global state alone.
@@ -170,7 +170,7 @@ def _accuracy(model: Any, dataset: Dataset) -> float:
 
 
 def _train(dataset: Dataset) -> Any:
-    """Adam with a falling rate, dropout on the features, images moved by a pixel: enough not to learn them by heart."""
+    """Adam with a falling rate, dropout on the features, images moved by a pixel: enough not to memorise them."""
     assert dataset.labels is not None
     _, side, _, channels = dataset.images.shape
     indices, _ = _split(dataset)

@@ -62,7 +62,7 @@ class Judge:
 
     Attributes:
         features: the feature net, see `gentrain.metrics.features.FeatureNet`.
-        samples: images that a score wants, and that the reference was measured with.
+        samples: images that a score takes, and that the reference was measured with.
         held_out: indices (samples,) into the data set, the real images of the reference.
         real: features (n, F) of the other real images, with which both are compared.
         reference: metric → value of real images in the place of generated ones.
@@ -204,7 +204,7 @@ class Judge:
         They are those of images that were held out, where these are compared with.
 
         Raises:
-            TrainError: it takes what nobody knows, or what the data set lacks.
+            TrainError: it has an input of no known condition, or one that the data set lacks.
         """
         conditioning = conditions.of_generator(generator, self.dataset)
         known = self.compared if is_held_out(self.unseen) else np.arange(len(self.dataset.images))

@@ -43,7 +43,7 @@ NEAR = 0.01
 """The part of unseen real images that are nearer to a training image than what counts as a copy."""
 
 MEMORISER = 0.5
-"""Above this part of copies a generator has learned its images by heart, and its other numbers say nothing."""
+"""Above this part of copies a generator has memorised its images, and its other numbers say nothing."""
 
 UNORIGINAL = 0.5
 """Below this a generator has too: its images may differ a little from those that it copies."""
@@ -71,7 +71,7 @@ class Nearest:
 
 
 def copies(memorised: float, originality: float | None) -> bool:
-    """Whether a generator has learned its images by heart, so that its other numbers say nothing."""
+    """Whether a generator has memorised its images, so that its other numbers say nothing."""
     return memorised > MEMORISER or (originality is not None and originality < UNORIGINAL)
 
 

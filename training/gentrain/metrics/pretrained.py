@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0, trained on ImageNet: features that tell pictures in colour apart by what they show and how.
+"""EfficientNet-Lite0, trained on ImageNet: features that distinguish pictures in colour by what they show and how.
 
-What it tells from real pictures a person does too: outlines that have melted, blotches, holes.
+What it distinguishes from real pictures a person does too: outlines that have melted, blotches, holes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A fixed net that nobody trained, for images without labels: random filters at four scales, their means and spreads.
+"""A fixed, untrained net, for images without labels: random filters at four scales, their means and spreads.
 
 Its weights come from NumPy's generator with a fixed seed, so it is the same net on every machine. It knows nothing of
 what the images show, and yet distances in it grow steadily with blur, noise and other damage, texture above all.
@@ -29,7 +29,7 @@ CALIBRATED_ON = 2000
 
 class RandomNet:
     """Features float32 (N, 256), moved and scaled as a whole so that those of the data set have mean 0 and, on average,
-    variance 1: the kernel distance wants numbers of that size. Images of one channel are taken for grey ones of three.
+    variance 1: the kernel distance needs numbers of that size. Images of one channel are taken for grey ones of three.
     """
 
     name = "random"

@@ -154,7 +154,7 @@ def _edges(images: Images) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def classifier_of(dataset: Dataset) -> Any:
-    """A classifier that tells a data set's inputs from its pictures; from the cache, or trained in about 15 seconds.
+    """A classifier of a data set's inputs and its pictures; from the cache, or trained in about 15 seconds.
 
     Returns:
         A net of `gentrain.metrics.classifier`, whose class 1 is the style; or, in a sentence, why there is none.

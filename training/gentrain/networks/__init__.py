@@ -89,9 +89,9 @@ def check(conditions: Conditions, s: Settings) -> None:
     elif pictures:
         raise UsageError(f"conditions {names}: networks {s.networks} start from latents; --set networks=unet")
     elif not s.latent_size:
-        raise UsageError(f"latent_size 0: networks {s.networks} start from latents")
+        raise UsageError(f"latent_size 0: networks {s.networks} start from latents; --set latent_size=32")
     if s.conditional and not s.latent_size:
-        raise UsageError("latent_size 0: classes enter beside the latents; give it 16 or so")
+        raise UsageError("latent_size 0: classes enter beside the latents; --set latent_size=16")
 
 
 def build_discriminator(
@@ -99,7 +99,7 @@ def build_discriminator(
 ) -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] and the inputs of the conditions → `logits` float32 (N, 1).
 
-    It is not told of conditions that are not `judged`. A higher logit is more real. A discriminator of patches has one
+    It does not see conditions that are not `judged`. A higher logit is more real. A discriminator of patches has one
     logit for each, (N, P), or `pooled` their mean.
     """
     init = Initializers(2 * s.seed + 1)

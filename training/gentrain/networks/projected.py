@@ -1,7 +1,7 @@
 """A second discriminator, on what a frozen net that knows photographs sees in an image: melted outlines and stains,
 which one on pixels takes long to notice.
 
-The feature maps are mixed by random weights that stay as they are, so that no few channels can be learned by heart, and
+The feature maps are mixed by random weights that stay as they are, so that no few channels can be memorised, and
 have length 1 at each place, so that no scale outweighs another. On each stands a small head without BatchNorm.
 Sources: "Projected GANs Converge Faster", arXiv 2111.01007; "Ensembling Off-the-shelf Models for GAN Training", arXiv
 2112.09130.

@@ -1,7 +1,7 @@
 """Charts, all in one style, as SVG or PNG: the curves of a run, and the accuracies of an augmentation study.
 
 They draw the numbers that they are given; reading those from files is their callers' part. The colours are Okabe and
-Ito's, told apart by the colour-blind too; matplotlib's objects are used directly, so no global figure is left behind.
+Ito's, distinct to the colour-blind too; matplotlib's objects are used directly, so no global figure is left behind.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def themed(light: str, dark: str, alt: str) -> Markup:
 
 
 def moving(data: bytes, media_type: str, still: bytes, alt: str) -> Markup:
-    """An animation, and a PNG for those who want nothing to move."""
+    """An animation, and a PNG for readers who prefer reduced motion."""
     return _macro("either", "prefers-reduced-motion: reduce", _uri(still, "image/png"), image(data, media_type, alt))
 
 

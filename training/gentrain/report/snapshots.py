@@ -10,7 +10,7 @@ from typing import Any
 from gentrain.report.record import Record, input_names
 
 DRAWN = {"latents", "labels"}
-"""What the page can ask a generator for by itself; of one that takes more it shows the grid that was kept."""
+"""The inputs that the page can make by itself; of a generator that takes more it shows the grid that was kept."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Where images come from. A source is one module with `open`, and one line in `SOURCES`.
 
 A source is named by its name (`digits`), by its name and a path (`celeba:faces.zip`), or by the path alone, where
-what lies there tells which it is.
+what lies there decides which it is.
 
 sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji, pairs, patches
 inputs      prepared.py: those of translations, made of the images where there are no pairs; unpaired.py: pictures
@@ -74,7 +74,7 @@ def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Da
 
     Args:
         source: `NAME`, `NAME:PATH` or a path (`./digits` for a folder with such a name); the names are `SOURCES`.
-        frame: how large, with how many channels, and how cropped they are to be.
+        frame: their size, channels and crop.
         show: called with the progress of a decoding.
 
     Returns:

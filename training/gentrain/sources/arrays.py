@@ -17,7 +17,7 @@ PIECE = 1024
 def decode(
     pieces: Iterable[Pixels], size: tuple[int, int], channels: int, total: int, frame: Frame, append: Append, show: Show
 ) -> None:
-    """Give images to `append`, resized only where the frame asks for it.
+    """Give images to `append`, resized only where the frame requires it.
 
     Args:
         pieces: uint8 (n, H, W, C) each, C = 1, 3 or 4 (with transparency).

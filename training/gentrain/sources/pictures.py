@@ -166,7 +166,7 @@ def square(file: str | IO[bytes], frame: Frame, side: int, channels: int, ranges
     nearly anything on broken files; `reason` puts it into words.
     """
     with _open(file) as opened:
-        kind = _deep(opened)  # what is loaded does not tell any more
+        kind = _deep(opened)  # no longer known once it is loaded
         _load(opened, frame, side)
         if ranges is not None and kind == DEEP_COLOUR:
             _brighten(opened, file, ranges.of(DEEP_COLOUR))

@@ -24,7 +24,7 @@ def read(source: str, frame: Frame, read_one: Read) -> Dataset:
 
     Args:
         source: the pictures that are to take on a style.
-        frame: how both are wanted; a style that is a single picture is taken by its patches.
+        frame: how both are prepared; a style that is a single picture is taken by its patches.
         read_one: `gentrain.sources.read`.
 
     Raises:

@@ -1,7 +1,7 @@
 """From numbers of any kind to 0 … 255: which are black and white is judged over a data set, never over a picture.
 
 Sensors give 10, 12 or 14 bits in files of 16, and scientific files hold floats: taken at their word they are nearly
-black, and stretched one by one they lose what tells them apart.
+black, and stretched one by one they lose what distinguishes them.
 """
 
 from __future__ import annotations

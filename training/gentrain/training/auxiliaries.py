@@ -18,7 +18,7 @@ from gentrain.settings import Settings
 
 
 def of_run(s: Settings, conditions: Conditions, generator: Any, policy: str) -> tuple[Auxiliary, ...]:
-    """All of them: what conditions bring along, what they name where its weight is above 0, and what settings ask for.
+    """All of them: what conditions bring along, what they name where its weight is above 0, and those of the settings.
 
     Args:
         s: settings, whose seed the weights follow from.

@@ -1,6 +1,6 @@
 """What a training runs on: precision, one device or several, and the batches that each of them gets.
 
-With several, each takes its rows of every batch and the gradients are added up: the steps are those that one device
+With several, each takes its share of every batch and the gradients are added up: the steps are those that one device
 would make. In a cluster (TF_CONFIG) the first worker owns the run directory, the others need the images alone.
 """
 
@@ -105,12 +105,12 @@ class Devices:
         return strategy
 
     def feed(self, stream: tf.data.Dataset, parts: int) -> Any:
-        """Batches as `GAN.train_step` takes them: every column (parts, N, …), N being the rows of a device."""
+        """Batches as `GAN.train_step` takes them: every column (parts, N, …), N being the examples of one device."""
         import tensorflow as tf
 
         def cut(column: tf.Tensor) -> tf.Tensor:
-            rows = column.shape[0] // parts // self.replicas
-            column = tf.reshape(column, (parts, self.replicas, rows, *column.shape[1:]))
+            each = column.shape[0] // parts // self.replicas
+            column = tf.reshape(column, (parts, self.replicas, each, *column.shape[1:]))
             return tf.transpose(column, (1, 0, *range(2, len(column.shape))))
 
         if self.replicas == 1:
@@ -119,13 +119,15 @@ class Devices:
         def mine(context: tf.distribute.InputContext) -> tf.data.Dataset:
             here = self.replicas // context.num_input_pipelines
             first = here * context.input_pipeline_id
-            rows = stream.map(lambda batch: {name: cut(column)[first : first + here] for name, column in batch.items()})
-            return rows.unbatch().prefetch(2 * here)
+            shares = stream.map(
+                lambda batch: {name: cut(column)[first : first + here] for name, column in batch.items()}
+            )
+            return shares.unbatch().prefetch(2 * here)
 
         return self.strategy.distribute_datasets_from_function(mine)
 
     def agree(self, here: bool) -> bool:
-        """Whether any worker says yes; all of them must ask."""
+        """Whether it is true on any worker; all of them must call it."""
         if not self.cluster:
             return here
         return bool(self._sum(np.array([here], np.float64))[0] > 0)
@@ -142,5 +144,5 @@ class Devices:
             variable.assign(total[end - value.size : end].reshape(value.shape).astype(value.dtype))
 
     def _sum(self, mine: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Element by element over the workers, each of which must ask."""
+        """Element by element over the workers, each of which must call it."""
         return self._add(mine).numpy()

@@ -35,7 +35,9 @@ def check(source: Path, run: Path) -> None:
     if not (source / "config.json").is_file():
         raise UsageError(f"--init-from {source}: no run (it has no config.json) and no .keras file")
     if checkpoints.latest(source) is None and not (source / "generator.keras").is_file():
-        raise UsageError(f"--init-from {source}: has no checkpoint and no generator.keras yet")
+        raise UsageError(
+            f"--init-from {source}: has no checkpoint and no generator.keras yet; train it: gentrain fit --run {source}"
+        )
 
 
 def restore(source: Path, gan: GAN) -> str:
@@ -140,7 +142,7 @@ def _shapes(part: Any) -> list[tuple[int, ...]]:
 
 
 def retry(run: Path) -> str:
-    """The command that starts again after a run whose losses are no longer numbers, at a rate that others bear.
+    """The command that starts again after a run whose losses are no longer finite, at a lower learning rate.
 
     From the last good checkpoint where there is one, else from the beginning; always in a folder of its own.
     """

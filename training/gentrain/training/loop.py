@@ -28,7 +28,7 @@ class Loop:
         self.step = step
 
     def fit(self, batches: Any, epochs: int, steps_per_epoch: int, callbacks: list[Any], **_: Any) -> None:
-        """As `keras.Model.fit`: callbacks hear of each epoch, and of a batch after `steps_per_execution` of them."""
+        """As `keras.Model.fit`; callbacks are called for each epoch, and once every `steps_per_execution` batches."""
         gan, iterator = self.gan, iter(batches)
         steps_per_execution = gan.steps_per_execution
         callback_list = keras.callbacks.CallbackList(callbacks, add_history=False, model=gan)

@@ -44,7 +44,7 @@ def begin(out: Path, head: dict[str, Any]) -> Journal:
 
     Args:
         out: the study's folder; a new one, an empty one, or one with a study of the same `head`.
-        head: `options`, `data` and whatever else tells what the results are of.
+        head: `options`, `data` and whatever else says what the results are of.
 
     Raises:
         TrainError: the folder holds other things, or a study with other options; those are named.

@@ -13,7 +13,7 @@ from gentrain.training.devices import Devices
 
 
 class Meter(keras.callbacks.Callback):
-    """Counts images and seconds, and shows them. First in the list: others ask it how far the run is.
+    """Counts images and seconds, and shows them. First in the list: the others read from it how far the run is.
 
     Args:
         before: earlier sessions of the same run.

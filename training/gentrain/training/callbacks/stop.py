@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite request."""
+"""Ctrl-C and SIGTERM end a run after the steps under way."""
 
 from __future__ import annotations
 

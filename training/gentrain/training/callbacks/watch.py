@@ -18,7 +18,7 @@ EARLY = 0.05  # of the run: until then the discriminator is ahead anyway
 
 
 class Guard(keras.callbacks.Callback):
-    """Stops a run whose losses are no longer numbers, and says with which command to start from the last good ones."""
+    """Stops a run whose losses are no longer finite, and says with which command to start from the last good ones."""
 
     def __init__(self, run: Path) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Guard(keras.callbacks.Callback):
 
 
 class Watch(keras.callbacks.Callback):
-    """Tells a collapse when it begins, and adds it to the tick's line as `warning`."""
+    """Reports a collapse when it begins, and adds it to the tick's line as `warning`."""
 
     def __init__(self, note: Note) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Watch(keras.callbacks.Callback):
         self.saturated = self.saturated + 1 if ahead else 0
         if self.saturated < SATURATED_TICKS:
             return []
-        return ["the discriminator recognises every fake, so the generator learns little: raise --gamma or --augment"]
+        return ["the discriminator recognises every fake, so the generator learns little: raise gamma or augment"]
 
     def _lost_coverage(self, logs: dict[str, Any]) -> list[str]:
         coverage = logs.get("coverage")
