@@ -47,26 +47,26 @@ def evaluate(subject: Subject, dataset: Dataset, samples: int, net: FeatureNet, 
         images = generate(subject.generator, judge.samples, given=given, show=measuring.show)
         values = judge.score(images, labels)
         others = judge.second.marks(images) if judge.second else {}
-        found = nearest.search(images, dataset, judge.small, searched, measuring.show, unseen)
+        neighbours = nearest.search(images, dataset, judge.small, searched, measuring.show, unseen)
     report = {
         **subject.describe(),
-        **_numbers(judge, values, others, found),
+        **_numbers(judge, values, others, neighbours),
         "seconds": round(time.monotonic() - begun, 1),
     }
     if labels is not None:
         report["class_accuracy"] = judge.class_accuracy(images, labels)
-    subject.keep(report, judge, out, "nearest.png", lambda path: nearest.draw(images, dataset, found, path))
+    subject.keep(report, judge, out, "nearest.png", lambda path: nearest.draw(images, dataset, neighbours, path))
     echo(f"measured {judge.samples} images in {duration(report['seconds'])}")
     return _table(report)
 
 
 def _numbers(
-    judge: Judge, values: dict[str, float], others: dict[str, float], found: dict[str, Nearest]
+    judge: Judge, values: dict[str, float], others: dict[str, float], neighbours: dict[str, Nearest]
 ) -> dict[str, Any]:
     """What metrics.json holds of a measurement."""
     from gentrain.metrics.nearest import NEAR, memorised, originality
 
-    original = originality(found)
+    original = originality(neighbours)
     second = judge.second and {
         "features": judge.second.describe(),
         "metrics": _with_reference(others, judge.second.reference),
@@ -74,8 +74,8 @@ def _numbers(
     return {
         "metrics": _with_reference(values, judge.reference),
         "second": second,
-        "nearest": {space: nearest.ratio for space, nearest in found.items()},
-        "memorised": {"value": memorised(found), "floor": NEAR},
+        "nearest": {space: nearest.ratio for space, nearest in neighbours.items()},
+        "memorised": {"value": memorised(neighbours), "floor": NEAR},
         **({"originality": {"value": original, "floor": 1.0}} if original is not None else {}),
         **judge.describe(),
         "unknown": judge.unknown,

@@ -44,7 +44,7 @@ def evaluate(
     with Measuring(PASSES * 2 * samples) as measuring:
         judge = style.StyleJudge(measured, held_out, samples, net, measuring.show)
         images = judge.translate(subject.generator)
-        metrics = {name: _beside(value, name, judge) for name, value in judge.score(images).items()}
+        metrics = {name: _entry(value, name, judge) for name, value in judge.score(images).items()}
         if not isinstance(classifier, str):
             each = {"value": images, "unchanged": judge.images, "recoloured": judge.recoloured}
             hits = {name: style.hits(classifier, pictures) for name, pictures in each.items()}
@@ -89,13 +89,13 @@ def _draw(judge: StyleJudge, images: Any, path: Path) -> None:
 
 def _second(judge: StyleJudge, images: Any) -> dict[str, Any]:
     """What metrics.json says of another feature net."""
-    scores = {name: _beside(value, name, judge) for name, value in judge.score(images).items() if name != "content"}
+    scores = {name: _entry(value, name, judge) for name, value in judge.score(images).items() if name != "content"}
     return {"features": judge.describe()["features"], "metrics": scores}
 
 
-def _beside(value: float, name: str, judge: StyleJudge) -> dict[str, float]:
-    found = {"value": value, "unchanged": judge.unchanged[name], "recoloured": judge.by_colours[name]}
-    return found | ({"floor": judge.reference[name]} if name in judge.reference else {})
+def _entry(value: float, name: str, judge: StyleJudge) -> dict[str, float]:
+    entry = {"value": value, "unchanged": judge.unchanged[name], "recoloured": judge.by_colours[name]}
+    return entry | ({"floor": judge.reference[name]} if name in judge.reference else {})
 
 
 def _table(report: dict[str, Any]) -> str:

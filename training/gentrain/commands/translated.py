@@ -112,8 +112,8 @@ def _second(judge: PairJudge, images: Any) -> dict[str, Any]:
 
 
 def _entry(name: str, value: float, judge: PairJudge) -> dict[str, float]:
-    found = {"value": value, "unchanged": judge.unchanged[name]}
-    return found | ({"floor": judge.reference[name]} if name in judge.reference else {})
+    entry = {"value": value, "unchanged": judge.unchanged[name]}
+    return entry | ({"floor": judge.reference[name]} if name in judge.reference else {})
 
 
 def _table(report: dict[str, Any], judge: PairJudge) -> str:

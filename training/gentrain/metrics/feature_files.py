@@ -40,8 +40,8 @@ def keep(judge: Judge | PairJudge | StyleJudge, run: Path) -> None:
         return
     with replacing(run / MODEL) as temporary:
         model.save(temporary)
-    found = judge.real if net is judge.features else features_of(net, judge.dataset.images, judge.compared)
-    real = found.astype(np.float64)
+    features = judge.real if net is judge.features else features_of(net, judge.dataset.images, judge.compared)
+    real = features.astype(np.float64)
     with replacing(run / REAL) as temporary, temporary.open("wb") as file:
         np.savez(
             file,

@@ -193,9 +193,9 @@ class Judge:
 
         given = self.given(generator)
         images = generate(generator, self.samples, first_seed, given)
-        found = nearest.search(images, self.dataset, self.small, SEARCHED, unseen=self.unseen)
-        original = nearest.originality(found)
-        copies = {"memorised": nearest.memorised(found), **({} if original is None else {"originality": original})}
+        neighbours = nearest.search(images, self.dataset, self.small, SEARCHED, unseen=self.unseen)
+        original = nearest.originality(neighbours)
+        copies = {"memorised": nearest.memorised(neighbours), **({} if original is None else {"originality": original})}
         return {**self.score(images, given.get("labels")), **copies}
 
     def given(self, generator: Any) -> dict[str, Any]:

@@ -75,15 +75,15 @@ def copies(memorised: float, originality: float | None) -> bool:
     return memorised > MEMORISER or (originality is not None and originality < UNORIGINAL)
 
 
-def originality(found: dict[str, Nearest]) -> float | None:
+def originality(neighbours: dict[str, Nearest]) -> float | None:
     """The lower of both spaces': 1 for new images, near 0 for copies; None where too few images were held out."""
-    values = [nearest.originality for nearest in found.values() if nearest.originality is not None]
+    values = [nearest.originality for nearest in neighbours.values() if nearest.originality is not None]
     return min(values, default=None)
 
 
-def memorised(found: dict[str, Nearest]) -> float:
+def memorised(neighbours: dict[str, Nearest]) -> float:
     """The part of the generated images that are copies in every space; 0.01 and less for unseen real images."""
-    return float(np.logical_and.reduce([nearest.copied for nearest in found.values()]).mean())
+    return float(np.logical_and.reduce([nearest.copied for nearest in neighbours.values()]).mean())
 
 
 def search(
@@ -126,7 +126,7 @@ def search(
 
     known, apart = searched(library, show), searched(unseen) if enough and unseen is not None else {}
     count = len(queries) - len(probes)
-    return {name: found.result(count, apart.get(name)) for name, found in known.items()}
+    return {name: one.result(count, apart.get(name)) for name, one in known.items()}
 
 
 class _Search:
@@ -169,11 +169,11 @@ class _Search:
         return float(np.median(made) / max(np.median(real), 1e-12))
 
 
-def draw(images: Images, dataset: Dataset, found: dict[str, Nearest], path: Path) -> None:
+def draw(images: Images, dataset: Dataset, neighbours: dict[str, Nearest], path: Path) -> None:
     """Write a PNG: a row of generated images, and below each the training images nearest to it in every space."""
     columns = min(COLUMNS, len(images))
     bands = [("generated", images[:columns])]
-    for space, nearest in found.items():
+    for space, nearest in neighbours.items():
         indices = nearest.indices[:columns].T.ravel()
         heading = f"nearest training images by {space}, {nearest.ratio:.2f} times as far as unseen ones are"
         bands.append((heading, np.asarray(dataset.images[indices])))

@@ -57,17 +57,17 @@ class Opinion:
 
     def marks(self, images: Images) -> dict[str, float]:
         """Every metric for images uint8 (n, H, W, C)."""
-        found = features_of(self.net, images, None, self.show)
-        values = compare(self.real, found)
+        features = features_of(self.net, images, None, self.show)
+        values = compare(self.real, features)
         if not self.sees_looks:
             return {name: value for name, value in values.items() if name not in LOOKS}
-        others = list(self._looks(images, found))
+        others = list(self._looks(images, features))
         return values | {name: min(values[name], *(look[name] for look in others)) for name in LOOKS if others}
 
-    def _looks(self, images: Images, found: Features) -> Iterator[dict[str, float]]:
+    def _looks(self, images: Images, features: Features) -> Iterator[dict[str, float]]:
         """Precision and density as they are seen otherwise; the lowest counts."""
         if self.net.name in PRETRAINED:
-            yield prdc.measure(_directions(self.real), _directions(found))
+            yield prdc.measure(_directions(self.real), _directions(features))
         if self.texture is not None:
             yield prdc.measure(self.texture.real, features_of(self.texture.net, images))
 

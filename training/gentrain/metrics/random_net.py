@@ -48,8 +48,8 @@ class RandomNet:
         self.filters = build(dataset.images.shape[-1], kernels)
         self._features = tf.function(lambda images: self.filters(images, training=False), reduce_retracing=True)
         indices = rng.permutation(len(dataset.images))[:CALIBRATED_ON]
-        found = features_of(self, dataset.images, indices)
-        self.mean, self.scale = found.mean(axis=0), 1 / np.sqrt(found.var(axis=0).mean() + np.float32(1e-12))
+        features = features_of(self, dataset.images, indices)
+        self.mean, self.scale = features.mean(axis=0), 1 / np.sqrt(features.var(axis=0).mean() + np.float32(1e-12))
 
     def __call__(self, images: Images) -> Features:
         """See `FeatureNet`."""

@@ -47,22 +47,24 @@ CHARTS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
 )
 
 
-def charts(found: Record) -> list[Markup]:
+def charts(record: Record) -> list[Markup]:
     """A figure of HTML for every group of `CHARTS` that the log has numbers of, then one for each other key."""
-    keys = list(dict.fromkeys(key for line in found.log for key in line if key not in ("kimg", "seconds")))
+    keys = list(dict.fromkeys(key for line in record.log for key in line if key not in ("kimg", "seconds")))
     drawn = []
     for title, label, belongs in CHARTS:
         together = [key for key in keys if belongs(key)]
         keys = [key for key in keys if key not in together]
         if together:
-            drawn.append(_chart(found, title, label, together))
-    return drawn + [_chart(found, NAMES.get(key, key), key, [key]) for key in keys[: MOST_CHARTS - len(drawn)]]
+            drawn.append(_chart(record, title, label, together))
+    return drawn + [_chart(record, NAMES.get(key, key), key, [key]) for key in keys[: MOST_CHARTS - len(drawn)]]
 
 
-def _chart(found: Record, title: str, label: str, keys: list[str]) -> Markup:
-    lines = {_plain(NAMES.get(key, key)): found.curve(key) for key in keys}
+def _chart(record: Record, title: str, label: str, keys: list[str]) -> Markup:
+    lines = {_plain(NAMES.get(key, key)): record.curve(key) for key in keys}
     references = {
-        _plain(NAMES.get(k, k)): s.reference for k, s in found.scores().items() if k in keys and s.reference is not None
+        _plain(NAMES.get(k, k)): s.reference
+        for k, s in record.scores().items()
+        if k in keys and s.reference is not None
     }
     light, dark = (
         figures.curves(lines, X_LABEL, _plain(label), theme, references, may_be_log=title not in LINEAR)
@@ -71,7 +73,7 @@ def _chart(found: Record, title: str, label: str, keys: list[str]) -> Markup:
     last = ", ".join(f"{name} {y[-1]:.3g}" for name, (_, y) in lines.items())
     caption = ""
     if references:
-        samples = f" with {found.metrics['samples']} samples" if "samples" in found.metrics else ""
+        samples = f" with {record.metrics['samples']} samples" if "samples" in record.metrics else ""
         caption = f"Dashed: what real images score in gentrain evaluate{samples}; during training there may be fewer."
     return page.figure(page.themed(light, dark, f"{title} over kimg; at the end {last}"), title, caption)
 

@@ -31,14 +31,14 @@ class Snapshot:
         return known and abs(kimg - float(self.kimg or 0)) > 5e-4
 
 
-def shown(found: Record) -> Snapshot:
+def shown(record: Record) -> Snapshot:
     """The one that was measured, else the best if one was kept, else the last."""
-    best = found.run / "best" / "generator.keras"
-    name = found.metrics.get("snapshot")
-    can_be_shown = set(input_names(best)) <= DRAWN or grid_of_best(found.run).exists()
+    best = record.run / "best" / "generator.keras"
+    name = record.metrics.get("snapshot")
+    can_be_shown = set(input_names(best)) <= DRAWN or grid_of_best(record.run).exists()
     if input_names(best) and can_be_shown and name != "last":
         return Snapshot("best", best, _kimg_of(best.with_name("best.json")))
-    return Snapshot("last", found.run / "generator.keras", found.progress.images_seen / 1000)
+    return Snapshot("last", record.run / "generator.keras", record.progress.images_seen / 1000)
 
 
 def grid_of_best(run: Path) -> Path:

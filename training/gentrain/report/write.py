@@ -24,9 +24,10 @@ from gentrain.metrics.nearest import copies
 from gentrain.plan import plan
 from gentrain.presets import PRESETS
 from gentrain.progress import duration
-from gentrain.report import curves, record, snapshots, timelapse
+from gentrain.report import curves, snapshots, timelapse
 from gentrain.report import html as page
-from gentrain.report.record import Record, Score
+from gentrain.report.record import Record, Score, input_names
+from gentrain.report.record import read as read_record
 from gentrain.report.snapshots import Snapshot
 
 Read = Callable[[str, Frame], Dataset]
@@ -48,37 +49,37 @@ def write(run: Path, out: Path, film: Path, read: Read = sources.read) -> None:
         TrainError: `run` is no run, or a file cannot be written.
         UsageError: `film` ends otherwise.
     """
-    found = record.read(run)
+    record = read_record(run)
     frames = timelapse.write(run, film)
-    html = page.page(f"{_name(run)} – gentrain report", _body(found, film if frames else None, read))
+    html = page.page(f"{_name(run)} – gentrain report", _body(record, film if frames else None, read))
     with replacing(out) as temporary:
         temporary.write_bytes(html)
 
 
-def _body(found: Record, film: Path | None, read: Read) -> Iterable[Markup]:
-    dataset, reason = _dataset(found, read)
-    snapshot = snapshots.shown(found)
-    yield page.heading(_name(found.run))
-    yield page.paragraph(_summary(found), "lead")
+def _body(record: Record, film: Path | None, read: Read) -> Iterable[Markup]:
+    dataset, reason = _dataset(record, read)
+    snapshot = snapshots.shown(record)
+    yield page.heading(_name(record.run))
+    yield page.paragraph(_summary(record), "lead")
     yield page.paragraph(f"Samples, scores and nearest images below are those of {snapshot}.")
-    by_class = list(_classes(found, snapshot, dataset))
+    by_class = list(_classes(record, snapshot, dataset))
     yield page.section(
-        "Samples", *(by_class or _samples(found, snapshot, dataset)), page.paragraph(reason) if reason else Markup()
+        "Samples", *(by_class or _samples(record, snapshot, dataset)), page.paragraph(reason) if reason else Markup()
     )
-    yield page.section("Over the training", _film(found, film))
-    yield page.section("Scores", *_scores(found, snapshot))
-    if _translates(found):
-        yield page.section("Measured translations", _translations(found))
+    yield page.section("Over the training", _film(record, film))
+    yield page.section("Scores", *_scores(record, snapshot))
+    if _translates(record):
+        yield page.section("Measured translations", _translations(record))
     else:
-        yield page.section("Nearest training images", _nearest(found))
-    yield page.section("Notes", page.table([(f"{kimg:g} kimg", text) for kimg, text in found.notes[-MOST_ROWS:]]))
-    yield page.section("Curves", page.grid(curves.charts(found)) or page.paragraph("No line is in log.jsonl yet."))
-    yield page.section("What was trained", *_facts(found))
+        yield page.section("Nearest training images", _nearest(record))
+    yield page.section("Notes", page.table([(f"{kimg:g} kimg", text) for kimg, text in record.notes[-MOST_ROWS:]]))
+    yield page.section("Curves", page.grid(curves.charts(record)) or page.paragraph("No line is in log.jsonl yet."))
+    yield page.section("What was trained", *_facts(record))
 
 
-def _summary(found: Record) -> str:
+def _summary(record: Record) -> str:
     """One or two sentences: what, how far, how fast."""
-    done, settings = found.progress, found.settings
+    done, settings = record.progress, record.settings
     target = settings.get("kimg")
     length = f"{done.images_seen / 1000:g} kimg"
     if settings.get("minutes"):
@@ -89,40 +90,40 @@ def _summary(found: Record) -> str:
             "" if over else f"; under way or stopped: {target:g} were requested"
         )
     speed = f", {done.images_seen / done.seconds:.0f} images/s on average" if done.seconds else ""
-    return f"{_images(found)}. Trained for {length}{speed}."
+    return f"{_images(record)}. Trained for {length}{speed}."
 
 
-def _images(found: Record) -> str:
-    shape = list(found.dataset.get("image_shape") or found.config.get("image_shape") or ())
+def _images(record: Record) -> str:
+    shape = list(record.dataset.get("image_shape") or record.config.get("image_shape") or ())
     size = f", {shape[1]}×{shape[0]}, {'grey' if shape[2] == 1 else 'colour'}" if len(shape) == 3 else ""
-    classes = found.dataset.get("class_names") or ()
-    count = found.dataset.get("count", found.config.get("image_count", "?"))
-    return f"{found.config.get('data', 'images')}: {count} images{size}" + (
+    classes = record.dataset.get("class_names") or ()
+    count = record.dataset.get("count", record.config.get("image_count", "?"))
+    return f"{record.config.get('data', 'images')}: {count} images{size}" + (
         f", {len(classes)} classes" if classes else ""
     )
 
 
-def _dataset(found: Record, read: Read) -> tuple[Dataset | None, str]:
+def _dataset(record: Record, read: Read) -> tuple[Dataset | None, str]:
     """The images of the run, or None and why they cannot be shown."""
     try:
-        begun = plan(found.run)
+        begun = plan(record.run)
         dataset = read(begun.data, begun.frame)
     except TrainError as error:
         return None, f"Without real images beside them: {error}."
-    if found.dataset.get("fingerprint") not in (None, dataset.fingerprint):
+    if record.dataset.get("fingerprint") not in (None, dataset.fingerprint):
         return None, f"Without real images beside them: those at {begun.data} are no longer what it was trained on."
     return dataset, ""
 
 
-def _samples(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[Markup]:
-    png = _grid_of(found, snapshot)
+def _samples(record: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[Markup]:
+    png = _grid_of(record, snapshot)
     if not png:
         yield page.paragraph("There are no samples yet.")
         return
-    if _translates(found):
+    if _translates(record):
         drawn = page.image(png, "image/png", f"Image grid of translations by {snapshot}", pixels=True)
-        what = "pictures" if found.settings.get("style") else "pairs"
-        yield page.figure(drawn, caption=f"{_triples(found)}: {what} held out of the training, uncurated")
+        what = "pictures" if record.settings.get("style") else "pairs"
+        yield page.figure(drawn, caption=f"{_triples(record)}: {what} held out of the training, uncurated")
         return
     drawn = page.image(png, "image/png", f"Image grid of generated images by {snapshot}", pixels=True)
     caption = f"Generated by {snapshot}: seeds 0 to 63, uncurated"
@@ -134,39 +135,39 @@ def _samples(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iter
     yield page.grid(figures)
 
 
-def _translates(found: Record) -> bool:
+def _translates(record: Record) -> bool:
     """Whether the run makes pictures of pictures."""
-    return (found.run / "examples.npz").exists()
+    return (record.run / "examples.npz").exists()
 
 
-def _translations(found: Record) -> Markup:
+def _translations(record: Record) -> Markup:
     try:
-        data = (found.run / "translations.png").read_bytes()
+        data = (record.run / "translations.png").read_bytes()
     except OSError:
-        return page.paragraph(f"Not measured yet: `gentrain evaluate {found.run}`")
-    shown = _triples(found)
+        return page.paragraph(f"Not measured yet: `gentrain evaluate {record.run}`")
+    shown = _triples(record)
     return page.figure(page.image(data, "image/png", shown, pixels=True), caption=f"{shown}.")
 
 
-def _triples(found: Record) -> str:
-    return STYLED if found.settings.get("style") else TRIPLES
+def _triples(record: Record) -> str:
+    return STYLED if record.settings.get("style") else TRIPLES
 
 
-def _grid_of(found: Record, snapshot: Snapshot) -> bytes:
+def _grid_of(record: Record, snapshot: Snapshot) -> bytes:
     """The image grid of the snapshot: for the best its own, or else drawn now, and the newest one for the last."""
-    if snapshot.name == "best" and (kept := snapshots.grid_of_best(found.run)).exists():
+    if snapshot.name == "best" and (kept := snapshots.grid_of_best(record.run)).exists():
         return kept.read_bytes()
     if snapshot.name == "best":
         return _png(image_grid(np.concatenate(_drawn(snapshot.file, [range(COLUMNS * COLUMNS)])), COLUMNS))
-    grids = timelapse.grids_of(found.run)
+    grids = timelapse.grids_of(record.run)
     return grids[-1].read_bytes() if grids else b""
 
 
-def _classes(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[Markup]:
+def _classes(record: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iterable[Markup]:
     """Real images beside samples, a row a class, where the generator takes labels."""
-    if "labels" not in record.input_names(snapshot.file):
+    if "labels" not in input_names(snapshot.file):
         return
-    names = [str(name) for name in found.dataset.get("class_names") or ()]
+    names = [str(name) for name in record.dataset.get("class_names") or ()]
     shown = names[:MOST_CLASSES]
     rows = []
     samples = _drawn(snapshot.file, [range(COLUMNS)] * len(shown))
@@ -184,7 +185,7 @@ def _classes(found: Record, snapshot: Snapshot, dataset: Dataset | None) -> Iter
 
 def _drawn(generator: Path, rows: Sequence[Sequence[int]]) -> list[Pixels]:
     """The seeds of each row through a generator, uint8 (N, H, W, C) each; the row's number is the label."""
-    labels = "labels" in record.input_names(generator)
+    labels = "labels" in input_names(generator)
     from gentrain import quiet
 
     quiet.import_tensorflow()
@@ -199,7 +200,7 @@ def _drawn(generator: Path, rows: Sequence[Sequence[int]]) -> list[Pixels]:
     ]
 
 
-def _film(found: Record, film: Path | None) -> Markup:
+def _film(record: Record, film: Path | None) -> Markup:
     if film is None:
         return page.paragraph("A time-lapse needs two image grids; so far there are fewer.")
     with Image.open(film) as opened:
@@ -214,18 +215,18 @@ def _film(found: Record, film: Path | None) -> Markup:
     return page.figure(moving, caption=caption, narrow=True)
 
 
-def _scores(found: Record, snapshot: Snapshot) -> Iterable[Markup]:
-    metrics = found.metrics
-    if not found.scores():
-        yield page.paragraph(f"Not measured yet: `gentrain evaluate {found.run}`")
+def _scores(record: Record, snapshot: Snapshot) -> Iterable[Markup]:
+    metrics = record.metrics
+    if not record.scores():
+        yield page.paragraph(f"Not measured yet: `gentrain evaluate {record.run}`")
         return
-    yield _score_table(found)
+    yield _score_table(record)
     if snapshot.is_not(metrics.get("kimg")):
         yield page.paragraph(
             f"Measured at {metrics['kimg']:g} kimg, and {snapshot} has taken that one's place since: "
-            f"`gentrain evaluate {found.run}` measures it."
+            f"`gentrain evaluate {record.run}` measures it."
         )
-    yield _how_measured(found)
+    yield _how_measured(record)
     if metrics.get("unknown"):
         yield page.paragraph(f"What these numbers cannot say: {metrics['unknown']}.")
     if _net(metrics.get("features")).get("name") == "classifier":
@@ -237,9 +238,9 @@ def _scores(found: Record, snapshot: Snapshot) -> Iterable[Markup]:
     yield _class_accuracy(metrics)
 
 
-def _score_table(found: Record) -> Markup:
+def _score_table(record: Record) -> Markup:
     """Each metric beside its reference, the second net's, and what a translation's input scores as it is."""
-    scores, others = found.scores(), found.second_scores()
+    scores, others = record.scores(), record.second_scores()
     unchanged = any(score.unchanged is not None for score in scores.values())
     header = ["", "measured", "reference"]
     header += ["by the second net", "reference"] if others else []
@@ -253,13 +254,13 @@ def _score_table(found: Record) -> Markup:
     return page.table(rows, tuple(header))
 
 
-def _how_measured(found: Record) -> Markup:
-    metrics = found.metrics
+def _how_measured(record: Record) -> Markup:
+    metrics = record.metrics
     notes = [f"{metrics['samples']} samples"] if "samples" in metrics else []
     notes += [f"the generator at {metrics['kimg']} kimg"] if metrics.get("kimg") is not None else []
     notes += [f"features: {_described(metrics.get('features'))}"]
-    if found.second_scores():
-        notes += [f"the second net: {_described(found.second.get('features'))}"]
+    if record.second_scores():
+        notes += [f"the second net: {_described(record.second.get('features'))}"]
     return page.paragraph(
         f"Reference: what real images reach in the place of generated ones. Measured: {'; '.join(notes)}. Numbers "
         "compare only in the same features and with as many samples."
@@ -323,13 +324,13 @@ def _described(features: Any) -> str:
     )
 
 
-def _nearest(found: Record) -> Markup:
+def _nearest(record: Record) -> Markup:
     try:
-        data = (found.run / "nearest.png").read_bytes()
+        data = (record.run / "nearest.png").read_bytes()
     except OSError:
         return Markup()
     alt = "Generated images, each with the training images that are nearest to it"
-    ratios = found.metrics.get("nearest")
+    ratios = record.metrics.get("nearest")
     by_space = ratios.items() if isinstance(ratios, dict) else ()
     measured = [f"{value:.2f} by {space}" for space, value in by_space if isinstance(value, float)]
     caption = f"{alt}."
@@ -338,19 +339,19 @@ def _nearest(found: Record) -> Markup:
     return page.figure(page.image(data, "image/png", alt), caption=caption)
 
 
-def _facts(found: Record) -> Iterable[Markup]:
-    config, preset = found.config, found.config.get("preset")
+def _facts(record: Record) -> Iterable[Markup]:
+    config, preset = record.config, record.config.get("preset")
     standard = vars(PRESETS[preset]()) if preset in PRESETS else {}
-    changed = {name: value for name, value in found.settings.items() if standard.get(name, value) != value}
-    rows = [("images", _images(found)), ("preset", str(preset))]
+    changed = {name: value for name, value in record.settings.items() if standard.get(name, value) != value}
+    rows = [("images", _images(record)), ("preset", str(preset))]
     rows += [(name, f"{value} (preset: {standard[name]})") for name, value in changed.items()]
     rows += [(f"version of {name}", str(value)) for name, value in dict(config.get("versions") or {}).items()]
     rows += [("git commit", str(config["git_commit"]))] if config.get("git_commit") else []
-    skipped = found.dataset.get("skipped") or ()
+    skipped = record.dataset.get("skipped") or ()
     rows += [("files skipped", str(len(skipped)))] if skipped else []
     yield page.table(rows)
-    yield page.fold("Every setting", page.table([(name, str(value)) for name, value in found.settings.items()]))
-    counts = list(dict(found.dataset.get("class_counts") or {}).items())
+    yield page.fold("Every setting", page.table([(name, str(value)) for name, value in record.settings.items()]))
+    counts = list(dict(record.dataset.get("class_counts") or {}).items())
     yield page.fold("Images a class", page.table([(str(name), str(count)) for name, count in counts[:MOST_ROWS]]))
     shown = [(str(entry.get("file")), str(entry.get("reason"))) for entry in skipped[:MOST_ROWS]]
     yield page.fold("Files skipped", page.table(shown))

@@ -107,12 +107,12 @@ class NoMatchingWeights(TrainError):
     """Two networks without a layer in common."""
 
 
-def _take(network: Any, found: Any, file: Path) -> str:
+def _take(network: Any, loaded: Any, file: Path) -> str:
     """Give `network` the weights of each layer that a model has too, by name and shapes; words on those it has not."""
-    if _shapes(network) == _shapes(found):  # another's network, whose layers may have any names
-        network.set_weights(found.get_weights())
+    if _shapes(network) == _shapes(loaded):  # another's network, whose layers may have any names
+        network.set_weights(loaded.get_weights())
         return ""
-    has, layers = _layers(found), _layers(network)
+    has, layers = _layers(loaded), _layers(network)
     fitting = [name for name, layer in layers.items() if name in has and _shapes(has[name]) == _shapes(layer)]
     if not fitting:
         raise NoMatchingWeights(
