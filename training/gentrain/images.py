@@ -12,14 +12,22 @@ from gentrain.files import marked, replacing
 
 
 def to_pixels(images: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Float images in [-1, 1] → uint8, rounded."""
+    """Float images in [-1, 1] → uint8, rounded.
+
+    >>> to_pixels(np.float32([-1, 0, 1])).tolist()
+    [0, 128, 255]
+    """
     return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
 def image_grid(
     images: np.ndarray[Any, np.dtype[np.uint8]], columns: int, gap: int = 2
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Lay uint8 (N, H, W, C) in rows of `columns`, `gap` white pixels between them; uint8 (height, width, C)."""
+    """Lay uint8 (N, H, W, C) in rows of `columns`, `gap` white pixels between them; uint8 (height, width, C).
+
+    >>> image_grid(np.zeros((16, 28, 28, 1), np.uint8), columns=8).shape
+    (58, 238, 1)
+    """
     count, height, width, channels = images.shape
     rows = -(-count // columns)
     canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)

@@ -101,6 +101,12 @@ def plan(
     Raises:
         UsageError: an unknown preset, a setting out of its range, a new run without data, nothing to start from.
         TrainError: the folder is no run, or settings differ from those that the run began with.
+
+    Example:
+    ```python
+    new = plan(Path("runs/photos"), data="photos/", preset="medium", changes={"kimg": 100.0, "flip": True})
+    longer = plan(Path("runs/photos"), changes={"kimg": 200.0})  # once the run has begun
+    ```
     """
     changes = dict(changes or {})
     if preset is not None and preset not in PRESETS:

@@ -23,7 +23,11 @@ def echo(text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """75 → `1:15`, 4000 → `1:06:40`."""
+    """Minutes and seconds, and hours where there are any.
+
+    >>> duration(75), duration(4000)
+    ('1:15', '1:06:40')
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

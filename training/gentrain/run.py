@@ -61,6 +61,15 @@ def fit(
 
     Raises:
         TrainError: too few images, other images than the run began with, losses no longer finite, a full disk.
+
+    Example:
+    ```python
+    from gentrain import plan, run, sources
+
+    begun = plan.plan(Path("runs/digits"), data="digits", preset="quick")
+    dataset = sources.read(begun.data, begun.frame)
+    done = run.fit(begun, dataset, show=lambda now, images_total, values: print(now.images_seen, values["g_loss"]))
+    ```
     """
     _check_images(plan, dataset)
     conditioning = conditions.of_run(plan.settings, dataset)

@@ -169,6 +169,9 @@ def parse_change(text: str) -> tuple[str, Any]:
 
     Raises:
         UsageError: no such setting, or a value that is not of its type.
+
+    >>> parse_change("latent_size=64"), parse_change("flip=yes")
+    (('latent_size', 64), ('flip', True))
     """
     name, equals, value = (part.strip() for part in text.partition("="))
     types = {name: type(value) for name, value in dataclasses.asdict(Settings()).items()}

@@ -66,6 +66,14 @@ def register(condition: type[Condition]) -> type[Condition]:
 
     Raises:
         ValueError: another class has that name.
+
+    Example:
+    ```python
+    @register
+    class Depth(Condition):
+        name = "depth"  # gentrain fit --set conditions=depth
+        ...
+    ```
     """
     if REGISTERED.setdefault(condition.name, condition) is not condition:
         raise ValueError(f"there is another condition called {condition.name}")

@@ -38,6 +38,12 @@ def batches(
     position) alone, with no state to save: the RandomIndexShuffle op is a bijection of indices that is computed index
     by index. Large columns stay on the disk: memory does not grow with their length. `chosen` are the indices
     to draw from, all of them where it is None.
+
+    Example:
+    ```python
+    stream = batches({"images": images, "labels": labels}, batch_size=64, seed=0, first_batch=0)
+    next(iter(stream))["images"].shape  # (64, H, W, C)
+    ```
     """
     import tensorflow as tf
 

@@ -69,7 +69,13 @@ MEASURES: tuple[Callable[[Features, Features], dict[str, float]], ...] = (
 
 
 def compare(real: Features, generated: Features) -> dict[str, float]:
-    """Every metric of `MEASURES` for features (N, F) of real and (M, F) of generated images, N and M at least 2."""
+    """Every metric of `MEASURES` for features (N, F) of real and (M, F) of generated images, N and M at least 2.
+
+    Example:
+    ```python
+    compare(features_of(net, real), features_of(net, generated))  # {"frechet": …, "kernel": …, "precision": …, …}
+    ```
+    """
     values: dict[str, float] = {}
     for measure in MEASURES:
         values |= measure(real, generated)

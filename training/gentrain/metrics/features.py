@@ -76,6 +76,12 @@ def features_for(
     Raises:
         TrainError: the classifier was requested by name and labels do not allow it, or a net's weights are missing or
             do not fit.
+
+    Example:
+    ```python
+    net = features_for(sources.read("digits", Frame()), "random")
+    features = features_of(net, images)  # float32 (N, 256) of images uint8 (N, H, W, C)
+    ```
     """
     quiet.import_tensorflow()
     from gentrain.metrics import applications, pretrained, random_net

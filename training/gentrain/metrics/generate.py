@@ -34,6 +34,12 @@ def generate(
 
     Raises:
         TrainError: it has other inputs than latents (N, Z) and what is given, or its images are not numbers.
+
+    Example:
+    ```python
+    generator = keras.models.load_model("runs/digits/generator.keras", compile=False)
+    images = generate(generator, 16, first_seed=100)  # uint8 (16, 28, 28, 1), the seeds 100 to 115
+    ```
     """
     latent_size = _latent_size(generator, given or {})
     parts = []

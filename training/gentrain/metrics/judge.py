@@ -67,6 +67,13 @@ class Judge:
         real: features (n, F) of the other real images, with which both are compared.
         reference: metric → value of real images in the place of generated ones.
         second: what another net says, or None; see `gentrain.metrics.opinion`.
+
+    Example:
+    ```python
+    judge = Judge(sources.read("digits", Frame(resolution=28)), samples=1000)
+    judge.score_generator(keras.models.load_model("generator.keras", compile=False))["frechet"]  # 0.42
+    judge.reference["frechet"]  # 0.27, of real images
+    ```
     """
 
     def __init__(

@@ -10,7 +10,13 @@ import tensorflow as tf
 
 
 def latents_of_seeds(seeds: Sequence[int] | np.ndarray[Any, Any], latent_size: int) -> tf.Tensor:
-    """Float32 (N, latent_size) for int64 seeds: Philox 4x32-10 and Box–Muller, by TensorFlow's own op."""
+    """Float32 (N, latent_size) for int64 seeds: Philox 4x32-10 and Box–Muller, by TensorFlow's own op.
+
+    Example:
+    ```python
+    generator(latents_of_seeds(range(16), 32))  # float32 (16, H, W, C) in [-1, 1]
+    ```
+    """
     return _latents(tf.constant(np.asarray(seeds, np.int64)), latent_size)
 
 

@@ -26,7 +26,11 @@ def grids_of(run: Path) -> list[Path]:
 
 
 def kimg_of(grid: Path) -> int:
-    """`samples/000120kimg.png` → 120."""
+    """When an image grid was drawn.
+
+    >>> kimg_of(Path("samples/000120kimg.png"))
+    120
+    """
     digits = grid.name.removesuffix("kimg.png")
     return int(digits) if digits.isascii() and digits.isdigit() else 0
 

@@ -48,6 +48,11 @@ def write(run: Path, out: Path, film: Path, read: Read = sources.read) -> None:
     Raises:
         TrainError: `run` is no run, or a file cannot be written.
         UsageError: `film` ends otherwise.
+
+    Example:
+    ```python
+    write(Path("runs/digits"), out=Path("digits.html"), film=Path("digits.gif"))
+    ```
     """
     record = read_record(run)
     frames = timelapse.write(run, film)

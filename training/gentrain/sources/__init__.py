@@ -84,6 +84,13 @@ def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Da
     Raises:
         UsageError: a name without the path that it needs.
         TrainError: no such source, nothing in it, more than half of it broken, or no place to keep the images.
+
+    Example:
+    ```python
+    dataset = read("photos/", Frame(resolution=64, crop="pad"))
+    dataset.images.shape  # (N, 64, 64, 3)
+    dataset.class_names  # ("cat", "dog")
+    ```
     """
     if frame.style:
         return unpaired.read(source, frame, lambda each, alone: read(each, alone, show))
