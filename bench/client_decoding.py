@@ -1,4 +1,4 @@
-"""From a reply's bytes to images, beside tf.make_ndarray: every encoding in which 16 images of 128×128×3 can travel.
+"""From a response's bytes to images, beside tf.make_ndarray: every encoding in which 16 images of 128×128×3 can travel.
 
 Both sides read the same bytes, in turns, in one process. Prints Markdown.
 """
@@ -42,13 +42,13 @@ def main() -> None:
     rows = [row(encoding, runs) for encoding in encodings()]
     head = ["as", "MB on the wire", "tf.make_ndarray, ms", "genclient, ms", "times"]
     head += ["from bytes, tf, ms", "genclient, ms", "times", "to pixels, ms"]
-    print("## Reading a reply: 16 images of 128×128×3\n")
+    print("## Reading a response: 16 images of 128×128×3\n")
     print("`make bench-client`, or `python bench/client_decoding.py`\n")
     print(table(head, rows))
     print()
     print(
         paragraph(
-            f"""Medians of {runs} in turns. The first three are of the parsed reply; `from bytes` is parsing as well,
+            f"""Medians of {runs} in turns. The first three are of the parsed response; `from bytes` is parsing as well,
             which for genclient includes a look over the message, whose sender may mean harm; `to pixels` goes on to
             uint8 images."""
         )
@@ -100,7 +100,7 @@ def row(encoding: Encoding, runs: int) -> list[str]:
 
 
 def _read(content: bytes, name: str) -> NDArray[Any]:
-    guard.check(content, channel.PREDICT.reply.DESCRIPTOR, channel.PREDICT.max_fields)
+    guard.check(content, channel.PREDICT.response.DESCRIPTOR, channel.PREDICT.max_fields)
     return codec.decode(wire.PredictResponse.FromString(content).outputs[name], name)
 
 
@@ -119,9 +119,9 @@ def _cell(milliseconds: float) -> str:
 
 
 def _reply(name: str, tensor: Any) -> bytes:
-    reply = predict_pb2.PredictResponse()
-    reply.outputs[name].CopyFrom(tensor)
-    return bytes(reply.SerializeToString())
+    response = predict_pb2.PredictResponse()
+    response.outputs[name].CopyFrom(tensor)
+    return bytes(response.SerializeToString())
 
 
 def _values(array: NDArray[Any], field: str) -> Any:

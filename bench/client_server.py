@@ -44,9 +44,9 @@ class Server(grpc.GenericRpcHandler):
         images = (0.5 + 0.25 * np.tanh(z @ self.weights)).reshape(-1, *self.shape)
         if signature != "serving_default":
             images = np.rint(images * 255).astype(np.uint8)
-        reply = wire.PredictResponse(model_spec=self._spec(request, signature))
-        reply.outputs["images"].CopyFrom(codec.encode(images))
-        return bytes(reply.SerializeToString())
+        response = wire.PredictResponse(model_spec=self._spec(request, signature))
+        response.outputs["images"].CopyFrom(codec.encode(images))
+        return bytes(response.SerializeToString())
 
     def metadata(self, content: bytes, context: Any) -> bytes:
         """The signatures."""
@@ -57,11 +57,11 @@ class Server(grpc.GenericRpcHandler):
             given = ("seeds", INT64, ()) if name == "seeds" else ("latents", FLOAT, (Z,))
             _declare(signature.inputs[given[0]], given[1], given[2])
             _declare(signature.outputs["images"], output, self.shape)
-        reply = wire.MetadataResponse(model_spec=self._spec(request, ""))
-        packed = reply.metadata["signature_def"]
+        response = wire.MetadataResponse(model_spec=self._spec(request, ""))
+        packed = response.metadata["signature_def"]
         packed.type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
         packed.value = table.SerializeToString()
-        return bytes(reply.SerializeToString())
+        return bytes(response.SerializeToString())
 
     def _spec(self, request: Any, signature: str) -> Any:
         spec = wire.ModelSpec(name=request.model_spec.name, signature_name=signature)

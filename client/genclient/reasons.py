@@ -40,19 +40,19 @@ _HANDSHAKE = (
 )
 
 _LOCAL_DEADLINE = re.compile(r"(Stream removed .)?deadline exceeded", re.IGNORECASE)
-_NO_REPLY = "no reply within"
+_NO_RESPONSE = "no response within"
 
 
 def why(target: str, code: str, details: str, proxy: str = "") -> str:
     """A line about a call to `target`, perhaps through a proxy, that ended with a gRPC status and its details."""
     if code == "UNAVAILABLE":
         return _unavailable(target, details, proxy)
-    if code == "DEADLINE_EXCEEDED" and details.startswith(_NO_REPLY):
+    if code == "DEADLINE_EXCEEDED" and details.startswith(_NO_RESPONSE):
         return f"{details} from {target}{_through(proxy)}"
     if "Received http2 header with status" in details:
-        return f"{target} answered {code}: a web server or a proxy, not gRPC ({details}){_through(proxy)}"
+        return f"{target} returned {code}: a web server or a proxy, not gRPC ({details}){_through(proxy)}"
     said = details or "no message; servers with too many requests at a time answer so"
-    return f"{target} answered {code}: {said}"
+    return f"{target} returned {code}: {said}"
 
 
 def reached(details: str) -> bool:
@@ -67,7 +67,7 @@ def found(details: str) -> bool:
 
 def timed_out(details: str, seconds: float) -> str:
     """What a call ended with, by its own deadline or by what a server says about one."""
-    return f"{_NO_REPLY} {seconds:g} s (--timeout)" if _LOCAL_DEADLINE.match(details) else details
+    return f"{_NO_RESPONSE} {seconds:g} s (--timeout)" if _LOCAL_DEADLINE.match(details) else details
 
 
 def _unavailable(target: str, details: str, proxy: str) -> str:

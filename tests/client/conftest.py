@@ -303,7 +303,7 @@ def ffmpeg(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="session")
 def tools():
-    """The helpers of this file, for tests that build replies themselves."""
+    """The helpers of this file, for tests that build responses themselves."""
     return sys.modules[__name__]
 
 

@@ -1,7 +1,7 @@
-"""A load on a server: so many requests for images under way at a time, each followed by the next, and what came of it.
+"""A load test of a server: a fixed number of requests in flight, each followed by the next, and what was measured.
 
-A closed loop, as `Client.stream` runs it: one thread makes and sends requests, another reads the replies. Unlike there
-nothing is requested twice, so that every failure counts; nothing is kept, and the order does not matter.
+A closed loop, as `Client.stream` runs it: one thread makes and sends requests, another reads the responses. Here no
+request is retried, so that every failure counts; images are not kept, and their order does not matter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from genclient.client.base import Question
+from genclient.client.base import Request
 from genclient.client.call import Batch, Call
 from genclient.client.client import Client
 from genclient.client.requests import Requests
@@ -30,7 +30,7 @@ from genclient.tasks.task import Task
 PERCENTILES = (50, 90, 95, 99)
 
 INVALID = "INVALID_REPLY"
-"""What counts beside gRPC's codes: a reply that does not fit the request."""
+"""What counts beside gRPC's codes: a response that does not fit the request."""
 
 _PAUSE_SECONDS = 0.1
 """Before a request takes the place of one that failed: a closed port refuses thousands a second."""
@@ -60,10 +60,10 @@ class Level:
         concurrency: requests at a time.
         rows: images of a request.
         seconds: for how long, the warm-up not included.
-        latencies: seconds of each request that succeeded, from its sending to the end of the reply.
+        latencies: seconds of each request that succeeded, from its sending to the end of the response.
         errors: how many failed, by the name of the gRPC status.
-        waiting: seconds in which no reply was there to be read.
-        decoding: seconds in which replies were made into pixels.
+        waiting: seconds in which no response was there to be read.
+        decoding: seconds in which responses were made into pixels.
         sent_bytes, received_bytes: of the requests that succeeded.
     """
 
@@ -131,7 +131,7 @@ class Load:
         """
         while True:
             size = self._size()
-            first, *_ = self._client._batches(self._client.model, None, self._question(size))
+            first, *_ = self._client._batches(self._client.model, None, self._request_of(size))
             if self._size() >= size or self._size() == 1:
                 return first
 
@@ -158,16 +158,16 @@ class Load:
 
     def _new_call(self) -> Call:
         """What `stream` does, but without an end and part by part."""
-        return self._client._new_call(self._client.info(), self._question(None))
+        return self._client._new_call(self._client.info(), self._request_of(None))
 
-    def _question(self, count: int | None) -> Question:
+    def _request_of(self, count: int | None) -> Request:
         """The request for that many images; None: without an end."""
         request = self._request
         given: dict[str, Any] = {"truncation": request.truncation, "labels": request.label, **request.inputs}
         given["seeds"] = seeds = counted_seeds(request.seed, count)
         if self._pictures is not None:
             given |= {name: Repeated(one, seeds.count) for name, one in self._pictures.items()}
-        return Question(given, request.signature, self._task, result="images")
+        return Request(given, request.signature, self._task, result="images")
 
     def _size(self) -> int:
         """Images of a request, by what is known of the server now."""

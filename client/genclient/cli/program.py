@@ -1,7 +1,7 @@
 """The genclient command: a group whose commands are loaded when they are called, and errors told in one line.
 
 Help and version appear at once, since everything heavy is imported inside the commands. How a request is made and what
-a reply means is the library's; here errors become exit codes.
+a response means is the library's; here errors become exit codes.
 """
 
 from __future__ import annotations

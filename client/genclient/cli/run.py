@@ -53,7 +53,7 @@ class Run:
         """
         output = self._output
         if output.resumes or output.image_set.latents is not None:
-            self._source.ask()
+            self._source.resolve_version()
         if output.shard is not None:
             self._source.fit(output.shard)
         missing = output.begin(self._source.version)
@@ -167,7 +167,7 @@ def check_stdout(out: str, console: Console) -> None:
 def tell_plan(source: Source, output: Output, console: Console) -> None:
     """What a run would do, without asking for images. Where the server cannot be reached, by the options alone."""
     try:
-        source.ask()
+        source.resolve_version()
     except RpcError as error:
         if error.code.name != "UNAVAILABLE":
             raise

@@ -97,7 +97,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def ask(self) -> None:
+    def resolve_version(self) -> None:
         """Find out its version.
 
         Raises:
@@ -145,12 +145,12 @@ class Served(Source):
         self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
     ) -> NDArray[np.uint8]:
         """See `Source`."""
-        from genclient.client.translation import are_files, question
+        from genclient.client.translation import are_files, translation_request
 
-        request = question(self.binding(are_files(images)), images, hints, answers=answers, read=True)
+        request = translation_request(self.binding(are_files(images)), images, hints, answers=answers, read=True)
         return self._client._whole(self.model, self.version, request)["images"]
 
-    def ask(self) -> None:
+    def resolve_version(self) -> None:
         """See `Source`."""
         if self.version is None:
             self.version = self._client.info().version
@@ -215,13 +215,13 @@ class Local(Source):
         self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
     ) -> NDArray[np.uint8]:
         """See `Source`."""
-        from genclient.client.translation import question
+        from genclient.client.translation import translation_request
 
         how = self.preprocessing
-        request = question(self.binding(), images, hints, answers=answers, read=True, preprocessing=how)
+        request = translation_request(self.binding(), images, hints, answers=answers, read=True, preprocessing=how)
         return self._device.run(request.given)["images"]
 
-    def ask(self) -> None:
+    def resolve_version(self) -> None:
         """A file has no version."""
 
     def fit(self, shard: int) -> None:

@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
 from genclient.client.awaited import AwaitedCalls
-from genclient.client.base import DISCRIMINATOR_SIGNATURE, Question, Seeds, Waiting
+from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds, Waiting
 from genclient.client.call import Batch
 from genclient.client.server_config import config_text, explained, server_config
-from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, question
+from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, translation_request
 from genclient.errors import ClientError, RpcError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -45,15 +45,15 @@ class AsyncClient(AwaitedCalls):
 
     async def status(self, model: str | None = None) -> list[VersionStatus]:
         """As `Client.status`."""
-        return version_statuses(await self._question(channel.STATUS, self._status_request(model)))
+        return version_statuses(await self._call_with_retries(channel.STATUS, self._status_request(model)))
 
     async def wait(self, timeout_seconds: float = 60.0) -> int:
         """As `Client.wait`."""
         waiting = Waiting(self.model, timeout_seconds)
         while waiting.left > 0:
             try:
-                reply = await self._call(channel.STATUS, self._status_request(None), waiting.left, waiting.absent)
-                version = waiting.seen(reply)
+                response = await self._call(channel.STATUS, self._status_request(None), waiting.left, waiting.absent)
+                version = waiting.seen(response)
                 if version is not None:
                     return version
             except RpcError as error:
@@ -101,7 +101,7 @@ class AsyncClient(AwaitedCalls):
     ) -> NDArray[np.uint8]:
         """As `Client.sample`."""
         given = of_images(n, seed, seeds, latents, truncation, label, inputs)
-        return (await self._whole(self.model, None, Question(given, signature, result="images")))["images"]
+        return (await self._whole(self.model, None, Request(given, signature, result="images")))["images"]
 
     async def run(
         self,
@@ -114,7 +114,7 @@ class AsyncClient(AwaitedCalls):
     ) -> dict[str, NDArray[Any]]:
         """As `Client.run`."""
         given = named_inputs({**(inputs or {}), **named})
-        return await self._whole(self._other(model), version, Question(given, signature))
+        return await self._whole(self._other(model), version, Request(given, signature))
 
     async def sheet(
         self,
@@ -154,7 +154,7 @@ class AsyncClient(AwaitedCalls):
     ) -> AsyncIterator[NDArray[np.uint8]]:
         """As `Client.iter_sample`."""
         given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
-        async for batch in self._batches(self.model, None, Question(given, signature, result="images")):
+        async for batch in self._batches(self.model, None, Request(given, signature, result="images")):
             for image in batch.images:
                 yield image
 
@@ -171,7 +171,7 @@ class AsyncClient(AwaitedCalls):
     ) -> AsyncIterator[Batch]:
         """As `Client.stream`."""
         given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
-        async for batch in self._batches(self.model, version, Question(given, signature, result="images")):
+        async for batch in self._batches(self.model, version, Request(given, signature, result="images")):
             yield batch
 
     async def score(
@@ -183,8 +183,8 @@ class AsyncClient(AwaitedCalls):
         signature: str = DISCRIMINATOR_SIGNATURE,
     ) -> NDArray[np.float32]:
         """As `Client.score`."""
-        question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
-        return (await self._whole(self._discriminator(model), None, question))["scores"]
+        request = Request({"images": images, "labels": label}, signature, FAKE_DETECTION)
+        return (await self._whole(self._discriminator(model), None, request))["scores"]
 
     async def score_files(
         self,
@@ -200,8 +200,8 @@ class AsyncClient(AwaitedCalls):
 
         read = await asyncio.to_thread(pictures.read_all, files, value_ranges.of_pair(value_range))
         given = {"image_bytes": read, "labels": label}
-        question = Question(given, signature, FILES_DETECTION)
-        return (await self._whole(self._discriminator(model), None, question))["scores"]
+        request = Request(given, signature, FILES_DETECTION)
+        return (await self._whole(self._discriminator(model), None, request))["scores"]
 
     async def translate(
         self,
@@ -224,6 +224,6 @@ class AsyncClient(AwaitedCalls):
         info = await self.info(name, version)
         images, whole = await asyncio.to_thread(translation.taken, images, tile, picture_shape(info), ranges, hints)
         binding = binding_for(info, signature, self.names, are_files(images))
-        request = await asyncio.to_thread(question, binding, images, hints, ranges, answers)
+        request = await asyncio.to_thread(translation_request, binding, images, hints, ranges, answers)
         made = (await self._whole(name, version, request))["images"]
         return await asyncio.to_thread(whole, made, answers.n)

@@ -12,7 +12,7 @@ import grpc
 from grpc import aio
 from numpy.typing import NDArray
 
-from genclient.client.base import START_OVER, Question, Settings
+from genclient.client.base import START_OVER, Request, Settings
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.schedule import Part
 from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
@@ -29,7 +29,7 @@ class AwaitedCalls(Settings):
     _loop: asyncio.AbstractEventLoop | None = None
 
     def _connect(self) -> None:
-        """Nothing yet: gRPC wants to be asked inside the event loop."""
+        """Nothing yet: gRPC has to be called inside the event loop."""
         self._headers = self.connection.security.metadata()
         self._renewal = Renewal()
         self._closing: set[asyncio.Task[None]] = set()
@@ -55,14 +55,14 @@ class AwaitedCalls(Settings):
         if (name, version) in self._infos:
             return self._infos[name, version]
         request = self._info_request(name, version)
-        return self._keep_info(name, version, await self._question(channel.METADATA, request))
+        return self._keep_info(name, version, await self._call_with_retries(channel.METADATA, request))
 
-    async def _whole(self, model: str, version: int | None, question: Question) -> dict[str, NDArray[Any]]:
-        """As `Client._whole`."""
+    async def _whole(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
+        """As `BlockingCalls._whole`."""
         for _ in range(START_OVER):
             results = Collection()
             try:
-                async for batch in self._batches(model, version, replace(question, begun=results.expect)):
+                async for batch in self._batches(model, version, replace(request, begun=results.expect)):
                     results.add(batch)
                 return results.whole()
             except VersionGoneError as error:
@@ -70,17 +70,17 @@ class AwaitedCalls(Settings):
                 self._infos.clear()
         raise gone
 
-    async def _batches(self, model: str, version: int | None, question: Question) -> AsyncIterator[Batch]:
+    async def _batches(self, model: str, version: int | None, request: Request) -> AsyncIterator[Batch]:
         """As `BlockingCalls._batches`."""
         known = await self.info(model, version)
         try:
-            call = self._new_call(known, question, version)
+            call = self._new_call(known, request, version)
         except ClientError:
             if not self._is_old(known):
                 raise
             self._forget(version, known)
             known = await self.info(model, version)
-            call = self._new_call(known, question, version)
+            call = self._new_call(known, request, version)
         try:
             async for result in self._run(call):
                 yield result
@@ -90,18 +90,18 @@ class AwaitedCalls(Settings):
             self._forget(version, known)
             if (fresh := await self.info(model, version)) == known:
                 raise
-            call = self._new_call(fresh, question, version)
+            call = self._new_call(fresh, request, version)
             async for result in self._run(call):
                 yield result
         finally:
             self._see_version(known, version, call.version)
 
-    async def _question(self, method: Method, request: Any) -> Any:
-        """As `Client._question`."""
+    async def _call_with_retries(self, method: Method, request: Any) -> Any:
+        """As `BlockingCalls._call_with_retries`."""
         attempts = self._attempts()
         while True:
             try:
-                reply = await self._call(method, request, attempts.left)
+                response = await self._call(method, request, attempts.left)
             except RpcError as error:
                 pause = attempts.failed(error)
                 self._notify((error, attempts.trying_until() - time.monotonic()))
@@ -109,7 +109,7 @@ class AwaitedCalls(Settings):
             else:
                 attempts.succeeded()
                 self._notify(None)
-                return reply
+                return response
 
     async def _run(self, call: Call) -> AsyncIterator[Batch]:
         """Send the parts of a call as they are due, and hand on their results in order."""
@@ -117,7 +117,7 @@ class AwaitedCalls(Settings):
         try:
             while not call.schedule.finished:
                 while (part := call.schedule.start(time.monotonic())) is not None:
-                    running[asyncio.create_task(self._ask(call, part))] = part
+                    running[asyncio.create_task(self._send_part(call, part))] = part
                 pause = call.schedule.pause(time.monotonic())
                 if not running:  # a part waits to be sent again
                     await asyncio.sleep(pause or 0)
@@ -133,7 +133,7 @@ class AwaitedCalls(Settings):
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _ask(self, call: Call, part: Part) -> tuple[bytes, int, float]:
+    async def _send_part(self, call: Call, part: Part) -> tuple[bytes, int, float]:
         request = await asyncio.to_thread(call.request, part)
         start = time.perf_counter()
         left = part.deadline - time.monotonic()
@@ -164,7 +164,7 @@ class AwaitedCalls(Settings):
                 self._renew(timeout)
             raise failure from None
         log_call(method, len(request), f"received {len(content)} B", time.perf_counter() - start)
-        self._renewal.heard()
+        self._renewal.responded()
         return content
 
     def _renew(self, timeout: float) -> None:

@@ -1,4 +1,4 @@
-"""What Client and AsyncClient have in common: their settings, and what follows from them without asking a server."""
+"""What Client and AsyncClient have in common: their settings, and what follows from them without a server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FEWEST_ROWS = 16
 """Images of a request, however large they are, unless they exceed MOST_BYTES: servers run a few together faster."""
 
 BATCH_BYTES = 2**22
-"""Bytes of a reply, about, by default. On two cores replies of 3 to 6 MiB came fastest: 128×128×3 float32 at 4,000
+"""Bytes of a response, about, by default. On two cores responses of 3 to 6 MiB came fastest: 128×128×3 float32 at 4,000
 a second in requests of 24, 2,500 of 8, 2,300 of 48, and 500 of 256, which no cache holds."""
 
 MOST_BYTES = 2**25
@@ -53,11 +53,11 @@ START_OVER = 3
 DISCRIMINATOR_SUFFIX = "-critic"
 DISCRIMINATOR_SIGNATURE = "discriminate"
 
-__all__ = ["Question", "Seeds", "Settings", "Waiting"]
+__all__ = ["Request", "Seeds", "Settings", "Waiting"]
 
 
 @dataclass(frozen=True)
-class Question:
+class Request:
     """A request to a model.
 
     Attributes:
@@ -115,13 +115,13 @@ class Settings(ABC):
             timeout_seconds: how long one request may take, with all its attempts.
             deadline_seconds: how long one call of `sample`, `stream` or `score` may take; None: as long as it takes.
             retry_seconds: how long a request that reaches no server is sent again; None: up to its timeout, but the
-                first question for a second at most; 0: never.
+                first request for a second at most; 0: never.
             concurrency: requests at a time.
             batch_size: images of a request, fewer where the server takes fewer; None: up to 64 or 4 MiB.
             names: the model's own names for `latents`, `seeds`, `labels`, `images`, `png_bytes`, `scores`, where they
                 are others and cannot be guessed.
-            output_range: lowest and highest value of pixels given as floats; None: [0, 1], unless the first reply of a
-                call has values that only [-1, 1] or [0, 255] can have.
+            output_range: lowest and highest value of pixels given as floats; None: [0, 1], unless the first response of
+                a call has values that only [-1, 1] or [0, 255] can have.
             tls: encrypt, and trust the certificates that this system trusts.
             ca_file: encrypt, and trust these certificates (PEM) instead.
             certificate_file: who this client is (PEM), for servers that require it.
@@ -133,7 +133,7 @@ class Settings(ABC):
             authority: what requests name as the host that they are for, where proxies choose by it.
             headers: further headers of each request.
             compression: of requests: None, `gzip` or `deflate`. It does not pay for images.
-            max_message_bytes: of a request or reply; larger ones are requested in parts.
+            max_message_bytes: of a request or response; larger ones are requested in parts.
 
         Raises:
             UsageError: an argument cannot be meant as it is, or does not fit another.
@@ -194,15 +194,15 @@ class Settings(ABC):
     def _status_request(self, model: str | None) -> Any:
         return wire.StatusRequest(model_spec=wire.ModelSpec(name=model or self.model))
 
-    def _reloaded(self, reply: Any) -> None:
-        if reply.status.error_code:
-            raise ClientError(f"{self.target} refused the configuration: {reply.status.error_message}")
+    def _reloaded(self, response: Any) -> None:
+        if response.status.error_code:
+            raise ClientError(f"{self.target} refused the configuration: {response.status.error_message}")
         self._infos.clear()
 
-    def _keep_info(self, model: str, version: int | None, reply: Any) -> ModelInfo:
-        info = model_info(reply, model, self.target)
+    def _keep_info(self, model: str, version: int | None, response: Any) -> ModelInfo:
+        info = model_info(response, model, self.target)
         if None not in (version, info.version) and version != info.version:
-            raise ClientError(f"{self.target} described version {info.version}, expected {version}, as asked for")
+            raise ClientError(f"{self.target} described version {info.version}, expected {version}, as requested")
         self._infos[model, version] = info
         self._described_at = {
             id(kept): self._described_at.get(id(kept), time.monotonic()) for kept in self._infos.values()
@@ -233,23 +233,23 @@ class Settings(ABC):
             self._trouble = str(trouble[0]) if trouble else ""
             self.on_wait(self._trouble, trouble[1] if trouble else 0.0)
 
-    def _new_call(self, info: ModelInfo, question: Question, version: int | None = None) -> Call:
+    def _new_call(self, info: ModelInfo, request: Request, version: int | None = None) -> Call:
         """The call of a model; raises what is wrong with its arguments."""
-        task, binding = self._bound(info, question)
-        examples = task.examples(binding, question.given)
-        if question.begun is not None:
-            question.begun(examples.count)
+        task, binding = self._bound(info, request)
+        examples = task.examples(binding, request.given)
+        if request.begun is not None:
+            request.begun(examples.count)
         read = Results(binding, examples, self.output_range)
         schedule = self._schedule(info.name, binding, examples)
         return Call(self.connection, info.name, binding, examples, schedule, read, version, self.version_label)
 
-    def _bound(self, info: ModelInfo, question: Question) -> tuple[Task, Binding]:
+    def _bound(self, info: ModelInfo, request: Request) -> tuple[Task, Binding]:
         """The task of a call, and the signature that is called."""
-        signature, task = question.signature, question.task
+        signature, task = request.signature, request.task
         if task is not None:
             return task, task.bind(info, signature, self.names)
-        given = [name for name, value in question.given.items() if value is not None and name != "truncation"]
-        return choose(info, signature, self.names, given=() if question.result else given, result=question.result)
+        given = [name for name, value in request.given.items() if value is not None and name != "truncation"]
+        return choose(info, signature, self.names, given=() if request.result else given, result=request.result)
 
     def _schedule(self, model: str, binding: Binding, examples: Examples) -> Schedule[Batch]:
         limits = self._limits.setdefault((model, binding.signature), Limits(row_bytes=_example_bytes(binding)))
@@ -306,9 +306,9 @@ class Waiting:
         """Seconds until the next look: soon where a model is loading, later and later where a server refuses."""
         return max(0.0, min(max(POLL_SECONDS, retry.pause(self._refusals) if self._refusals else 0), self.left))
 
-    def seen(self, reply: Any) -> int | None:
-        """The newest version that is available by a reply, if there is one."""
-        versions = version_statuses(reply)
+    def seen(self, response: Any) -> int | None:
+        """The newest version that is available by a response, if there is one."""
+        versions = version_statuses(response)
         self.found, self.absent, self._refusals = in_words(versions), False, 0
         return newest_available(versions)
 

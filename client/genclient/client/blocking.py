@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from genclient.client.base import START_OVER, Question
+from genclient.client.base import START_OVER, Request
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.requests import Requests
 from genclient.client.server_models import ServerModels
@@ -39,14 +39,16 @@ class BlockingCalls(ServerModels):
         name = model or self.model
         if (name, version) in self._infos:
             return self._infos[name, version]
-        return self._keep_info(name, version, self._question(channel.METADATA, self._info_request(name, version)))
+        return self._keep_info(
+            name, version, self._call_with_retries(channel.METADATA, self._info_request(name, version))
+        )
 
-    def _whole(self, model: str, version: int | None, question: Question) -> dict[str, NDArray[Any]]:
+    def _whole(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
         """All results of a call; it begins anew should the version of the first ones be unloaded meanwhile."""
         for _ in range(START_OVER):
             results = Collection()
             try:
-                for batch in self._batches(model, version, replace(question, begun=results.expect)):
+                for batch in self._batches(model, version, replace(request, begun=results.expect)):
                     results.add(batch)
                 return results.whole()
             except VersionGoneError as error:
@@ -54,22 +56,22 @@ class BlockingCalls(ServerModels):
                 self._infos.clear()  # the next one may take other latents
         raise gone
 
-    def _batches(self, model: str, version: int | None, question: Question) -> Iterator[Batch]:
+    def _batches(self, model: str, version: int | None, request: Request) -> Iterator[Batch]:
         """The results of a call, by what a model says of itself, which is queried again where that is old.
 
         What is wrong with the arguments is raised at once.
         """
         info = self.info(model, version)
         try:
-            return self._renewed(self._new_call(info, question, version), info, version, question)
+            return self._renewed(self._new_call(info, request, version), info, version, request)
         except ClientError:
             if not self._is_old(info):
                 raise
         self._forget(version, info)
         info = self.info(model, version)
-        return self._renewed(self._new_call(info, question, version), info, version, question)
+        return self._renewed(self._new_call(info, request, version), info, version, request)
 
-    def _renewed(self, call: Call, known: ModelInfo, version: int | None, question: Question) -> Iterator[Batch]:
+    def _renewed(self, call: Call, known: ModelInfo, version: int | None, request: Request) -> Iterator[Batch]:
         """The results of a call; of another one, should the model be another by now than it said."""
         try:
             yield from self._run(call)
@@ -79,17 +81,17 @@ class BlockingCalls(ServerModels):
             self._forget(version, known)
             if (fresh := self.info(known.name, version)) == known:
                 raise
-            call = self._new_call(fresh, question, version)
+            call = self._new_call(fresh, request, version)
             yield from self._run(call)
         finally:
             self._see_version(known, version, call.version)
 
-    def _question(self, method: Method, request: Any) -> Any:
-        """The reply to a question that changes nothing, which may be asked again."""
+    def _call_with_retries(self, method: Method, request: Any) -> Any:
+        """The response to a call that changes nothing, so that it may be retried."""
         attempts = self._attempts()
         while True:
             try:
-                reply = self._channel.call(method, request, attempts.left)
+                response = self._channel.call(method, request, attempts.left)
             except RpcError as error:
                 pause = attempts.failed(error)
                 self._notify((error, attempts.trying_until() - time.monotonic()))
@@ -97,7 +99,7 @@ class BlockingCalls(ServerModels):
             else:
                 attempts.succeeded()
                 self._notify(None)
-                return reply
+                return response
 
     def _run(self, call: Call) -> Iterator[Batch]:
         """Send the parts of a call as they are due, and hand on their results in order."""

@@ -1,4 +1,4 @@
-"""What a call of the library sends and what it makes of the replies: arrays by name, whatever the model does.
+"""What a call of the library sends and what it makes of the responses: arrays by name, whatever the model does.
 
 The part of both clients that knows the request; which part is due is schedule.py's, and the network theirs.
 """
@@ -24,7 +24,7 @@ from genclient.rpc.channel import Connection
 
 @dataclass(frozen=True)
 class Exchange:
-    """What a request cost: bytes each way, seconds until the reply was there and to read it, and attempts."""
+    """What a request cost: bytes each way, seconds until the response was there and to read it, and attempts."""
 
     sent_bytes: int
     received_bytes: int
@@ -104,17 +104,17 @@ class Call:
         version: int | None = None,
         version_label: str | None = None,
     ) -> None:
-        """Take the request, the model and version it goes to, and what reads the replies."""
+        """Take the request, the model and version it goes to, and what reads the responses."""
         self.schedule = schedule
         self._connection = connection
         self._model = model
         self._binding = binding
         self.examples = examples
         self._read = read
-        # The first reply says which version responds; the rest names that one, or a reload would mix two models.
+        # The first response says which version responds; the rest names that one, or a reload would mix two models.
         self._version = version
         self._label = version_label
-        self._replied = False
+        self._responded = False
 
     @property
     def signature(self) -> str:
@@ -128,7 +128,7 @@ class Call:
 
     def misunderstood(self, error: RpcError) -> bool:
         """Whether the model may have been replaced since its signatures were read: nothing of it came yet."""
-        return not self._replied and error.code.name in ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
+        return not self._responded and error.code.name in ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
 
     def request(self, part: Part) -> bytes:
         """The request message of a part."""
@@ -143,7 +143,7 @@ class Call:
         return content
 
     def arrived(self, part: Part, content: bytes, sent_bytes: int, wait_seconds: float) -> None:
-        """Take the reply to a part.
+        """Take the response to a part.
 
         Raises:
             ClientError: it does not fit the request.
@@ -152,28 +152,28 @@ class Call:
         result, version = self.read(part, content)
         if self._version is None:
             self._version = version
-        self._replied = True
+        self._responded = True
         took = time.perf_counter() - since
         result = replace(result, exchange=Exchange(sent_bytes, len(content), wait_seconds, took, part.attempts))
         self.schedule.arrived(part, result, max(sent_bytes, len(content)))
 
     def read(self, part: Part, content: bytes) -> tuple[Batch, int | None]:
-        """What the reply to a part says, and which version made it, if reported.
+        """What the response to a part says, and which version made it, if reported.
 
         Raises:
             ClientError: it does not fit the request.
         """
-        reply = self._connection.parse(channel.PREDICT, content)
-        version = reply.model_spec.version.value if reply.model_spec.HasField("version") else None
+        response = self._connection.parse(channel.PREDICT, content)
+        version = response.model_spec.version.value if response.model_spec.HasField("version") else None
         if None not in (version, self._version) and version != self._version:
             target = self._connection.target.text
-            raise ClientError(f"{target} answered with version {version}, expected {self._version}, as asked for")
+            raise ClientError(f"{target} responded with version {version}, expected {self._version}, as requested")
         version = version if self._version is None else self._version
-        return self._read(reply.outputs, part, version), version
+        return self._read(response.outputs, part, version), version
 
     def failed(self, part: Part, error: RpcError, now: float) -> None:
         """Take the failure of a part; raises it, unless there is something to be done about it."""
-        if self._replied and self._version is not None and error.code.name == "NOT_FOUND":
+        if self._responded and self._version is not None and error.code.name == "NOT_FOUND":
             raise VersionGoneError(
                 error.target,
                 error.code,
@@ -185,10 +185,10 @@ class Call:
 
 
 class Results:
-    """Reads the replies of one call, by the roles of what the model gives."""
+    """Reads the responses of one call, by the roles of what the model gives."""
 
     def __init__(self, binding: Binding, examples: Examples, value_range: pixels.Range | None) -> None:
-        """Take the range of pixels where it is known; else inferred from the first reply."""
+        """Take the range of pixels where it is known; else inferred from the first response."""
         self._binding, self._examples = binding, examples
         self._reads = {name: role.reader(value_range) for name, role in binding.outputs.items()}
 
@@ -205,7 +205,7 @@ class Results:
                 found[role.result] = self._reads[role.name](decoded(outputs, name, len(part)), name)
         for role_name in self._binding.spec.outputs:
             if self._binding.outputs[role_name].result not in found:
-                raise ClientError(f"the reply has outputs {sorted(outputs)}, expected {self._expected(role_name)}")
+                raise ClientError(f"the response has outputs {sorted(outputs)}, expected {self._expected(role_name)}")
         numbers, labels = (made(part.start, part.stop) for made in (self._examples.numbers, self._examples.labels))
         return Batch(numbers, found, version, labels)  # type: ignore[arg-type]
 
@@ -224,5 +224,5 @@ def decoded(outputs: Mapping[str, Any], name: str, count: int) -> NDArray[Any]:
     """
     array = codec.decode(outputs[name], name)
     if array.shape[:1] != (count,):
-        raise ClientError(f"{name}: found shape {codec.shape_text(array.shape)}, expected {count} rows, as asked for")
+        raise ClientError(f"{name}: found shape {codec.shape_text(array.shape)}, expected {count} rows, as requested")
     return array

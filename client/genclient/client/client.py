@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
-from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, Question, Seeds, Waiting
+from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, Request, Seeds, Waiting
 from genclient.client.blocking import BlockingCalls
 from genclient.client.call import Batch, Exchange
-from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, question
+from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, translation_request
 from genclient.errors import ClientError, RpcError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -44,7 +44,7 @@ class Client(BlockingCalls):
         Raises:
             ClientError: the server refuses, cannot be reached, or does not know the model.
         """
-        return version_statuses(self._question(channel.STATUS, self._status_request(model)))
+        return version_statuses(self._call_with_retries(channel.STATUS, self._status_request(model)))
 
     def wait(self, timeout_seconds: float = 60.0) -> int:
         """Return the newest available version, as soon as there is one; the server need not run yet.
@@ -57,10 +57,10 @@ class Client(BlockingCalls):
             try:
                 # The first call tells why there is no server. The next has to wait for one: called again and again,
                 # gRPC does not get on with a connection, which it may do only while a call waits for it.
-                reply = self._channel.call(
+                response = self._channel.call(
                     channel.STATUS, self._status_request(None), waiting.left, wait_for_ready=waiting.absent
                 )
-                version = waiting.seen(reply)
+                version = waiting.seen(response)
                 if version is not None:
                     return version
             except RpcError as error:
@@ -87,7 +87,7 @@ class Client(BlockingCalls):
         It begins anew should the version of the first images be unloaded meanwhile.
         """
         given = of_images(n, seed, seeds, latents, truncation, label, inputs)
-        return self._whole(self.model, None, Question(given, signature, result="images"))["images"]
+        return self._whole(self.model, None, Request(given, signature, result="images"))["images"]
 
     def run(
         self,
@@ -120,7 +120,7 @@ class Client(BlockingCalls):
                 something else.
         """
         given = named_inputs({**(inputs or {}), **named})
-        return self._whole(self._other(model), version, Question(given, signature))
+        return self._whole(self._other(model), version, Request(given, signature))
 
     def sheet(
         self,
@@ -186,7 +186,7 @@ class Client(BlockingCalls):
             ClientError: the server refuses, cannot be reached, or returns something that is not images.
         """
         given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
-        batches = self._batches(self.model, None, Question(given, signature, result="images"))
+        batches = self._batches(self.model, None, Request(given, signature, result="images"))
         return (image for batch in batches for image in batch.images)
 
     def stream(
@@ -218,7 +218,7 @@ class Client(BlockingCalls):
             ClientError: the server refuses, cannot be reached, or returns something that is not images.
         """
         given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
-        return self._batches(self.model, version, Question(given, signature, result="images"))
+        return self._batches(self.model, version, Request(given, signature, result="images"))
 
     def score(
         self,
@@ -240,8 +240,8 @@ class Client(BlockingCalls):
             UsageError: the arguments do not fit each other or the discriminator.
             ClientError: the server refuses, cannot be reached, or returns something that is not scores.
         """
-        question = Question({"images": images, "labels": label}, signature, FAKE_DETECTION)
-        return self._whole(self._discriminator(model), None, question)["scores"]
+        request = Request({"images": images, "labels": label}, signature, FAKE_DETECTION)
+        return self._whole(self._discriminator(model), None, request)["scores"]
 
     def score_files(
         self,
@@ -268,7 +268,7 @@ class Client(BlockingCalls):
         from genclient.images import pictures, value_ranges  # with Pillow, which nothing else here needs
 
         given = {"image_bytes": pictures.read_all(files, value_ranges.of_pair(value_range)), "labels": label}
-        return self._whole(self._discriminator(model), None, Question(given, signature, FILES_DETECTION))["scores"]
+        return self._whole(self._discriminator(model), None, Request(given, signature, FILES_DETECTION))["scores"]
 
     def translate(
         self,
@@ -315,5 +315,5 @@ class Client(BlockingCalls):
         info = self.info(name, version)
         images, whole = translation.taken(images, tile, picture_shape(info), ranges, hints)
         binding = binding_for(info, signature, self.names, are_files(images))
-        made = self._whole(name, version, question(binding, images, hints, ranges, answers))["images"]
+        made = self._whole(name, version, translation_request(binding, images, hints, ranges, answers))["images"]
         return whole(made, answers.n)

@@ -17,8 +17,8 @@ from genclient.reasons import found, reached
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is sent again
 
 _TOKENS, _RATIO = 10.0, 0.1
-_QUESTIONS = 5
-"""Attempts at a first question, within a second, unless specified: a port that is closed is reported at once."""
+_FIRST_ATTEMPTS = 5
+"""Attempts at a first request, within a second, unless specified: a port that is closed is reported at once."""
 
 
 def is_lost(error: RpcError) -> bool:
@@ -48,7 +48,7 @@ def with_attempts(error: RpcError, attempts: int, seconds: float) -> RpcError:
     """The error of the last attempt, with what was tried: requests that a server had, or the time without one."""
     if attempts < 2 or (not reached(error.details) and seconds < 1):
         return error
-    note = f" (asked {attempts} times)" if reached(error.details) else f" (tried for {seconds:.0f} s)"
+    note = f" ({attempts} attempts)" if reached(error.details) else f" (tried for {seconds:.0f} s)"
     return RpcError(error.target, error.code, error.details, note, error.proxy)
 
 
@@ -66,7 +66,7 @@ class Throttle:
         return 0.0 if self._tokens > _TOKENS / 2 else self._until
 
     def sent_again(self, now: float) -> None:
-        """A request is sent again: nobody else's until it has a reply, or has been under way for a while."""
+        """A request is sent again: nobody else's until it has a response, or has been under way for a while."""
         self._until = now + LONGEST_PAUSE
 
     def failed(self, now: float) -> None:
@@ -82,7 +82,7 @@ class Throttle:
 
 
 class Attempts:
-    """The attempts at one question that changes nothing, such as what signatures a model has."""
+    """The attempts at one call that changes nothing, such as reading a model's signatures."""
 
     def __init__(self, throttle: Throttle, timeout_seconds: float, retry_seconds: float | None) -> None:
         """Begin; `retry_seconds` None: a few times within a second."""
@@ -116,7 +116,7 @@ class Attempts:
         wait = (
             pause(self._count) / 2 if self._retry is None else max(pause(self._count), self._throttle.free_at() - now)
         )
-        spent = self._retry is None and self._count >= _QUESTIONS
+        spent = self._retry is None and self._count >= _FIRST_ATTEMPTS
         if spent or now + FIRST_PAUSE >= self.trying_until():
             raise with_attempts(self._failure, self._count, now - self._began)
         return min(wait, self.trying_until() - now)

@@ -18,7 +18,7 @@ from genclient.errors import ClientError, RpcError
 T = TypeVar("T")
 
 _RISE = 0.1
-"""Requests in flight that a reply brings back after a server had too many: one more for ten replies."""
+"""Requests in flight that a response brings back after a server had too many: one more for ten responses."""
 
 _ATTEMPTS_ALONE = 6  # to a server that has too many requests, though it has no other of this call
 
@@ -56,8 +56,8 @@ class Plan:
     Attributes:
         rows: examples of the whole call.
         fewest, most: examples of a request, unless a size is given.
-        batch_bytes: of a reply, about, unless a size is given.
-        most_bytes: of a reply with the fewest examples.
+        batch_bytes: of a response, about, unless a size is given.
+        most_bytes: of a response with the fewest examples.
         batch_size: the size that was given.
         concurrency: requests at a time.
         timeout_seconds: for a part with all its attempts.
@@ -100,7 +100,7 @@ class Schedule(Generic[T]):
         return self._given >= self._plan.rows
 
     def start(self, now: float) -> Part | None:
-        """A part to send now, or None: wait for a reply, or for `pause`."""
+        """A part to send now, or None: wait for a response, or for `pause`."""
         part = self._next(now)
         if part is None:
             return None
@@ -116,7 +116,7 @@ class Schedule(Generic[T]):
         return part
 
     def pause(self, now: float) -> float | None:
-        """Seconds until `start` may have a part again; None: not before a reply."""
+        """Seconds until `start` may have a part again; None: not before a response."""
         if not self._waiting or len(self._under_way) >= self._concurrency():
             return None
         left = min((self._due(part) for part in self._waiting if self._has_room(part)), default=now) - now
@@ -130,7 +130,7 @@ class Schedule(Generic[T]):
         return part.failure, max(0.0, self._until(part) - now)
 
     def arrived(self, part: Part, result: T, travelled: int) -> None:
-        """Take the result of a part, and the bytes that it took, the request or the reply, whichever is larger."""
+        """Take the result of a part, and the bytes that it took, the request or the response, whichever is larger."""
         self._under_way.pop(part.start, None)
         self._throttle.succeeded()
         self._at_once = min(self._plan.concurrency, self._at_once + _RISE)
@@ -214,7 +214,7 @@ class Schedule(Generic[T]):
         return max(1, min(plan.most, limit, int(fitting)))
 
     def _concurrency(self) -> int:
-        # The first reply says which version responds, and so the rest waits for it.
+        # The first response says which version responds, and so the rest waits for it.
         return int(self._at_once) if self._given or self._done else 1
 
     def _until(self, part: Part) -> float:
@@ -225,7 +225,7 @@ class Schedule(Generic[T]):
         if now + FIRST_PAUSE >= self._until(part):
             return False
         if is_crowded(error):
-            # Of our own requests, one that has just got its reply counts a moment longer.
+            # Of our own requests, one that has just got its response counts a moment longer.
             if part.halvings == self._halvings:  # what was sent before the last halving tells nothing new
                 self._at_once = max(1.0, self._at_once / 2)
                 self._halvings += 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genclient.client.base import Question
+from genclient.client.base import Request
 from genclient.errors import UsageError
 from genclient.latents.array import counted_seeds, latents_array
 from genclient.model.binding import Binding
@@ -115,7 +115,7 @@ def picture_shape(info: ModelInfo) -> tuple[int | None, ...] | None:
     return next((shape[1:] for shape in shapes if shape and len(shape) == 4), None)
 
 
-def question(
+def translation_request(
     binding: Binding,
     images: Any,
     hints: Any = None,
@@ -124,7 +124,7 @@ def question(
     *,
     read: bool = False,
     preprocessing: Preprocessing | None = None,
-) -> Question:
+) -> Request:
     """The request for the pictures made of `images`.
 
     Args:
@@ -158,7 +158,7 @@ def question(
     given |= answers.given(binding, len(given.get("image", given.get("image_bytes", ()))))
     if answers.n > 1:
         given |= {name: _repeated(given[name], answers.n) for name in ("image", "image_bytes", *HINTS) if name in given}
-    return Question(given, binding.signature, SEVERAL_ANSWERS if several_answers(binding) else IMAGE_TO_IMAGE)
+    return Request(given, binding.signature, SEVERAL_ANSWERS if several_answers(binding) else IMAGE_TO_IMAGE)
 
 
 def several_answers(binding: Binding) -> bool:

@@ -71,15 +71,15 @@ def bench(
     console: Console,
     **request: Any,
 ) -> None:
-    """Put a load on a server and print what it gives.
+    """Load-test a server and print throughput and latency.
 
     \b
-    --concurrency 8          eight requests at a time; also 1,4,16, 1:16 or, doubling, 1:16:2x
+    --concurrency 8          eight requests in flight; also 1,4,16, 1:16 or, doubling, 1:16:2x
     --report load.svg --report load.csv
 
-    A level keeps so many requests under way, each followed by the next, for --duration seconds after --warm-up. Nothing
-    is requested twice: every failure counts. `waiting` is the part of the time in which no reply was there to be read,
-    `decoding` the part in which replies were made into pixels. The exit code is 1 if no request succeeded.
+    Each level keeps that many requests in flight for --duration seconds after --warm-up. Requests are not retried, so
+    every failure counts. `waiting` is the share of time spent waiting for a response, `decoding` the share spent
+    turning responses into pixels. The exit code is 1 if no request succeeded.
     """
     from genclient.bench.load import Load, LoadRequest
 

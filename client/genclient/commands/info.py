@@ -16,7 +16,7 @@ from genclient.model.classes import Classes, parse_classes
 from genclient.model.describe import description, facts, picture_shape
 
 if TYPE_CHECKING:
-    from genclient.client.base import Question
+    from genclient.client.base import Request
     from genclient.client.client import Client
     from genclient.images.prepare import Preprocessing
 
@@ -84,9 +84,9 @@ def _tell(console: Console, lines: str, data: dict[str, Any], classes: Classes |
 def _probe(client: Client) -> dict[str, Any]:
     """What one image costs, or why there is none: a discriminator can be described, though it makes no images."""
     try:
-        question, exchanges = _one_image(client), []
+        request, exchanges = _one_image(client), []
         for _ in range(PROBES):
-            batch = next(iter(client._batches(client.model, None, question)))
+            batch = next(iter(client._batches(client.model, None, request)))
             assert batch.exchange is not None
             exchanges.append(batch.exchange)
     except ClientError as error:
@@ -95,9 +95,9 @@ def _probe(client: Client) -> dict[str, Any]:
     return {"milliseconds": round(wait * 1000, 3), "received_bytes": exchanges[-1].received_bytes}
 
 
-def _one_image(client: Client) -> Question:
+def _one_image(client: Client) -> Request:
     """The request for an image: of seed 0 and class 0, or of a grey picture, or of all that the model takes."""
-    from genclient.client.base import Question
+    from genclient.client.base import Request
     from genclient.client.translation import task_of
     from genclient.latents.array import seed_numbers
 
@@ -111,7 +111,7 @@ def _one_image(client: Client) -> Question:
         given["image"] = np.full([1, *(size or 64 for size in shape)], 128, np.uint8)
     if not shape or any({"latents", "seeds"} & set(signature.inputs) for signature in signatures):
         given["seeds"] = seed_numbers([0])
-    return Question(given, task=task_of(client.info(), client.names), result="images")
+    return Request(given, task=task_of(client.info(), client.names), result="images")
 
 
 def _probe_text(probed: dict[str, Any]) -> str:

@@ -124,7 +124,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
             human = f"fetch      {about['images']} images of {source.model}\nwrite      {out}, {len(walks)} frames\n"
             console.result(human, {"fetch": about["images"], "files": [out], **about}, f"{out}\n")
             return
-        source.ask()
+        source.resolve_version()
         about.update(_text(source, walks, options))
         frames = _frames(source, walks, (columns, rows), options, console)
         text = {key: str(value) for key, value in _text(source, walks, options).items()}
@@ -320,7 +320,7 @@ def _sheet(context: click.Context, server: Server, console: Console, out: str, o
     if not out.lower().endswith(".png"):
         raise UsageError(f"--out: found {out}, expected a name that ends in .png with --sheet")
     with open_source(context, server, options) as source:
-        source.ask()
+        source.resolve_version()
         options["images"] = _images(source, options)
         slides = _slides(source, options)
         text = _text(source, slides, options)

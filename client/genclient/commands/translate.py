@@ -93,7 +93,7 @@ def translate(
     film, seen = _film(out, found, options)
     with open_source(context, server, options) as source:
         if not options["dry_run"]:
-            source.ask()
+            source.resolve_version()
         answers.given(source.binding(), 1)  # or refuses them
         good, originals, failed = _surveyed(source, seen, ranges, _tiled(out, options), console)
         for line in failed:

@@ -163,9 +163,9 @@ class DeviceGenerator:
         shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
         images, whole = translation.taken(images, tile, shape, ranges, hints)
         how = self.preprocessing
-        made = self.run(translation.question(binding, images, hints, ranges, answers, preprocessing=how).given)[
-            "images"
-        ]
+        made = self.run(
+            translation.translation_request(binding, images, hints, ranges, answers, preprocessing=how).given
+        )["images"]
         return whole(made, answers.n)
 
     def translation(self) -> Binding:

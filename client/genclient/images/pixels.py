@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 2**28
-"""Pixels in one reply of PNG pictures, whose few bytes can claim any size."""
+"""Pixels in one response of PNG pictures, whose few bytes can claim any size."""
 
 DEFLATE_RATIO = 1032
 """What a byte of a PNG picture can unpack to, at most (zlib.net/feldspar.html)."""

@@ -1,7 +1,7 @@
 """What a tensor is for: its role, which in genline's own models is its name. Each role is a class.
 
 A role says which declared tensors can have it, how a call's arguments become its examples, what is sent of them, and
-what a reply's array is read as. Which roles belong together is a task's (genclient/tasks/). genline's own are in
+what a response's array is read as. Which roles belong together is a task's (genclient/tasks/). genline's own are in
 roles.py; any other is a subclass of `Role`, wherever that is.
 """
 
@@ -144,7 +144,7 @@ class Role:
         return array.astype(spec.dtype, copy=False)
 
     def reader(self, value_range: pixels.Range | None) -> Read:
-        """What reads the arrays of one call's replies, (N, …) and the tensor's name; by default as they are.
+        """What reads the arrays of one call's responses, (N, …) and the tensor's name; by default as they are.
 
         What it gives may raise ClientError: an array is no such thing.
         """

@@ -166,7 +166,7 @@ class PixelsRole(Role):
         check_size(self.name, array, spec)
 
     def reader(self, value_range: pixels.Range | None) -> Read:
-        """As uint8; the range of floats is given, or inferred from the first reply, and sizes stay as in the first."""
+        """As uint8; the range of floats is given, or inferred from the first response, whose size all others have."""
         return _Pixels(self.result, value_range)
 
 

@@ -89,21 +89,21 @@ class ModelInfo:
         return self.signatures[name]
 
 
-def model_info(reply: Any, model: str, target: str) -> ModelInfo:
+def model_info(response: Any, model: str, target: str) -> ModelInfo:
     """What a wire.MetadataResponse says of `model`; the server, named by `target` in errors, need not repeat the name.
 
     Raises:
-        ClientError: the reply holds no signatures, or none that parse.
+        ClientError: the response holds no signatures, or none that parse.
     """
-    if "signature_def" not in reply.metadata:
+    if "signature_def" not in response.metadata:
         raise ClientError(f"{target} describes no signatures of model {model!r}")
     try:
-        content = reply.metadata["signature_def"].value
+        content = response.metadata["signature_def"].value
         guard.check(content, wire.Signatures.DESCRIPTOR, guard.OTHER_FIELDS)
         table = wire.Signatures.FromString(content)
     except (DecodeError, ValueError) as error:
         raise ClientError(f"{target} sent a table of signatures that does not parse: {error}") from None
-    version = reply.model_spec.version.value if reply.model_spec.HasField("version") else None
+    version = response.model_spec.version.value if response.model_spec.HasField("version") else None
     signatures = {
         name: SignatureSpec(_tensors(signature.inputs), _tensors(signature.outputs))
         for name, signature in table.signature_def.items()

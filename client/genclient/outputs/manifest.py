@@ -94,7 +94,7 @@ def check(path: Path, old: Manifest, request: Mapping[str, Any], version: int | 
     for key, value in {"inputs": None, **request}.items():
         if key != growing and old.request.get(key) != value:
             found, expected = (_short(value) for value in (old.request.get(key), value))
-            raise UsageError(f"{path}: found a set with {key} {found}, expected {expected} as asked for; {_ADVICE}")
+            raise UsageError(f"{path}: found a set with {key} {found}, expected {expected} as requested; {_ADVICE}")
     check_version(path, old.version, version)
 
 

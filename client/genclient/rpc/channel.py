@@ -1,7 +1,7 @@
 """One connection to a server and the calls made over it, each under a deadline, each error an RpcError.
 
 It knows gRPC and TensorFlow Serving's method names; not what tensors mean (codec.py) or a generator is (client.py).
-Messages cross gRPC as bytes and are parsed here: gRPC would report a reply that does not parse on stderr by itself.
+Messages cross gRPC as bytes and are parsed here: gRPC would report a response that does not parse on stderr by itself.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _MODEL = "tensorflow.serving.ModelService"
 _CONFIG = "genserve.ConfigService"  # genserve's own
 
 MAX_METADATA = 2**22
-"""Bytes of what comes with a reply beside its message; gRPC's own limit turns a long error text into another error."""
+"""Bytes of what comes with a response beside its message; gRPC's limit turns a long error text into another error."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """An RPC: its path, the type of its reply, and how many fields that may have."""
+    """An RPC: its path, the type of its response, and how many fields that may have."""
 
     path: str
-    reply: Any
+    response: Any
     max_fields: int = guard.OTHER_FIELDS
 
     @property
@@ -86,7 +86,7 @@ class Connection:
         self.security.check(self.target)
         if len(self.target.hosts) > 1 and self.proxy is not None:
             raise UsageError(
-                f"target: found several hosts, which {self.proxy} cannot be asked for together, expected one, "
+                f"target: found several hosts, which {self.proxy} cannot reach together, expected one, "
                 "or all of them in no_proxy"
             )
 
@@ -98,7 +98,7 @@ class Connection:
     def options(self) -> list[tuple[str, Any]]:
         """Settings of a channel for gRPC (grpc/impl/channel_arg_names.h)."""
         options: list[tuple[str, Any]] = [
-            # A batch of images passes gRPC's default of 4 MiB at once. A larger reply than this is requested in parts.
+            # A batch of images exceeds gRPC's default of 4 MiB. A response larger than this is requested in parts.
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             # gRPC gives a connection attempt 20 s and waits up to 2 min between attempts; its least wait is also an
@@ -119,7 +119,7 @@ class Connection:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_metadata_size", MAX_METADATA),
             ("grpc.absolute_max_metadata_size", MAX_METADATA),
-            # gRPC would ask a proxy for this machine too, and for a whole list of hosts as if it were one.
+            # gRPC would use a proxy for this machine too, and for a whole list of hosts as if it were one.
             ("grpc.enable_http_proxy", int(self.proxy is not None)),
         ]
         if self.target.balanced:
@@ -149,36 +149,36 @@ class Connection:
         return RpcError(self.target.text, error.code(), details, proxy=str(self.proxy or ""))
 
     def parse(self, method: Method, content: bytes) -> Any:
-        """The message of a reply.
+        """The message of a response.
 
         Raises:
             ClientError: it is none, or one that would take far more memory than it came in.
         """
         try:
-            guard.check(content, method.reply.DESCRIPTOR, method.max_fields)
-            return method.reply.FromString(content)
+            guard.check(content, method.response.DESCRIPTOR, method.max_fields)
+            return method.response.FromString(content)
         except (DecodeError, ValueError) as error:
-            name = f"{self.target.text} sent a reply to {method.name}"
+            name = f"{self.target.text} sent a response to {method.name}"
             raise ClientError(f"{name} that does not parse: {error}") from None
 
 
 class Renewal:
-    """When a connection is given up: once a request over it got no reply in time, and no other one since it was sent.
+    """When a connection is given up: a request over it got no response in time, nor did any other since it was sent.
 
     Proxies and address translators forget silent connections without notice; what is sent then goes nowhere.
     """
 
     def __init__(self) -> None:
-        """Nothing was heard yet."""
-        self._heard = 0.0
+        """Begin: no response yet."""
+        self._last_response = 0.0
 
-    def heard(self) -> None:
+    def responded(self) -> None:
         """A server responded."""
-        self._heard = time.monotonic()
+        self._last_response = time.monotonic()
 
     def due(self, error: RpcError, since: float) -> bool:
         """Whether a request that was sent then and failed so calls for a new connection."""
-        return error.code.name == "DEADLINE_EXCEEDED" and self._heard < since
+        return error.code.name == "DEADLINE_EXCEEDED" and self._last_response < since
 
 
 class Channel:
@@ -205,32 +205,32 @@ class Channel:
     def call(
         self, method: Method, request: Any, timeout_seconds: float | None = None, *, wait_for_ready: bool = False
     ) -> Any:
-        """The reply to a request; with `wait_for_ready`, the server may come up meanwhile.
+        """The response to a request; with `wait_for_ready`, the server may come up meanwhile.
 
         Raises:
             RpcError: the server refuses or cannot be reached, or time is over.
-            ClientError: the reply does not parse.
+            ClientError: the response does not parse.
         """
         timeout = self.connection.timeout_seconds if timeout_seconds is None else timeout_seconds
         options = {"timeout": timeout, "metadata": self._headers, "wait_for_ready": wait_for_ready}
         content = request.SerializeToString()
         # Not by a future: Ctrl-C while one is made leaves gRPC with a call that nothing ends, and `close` waits for it.
         channel, stub = self._stub(method)
-        receive = PendingReply(self, channel, method, len(content), timeout)
+        receive = PendingResponse(self, channel, method, len(content), timeout)
         return self.connection.parse(method, receive.result(lambda: stub(content, **options)))
 
     def send(
         self, method: Method, content: bytes, timeout_seconds: float, wait_for_ready: bool = False
-    ) -> PendingReply:
-        """Send a request and do not wait for its reply; not in the main thread, see `call`."""
+    ) -> PendingResponse:
+        """Send a request and do not wait for its response; not in the main thread, see `call`."""
         channel, stub = self._stub(method)
-        reply = PendingReply(self, channel, method, len(content), timeout_seconds)
+        response = PendingResponse(self, channel, method, len(content), timeout_seconds)
         options = {"timeout": timeout_seconds, "metadata": self._headers, "wait_for_ready": wait_for_ready}
-        return reply.follow(stub.future(content, **options))
+        return response.follow(stub.future(content, **options))
 
-    def heard(self) -> None:
+    def responded(self) -> None:
         """A call succeeded."""
-        self._renewal.heard()
+        self._renewal.responded()
 
     def failed(self, channel: Any, error: RpcError, since: float) -> None:
         """A call over `channel`, sent at `since`, failed."""
@@ -247,12 +247,12 @@ class Channel:
         return channel, channel.unary_unary(method.path)
 
 
-class PendingReply:
+class PendingResponse:
     """A request under way.
 
     Attributes:
         sent: bytes of the request.
-        seconds: from its sending to the end of the reply, once that is there.
+        seconds: from its sending to the end of the response, once that is there.
     """
 
     def __init__(self, over: Channel, channel: Any, method: Method, sent: int, timeout_seconds: float) -> None:
@@ -263,14 +263,14 @@ class PendingReply:
         self._start, self._since = time.perf_counter(), time.monotonic()
         self._future: Any = None
 
-    def follow(self, future: Any) -> PendingReply:
+    def follow(self, future: Any) -> PendingResponse:
         """Take the call in gRPC's hands."""
         self._future = future
         future.add_done_callback(lambda _: self._end())
         return self
 
     def __call__(self) -> bytes:
-        """The reply, as soon as it is there; raises RpcError."""
+        """The response, as soon as it is there; raises RpcError."""
         return self.result(self._future.result)
 
     def result(self, receive: Callable[[], bytes]) -> bytes:
@@ -285,11 +285,11 @@ class PendingReply:
         except grpc.FutureCancelledError:
             raise UsageError("this client was closed while a request was under way") from None
         log_call(self._method, self.sent, f"received {len(content)} B", self._end())
-        self._over.heard()
+        self._over.responded()
         return content
 
     def then(self, act: Callable[[], None]) -> None:
-        """Have `act` called in another thread once the reply is there or has failed; at once if it is."""
+        """Have `act` called in another thread once the response is there or has failed; at once if it is."""
         self._future.add_done_callback(lambda _: act())
 
     def cancel(self) -> None:

@@ -1,6 +1,6 @@
 """Between numpy arrays and TensorFlow Serving's tensors, in every form in which a server may send them.
 
-Replies are checked before anything is allocated: dtype, shape and the number of values have to fit each other, and a
+Responses are checked before anything is allocated: dtype, shape and the number of values have to fit each other, and a
 tensor may not be larger than what arrived for it, but for TensorFlow's rule that a short list of values goes on with
 its last one (up to FILL_LIMIT). Not for sparse, complex, quantised or resource tensors, and not for what images mean:
 pixels.py.
@@ -20,7 +20,7 @@ from genclient.errors import ClientError
 from genclient.rpc import varints, wire
 
 FILL_LIMIT = 2**22
-"""Elements up to which a reply may leave out repeated values; a server that means well sends pixels in full."""
+"""Elements up to which a response may leave out repeated values; a server that means well sends pixels in full."""
 
 MAX_RANK = 32
 """Dimensions of a tensor; numpy cannot hold more than 64 and no image has more than four."""

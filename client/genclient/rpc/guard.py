@@ -1,7 +1,7 @@
-"""Looks over a reply before protobuf reads it: parsing may take many times the memory of what arrived.
+"""Looks over a response before protobuf reads it: parsing may take many times the memory of what arrived.
 
-A message of two bytes becomes an object of fifty; a reply of 256 MB could so claim gigabytes. Fields are counted here
-without making anything of them. Honest replies have a few dozen, since pixels come in one.
+A message of two bytes becomes an object of fifty; a response of 256 MB could claim gigabytes that way. Fields are
+counted here without making anything of them. Honest responses have a few dozen, since pixels come in one.
 Source: protobuf's encoding (protobuf.dev/programming-guides/encoding).
 """
 
@@ -11,10 +11,10 @@ from functools import cache
 from typing import Any
 
 PREDICT_FIELDS = 2**18
-"""Fields of a reply with tensors: a sender that does not pack numbers uses one for each."""
+"""Fields of a response with tensors: a sender that does not pack numbers uses one for each."""
 
 OTHER_FIELDS = 2**16
-"""Fields of a reply that describes a model."""
+"""Fields of a response that describes a model."""
 
 
 class MalformedError(ValueError):

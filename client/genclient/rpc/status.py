@@ -17,11 +17,11 @@ class VersionStatus:
     message: str
 
 
-def version_statuses(reply: Any) -> list[VersionStatus]:
+def version_statuses(response: Any) -> list[VersionStatus]:
     """The versions in a wire.StatusResponse, the newest first."""
     versions = [
         VersionStatus(item.version, _STATES.get(item.state, str(item.state)), item.status.error_message)
-        for item in reply.model_version_status
+        for item in response.model_version_status
     ]
     return sorted(versions, key=lambda version: version.version, reverse=True)
 

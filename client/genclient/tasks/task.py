@@ -15,7 +15,7 @@ AUTO = "auto"
 
 
 class Task:
-    """A task: what its models take and give, and how a call's arguments become requests and replies results.
+    """A task: what its models take and give, and how a call's arguments become requests and responses results.
 
     `Task("tint", inputs=[LATENTS, IMAGE], outputs=[IMAGES])` is one; another way to make examples is a subclass with
     `examples` of its own, another kind of tensor a `Role` of its own.

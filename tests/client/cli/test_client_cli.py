@@ -270,7 +270,7 @@ def test_a_closed_port_is_reported_at_once(fails, tmp_path):
 def test_an_unknown_model_is_reported_in_the_servers_words(fails, serve):
     target = serve().target
     code, line = fails("sample", "--target", target, "--model", "cats")
-    assert (code, line) == (69, f"{target} answered NOT_FOUND: Servable not found for request: Latest(cats)")
+    assert (code, line) == (69, f"{target} returned NOT_FOUND: Servable not found for request: Latest(cats)")
     assert fails("status", "--target", target, "--model", "cats")[0] == 69
     assert fails("sample", "--target", target, "--model", "") == (
         2,
@@ -283,7 +283,7 @@ def test_a_server_that_takes_too_long_is_given_up(fails, serve):
     hold(served)
     code, line = fails("sample", "--target", served.target, "--timeout", 0.5)
     assert code == 68
-    assert line == f"no reply within 0.5 s (--timeout) from {served.target}"
+    assert line == f"no response within 0.5 s (--timeout) from {served.target}"
 
 
 def test_failures_of_the_model_are_one_line(fails, serve, tools, tmp_path):

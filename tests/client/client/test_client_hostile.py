@@ -25,12 +25,12 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 CONNECTION = Connection(parse_target("localhost:8500"), 10)
 ROWS = 4
-MUTATIONS = 1000  # of each of the three kinds of replies
+MUTATIONS = 1000  # of each of the three kinds of responses
 MEMORY = 60e6
 
 
 def read_predict(content):
-    """Read bytes as the reply to a request for four images."""
+    """Read bytes as the response to a request for four images."""
     images = {"images": TensorSpec("float32", (None, 6, 4, 3)), "png_bytes": TensorSpec("string", (None,))}
     spec = SignatureSpec({"latents": TensorSpec("float32", (None, 5))}, images)
     binding = IMAGE_GENERATION.bind(ModelInfo("digits", 3, {"serving_default": spec}), "serving_default", {})
@@ -65,10 +65,10 @@ def honest(tools):
     predict = []
     for name, tensors in encoded.items():
         for tensor in tensors:
-            reply = predict_pb2.PredictResponse()
-            reply.model_spec.version.value = 3
-            reply.outputs[name].CopyFrom(tensor)
-            predict.append(reply.SerializeToString())
+            response = predict_pb2.PredictResponse()
+            response.model_spec.version.value = 3
+            response.outputs[name].CopyFrom(tensor)
+            predict.append(response.SerializeToString())
     metadata = tools.Prediction().GetModelMetadata(get_request(), None).SerializeToString()
     status = tools.Model([(3, "AVAILABLE", ""), (2, "END", "out of memory")]).GetModelStatus(get_request(), None)
     return {"predict": predict, "metadata": [metadata], "status": [status.SerializeToString()]}
@@ -137,7 +137,7 @@ def field(number, content):
 
 
 def output(tensor, name=b"images"):
-    """A reply with this tensor."""
+    """A response with this tensor."""
     return field(1, field(1, name) + field(2, tensor))
 
 
@@ -193,17 +193,17 @@ def test_pictures_that_claim_more_than_their_bytes_can_hold_are_refused(tools):
         return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
     for width, height in ((8000, 8000), (2**31 - 1, 2**31 - 1), (60000, 60000)):
-        reply = predict_pb2.PredictResponse()
-        reply.outputs["png_bytes"].CopyFrom(tools.as_strings([picture(width, height, b"x")] * ROWS))
+        response = predict_pb2.PredictResponse()
+        response.outputs["png_bytes"].CopyFrom(tools.as_strings([picture(width, height, b"x")] * ROWS))
         tracemalloc.start()
         try:
             with pytest.raises(ClientError, match=r"^png_bytes: found"):
-                read_predict(reply.SerializeToString())
+                read_predict(response.SerializeToString())
             assert tracemalloc.get_traced_memory()[1] < 1e6
         finally:
             tracemalloc.stop()
-    reply.outputs["png_bytes"].CopyFrom(tools.as_strings([picture(100, 100, zlib.compress(bytes(10**7)))] * ROWS))
-    assert read_predict(reply.SerializeToString()).shape == (ROWS, 100, 100, 3)  # more data than pixels
+    response.outputs["png_bytes"].CopyFrom(tools.as_strings([picture(100, 100, zlib.compress(bytes(10**7)))] * ROWS))
+    assert read_predict(response.SerializeToString()).shape == (ROWS, 100, 100, 3)  # more data than pixels
 
 
 @pytest.fixture
@@ -245,24 +245,24 @@ def test_a_model_with_many_signatures_is_named_shortly():
     table = get_model_metadata_pb2.SignatureDefMap()
     for number in range(5000):
         table.signature_def[f"signature {number}"].SetInParent()
-    reply = get_model_metadata_pb2.GetModelMetadataResponse()
-    reply.metadata["signature_def"].Pack(table)
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    response.metadata["signature_def"].Pack(table)
     with pytest.raises(ClientError) as raised:
-        read_metadata(reply.SerializeToString())
+        read_metadata(response.SerializeToString())
     with pytest.raises(ClientError) as raised:
         IMAGE_GENERATION.bind(
-            model_info(CONNECTION.parse(METADATA, reply.SerializeToString()), "digits", "x"), "none", {}
+            model_info(CONNECTION.parse(METADATA, response.SerializeToString()), "digits", "x"), "none", {}
         )
     assert len(str(raised.value)) <= MAX_MESSAGE + 1
 
 
 def test_too_many_signatures_are_refused_before_they_are_parsed():
     table = get_model_metadata_pb2.SignatureDefMap()
-    reply = get_model_metadata_pb2.GetModelMetadataResponse()
-    reply.metadata["signature_def"].Pack(table)
-    reply.metadata["signature_def"].value = b"\x0a\x00" * 2**17
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    response.metadata["signature_def"].Pack(table)
+    response.metadata["signature_def"].value = b"\x0a\x00" * 2**17
     with pytest.raises(ClientError, match="more than 65536 fields"):
-        read_metadata(reply.SerializeToString())
+        read_metadata(response.SerializeToString())
 
 
 def test_an_error_in_words_without_end_is_cut():
@@ -272,28 +272,28 @@ def test_an_error_in_words_without_end_is_cut():
 
 @pytest.mark.parametrize("count", [2**31 - 1, -1, 0])
 def test_a_status_with_odd_numbers_is_read(count):
-    reply = wire.StatusResponse()
-    reply.model_version_status.add(version=count, state=count)
-    assert read_status(reply.SerializeToString())[0].version == count
+    response = wire.StatusResponse()
+    response.model_version_status.add(version=count, state=count)
+    assert read_status(response.SerializeToString())[0].version == count
 
 
 def test_numbers_cut_off_in_the_middle_are_refused():
     for content in (b"\xac", b"\xff" * 11, b"\x01\x80"):
-        reply = wire.PredictResponse()
-        tensor = reply.outputs["images"]
+        response = wire.PredictResponse()
+        tensor = response.outputs["images"]
         tensor.dtype, tensor.int_val[:] = 4, [content]
         for size in (ROWS, 1, 1, 1):
             tensor.shape.dim.add(size=size)
         with pytest.raises(ClientError, match=r"^images: found \d+ bytes of int_val, expected whole uint8 values"):
-            read_predict(reply.SerializeToString())
+            read_predict(response.SerializeToString())
     assert np.array_equal(read_predict(honest_pixels()), np.full((ROWS, 1, 1, 1), 200))
 
 
 def honest_pixels():
     """Four pixels of 200, in two bytes each."""
-    reply = wire.PredictResponse()
-    tensor = reply.outputs["images"]
+    response = wire.PredictResponse()
+    tensor = response.outputs["images"]
     tensor.dtype, tensor.int_val[:] = 4, [b"\xc8\x01" * 3, b"\xc8\x01"]
     for size in (ROWS, 1, 1, 1):
         tensor.shape.dim.add(size=size)
-    return reply.SerializeToString()
+    return response.SerializeToString()

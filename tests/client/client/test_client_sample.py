@@ -166,7 +166,7 @@ def test_a_model_that_is_no_generator_is_described(serve, inputs, outputs, found
 def test_replies_that_are_not_images_are_refused(serve, tools):
     ok = np.zeros((1, 2, 2, 1), np.float32)
     bad = {
-        "the reply has outputs ['probabilities']": {"probabilities": tools.as_values(ok)},
+        "the response has outputs ['probabilities']": {"probabilities": tools.as_values(ok)},
         "images: found values that are not finite": {"images": tools.as_values(ok * np.nan)},
         "images: found shape (2, 2, 2, 1), expected 1 rows": {"images": tools.as_values(np.repeat(ok, 2, 0))},
         "images: found shape (1, 4), expected (N, H, W, C)": {"images": tools.as_values(ok.reshape(1, 4))},

@@ -24,7 +24,7 @@ def plan(rows, **settings):
 
 
 def run(schedule, answer, draw):
-    """Drive a call to its end on a clock of its own, replies in any order; gives the rows that came out, in order.
+    """Drive a call to its end on a clock of its own, responses in any order; gives the rows that came out, in order.
 
     `answer` takes a part and gives the error it meets, or None.
     """

@@ -136,7 +136,7 @@ def test_retries_can_be_limited_and_switched_off(serve):
         client.sample(8)
     assert raised.value.exit_code == 78
     assert len(served.prediction.requests) == 1
-    with Client(served.target, timeout_seconds=1) as client, pytest.raises(RpcError, match=r"busy \(asked \d+ times\)"):
+    with Client(served.target, timeout_seconds=1) as client, pytest.raises(RpcError, match=r"busy \(\d+ attempts\)"):
         client.sample(8)
 
 

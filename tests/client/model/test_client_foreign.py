@@ -1,4 +1,4 @@
-"""Servers and models of other origin: other names, dtypes, shapes and ranges, and replies that leave things out."""
+"""Servers and models of other origin: other names, dtypes, shapes and ranges, and responses that leave things out."""
 
 import ml_dtypes
 import numpy as np
@@ -210,8 +210,8 @@ def test_a_model_of_fixed_batch_gets_such_batches(foreign, tools):
 def test_metadata_may_leave_out_all_but_the_signatures(foreign):
     target, _ = foreign(LATENTS, {"images": (FLOAT, [-1, 6, 4, 3])})
     with Client(target) as client:
-        reply = client._channel.call(METADATA, client._info_request("digits"))
-        assert not reply.HasField("model_spec")
+        response = client._channel.call(METADATA, client._info_request("digits"))
+        assert not response.HasField("model_spec")
         assert client.info().version is None
         assert client.sample(2).shape == (2, 6, 4, 3)
 

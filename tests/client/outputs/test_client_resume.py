@@ -138,10 +138,10 @@ def test_a_folder_takes_further_seeds(genclient, serve, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "found"),
     [
-        (("--truncation", 0.7), "found a set with truncation 1.0, expected 0.7 as asked for"),
-        (("--label", 2), "found a set with label 1, expected 2 as asked for"),
-        (("--classes", "sun,rain"), 'found a set with classes [], expected ["sun", "rain"] as asked for'),
-        (("--model", "cats"), 'found a set with model "digits", expected "cats" as asked for'),
+        (("--truncation", 0.7), "found a set with truncation 1.0, expected 0.7 as requested"),
+        (("--label", 2), "found a set with label 1, expected 2 as requested"),
+        (("--classes", "sun,rain"), 'found a set with classes [], expected ["sun", "rain"] as requested'),
+        (("--model", "cats"), 'found a set with model "digits", expected "cats" as requested'),
     ],
 )
 @pytest.mark.parametrize("out", ["p/", "p/%d.tar"])

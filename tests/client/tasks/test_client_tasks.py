@@ -215,7 +215,7 @@ def test_what_images_were_made_of_is_in_their_manifest_and_told_from_other_pictu
     done = command(package, tmp_path, *sample, "--input", "image=photos/0.png", "--out", "made/")
     assert (done.returncode, "found a set with inputs" in done.stderr) == (2, True)
     done = command(package, tmp_path, *sample, "--out", "made/")
-    assert (done.returncode, "expected none as asked for" in done.stderr) == (2, True)
+    assert (done.returncode, "expected none as requested" in done.stderr) == (2, True)
     done = command(package, tmp_path, *sample, "--input", "picture=photos/", "--out", "x.npz")
     assert done.stderr == "genclient: --input: found picture, expected image\n"
     done = command(package, tmp_path, *sample[:-1], 2, "--input", "image=photos/", "--out", "x.npz")
