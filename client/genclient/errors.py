@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from genclient.reasons import why
+from genclient.reasons import explain
 
 if TYPE_CHECKING:
     import grpc
@@ -55,7 +55,7 @@ class RpcError(ClientError):
         self.code = code
         self.details = details
         self.proxy = proxy
-        super().__init__(why(target, code.name, details, proxy) + note, exit_code=64 + code.value[0])
+        super().__init__(explain(target, code.name, details, proxy) + note, exit_code=64 + code.value[0])
 
 
 class VersionGoneError(RpcError):

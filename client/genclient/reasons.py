@@ -43,7 +43,7 @@ _LOCAL_DEADLINE = re.compile(r"(Stream removed .)?deadline exceeded", re.IGNOREC
 _NO_RESPONSE = "no response within"
 
 
-def why(target: str, code: str, details: str, proxy: str = "") -> str:
+def explain(target: str, code: str, details: str, proxy: str = "") -> str:
     """A line about a call to `target`, perhaps through a proxy, that ended with a gRPC status and its details."""
     if code == "UNAVAILABLE":
         return _unavailable(target, details, proxy)
@@ -60,7 +60,7 @@ def reached(details: str) -> bool:
     return not any(re.search(pattern, details, re.IGNORECASE) for pattern, _ in (*_NETWORK, *_HANDSHAKE))
 
 
-def found(details: str) -> bool:
+def connected(details: str) -> bool:
     """Whether there was something at the address, by what gRPC says of a request that was lost."""
     return not any(re.search(pattern, details, re.IGNORECASE) for pattern, _ in _NETWORK)
 

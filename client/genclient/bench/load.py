@@ -23,7 +23,7 @@ from genclient.client.translation import picture_shape, task_of
 from genclient.errors import ClientError, RpcError
 from genclient.latents.array import counted_seeds
 from genclient.model.role import Repeated
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
 from genclient.tasks.registry import choose
 from genclient.tasks.task import Task
 
@@ -49,16 +49,13 @@ class LoadRequest:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-Wanted = LoadRequest  # its old name
-
-
 @dataclass
 class Level:
     """What was measured with one number of requests at a time.
 
     Attributes:
         concurrency: requests at a time.
-        rows: images of a request.
+        batch_size: images of a request.
         seconds: for how long, the warm-up not included.
         latencies: seconds of each request that succeeded, from its sending to the end of the response.
         errors: how many failed, by the name of the gRPC status.
@@ -68,7 +65,7 @@ class Level:
     """
 
     concurrency: int
-    rows: int
+    batch_size: int
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list, repr=False)
     errors: Counter[str] = field(default_factory=Counter)
@@ -80,7 +77,7 @@ class Level:
     @property
     def images_per_second(self) -> float:
         """Images that arrived and could be read."""
-        return len(self.latencies) * self.rows / self.seconds if self.seconds else 0.0
+        return len(self.latencies) * self.batch_size / self.seconds if self.seconds else 0.0
 
     def summary(self) -> dict[str, Any]:
         """The figures by name, for JSON; latencies in milliseconds, null where no request succeeded."""
@@ -91,10 +88,10 @@ class Level:
         latency = {name: round(float(value), 3) for name, value in zip(names, values, strict=False)}
         return {
             "concurrency": self.concurrency,
-            "batch_size": self.rows,
+            "batch_size": self.batch_size,
             "seconds": round(seconds, 3),
             "requests": requests,
-            "images": requests * self.rows,
+            "images": requests * self.batch_size,
             "images_per_second": round(self.images_per_second, 2),
             "requests_per_second": round(requests / seconds, 3) if seconds else 0.0,
             "latency_ms": latency or dict.fromkeys(names),
@@ -146,7 +143,7 @@ class Load:
             while time.monotonic() < start + seconds or not (level.latencies or level.errors):
                 while counted.running < concurrency and time.monotonic() >= counted.not_before:
                     counted.running += 1
-                    requests.begin(self._part(level.rows))
+                    requests.begin(self._part(level.batch_size))
                 before, decoding = time.monotonic(), counted.decoding
                 requests.take(_WAKE_SECONDS if counted.running == concurrency else _PAUSE_SECONDS)
                 if before >= start:
@@ -187,7 +184,7 @@ def _pictures(client: Client, request: LoadRequest, task: Task | None) -> dict[s
         task, binding = choose(client.info(), request.signature, client.names, result="images")
     else:
         binding = task.bind(client.info(), request.signature, client.names)
-    if task not in (IMAGE_TO_IMAGE, SEVERAL_ANSWERS):
+    if task not in (IMAGE_TO_IMAGE, MULTIMODAL):
         return None
     height, width, channels = (size or 64 for size in picture_shape(client.info()) or (64, 64, 3))
     image = request.inputs.get("image")

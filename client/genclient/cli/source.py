@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.client import Batch, Client
-    from genclient.client.translation import Answers
+    from genclient.client.translation import Variations
     from genclient.device.generator import DeviceGenerator
     from genclient.images.prepare import Preprocessing
     from genclient.model.binding import Binding
@@ -83,14 +83,14 @@ class Source(ABC):
 
     @abstractmethod
     def translate(
-        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
+        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, variations: Variations
     ) -> NDArray[np.uint8]:
-        """What it makes of pictures: uint8 (N, H, W, C), `answers.n` of each in a row.
+        """What it makes of pictures: uint8 (N, H, W, C), `variations.n` of each in a row.
 
         Args:
             images: contents of files that `pictures.load` gave, or pixels (N, H, W, C) of the model's size.
             hints: content of a picture file, for models that take them.
-            answers: which pictures of each, of models that take latents.
+            variations: which pictures of each, of models that take latents.
 
         Raises:
             ClientError: the model refuses them, or cannot be reached.
@@ -142,13 +142,13 @@ class Served(Source):
         return picture_shape(self._client.info(version=self.version))
 
     def translate(
-        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
+        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, variations: Variations
     ) -> NDArray[np.uint8]:
         """See `Source`."""
         from genclient.client.translation import are_files, translation_request
 
-        request = translation_request(self.binding(are_files(images)), images, hints, answers=answers, read=True)
-        return self._client._whole(self.model, self.version, request)["images"]
+        request = translation_request(self.binding(are_files(images)), images, hints, variations=variations, read=True)
+        return self._client._collect(self.model, self.version, request)["images"]
 
     def resolve_version(self) -> None:
         """See `Source`."""
@@ -161,14 +161,14 @@ class Served(Source):
 
     def fit(self, shard: int) -> None:
         """Batches end where shards do, so that a shard is made by the same requests whenever it is made."""
-        from genclient.client.base import BATCH_BYTES, BATCH_ROWS
+        from genclient.client.base import BATCH_BYTES, MAX_BATCH_SIZE
 
         if self._client.batch_size is not None or self._binding().fixed_batch:
             return
         shapes = (spec.image_shape for spec in self._client.info(version=self.version).signatures.values())
         shape = next((shape for shape in shapes if shape and None not in shape), None)
-        bytes_each = 4 * math.prod(side or 1 for side in shape) if shape else BATCH_BYTES // BATCH_ROWS
-        most = max(16, min(BATCH_ROWS, BATCH_BYTES // max(1, bytes_each)))
+        bytes_each = 4 * math.prod(side or 1 for side in shape) if shape else BATCH_BYTES // MAX_BATCH_SIZE
+        most = max(16, min(MAX_BATCH_SIZE, BATCH_BYTES // max(1, bytes_each)))
         even = next(rows for rows in range(min(most, shard), 0, -1) if shard % rows == 0)
         self._client.batch_size = even if 2 * even > most or even == shard else most
 
@@ -212,13 +212,15 @@ class Local(Source):
         return None if shape is None else shape[1:]
 
     def translate(
-        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, answers: Answers
+        self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, variations: Variations
     ) -> NDArray[np.uint8]:
         """See `Source`."""
         from genclient.client.translation import translation_request
 
         how = self.preprocessing
-        request = translation_request(self.binding(), images, hints, answers=answers, read=True, preprocessing=how)
+        request = translation_request(
+            self.binding(), images, hints, variations=variations, read=True, preprocessing=how
+        )
         return self._device.run(request.given)["images"]
 
     def resolve_version(self) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from genclient.cli.source import Source
     from genclient.client.call import Batch
-    from genclient.client.translation import Answers
+    from genclient.client.translation import Variations
     from genclient.outputs.output import Places
 
 AT_A_TIME = 64
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
 class Work:
     """`Work(source, pictures, …).batches(places)`.
 
-    Each picture has `answers.n` places in a row; in a sheet it has one, with its answers side by side.
+    Each picture has `variations.n` places in a row; in a sheet it has one, with its answers side by side.
     """
 
     at_a_time = AT_A_TIME
@@ -43,13 +43,13 @@ class Work:
         pictures: Sequence[Picture],
         ranges: Any,
         hints: bytes | None,
-        answers: Answers,
+        variations: Variations,
         *,
         is_sheet: bool,
     ) -> None:
         """Take what makes them, and the pictures; a sheet also shows what each was made of."""
         self._source, self._pictures, self._ranges, self._hints = source, pictures, ranges, hints
-        self._answers, self._is_sheet = answers, is_sheet
+        self._variations, self._is_sheet = variations, is_sheet
 
     def batches(self, places: Places) -> Iterator[Batch]:
         """The images of places, in order."""
@@ -57,7 +57,7 @@ class Work:
 
         from genclient.client.call import Batch
 
-        each = 1 if self._is_sheet else self._answers.n
+        each = 1 if self._is_sheet else self._variations.n
         for start in range(0, len(places), self.at_a_time):
             some = places[start : start + self.at_a_time]
             numbers = np.unique(some // each)
@@ -65,7 +65,7 @@ class Work:
             contents = self._contents(chosen)
             images = self._made(chosen, contents)
             if self._is_sheet:
-                rows, originals = _in_rows(images, self._answers.n), self._originals(contents, images.shape[1:])
+                rows, originals = _in_rows(images, self._variations.n), self._originals(contents, images.shape[1:])
                 outputs = {"images": rows, "originals": originals}
             else:
                 outputs = {"images": images[each * np.searchsorted(numbers, some // each) + some % each]}
@@ -86,7 +86,7 @@ class Work:
         import numpy as np
 
         try:
-            return self._source.translate(contents, self._hints, self._answers)
+            return self._source.translate(contents, self._hints, self._variations)
         except RpcError as error:
             if error.code.name != "INVALID_ARGUMENT":
                 raise
@@ -113,7 +113,7 @@ class TiledWork(Work):
         from genclient.client.translation import taken
 
         tiles, whole = taken(contents, True, self._source.size(), self._ranges, self._hints)
-        return whole(self._source.translate(tiles, None, self._answers), self._answers.n)
+        return whole(self._source.translate(tiles, None, self._variations), self._variations.n)
 
     def _originals(self, contents: list[bytes], shape: tuple[int, ...]) -> NDArray[np.uint8]:
         import numpy as np

@@ -22,7 +22,14 @@ from genclient.client.awaited import AwaitedCalls
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds, Waiting
 from genclient.client.call import Batch
 from genclient.client.server_config import config_text, explained, server_config
-from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, translation_request
+from genclient.client.translation import (
+    Pictures,
+    Variations,
+    are_files,
+    binding_for,
+    picture_shape,
+    translation_request,
+)
 from genclient.errors import ClientError, RpcError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -50,23 +57,25 @@ class AsyncClient(AwaitedCalls):
     async def wait(self, timeout_seconds: float = 60.0) -> int:
         """As `Client.wait`."""
         waiting = Waiting(self.model, timeout_seconds)
-        while waiting.left > 0:
+        while waiting.seconds_left > 0:
             try:
-                response = await self._call(channel.STATUS, self._status_request(None), waiting.left, waiting.absent)
+                response = await self._call(
+                    channel.STATUS, self._status_request(None), waiting.seconds_left, waiting.no_server
+                )
                 version = waiting.seen(response)
                 if version is not None:
                     return version
             except RpcError as error:
                 waiting.failed(error)
             if self.on_wait is not None:
-                self.on_wait(waiting.found, waiting.left)
+                self.on_wait(waiting.last_seen, waiting.seconds_left)
             await asyncio.sleep(waiting.pause)
-        raise ClientError(waiting.over())
+        raise ClientError(waiting.timeout_message())
 
     async def reload(self, config: str) -> None:
         """As `Client.reload`."""
         request = wire.ReloadRequest(config=server_config(config))
-        self._reloaded(await self._call(channel.RELOAD, request))
+        self._check_reload(await self._call(channel.RELOAD, request))
 
     async def config(self) -> str:
         """As `Client.config`."""
@@ -75,11 +84,11 @@ class AsyncClient(AwaitedCalls):
     async def merge(self, config: str) -> None:
         """As `Client.merge`."""
         for model in server_config(config).model_config_list.config:
-            self._reloaded(await self._config_call(channel.SET_MODEL, model))
+            self._check_reload(await self._config_call(channel.SET_MODEL, model))
 
     async def remove(self, model: str) -> None:
         """As `Client.remove`."""
-        self._reloaded(await self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
+        self._check_reload(await self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
 
     async def _config_call(self, method: Method, request: Any) -> Any:
         try:
@@ -101,7 +110,7 @@ class AsyncClient(AwaitedCalls):
     ) -> NDArray[np.uint8]:
         """As `Client.sample`."""
         given = of_images(n, seed, seeds, latents, truncation, label, inputs)
-        return (await self._whole(self.model, None, Request(given, signature, result="images")))["images"]
+        return (await self._collect(self.model, None, Request(given, signature, result="images")))["images"]
 
     async def run(
         self,
@@ -114,7 +123,7 @@ class AsyncClient(AwaitedCalls):
     ) -> dict[str, NDArray[Any]]:
         """As `Client.run`."""
         given = named_inputs({**(inputs or {}), **named})
-        return await self._whole(self._other(model), version, Request(given, signature))
+        return await self._collect(self._model_or_default(model), version, Request(given, signature))
 
     async def sheet(
         self,
@@ -184,7 +193,7 @@ class AsyncClient(AwaitedCalls):
     ) -> NDArray[np.float32]:
         """As `Client.score`."""
         request = Request({"images": images, "labels": label}, signature, FAKE_DETECTION)
-        return (await self._whole(self._discriminator(model), None, request))["scores"]
+        return (await self._collect(self._discriminator_name(model), None, request))["scores"]
 
     async def score_files(
         self,
@@ -201,7 +210,7 @@ class AsyncClient(AwaitedCalls):
         read = await asyncio.to_thread(pictures.read_all, files, value_ranges.of_pair(value_range))
         given = {"image_bytes": read, "labels": label}
         request = Request(given, signature, FILES_DETECTION)
-        return (await self._whole(self._discriminator(model), None, request))["scores"]
+        return (await self._collect(self._discriminator_name(model), None, request))["scores"]
 
     async def translate(
         self,
@@ -220,10 +229,10 @@ class AsyncClient(AwaitedCalls):
         """As `Client.translate`."""
         from genclient.images.value_ranges import of_pair
 
-        name, ranges, answers = self._other(model), of_pair(value_range), Answers.of(n, seed, latents)
+        name, ranges, variations = self._model_or_default(model), of_pair(value_range), Variations.of(n, seed, latents)
         info = await self.info(name, version)
         images, whole = await asyncio.to_thread(translation.taken, images, tile, picture_shape(info), ranges, hints)
         binding = binding_for(info, signature, self.names, are_files(images))
-        request = await asyncio.to_thread(translation_request, binding, images, hints, ranges, answers)
-        made = (await self._whole(name, version, request))["images"]
-        return await asyncio.to_thread(whole, made, answers.n)
+        request = await asyncio.to_thread(translation_request, binding, images, hints, ranges, variations)
+        made = (await self._collect(name, version, request))["images"]
+        return await asyncio.to_thread(whole, made, variations.n)

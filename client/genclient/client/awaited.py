@@ -42,7 +42,7 @@ class AwaitedCalls(Settings):
         """Close the connection."""
         self._closed = True
         if self._channel is not None:
-            self._see_loop()
+            self._check_loop()
             await self._channel.close()
         if self._closing:
             for task in self._closing:
@@ -57,8 +57,8 @@ class AwaitedCalls(Settings):
         request = self._info_request(name, version)
         return self._keep_info(name, version, await self._call_with_retries(channel.METADATA, request))
 
-    async def _whole(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
-        """As `BlockingCalls._whole`."""
+    async def _collect(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
+        """As `BlockingCalls._collect`."""
         for _ in range(START_OVER):
             results = Collection()
             try:
@@ -76,25 +76,25 @@ class AwaitedCalls(Settings):
         try:
             call = self._new_call(known, request, version)
         except ClientError:
-            if not self._is_old(known):
+            if not self._is_stale(known):
                 raise
-            self._forget(version, known)
+            self._forget_info(version, known)
             known = await self.info(model, version)
             call = self._new_call(known, request, version)
         try:
             async for result in self._run(call):
                 yield result
         except RpcError as error:
-            if not call.misunderstood(error):
+            if not call.model_may_have_changed(error):
                 raise
-            self._forget(version, known)
+            self._forget_info(version, known)
             if (fresh := await self.info(model, version)) == known:
                 raise
             call = self._new_call(fresh, request, version)
             async for result in self._run(call):
                 yield result
         finally:
-            self._see_version(known, version, call.version)
+            self._check_version(known, version, call.version)
 
     async def _call_with_retries(self, method: Method, request: Any) -> Any:
         """As `BlockingCalls._call_with_retries`."""
@@ -125,7 +125,7 @@ class AwaitedCalls(Settings):
                 done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     await _take(call, running.pop(task), task)
-                self._notify(call.schedule.trouble(time.monotonic()))
+                self._notify(call.schedule.retrying(time.monotonic()))
                 for result in call.schedule.ready():
                     yield result
         finally:  # an error, a cancellation, or nobody takes the rest
@@ -150,7 +150,7 @@ class AwaitedCalls(Settings):
     async def _send(self, method: Method, request: bytes, timeout: float, wait_for_ready: bool) -> bytes:
         if self._closed:
             raise UsageError("this client is closed, expected one whose `async with` block has not ended")
-        self._see_loop()
+        self._check_loop()
         if self._channel is None:
             self._channel = self.connection.open(aio)
         start, since, used = time.perf_counter(), time.monotonic(), self._channel
@@ -174,7 +174,7 @@ class AwaitedCalls(Settings):
         task.add_done_callback(self._closing.discard)
         self._channel = None
 
-    def _see_loop(self) -> None:
+    def _check_loop(self) -> None:
         """See that this is the event loop of the connection: gRPC would fail inside, with `Event loop is closed`."""
         loop = asyncio.get_running_loop()
         if self._loop not in (None, loop):

@@ -12,7 +12,7 @@ from typing import Any
 from genclient.client import arguments, retry
 from genclient.client.arguments import Seeds
 from genclient.client.call import Batch, Call, Results
-from genclient.client.retry import Attempts, Throttle, is_lost
+from genclient.client.retry import Attempts, Throttle, is_unavailable
 from genclient.client.schedule import Limits, Plan, Schedule
 from genclient.errors import ClientError, RpcError, UsageError
 from genclient.model.binding import Binding, check_names
@@ -27,17 +27,17 @@ from genclient.rpc.target import parse_target
 from genclient.tasks.registry import choose, known_roles
 from genclient.tasks.task import AUTO, Task
 
-BATCH_ROWS = 64
+MAX_BATCH_SIZE = 64
 """Images of a request, at most, unless specified: the largest batch that genexport's models are warmed up for."""
 
-FEWEST_ROWS = 16
-"""Images of a request, however large they are, unless they exceed MOST_BYTES: servers run a few together faster."""
+MIN_BATCH_SIZE = 16
+"""Images of a request, however large they are, up to MAX_BATCH_BYTES: servers run a few together faster."""
 
 BATCH_BYTES = 2**22
 """Bytes of a response, about, by default. On two cores responses of 3 to 6 MiB came fastest: 128×128×3 float32 at 4,000
 a second in requests of 24, 2,500 of 8, 2,300 of 48, and 500 of 256, which no cache holds."""
 
-MOST_BYTES = 2**25
+MAX_BATCH_BYTES = 2**25
 
 CONCURRENCY = 4
 
@@ -170,7 +170,7 @@ class Settings(ABC):
         self._infos: dict[tuple[str, int | None], ModelInfo] = {}
         self._described_at: dict[int, float] = {}  # when
         self._throttle = Throttle()
-        self._trouble = ""
+        self._waiting_for = ""
         self._limits: dict[tuple[str, str], Limits] = {}
         self._connect()
 
@@ -194,7 +194,7 @@ class Settings(ABC):
     def _status_request(self, model: str | None) -> Any:
         return wire.StatusRequest(model_spec=wire.ModelSpec(name=model or self.model))
 
-    def _reloaded(self, response: Any) -> None:
+    def _check_reload(self, response: Any) -> None:
         if response.status.error_code:
             raise ClientError(f"{self.target} refused the configuration: {response.status.error_message}")
         self._infos.clear()
@@ -209,29 +209,29 @@ class Settings(ABC):
         }
         return info
 
-    def _is_old(self, info: ModelInfo) -> bool:
+    def _is_stale(self, info: ModelInfo) -> bool:
         """Whether the model may take something else by now than it said."""
         return time.monotonic() - self._described_at.get(id(info), -math.inf) > FRESH_SECONDS
 
-    def _forget(self, version: int | None, known: ModelInfo) -> None:
+    def _forget_info(self, version: int | None, known: ModelInfo) -> None:
         """Have a model queried again for its signatures, unless another call has done so."""
         if self._infos.get((known.name, version)) is known:
             self._infos.pop((known.name, version), None)
 
-    def _see_version(self, known: ModelInfo, version: int | None, served: int | None) -> None:
+    def _check_version(self, known: ModelInfo, version: int | None, served: int | None) -> None:
         """Forget what the model said of itself once another version responds."""
         if None not in (served, known.version) and served != known.version:
-            self._forget(version, known)
+            self._forget_info(version, known)
 
     def _attempts(self) -> Attempts:
         given = None if self.retry_seconds == math.inf else self.retry_seconds
         return Attempts(self._throttle, self.connection.timeout_seconds, given)
 
-    def _notify(self, trouble: tuple[RpcError, float] | None) -> None:
+    def _notify(self, retrying: tuple[RpcError, float] | None) -> None:
         """Say what is waited for, and once it is over that nothing is."""
-        if self.on_wait is not None and (trouble or self._trouble):
-            self._trouble = str(trouble[0]) if trouble else ""
-            self.on_wait(self._trouble, trouble[1] if trouble else 0.0)
+        if self.on_wait is not None and (retrying or self._waiting_for):
+            self._waiting_for = str(retrying[0]) if retrying else ""
+            self.on_wait(self._waiting_for, retrying[1] if retrying else 0.0)
 
     def _new_call(self, info: ModelInfo, request: Request, version: int | None = None) -> Call:
         """The call of a model; raises what is wrong with its arguments."""
@@ -252,16 +252,16 @@ class Settings(ABC):
         return choose(info, signature, self.names, given=() if request.result else given, result=request.result)
 
     def _schedule(self, model: str, binding: Binding, examples: Examples) -> Schedule[Batch]:
-        limits = self._limits.setdefault((model, binding.signature), Limits(row_bytes=_example_bytes(binding)))
+        limits = self._limits.setdefault((model, binding.signature), Limits(example_bytes=_example_bytes(binding)))
         if examples.example_bytes is not None:  # files of this call may be larger than those of the last
-            limits.row_bytes = float(examples.example_bytes)
+            limits.example_bytes = float(examples.example_bytes)
         plan = Plan(
-            rows=examples.count,
+            count=examples.count,
             batch_size=binding.fixed_batch or self.batch_size,
-            fewest=FEWEST_ROWS,
-            most=BATCH_ROWS,
+            min_batch=MIN_BATCH_SIZE,
+            max_batch=MAX_BATCH_SIZE,
             batch_bytes=BATCH_BYTES,
-            most_bytes=min(MOST_BYTES, self.connection.max_message_bytes // 2),
+            max_batch_bytes=min(MAX_BATCH_BYTES, self.connection.max_message_bytes // 2),
             concurrency=self.concurrency,
             timeout_seconds=self.connection.timeout_seconds,
             retry_seconds=self.retry_seconds,
@@ -269,12 +269,12 @@ class Settings(ABC):
         )
         return Schedule(plan, limits, self._throttle)
 
-    def _other(self, model: str | None) -> str:
+    def _model_or_default(self, model: str | None) -> str:
         if model is not None:
             arguments.check_model(model)
         return self.model if model is None else model
 
-    def _discriminator(self, model: str | None) -> str:
+    def _discriminator_name(self, model: str | None) -> str:
         if model is not None:
             arguments.check_model(model)
         return f"{self.model}{DISCRIMINATOR_SUFFIX}" if model is None else model
@@ -293,37 +293,37 @@ class Waiting:
         self._model, self._timeout = model, timeout_seconds
         self._end = time.monotonic() + timeout_seconds
         self._refusals = 0
-        self.found = "nothing"
-        self.absent = False
+        self.last_seen = "nothing"
+        self.no_server = False
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds to go."""
         return self._end - time.monotonic()
 
     @property
     def pause(self) -> float:
         """Seconds until the next look: soon where a model is loading, later and later where a server refuses."""
-        return max(0.0, min(max(POLL_SECONDS, retry.pause(self._refusals) if self._refusals else 0), self.left))
+        return max(0.0, min(max(POLL_SECONDS, retry.pause(self._refusals) if self._refusals else 0), self.seconds_left))
 
     def seen(self, response: Any) -> int | None:
         """The newest version that is available by a response, if there is one."""
         versions = version_statuses(response)
-        self.found, self.absent, self._refusals = in_words(versions), False, 0
+        self.last_seen, self.no_server, self._refusals = in_words(versions), False, 0
         return newest_available(versions)
 
     def failed(self, error: RpcError) -> None:
         """Take an error that may pass; raise another."""
-        if not (is_lost(error) or error.code.name in ("NOT_FOUND", "DEADLINE_EXCEEDED")):
+        if not (is_unavailable(error) or error.code.name in ("NOT_FOUND", "DEADLINE_EXCEEDED")):
             raise error
-        if not (self.absent and error.code.name == "DEADLINE_EXCEEDED"):
-            self.found = str(error)
-        self.absent = error.code.name == "UNAVAILABLE"
-        self._refusals += self.absent
+        if not (self.no_server and error.code.name == "DEADLINE_EXCEEDED"):
+            self.last_seen = str(error)
+        self.no_server = error.code.name == "UNAVAILABLE"
+        self._refusals += self.no_server
 
-    def over(self) -> str:
+    def timeout_message(self) -> str:
         """What to say when time is over."""
-        return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self.found}"
+        return f"model {self._model!r} not available after {self._timeout:g} s; last seen: {self.last_seen}"
 
 
 def _example_bytes(binding: Binding) -> float | None:

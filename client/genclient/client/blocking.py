@@ -43,7 +43,7 @@ class BlockingCalls(ServerModels):
             name, version, self._call_with_retries(channel.METADATA, self._info_request(name, version))
         )
 
-    def _whole(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
+    def _collect(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
         """All results of a call; it begins anew should the version of the first ones be unloaded meanwhile."""
         for _ in range(START_OVER):
             results = Collection()
@@ -63,28 +63,28 @@ class BlockingCalls(ServerModels):
         """
         info = self.info(model, version)
         try:
-            return self._renewed(self._new_call(info, request, version), info, version, request)
+            return self._run_or_refresh(self._new_call(info, request, version), info, version, request)
         except ClientError:
-            if not self._is_old(info):
+            if not self._is_stale(info):
                 raise
-        self._forget(version, info)
+        self._forget_info(version, info)
         info = self.info(model, version)
-        return self._renewed(self._new_call(info, request, version), info, version, request)
+        return self._run_or_refresh(self._new_call(info, request, version), info, version, request)
 
-    def _renewed(self, call: Call, known: ModelInfo, version: int | None, request: Request) -> Iterator[Batch]:
+    def _run_or_refresh(self, call: Call, known: ModelInfo, version: int | None, request: Request) -> Iterator[Batch]:
         """The results of a call; of another one, should the model be another by now than it said."""
         try:
             yield from self._run(call)
         except RpcError as error:
-            if not call.misunderstood(error):
+            if not call.model_may_have_changed(error):
                 raise
-            self._forget(version, known)
+            self._forget_info(version, known)
             if (fresh := self.info(known.name, version)) == known:
                 raise
             call = self._new_call(fresh, request, version)
             yield from self._run(call)
         finally:
-            self._see_version(known, version, call.version)
+            self._check_version(known, version, call.version)
 
     def _call_with_retries(self, method: Method, request: Any) -> Any:
         """The response to a call that changes nothing, so that it may be retried."""
@@ -109,7 +109,7 @@ class BlockingCalls(ServerModels):
                 while (part := call.schedule.start(time.monotonic())) is not None:
                     requests.begin(part)
                 requests.take(call.schedule.pause(time.monotonic()))
-                self._notify(call.schedule.trouble(time.monotonic()))
+                self._notify(call.schedule.retrying(time.monotonic()))
                 yield from call.schedule.ready()
         finally:  # an error, Ctrl-C, or nobody takes the rest
             requests.stop()

@@ -126,7 +126,7 @@ class Call:
         """That responds, or that has to."""
         return self._version
 
-    def misunderstood(self, error: RpcError) -> bool:
+    def model_may_have_changed(self, error: RpcError) -> bool:
         """Whether the model may have been replaced since its signatures were read: nothing of it came yet."""
         return not self._responded and error.code.name in ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
 

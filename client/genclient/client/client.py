@@ -16,10 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
-from genclient.client.base import BATCH_ROWS, DISCRIMINATOR_SIGNATURE, Request, Seeds, Waiting
+from genclient.client.base import DISCRIMINATOR_SIGNATURE, MAX_BATCH_SIZE, Request, Seeds, Waiting
 from genclient.client.blocking import BlockingCalls
 from genclient.client.call import Batch, Exchange
-from genclient.client.translation import Answers, Pictures, are_files, binding_for, picture_shape, translation_request
+from genclient.client.translation import (
+    Pictures,
+    Variations,
+    are_files,
+    binding_for,
+    picture_shape,
+    translation_request,
+)
 from genclient.errors import ClientError, RpcError
 from genclient.images.sheet import Sheet
 from genclient.images.sheet import captions as captions_of
@@ -28,7 +35,7 @@ from genclient.rpc import channel
 from genclient.rpc.status import VersionStatus, version_statuses
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
-__all__ = ["BATCH_ROWS", "Batch", "Client", "Exchange", "VersionStatus"]
+__all__ = ["MAX_BATCH_SIZE", "Batch", "Client", "Exchange", "VersionStatus"]
 
 
 class Client(BlockingCalls):
@@ -53,12 +60,12 @@ class Client(BlockingCalls):
             ClientError: none became available in time, or the server refuses to tell.
         """
         waiting = Waiting(self.model, timeout_seconds)
-        while waiting.left > 0:
+        while waiting.seconds_left > 0:
             try:
                 # The first call tells why there is no server. The next has to wait for one: called again and again,
                 # gRPC does not get on with a connection, which it may do only while a call waits for it.
                 response = self._channel.call(
-                    channel.STATUS, self._status_request(None), waiting.left, wait_for_ready=waiting.absent
+                    channel.STATUS, self._status_request(None), waiting.seconds_left, wait_for_ready=waiting.no_server
                 )
                 version = waiting.seen(response)
                 if version is not None:
@@ -66,9 +73,9 @@ class Client(BlockingCalls):
             except RpcError as error:
                 waiting.failed(error)
             if self.on_wait is not None:
-                self.on_wait(waiting.found, waiting.left)
+                self.on_wait(waiting.last_seen, waiting.seconds_left)
             time.sleep(waiting.pause)
-        raise ClientError(waiting.over())
+        raise ClientError(waiting.timeout_message())
 
     def sample(
         self,
@@ -87,7 +94,7 @@ class Client(BlockingCalls):
         It begins anew should the version of the first images be unloaded meanwhile.
         """
         given = of_images(n, seed, seeds, latents, truncation, label, inputs)
-        return self._whole(self.model, None, Request(given, signature, result="images"))["images"]
+        return self._collect(self.model, None, Request(given, signature, result="images"))["images"]
 
     def run(
         self,
@@ -120,7 +127,7 @@ class Client(BlockingCalls):
                 something else.
         """
         given = named_inputs({**(inputs or {}), **named})
-        return self._whole(self._other(model), version, Request(given, signature))
+        return self._collect(self._model_or_default(model), version, Request(given, signature))
 
     def sheet(
         self,
@@ -241,7 +248,7 @@ class Client(BlockingCalls):
             ClientError: the server refuses, cannot be reached, or returns something that is not scores.
         """
         request = Request({"images": images, "labels": label}, signature, FAKE_DETECTION)
-        return self._whole(self._discriminator(model), None, request)["scores"]
+        return self._collect(self._discriminator_name(model), None, request)["scores"]
 
     def score_files(
         self,
@@ -268,7 +275,9 @@ class Client(BlockingCalls):
         from genclient.images import pictures, value_ranges  # with Pillow, which nothing else here needs
 
         given = {"image_bytes": pictures.read_all(files, value_ranges.of_pair(value_range)), "labels": label}
-        return self._whole(self._discriminator(model), None, Request(given, signature, FILES_DETECTION))["scores"]
+        return self._collect(self._discriminator_name(model), None, Request(given, signature, FILES_DETECTION))[
+            "scores"
+        ]
 
     def translate(
         self,
@@ -311,9 +320,9 @@ class Client(BlockingCalls):
         """
         from genclient.images.value_ranges import of_pair
 
-        name, ranges, answers = self._other(model), of_pair(value_range), Answers.of(n, seed, latents)
+        name, ranges, variations = self._model_or_default(model), of_pair(value_range), Variations.of(n, seed, latents)
         info = self.info(name, version)
         images, whole = translation.taken(images, tile, picture_shape(info), ranges, hints)
         binding = binding_for(info, signature, self.names, are_files(images))
-        made = self._whole(name, version, translation_request(binding, images, hints, ranges, answers))["images"]
-        return whole(made, answers.n)
+        made = self._collect(name, version, translation_request(binding, images, hints, ranges, variations))["images"]
+        return whole(made, variations.n)

@@ -1,9 +1,9 @@
 """When a request is sent again: the one layer of retries that there is, since gRPC's own are switched off.
 
-What did not reach a server, or one that was ending, is sent again after a pause that grows, for as long as the caller
-said. A server in trouble is spared as gRPC's own retries would spare it (proposal A6): a client has a bucket of tokens;
-a failure takes one, a success gives a tenth. While it is less than half full, requests are not sent again by all who
-wait, but by one of them at a time.
+A request that did not reach a server, or reached one that was shutting down, is retried with exponential backoff, for
+as long as the caller said. Retries are throttled as gRPC's own would be (proposal A6): a client has a bucket of tokens;
+a failure takes one, a success gives a tenth. While the bucket is less than half full, only one of the waiting requests
+is retried at a time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import random
 import time
 
 from genclient.errors import RpcError
-from genclient.reasons import found, reached
+from genclient.reasons import connected, reached
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is sent again
 
@@ -21,7 +21,7 @@ _FIRST_ATTEMPTS = 5
 """Attempts at a first request, within a second, unless specified: a port that is closed is reported at once."""
 
 
-def is_lost(error: RpcError) -> bool:
+def is_unavailable(error: RpcError) -> bool:
     """Whether no server responded, or one that was ending: it cancels what is under way, or resets its streams.
 
     Nobody else cancels here: what this side gives up raises no RpcError. Source: gRPC's statuses for HTTP/2's errors
@@ -41,7 +41,7 @@ def more_specific(earlier: RpcError, later: RpcError) -> RpcError:
 
     Of a name with several addresses gRPC reports the one that it has tried last.
     """
-    return earlier if found(earlier.details) and not found(later.details) else later
+    return earlier if connected(earlier.details) and not connected(later.details) else later
 
 
 def with_attempts(error: RpcError, attempts: int, seconds: float) -> RpcError:
@@ -61,11 +61,11 @@ class Throttle:
         self._failures = 0  # in a row
         self._until = 0.0
 
-    def free_at(self) -> float:
+    def retry_at(self) -> float:
         """When a request may be sent again, on the clock of `failed`; 0: now."""
         return 0.0 if self._tokens > _TOKENS / 2 else self._until
 
-    def sent_again(self, now: float) -> None:
+    def retried(self, now: float) -> None:
         """A request is sent again: nobody else's until it has a response, or has been under way for a while."""
         self._until = now + LONGEST_PAUSE
 
@@ -109,12 +109,12 @@ class Attempts:
         """
         now = time.monotonic()
         self._count += 1
-        if not is_lost(error):
+        if not is_unavailable(error):
             raise error
         self._failure = error if self._failure is None else more_specific(self._failure, error)
         self._throttle.failed(now)
         wait = (
-            pause(self._count) / 2 if self._retry is None else max(pause(self._count), self._throttle.free_at() - now)
+            pause(self._count) / 2 if self._retry is None else max(pause(self._count), self._throttle.retry_at() - now)
         )
         spent = self._retry is None and self._count >= _FIRST_ATTEMPTS
         if spent or now + FIRST_PAUSE >= self.trying_until():

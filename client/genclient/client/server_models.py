@@ -28,7 +28,7 @@ class ServerModels(Settings):
             ClientError: the server refuses it; it keeps the configuration it has.
         """
         request = wire.ReloadRequest(config=server_config(config))
-        self._reloaded(self._channel.call(channel.RELOAD, request))
+        self._check_reload(self._channel.call(channel.RELOAD, request))
 
     def config(self) -> str:
         """The server's configuration of models, as TensorFlow Serving's text format.
@@ -49,7 +49,7 @@ class ServerModels(Settings):
             ClientError: the server refuses a model, or is TensorFlow Serving, which takes whole configurations only.
         """
         for model in server_config(config).model_config_list.config:
-            self._reloaded(self._config_call(channel.SET_MODEL, model))
+            self._check_reload(self._config_call(channel.SET_MODEL, model))
 
     def remove(self, model: str) -> None:
         """Have the server serve a model no longer, and keep its others.
@@ -57,7 +57,7 @@ class ServerModels(Settings):
         Raises:
             ClientError: the server has no such model, or is TensorFlow Serving, which takes whole configurations only.
         """
-        self._reloaded(self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
+        self._check_reload(self._config_call(channel.REMOVE_MODEL, wire.ModelSpec(name=model)))
 
     def _config_call(self, method: channel.Method, request: Any) -> Any:
         try:

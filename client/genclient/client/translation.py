@@ -16,7 +16,7 @@ from genclient.errors import UsageError
 from genclient.latents.array import counted_seeds, latents_array
 from genclient.model.binding import Binding
 from genclient.model.signature import ModelInfo
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
 from genclient.tasks.task import AUTO, Task
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Whole = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Variations:
     """Which pictures a model makes of one, where it takes latents: those of seeds, or of given latents.
 
     Attributes:
@@ -45,7 +45,7 @@ class Answers:
     latents: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, n: int, seed: int, latents: ArrayLike | None) -> Answers:
+    def of(cls, n: int, seed: int, latents: ArrayLike | None) -> Variations:
         """Checked.
 
         Raises:
@@ -64,7 +64,7 @@ class Answers:
         Raises:
             UsageError: the model has one answer only.
         """
-        if not several_answers(binding):
+        if not is_multimodal(binding):
             if self.latents is not None or (self.n, self.seed) != (1, 0):
                 raise UsageError("n, seed or latents: found some, expected none: this model makes one picture of each")
             return {}
@@ -73,7 +73,7 @@ class Answers:
         return {"latents": np.tile(self.latents, (count, 1))}
 
 
-ONE = Answers()
+ONE = Variations()
 
 HINTS = ("hints", "hints_bytes")
 
@@ -90,7 +90,7 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
     Raises:
         ClientError: the model makes no pictures of pictures.
     """
-    tasks = (IMAGE_TO_IMAGE, SEVERAL_ANSWERS)
+    tasks = (IMAGE_TO_IMAGE, MULTIMODAL)
     if files and signature == AUTO:
         for task in tasks:
             for name in ("png", *task.order(info)):
@@ -105,7 +105,7 @@ def task_of(info: ModelInfo, names: Mapping[str, str]) -> Task | None:
     """What a model is for that takes an `image` and makes another of it, with one answer or several; None: another."""
     if picture_shape(info) is None:
         return None
-    tasks = (IMAGE_TO_IMAGE, SEVERAL_ANSWERS)
+    tasks = (IMAGE_TO_IMAGE, MULTIMODAL)
     return next((task for task in tasks if any(task.fitting(info, name, names) for name in info.signatures)), None)
 
 
@@ -120,7 +120,7 @@ def translation_request(
     images: Any,
     hints: Any = None,
     ranges: ValueRanges | None = None,
-    answers: Answers = ONE,
+    variations: Variations = ONE,
     *,
     read: bool = False,
     preprocessing: Preprocessing | None = None,
@@ -132,7 +132,7 @@ def translation_request(
         images: see `Pictures`.
         hints: (N, H, W, 4), or the content of a PNG file.
         ranges: what is black and white in pictures of 32 bits and of floats.
-        answers: which pictures of each, one after another.
+        variations: which pictures of each, one after another.
         read: whether files are contents that `pictures.load` gave.
         preprocessing: of files that are brought to size here.
 
@@ -155,13 +155,15 @@ def translation_request(
             given["image_bytes"] = contents
         else:
             given["image"] = brought_to_size(contents, binding, preprocessing)
-    given |= answers.given(binding, len(given.get("image", given.get("image_bytes", ()))))
-    if answers.n > 1:
-        given |= {name: _repeated(given[name], answers.n) for name in ("image", "image_bytes", *HINTS) if name in given}
-    return Request(given, binding.signature, SEVERAL_ANSWERS if several_answers(binding) else IMAGE_TO_IMAGE)
+    given |= variations.given(binding, len(given.get("image", given.get("image_bytes", ()))))
+    if variations.n > 1:
+        given |= {
+            name: _repeated(given[name], variations.n) for name in ("image", "image_bytes", *HINTS) if name in given
+        }
+    return Request(given, binding.signature, MULTIMODAL if is_multimodal(binding) else IMAGE_TO_IMAGE)
 
 
-def several_answers(binding: Binding) -> bool:
+def is_multimodal(binding: Binding) -> bool:
     """Whether a model makes other pictures of the same one, by latents."""
     return "latents" in binding.spec.inputs or "seeds" in binding.spec.inputs
 
@@ -181,7 +183,7 @@ def taken(
     ranges: ValueRanges | None = None,
     hints: Any = None,
 ) -> tuple[Any, Whole]:
-    """What is sent of pictures, and what makes whole pictures of n answers to each of those: with `tile` of tiles.
+    """What is sent of pictures, and what makes whole pictures of n variations to each of those: with `tile` of tiles.
 
     Raises:
         UsageError: see `cut`.

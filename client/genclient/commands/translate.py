@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genclient.client.translation import Answers
+    from genclient.client.translation import Variations
     from genclient.outputs.animation import Film
     from genclient.outputs.translation import Original, Translation
 
@@ -89,12 +89,12 @@ def translate(
     check_stdout(out, console)
     found = list(_collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
-    answers = _answers(options)
+    variations = _variations(options)
     film, seen = _film(out, found, options)
     with open_source(context, server, options) as source:
         if not options["dry_run"]:
             source.resolve_version()
-        answers.given(source.binding(), 1)  # or refuses them
+        variations.given(source.binding(), 1)  # or refuses them
         good, originals, failed = _surveyed(source, seen, ranges, _tiled(out, options), console)
         for line in failed:
             console.note(line)
@@ -102,10 +102,10 @@ def translate(
             raise ClientError(f"found no picture that can be read, of {len(seen)}")
         alone = out == "-" and not options["beside"]
         is_sheet = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
-        image_set = _image_set(source, originals, hints, answers, options, is_sheet=is_sheet or film is not None)
+        image_set = _image_set(source, originals, hints, variations, options, is_sheet=is_sheet or film is not None)
         _protect(out, image_set, found, options["overwrite"])
         kind = TiledWork if options["tile"] else Work
-        work = kind(source, good, ranges, hints, answers, is_sheet=is_sheet or film is not None)
+        work = kind(source, good, ranges, hints, variations, is_sheet=is_sheet or film is not None)
         if film is not None:
             _save(film, work, image_set, source, console, options)
         else:
@@ -197,7 +197,7 @@ def _image_set(
     source: Source,
     originals: list[Original],
     hints: bytes | None,
-    answers: Answers,
+    variations: Variations,
     options: dict[str, Any],
     *,
     is_sheet: bool,
@@ -206,36 +206,36 @@ def _image_set(
     import hashlib
 
     from genclient.latents.seeds import format_seeds, seed_range
-    from genclient.outputs.translation import Original, names_of_answers, translation
+    from genclient.outputs.translation import Original, translation, variation_names
 
     settings: list[tuple[str, Any]] = [("tile", True)] if options["tile"] else []
     if hints:
         settings.append(("hints_sha256", hashlib.sha256(hints).hexdigest()))
-    seeds = seed_range(answers.seed, answers.n)
+    seeds = seed_range(variations.seed, variations.n)
     marks = [f"seed{seed}" for seed in seeds.tolist()]
-    if answers.latents is not None:
-        settings.append(("latents_sha256", hashlib.sha256(answers.latents.tobytes()).hexdigest()))
-        marks = [f"latents{number}" for number in range(answers.n)]
+    if variations.latents is not None:
+        settings.append(("latents_sha256", hashlib.sha256(variations.latents.tobytes()).hexdigest()))
+        marks = [f"latents{number}" for number in range(variations.n)]
     elif is_sheet and (options["n"], options["seed"]) != (None, None):
         settings.append(("seeds", format_seeds(seeds)))
     if not is_sheet and any(options[name] is not None for name in ("n", "seed", "latents")):
         originals = [
-            Original(name, original.sha256) for original in originals for name in names_of_answers(original.name, marks)
+            Original(name, original.sha256) for original in originals for name in variation_names(original.name, marks)
         ]
     return translation(source.model, originals, source.model_sha256, settings)
 
 
-def _answers(options: dict[str, Any]) -> Answers:
+def _variations(options: dict[str, Any]) -> Variations:
     """Which pictures are made of each."""
-    from genclient.client.translation import Answers
+    from genclient.client.translation import Variations
 
     if options["latents"] is None:
-        return Answers.of(1 if options["n"] is None else options["n"], options["seed"] or 0, None)
+        return Variations.of(1 if options["n"] is None else options["n"], options["seed"] or 0, None)
     from genclient.latents.file import read_latents
 
     if (options["n"], options["seed"]) != (None, None):
         raise UsageError("--latents: found it beside --n or --seed, expected one of them")
-    return Answers.of(1, 0, read_latents(options["latents"]).array)
+    return Variations.of(1, 0, read_latents(options["latents"]).array)
 
 
 def _film(out: str, found: list[Picture], options: dict[str, Any]) -> tuple[Film | None, list[Picture]]:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images
 from genclient.client.call import Batch, Collection
-from genclient.client.translation import Answers, Pictures
+from genclient.client.translation import Pictures, Variations
 from genclient.device import interpreter, layout
 from genclient.device.interpreter import Function, litert_errors
 from genclient.device.layout import Layout
@@ -35,9 +35,9 @@ from genclient.model.inputs import Examples
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
 from genclient.tasks.image_generation import IMAGE_GENERATION
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, SEVERAL_ANSWERS
+from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
 
-BATCH_ROWS = 16
+BATCH_SIZE = 16
 """Images between two signs of progress, at most; the batch of a file that takes any number."""
 
 MAX_THREADS = 256
@@ -159,14 +159,14 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file makes no pictures of pictures, or fails to run.
         """
-        binding, ranges, answers = self.translation(), of_pair(value_range), Answers.of(n, seed, latents)
+        binding, ranges, variations = self.translation(), of_pair(value_range), Variations.of(n, seed, latents)
         shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
         images, whole = translation.taken(images, tile, shape, ranges, hints)
         how = self.preprocessing
         made = self.run(
-            translation.translation_request(binding, images, hints, ranges, answers, preprocessing=how).given
+            translation.translation_request(binding, images, hints, ranges, variations, preprocessing=how).given
         )["images"]
-        return whole(made, answers.n)
+        return whole(made, variations.n)
 
     def translation(self) -> Binding:
         """The function that makes pictures of pictures.
@@ -176,9 +176,9 @@ class DeviceGenerator:
         """
         if self._layout is None:  # with latents it may be another task's, but for who wants a translation
             functions = interpreter.functions(interpreter.open_interpreter(self._content))
-            self._layout = layout.find_for(SEVERAL_ANSWERS, functions)
+            self._layout = layout.find_for(MULTIMODAL, functions)
         plan = self._layout
-        if plan is None or plan.task not in (IMAGE_TO_IMAGE, SEVERAL_ANSWERS):
+        if plan is None or plan.task not in (IMAGE_TO_IMAGE, MULTIMODAL):
             signatures = "; ".join(str(spec) for spec in self._info.signatures.values())
             raise ClientError(f"{self._name} takes no pictures: found {signatures}, expected image → images")
         return plan.binding()
@@ -240,7 +240,7 @@ class DeviceGenerator:
     def _parts(self, count: int) -> Iterator[tuple[int, int]]:
         """Examples for one thread at a time: whole batches of the file, and parts enough for all threads."""
         batch = self._usable().batch
-        size = BATCH_ROWS if batch is None else max(1, min(BATCH_ROWS, count // (8 * self._threads)))
+        size = BATCH_SIZE if batch is None else max(1, min(BATCH_SIZE, count // (8 * self._threads)))
         size = max(size, batch or 1) // (batch or 1) * (batch or 1)
         return ((start, min(start + size, count)) for start in range(0, count, size))
 

@@ -140,7 +140,7 @@ def translation(
     return Translation(model, places, model_sha256=model_sha256, originals=tuple(originals), settings=tuple(settings))
 
 
-def names_of_answers(name: str, marks: Sequence[str]) -> list[str]:
+def variation_names(name: str, marks: Sequence[str]) -> list[str]:
     """`cat-seed3.png` of `cat.png`: for each of several pictures that are made of one."""
     stem, suffix = os.path.splitext(name)
     return [f"{stem}-{mark}{suffix}" for mark in marks]

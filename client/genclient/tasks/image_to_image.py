@@ -19,7 +19,7 @@ class _ImageToImage(Task):
                 "image: found none, expected pictures, which this model makes images of; "
                 "run genclient translate PICTURE, or Client.translate(pictures)"
             )
-        if self is not SEVERAL_ANSWERS:
+        if self is not MULTIMODAL:
             given = {name: value for name, value in given.items() if name != "seeds"}
         return super().examples(binding, given)
 
@@ -32,7 +32,7 @@ IMAGE_TO_IMAGE = _ImageToImage(
     expected=("an input image or image_bytes", "an output images or png_bytes"),
 )
 
-SEVERAL_ANSWERS = _ImageToImage(
+MULTIMODAL = _ImageToImage(
     "image-to-image",
     inputs=[LATENTS, SEEDS, PICTURE, FILES, HINTS, HINT_FILES],
     outputs=[IMAGES, PNG],

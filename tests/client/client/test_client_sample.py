@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 from genclient import Client, ClientError, UsageError
-from genclient.client.base import BATCH_ROWS
+from genclient.client.base import MAX_BATCH_SIZE
 from PIL import Image
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
@@ -48,12 +48,12 @@ def test_images_of_other_float_types_are_read(serve, tools, dtype):
 
 def test_many_seeds_travel_in_batches_and_come_back_in_order(serve, tools):
     served = serve()
-    seeds = [9, -3, *range(2 * BATCH_ROWS)]
+    seeds = [9, -3, *range(2 * MAX_BATCH_SIZE)]
     with Client(served.target) as client:
         images = client.sample(seeds=seeds)
         alone = client.sample(seeds=seeds[-1:])
     sizes = [len(request.inputs["latents"].tensor_content) // (4 * tools.Z) for request in served.prediction.requests]
-    assert sorted(sizes) == [1, 2, BATCH_ROWS, BATCH_ROWS]  # the second and the third travel together
+    assert sorted(sizes) == [1, 2, MAX_BATCH_SIZE, MAX_BATCH_SIZE]  # the second and the third travel together
     assert images.shape == (len(seeds), *tools.IMAGE_SHAPE)
     np.testing.assert_array_equal(images[-1:], alone)
 
@@ -61,7 +61,7 @@ def test_many_seeds_travel_in_batches_and_come_back_in_order(serve, tools):
 def test_one_call_keeps_to_one_version_of_the_model(serve):
     served = serve()
     with Client(served.target) as client:
-        batches = client.stream(np.arange(BATCH_ROWS + 1))
+        batches = client.stream(np.arange(MAX_BATCH_SIZE + 1))
         assert next(batches).version == 3
         list(batches)
         served.prediction.version = 4
@@ -220,7 +220,7 @@ def test_images_that_change_their_size_between_batches_are_refused(serve, tools)
         Client(served.target) as client,
         pytest.raises(ClientError, match=r"^images: found \(4, 2, 1\) after \(3, 2, 1\)"),
     ):
-        client.sample(BATCH_ROWS + 1)
+        client.sample(MAX_BATCH_SIZE + 1)
 
 
 def test_values_outside_the_range_are_clipped_and_the_rest_rounded_to_the_nearest(serve, tools):

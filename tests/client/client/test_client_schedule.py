@@ -16,11 +16,11 @@ def refusal(code, details=""):
     return RpcError("server:8500", grpc.StatusCode[code], details)
 
 
-def plan(rows, **settings):
+def plan(count, **settings):
     """A call of so many rows to a patient caller."""
-    values = {"fewest": 16, "most": 64, "batch_bytes": 2**22, "most_bytes": 2**25, "batch_size": None}
+    values = {"min_batch": 16, "max_batch": 64, "batch_bytes": 2**22, "max_batch_bytes": 2**25, "batch_size": None}
     values |= {"concurrency": 4, "timeout_seconds": 1e6, "retry_seconds": 1e6, **settings}
-    return Plan(rows, **values)
+    return Plan(count, **values)
 
 
 def run(schedule, answer, draw):
@@ -76,7 +76,7 @@ def test_a_reply_with_too_many_bytes_is_cut_once_to_what_fits_and_no_row_is_lost
 
     limits = Limits()
     assert run(Schedule(plan(77, batch_size=16), limits), answer, random.Random(0)) == list(range(77))
-    assert (refused, limits.rows) == ([16], 5)
+    assert (refused, limits.batch_size) == ([16], 5)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -155,7 +155,7 @@ def test_what_was_once_too_large_is_never_sent_again():
     for part, most in ((first, 8), (second, 20)):  # of two servers behind one address the other takes more
         details = f"Task size {len(part)} is larger than maximum input batch size {most}"
         schedule.failed(part, refusal("INVALID_ARGUMENT", details), 0.0)
-    assert limits.rows == 8
+    assert limits.batch_size == 8
     assert {len(part) for part in begun(schedule, 0.0)} <= {8, 2}
 
 
@@ -169,11 +169,11 @@ def test_what_no_cutting_helps_ends_the_call():
 
 
 def test_the_first_request_goes_alone_and_the_next_have_the_size_that_its_reply_allows():
-    for row_bytes, rows in ((100, 32), (10_000_000, 3)):
+    for example_bytes, rows in ((100, 32), (10_000_000, 3)):
         schedule = Schedule(plan(200, batch_bytes=3200), Limits())
         first = schedule.start(0.0)
         assert (len(first), schedule.start(0.0)) == (16, None)
-        schedule.arrived(first, "images", 16 * row_bytes)
+        schedule.arrived(first, "images", 16 * example_bytes)
         assert [len(schedule.start(0.0)) for _ in range(4)] == [rows] * 4
         assert schedule.start(0.0) is None
 
@@ -209,7 +209,7 @@ def test_pauses_double_up_to_two_seconds_and_half_of_each_is_random():
 def is_spared(throttle):
     """Whether requests to a server are held back once another one has failed."""
     throttle.failed(100.0)
-    return throttle.free_at() > 100.0
+    return throttle.retry_at() > 100.0
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,10 @@ def test_after_a_success_pauses_begin_small_again():
     throttle = Throttle()
     for _ in range(9):
         throttle.failed(100.0)
-    assert throttle.free_at() - 100 > FIRST_PAUSE
+    assert throttle.retry_at() - 100 > FIRST_PAUSE
     throttle.succeeded()
     throttle.failed(200.0)
-    assert 0 < throttle.free_at() - 200 <= FIRST_PAUSE
+    assert 0 < throttle.retry_at() - 200 <= FIRST_PAUSE
 
 
 def test_of_two_failures_the_one_of_a_server_that_was_there_is_reported():
