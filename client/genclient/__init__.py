@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from genclient.client.client import Client
     from genclient.device.generator import DeviceGenerator
     from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
-    from genclient.images.sheet import Sheet
+    from genclient.images.image_grid import ImageGrid
     from genclient.rpc.status import VersionStatus
 
 __all__ = [
@@ -40,8 +40,8 @@ __all__ = [
     "Client",
     "ClientError",
     "DeviceGenerator",
+    "ImageGrid",
     "RpcError",
-    "Sheet",
     "UsageError",
     "VersionGoneError",
     "VersionStatus",
@@ -56,7 +56,8 @@ _LATER = {
     "RpcError": "genclient.errors",
     "UsageError": "genclient.errors",
     "VersionGoneError": "genclient.errors",
-    "Sheet": "genclient.images.sheet",
+    "ImageGrid": "genclient.images.image_grid",
+    "Sheet": "genclient.images.image_grid",  # the old name of ImageGrid
     "VersionStatus": "genclient.rpc.status",
 }
 

@@ -53,7 +53,7 @@ COMMANDS = [
     ["info"],
     ["models", "digits"],
     ["wait", "--timeout", "30"],
-    ["sample", "--n", "5", "--out", "sheet.png"],
+    ["sample", "--n", "5", "--out", "grid.png"],
     ["sample", "--n", "5", "--out", "images.npz"],
     ["sample", "--n", "5", "--out", "pictures/"],
     ["sample", "--n", "5", "--out", "shards/%06d.tar"],

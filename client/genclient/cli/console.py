@@ -46,7 +46,7 @@ class Console:
     def note(self, text: str) -> None:
         """A line on stderr about how something was done; none with `quiet`."""
         if self.style != "quiet":
-            tell(text)
+            print_note(text)
 
     def waiting(self, why: str, seconds: float) -> None:
         """The same about a server that is not ready, with the seconds left; gone when there is nothing to say."""
@@ -125,7 +125,7 @@ def emit(content: str | bytes) -> None:
         raise ClientError(f"cannot write to standard output: {error.strerror}") from None
 
 
-def tell(text: str) -> None:
+def print_note(text: str) -> None:
     """A line on stderr, in place of the progress that may be there."""
     click.echo(f"{_CLEAR if _has_terminal() else ''}genclient: {one_line(text)}", err=True)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.cli.console import STYLES, Console, tell
+from genclient.cli.console import STYLES, Console, print_note
 from genclient.cli.resolve import Command, GroupedOption
 from genclient.cli.server import Function, declared, request_options, server_options, version_label_option
 
@@ -167,7 +167,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one."""
-        tell(record.getMessage())
+        print_note(record.getMessage())
 
 
 def _log_requests() -> None:

@@ -17,7 +17,7 @@ import sys
 import click
 
 from genclient.cli import config
-from genclient.cli.console import tell
+from genclient.cli.console import print_note
 from genclient.errors import ClientError
 
 COMMANDS = (
@@ -65,7 +65,7 @@ def cli(context: click.Context, config: str | None) -> None:
 
     \b
     genclient wait --model digits
-    genclient sample --n 16 --seed 0 --out sheet.png
+    genclient sample --n 16 --seed 0 --out grid.png
     genclient sample --seeds 0,3-5 --truncation 0.7 --out pictures/
     genclient sample --n 100000 --out shards/%06d.tar
     genclient sample --tflite digits-float32.tflite --out - | display
@@ -87,7 +87,7 @@ def main() -> None:
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
         # What a command has to say about going on later is the argument of the interrupt that it raises.
         for text in (error.__cause__ or error).args:
-            tell(str(text))
+            print_note(str(text))
         sys.exit(130)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def _fail(message: str, exit_code: int) -> None:
-    tell(message)
+    print_note(message)
     sys.exit(exit_code)
 
 

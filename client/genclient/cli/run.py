@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.cli.console import Console, emit, on_terminal, tell
+from genclient.cli.console import Console, emit, on_terminal, print_note
 from genclient.cli.source import Source
 from genclient.errors import ClientError, RpcError, UsageError
 
@@ -62,7 +62,7 @@ class Run:
             self._console.note(f"all {there} images are in {self._out} already")
         elif there and output.resumes:
             self._console.note(f"{there} of {len(output.image_set)} images are in {self._out} already")
-        self._tell_origin()
+        self._note_origin()
         try:
             self._fill(missing)
         except KeyboardInterrupt:
@@ -73,7 +73,7 @@ class Run:
             if isinstance(error, UsageError) or not (output.resumes and output.finished):
                 raise
             raise ClientError(f"{error}; {self._left(there)}", exit_code=error.exit_code) from None
-        self._tell()
+        self._print_result()
 
     def _fill(self, missing: Places) -> None:
         from genclient.outputs.filling import fill
@@ -105,7 +105,7 @@ class Run:
                     self._shown.append(batch.images)
                 yield batch
 
-    def _tell_origin(self) -> None:
+    def _note_origin(self) -> None:
         """Of latents that an archive brings: say so if another model or version makes images of them now."""
         latents, version = self._output.image_set.latents, self._source.version
         if latents is None or latents.model is None:
@@ -124,7 +124,7 @@ class Run:
         of = f"{there + self._output.finished} of {len(self._output.image_set)} images are in {self._out}"
         return f"{of}; run the same command again to go on"
 
-    def _tell(self) -> None:
+    def _print_result(self) -> None:
         if self._console.style == "json":
             image_set = self._output.image_set
             data = {
@@ -164,14 +164,14 @@ def check_stdout(out: str, console: Console) -> None:
         raise UsageError("--format: found json beside --out -, expected one of them: both go to stdout")
 
 
-def tell_plan(source: Source, output: Output, console: Console) -> None:
+def print_plan(source: Source, output: Output, console: Console) -> None:
     """What a run would do, without asking for images. Where the server cannot be reached, by the options alone."""
     try:
         source.resolve_version()
     except RpcError as error:
         if error.code.name != "UNAVAILABLE":
             raise
-        tell(f"{error}; what follows is by the options alone")
+        print_note(f"{error}; what follows is by the options alone")
     missing, image_set = output.begin(source.version), output.image_set
     files = output.plan(missing) if len(missing) else []
     version = "" if source.version is None else f", version {source.version}"
@@ -198,8 +198,8 @@ def draw(shown: list[NDArray[np.uint8]], image_set: ImageSet, on_stdout: bool) -
     file = sys.stdout if on_stdout else sys.stderr
     terminal = file is not None and file.isatty()
     columns = shutil.get_terminal_size().columns
-    sheet = grid(images, len(image_set.seeds) if image_set.labels else None)
-    text = render(sheet, columns, os.environ if terminal else None)
+    pixels = grid(images, len(image_set.seeds) if image_set.labels else None)
+    text = render(pixels, columns, os.environ if terminal else None)
     if on_stdout:
         emit(text)
     elif file is not None:

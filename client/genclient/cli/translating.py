@@ -29,10 +29,10 @@ class Picture(NamedTuple):
     file: Path | bytes
 
 
-class Work:
-    """`Work(source, pictures, …).batches(places)`.
+class Translator:
+    """`Translator(source, pictures, …).batches(places)`.
 
-    Each picture has `variations.n` places in a row; in a sheet it has one, with its answers side by side.
+    Each picture has `variations.n` places in a row; in a grid it has one, with its variations side by side.
     """
 
     at_a_time = AT_A_TIME
@@ -45,11 +45,11 @@ class Work:
         hints: bytes | None,
         variations: Variations,
         *,
-        is_sheet: bool,
+        is_grid: bool,
     ) -> None:
-        """Take what makes them, and the pictures; a sheet also shows what each was made of."""
+        """Take what makes them, and the pictures; a grid also shows what each was made of."""
         self._source, self._pictures, self._ranges, self._hints = source, pictures, ranges, hints
-        self._variations, self._is_sheet = variations, is_sheet
+        self._variations, self._is_grid = variations, is_grid
 
     def batches(self, places: Places) -> Iterator[Batch]:
         """The images of places, in order."""
@@ -57,14 +57,14 @@ class Work:
 
         from genclient.client.call import Batch
 
-        each = 1 if self._is_sheet else self._variations.n
+        each = 1 if self._is_grid else self._variations.n
         for start in range(0, len(places), self.at_a_time):
             some = places[start : start + self.at_a_time]
             numbers = np.unique(some // each)
             chosen = [self._pictures[number] for number in numbers.tolist()]
             contents = self._contents(chosen)
             images = self._made(chosen, contents)
-            if self._is_sheet:
+            if self._is_grid:
                 rows, originals = _in_rows(images, self._variations.n), self._originals(contents, images.shape[1:])
                 outputs = {"images": rows, "originals": originals}
             else:
@@ -104,7 +104,7 @@ class Work:
         return np.stack([prepared(content, shape, self._source.preprocessing) for content in contents])
 
 
-class TiledWork(Work):
+class TiledTranslator(Translator):
     """The same of pictures as large as they are, in overlapping tiles of the model's size; one at a time."""
 
     at_a_time = 1

@@ -31,8 +31,8 @@ from genclient.client.translation import (
     translation_request,
 )
 from genclient.errors import ClientError, RpcError
-from genclient.images.sheet import Sheet
-from genclient.images.sheet import captions as captions_of
+from genclient.images.image_grid import ImageGrid
+from genclient.images.image_grid import captions as captions_of
 from genclient.model.roles import Label
 from genclient.rpc import channel, wire
 from genclient.rpc.channel import Method
@@ -125,7 +125,7 @@ class AsyncClient(AwaitedCalls):
         given = named_inputs({**(inputs or {}), **named})
         return await self._collect(self._model_or_default(model), version, Request(given, signature))
 
-    async def sheet(
+    async def grid(
         self,
         n: int = COUNT,
         seed: int = FIRST,
@@ -138,8 +138,8 @@ class AsyncClient(AwaitedCalls):
         columns: int | None = None,
         scale: int | None = None,
         captions: bool = False,
-    ) -> Sheet:
-        """As `Client.sheet`."""
+    ) -> ImageGrid:
+        """As `Client.grid`."""
         arguments = {
             "seeds": seeds,
             "latents": latents,
@@ -149,7 +149,9 @@ class AsyncClient(AwaitedCalls):
         }
         images = await self.sample(n, seed, **arguments)  # type: ignore[arg-type]
         said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
-        return Sheet(images, columns, scale, said)
+        return ImageGrid(images, columns, scale, said)
+
+    sheet = grid  # its old name
 
     async def iter_sample(
         self,

@@ -28,8 +28,8 @@ from genclient.client.translation import (
     translation_request,
 )
 from genclient.errors import ClientError, RpcError
-from genclient.images.sheet import Sheet
-from genclient.images.sheet import captions as captions_of
+from genclient.images.image_grid import ImageGrid
+from genclient.images.image_grid import captions as captions_of
 from genclient.model.roles import Label
 from genclient.rpc import channel
 from genclient.rpc.status import VersionStatus, version_statuses
@@ -129,7 +129,7 @@ class Client(BlockingCalls):
         given = named_inputs({**(inputs or {}), **named})
         return self._collect(self._model_or_default(model), version, Request(given, signature))
 
-    def sheet(
+    def grid(
         self,
         n: int = COUNT,
         seed: int = FIRST,
@@ -142,7 +142,7 @@ class Client(BlockingCalls):
         columns: int | None = None,
         scale: int | None = None,
         captions: bool = False,
-    ) -> Sheet:
+    ) -> ImageGrid:
         """Images of `n` seeds from `seed` on, or of `seeds` or `latents`, as one picture that notebooks show.
 
         Args:
@@ -166,7 +166,9 @@ class Client(BlockingCalls):
         }
         images = self.sample(n, seed, **arguments)  # type: ignore[arg-type]
         said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
-        return Sheet(images, columns, scale, said)
+        return ImageGrid(images, columns, scale, said)
+
+    sheet = grid  # its old name
 
     def iter_sample(
         self,

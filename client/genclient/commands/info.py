@@ -55,7 +55,7 @@ def info(
                 lines + _size_text(device.preprocessing),
                 data | {"preprocessing": asdict(device.preprocessing)},
             )
-        _tell(console, lines, data, known, notes)
+        _print_result(console, lines, data, known, notes)
         return
     with server.client() as client:
         model, versions = client.info(), client.status()
@@ -63,7 +63,7 @@ def info(
     lines, data = description(model, versions), facts(model, versions)
     if probed is not None:
         lines, data = f"{lines}probe      {_probe_text(probed)}\n", data | {"probe": probed}
-    _tell(console, lines, data, known, [])
+    _print_result(console, lines, data, known, [])
 
 
 def _size_text(how: Preprocessing) -> str:
@@ -73,7 +73,9 @@ def _size_text(how: Preprocessing) -> str:
     )
 
 
-def _tell(console: Console, lines: str, data: dict[str, Any], classes: Classes | None, notes: list[str]) -> None:
+def _print_result(
+    console: Console, lines: str, data: dict[str, Any], classes: Classes | None, notes: list[str]
+) -> None:
     names = classes.names if classes else ()
     more = [f"class      {label}  {name}" for label, name in enumerate(names)]
     more += [f"note       {note}" for note in notes]

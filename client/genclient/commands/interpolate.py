@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.images.arrays import GivenImages
-    from genclient.latents.interpolation import Slides, Walks
+    from genclient.latents.interpolation import Traversals, Walks
 
 DEFAULT_KEYS = 5
 
@@ -67,8 +67,9 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
     help="manifest.json, or a version's folder, that has the directions.  [default: the one of --tflite]",
 )
 @click.option(
-    "--sheet", is_flag=True, help="With --direction: one picture, a row for each seed; --frames 6 has 7 steps."
+    "--image-grid", is_flag=True, help="With --direction: one picture, a row for each seed; --frames 6 has 7 steps."
 )
+@click.option("--sheet", is_flag=True, hidden=True)  # the old name of --image-grid
 @label_option("Class of all frames, by index or name.")
 @click.option("--labels", metavar="LIST", help="Classes of the keyframes, such as 0,rain,4-6, or all.")
 @click.option(
@@ -92,12 +93,13 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     genclient interpolate --labels all --seed 3 --out classes.gif
     genclient interpolate --direction 2 --from -3 --to 3 --seeds 7 --directions models/digits/1
     """
-    from genclient.outputs.animation import open_film
+    from genclient.outputs.animation import open_animation
 
+    options["image_grid"] |= options.pop("sheet")
     options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
     _check(context, options)
-    if options["sheet"]:
-        _sheet(context, server, console, out, options)
+    if options["image_grid"]:
+        _write_grid(context, server, console, out, options)
         return
     options = nearest(context, options, ("label",), ("labels",))
     written: list[str] = []
@@ -109,14 +111,14 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
             emit(f"{path}\n")
 
     columns, rows = _grid(options["walks"])
-    film = open_film(out, options["fps"], options["loop"], report)
-    options["scale"] = options["scale"] or (None if film.enlarged else 1)
+    animation = open_animation(out, options["fps"], options["loop"], report)
+    options["scale"] = options["scale"] or (None if animation.enlarged else 1)
     with open_source(context, server, options) as source:
         options["images"] = _images(source, options)
         if options["direction"] is None:
-            walks: Walks | Slides = _walks(source, options, columns * rows)
+            walks: Walks | Traversals = _walks(source, options, columns * rows)
         else:
-            walks = _slides(source, options)
+            walks = _traversals(source, options)
             columns, rows = _nearly_square(len(walks.keys))
         about = {"images": len(walks) * columns * rows, "frames": len(walks), "seconds": len(walks) / options["fps"]}
         about.update(_text(source, walks, options))
@@ -129,14 +131,14 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
         frames = _frames(source, walks, (columns, rows), options, console)
         text = {key: str(value) for key, value in _text(source, walks, options).items()}
         with closing(frames):
-            files = [str(file) for file in film.save(frames, text)]
+            files = [str(file) for file in animation.save(frames, text)]
         console.result(
             "".join(f"{file}\n" for file in files), {"files": written + files, **about}, "\n".join([*files, ""])
         )
 
 
 def _frames(
-    source: Source, walks: Walks | Slides, grid: tuple[int, int], options: dict[str, Any], console: Console
+    source: Source, walks: Walks | Traversals, grid: tuple[int, int], options: dict[str, Any], console: Console
 ) -> Generator[NDArray[np.uint8], None, None]:
     """Frames (H, W, C), each of an image of every walk."""
     import numpy as np
@@ -149,7 +151,7 @@ def _frames(
     if isinstance(label, str):
         label = source.classes.index(label)
     given = {"latents": walks.latents(source.z), "truncation": _truncation(options), "label": label}
-    batches = source.stream(**given, **_besides(options))
+    batches = source.stream(**given, **_input_arguments(options))
     for note in source.notes():
         console.note(note)
     with console.meter(len(walks), "frames") as meter, closing(batches):  # type: ignore[type-var]
@@ -168,7 +170,7 @@ def _images(source: Source, options: dict[str, Any]) -> tuple[GivenImages, ...]:
     return read_inputs(options, source.inputs(), None) if options["input"] else ()
 
 
-def _besides(options: dict[str, Any]) -> dict[str, Any]:
+def _input_arguments(options: dict[str, Any]) -> dict[str, Any]:
     """The same as arguments of `stream`."""
     return {"inputs": {given.name: given.array for given in options["images"]}} if options["images"] else {}
 
@@ -191,7 +193,7 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
     if options["latents"] is not None:
         if options["seeds"] is not None or options["seed"] is not None or n is not None:
             raise UsageError("--latents: found it beside --seeds, --seed or --n, expected one of them")
-        given = _given(options)
+        given = _keyframe_latents(options)
         seeds = seed_range(0, len(given))
         if len(seeds) % count or (labels is not None and len(seeds) != len(labels) * count):
             raise UsageError(
@@ -231,16 +233,16 @@ def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None
     return np.asarray(found, np.int64)
 
 
-def _text(source: Source, walks: Walks | Slides, options: dict[str, Any]) -> dict[str, Any]:
+def _text(source: Source, walks: Walks | Traversals, options: dict[str, Any]) -> dict[str, Any]:
     """What gives the same animation again."""
-    from genclient.latents.interpolation import Slides
+    from genclient.latents.interpolation import Traversals
     from genclient.latents.seeds import format_seeds
 
     text = {"model": source.model, "version": source.version}
     text |= {f"{given.name}_sha256": given.sha256 for given in options["images"]}
-    if isinstance(walks, Slides):
+    if isinstance(walks, Traversals):
         text |= {name: options[name] for name in ("direction", "start", "end", "label", "truncation")}
-        return {**text, "seeds": options["seeds"] or format_seeds(_numbers(options))}
+        return {**text, "seeds": options["seeds"] or format_seeds(_traversal_seeds(options))}
     text["seeds" if walks.given is None else "latents"] = format_seeds(walks.seeds.reshape(-1))
     if walks.labels is not None:
         text["labels"] = format_seeds(walks.labels)
@@ -254,9 +256,9 @@ def _check(context: click.Context, options: dict[str, Any]) -> None:
     def given(name: str) -> bool:
         return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
-    flags = {"start": "from", "end": "to"}
+    flags = {"start": "from", "end": "to", "image_grid": "image-grid"}
     if options["direction"] is None:
-        for name in ("start", "end", "directions", "sheet"):
+        for name in ("start", "end", "directions", "image_grid", "sheet"):
             if given(name):
                 raise UsageError(f"--{flags.get(name, name)}: found it without --direction, expected both")
     else:
@@ -274,7 +276,7 @@ def _truncation(options: dict[str, Any]) -> float:
     return 1.0 if options["direction"] is not None else float(options["truncation"])
 
 
-def _numbers(options: dict[str, Any]) -> NDArray[np.int64]:
+def _traversal_seeds(options: dict[str, Any]) -> NDArray[np.int64]:
     """The seeds that move along a direction."""
     from genclient.latents.seeds import parse_seeds, seed_range
 
@@ -285,12 +287,12 @@ def _numbers(options: dict[str, Any]) -> NDArray[np.int64]:
     return parse_seeds(options["seeds"])
 
 
-def _slides(source: Source, options: dict[str, Any]) -> Slides:
+def _traversals(source: Source, options: dict[str, Any]) -> Traversals:
     """Seeds that move along a direction."""
     import numpy as np
 
     from genclient.latents.directions import beside, read_direction
-    from genclient.latents.interpolation import Slides, there_and_back
+    from genclient.latents.interpolation import Traversals, there_and_back
     from genclient.latents.seeds import latents
 
     path = options["directions"] or (beside(options["tflite"]) if options["tflite"] else None)
@@ -299,15 +301,15 @@ def _slides(source: Source, options: dict[str, Any]) -> Slides:
             "--directions: found none, expected the manifest.json of the version, which has them; servers do not tell"
         )
     direction = read_direction(path, options["direction"], source.z)
-    keys = latents(_numbers(options), source.z) if options["latents"] is None else _given(options)
+    keys = latents(_traversal_seeds(options), source.z) if options["latents"] is None else _keyframe_latents(options)
     if keys.shape[1] != source.z:
         raise UsageError(f"--latents: found {keys.shape[1]} numbers an image, expected {source.z}")
-    loop = options["loop"] and not options["sheet"]
+    loop = options["loop"] and not options["image_grid"]
     steps = there_and_back(options["start"], options["end"], options["frames"], loop)
-    return Slides(keys * np.float32(options["truncation"]), direction, steps)
+    return Traversals(keys * np.float32(options["truncation"]), direction, steps)
 
 
-def _sheet(context: click.Context, server: Server, console: Console, out: str, options: dict[str, Any]) -> None:
+def _write_grid(context: click.Context, server: Server, console: Console, out: str, options: dict[str, Any]) -> None:
     """One picture: a row for each seed, a column for each step along the direction."""
     import numpy as np
 
@@ -318,25 +320,25 @@ def _sheet(context: click.Context, server: Server, console: Console, out: str, o
         options["frames"] = 6
     out = "out.png" if context.get_parameter_source("out") is click.core.ParameterSource.DEFAULT else out
     if not out.lower().endswith(".png"):
-        raise UsageError(f"--out: found {out}, expected a name that ends in .png with --sheet")
+        raise UsageError(f"--out: found {out}, expected a name that ends in .png with --image-grid")
     with open_source(context, server, options) as source:
         source.resolve_version()
         options["images"] = _images(source, options)
-        slides = _slides(source, options)
-        text = _text(source, slides, options)
+        traversals = _traversals(source, options)
+        text = _text(source, traversals, options)
         if not options["dry_run"]:
             label = None if options["label"] is None else source.classes.index(options["label"])
-            given = {"latents": slides.latents(source.z), "truncation": 1.0, "label": label}
-            batches = source.stream(**given, **_besides(options))
+            given = {"latents": traversals.latents(source.z), "truncation": 1.0, "label": label}
+            batches = source.stream(**given, **_input_arguments(options))
             images = np.concatenate([batch.images for batch in batches])
-            order = np.arange(len(images)).reshape(len(slides), -1).T.reshape(-1)
-            captions = [f"{step:+.3g}" for step in slides.steps] * len(slides.keys)
-            drawn = laid_out(images[order], len(slides), scale=options["scale"], captions=captions)
+            order = np.arange(len(images)).reshape(len(traversals), -1).T.reshape(-1)
+            captions = [f"{step:+.3g}" for step in traversals.steps] * len(traversals.keys)
+            drawn = laid_out(images[order], len(traversals), scale=options["scale"], captions=captions)
             save_bytes(Path(out), png(drawn, {key: str(value) for key, value in text.items() if value is not None}))
     console.result(f"{out}\n", {"files": [out], **text}, f"{out}\n")
 
 
-def _given(options: dict[str, Any]) -> NDArray[np.float32]:
+def _keyframe_latents(options: dict[str, Any]) -> NDArray[np.float32]:
     """Latents of a file, (N, Z); the factor and the class that its images were made with count by default."""
     from genclient.latents.file import read_latents
 

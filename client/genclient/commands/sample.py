@@ -18,7 +18,7 @@ from genclient.cli.options import (
     output_options,
 )
 from genclient.cli.resolve import is_default, nearest
-from genclient.cli.run import Run, check_stdout, grid_of, tell_plan
+from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
 from genclient.errors import UsageError
@@ -99,7 +99,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
             latent_size=_latent_size(source, image_set, options["save_latents"]),
         )
         if options["dry_run"]:
-            tell_plan(source, output, console)
+            print_plan(source, output, console)
             return
         batches = functools.partial(stream, source, image_set)
         Run(source, output, out, console, batches, options["show"]).go()
@@ -130,7 +130,7 @@ def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | 
     if options["label"] == "all" and "all" not in source.classes.names:
         labels = source.classes.all()
         if grid is not None:
-            raise UsageError("--grid: found it beside --label all, whose sheet has a row for each class")
+            raise UsageError("--grid: found it beside --label all, whose grid has a row for each class")
     elif options["label"] is not None:
         label = source.classes.index(options["label"])
     latents = _latents(options)
@@ -174,8 +174,8 @@ def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | N
     return seed_range(0, each), None, classes
 
 
-def _latent_size(source: Source, image_set: ImageSet, wanted: bool) -> int | None:
-    if not wanted:
+def _latent_size(source: Source, image_set: ImageSet, save: bool) -> int | None:
+    if not save:
         return None
     return source.z if image_set.latents is None else image_set.latents.array.shape[1]
 

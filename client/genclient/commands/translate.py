@@ -20,10 +20,10 @@ from genclient.cli.options import (
     value_range_option,
     value_ranges,
 )
-from genclient.cli.run import Run, check_stdout, grid_of, tell_plan
+from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
-from genclient.cli.translating import AT_A_TIME, Picture, TiledWork, Work
+from genclient.cli.translating import AT_A_TIME, Picture, TiledTranslator, Translator
 from genclient.errors import ClientError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.translation import Variations
-    from genclient.outputs.animation import Film
+    from genclient.outputs.animation import Animation
     from genclient.outputs.translation import Original, Translation
 
-FILMS = (".gif", ".webp", ".apng", ".mp4")
+ANIMATIONS = (".gif", ".webp", ".apng", ".mp4")
 """Endings of animations, whose frames are translated one by one."""
 
 FPS = 10.0
@@ -78,7 +78,7 @@ def translate(
     genclient translate sketch.png --model sketches --out grid.png
     genclient translate photos/ --model night --out nights/
     genclient translate large.jpg --model night --tile --no-beside --out large.png
-    genclient translate film.gif --model night --out night.gif
+    genclient translate clip.gif --model night --out night.gif
     genclient translate - --out - < sketch.png > picture.png
 
     PICTURE is a file that Pillow reads, a folder that is searched at any depth, or - for stdin. Pictures of any size
@@ -90,7 +90,7 @@ def translate(
     found = list(_collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
     variations = _variations(options)
-    film, seen = _film(out, found, options)
+    animation, seen = _animation(out, found, options)
     with open_source(context, server, options) as source:
         if not options["dry_run"]:
             source.resolve_version()
@@ -101,13 +101,13 @@ def translate(
         if not good:
             raise ClientError(f"found no picture that can be read, of {len(seen)}")
         alone = out == "-" and not options["beside"]
-        is_sheet = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
-        image_set = _image_set(source, originals, hints, variations, options, is_sheet=is_sheet or film is not None)
+        is_grid = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
+        image_set = _image_set(source, originals, hints, variations, options, is_grid=is_grid or animation is not None)
         _protect(out, image_set, found, options["overwrite"])
-        kind = TiledWork if options["tile"] else Work
-        work = kind(source, good, ranges, hints, variations, is_sheet=is_sheet or film is not None)
-        if film is not None:
-            _save(film, work, image_set, source, console, options)
+        kind = TiledTranslator if options["tile"] else Translator
+        translator = kind(source, good, ranges, hints, variations, is_grid=is_grid or animation is not None)
+        if animation is not None:
+            _save(animation, translator, image_set, source, console, options)
         else:
             from genclient.outputs.place import open_output
 
@@ -120,12 +120,12 @@ def translate(
                 overwrite=options["overwrite"],
                 scale=options["scale"] or (1 if alone else None),
                 captions=options["captions"],
-                beside=is_sheet and not alone and options["beside"] is not False,
+                beside=is_grid and not alone and options["beside"] is not False,
             )
             if options["dry_run"]:
-                tell_plan(source, output, console)
+                print_plan(source, output, console)
                 return
-            Run(source, output, out, console, work.batches, options["show"]).go()
+            Run(source, output, out, console, translator.batches, options["show"]).go()
     if failed:
         context.exit(1)
 
@@ -175,7 +175,7 @@ def _surveyed(
                 sizes.append((checked.height, checked.width))
             meter.at(start + len(some))
     if tiled is None:
-        _tell_sizes(source, sizes, console)
+        _note_sizes(source, sizes, console)
     elif tiled and len(set(sizes)) > 1:
         raise UsageError(
             f"--tile: found pictures of {len(set(sizes))} sizes, expected one in {tiled}; a folder takes any"
@@ -189,7 +189,7 @@ def _tiled(out: str, options: dict[str, Any]) -> str | None:
         return None
     if options["hints"]:
         raise UsageError("--hints: found it beside --tile, expected one of them")
-    whole = not os.path.isdir(out) and "%" not in out and out.lower().endswith((".png", ".npz", *FILMS))
+    whole = not os.path.isdir(out) and "%" not in out and out.lower().endswith((".png", ".npz", *ANIMATIONS))
     return out if whole or out == "-" else ""
 
 
@@ -200,9 +200,9 @@ def _image_set(
     variations: Variations,
     options: dict[str, Any],
     *,
-    is_sheet: bool,
+    is_grid: bool,
 ) -> Translation:
-    """The set of what is made; in other places than a sheet each answer is one of it, if several were asked for."""
+    """The set of what is made; outside a grid each variation is an image of its own."""
     import hashlib
 
     from genclient.latents.seeds import format_seeds, seed_range
@@ -216,9 +216,9 @@ def _image_set(
     if variations.latents is not None:
         settings.append(("latents_sha256", hashlib.sha256(variations.latents.tobytes()).hexdigest()))
         marks = [f"latents{number}" for number in range(variations.n)]
-    elif is_sheet and (options["n"], options["seed"]) != (None, None):
+    elif is_grid and (options["n"], options["seed"]) != (None, None):
         settings.append(("seeds", format_seeds(seeds)))
-    if not is_sheet and any(options[name] is not None for name in ("n", "seed", "latents")):
+    if not is_grid and any(options[name] is not None for name in ("n", "seed", "latents")):
         originals = [
             Original(name, original.sha256) for original in originals for name in variation_names(original.name, marks)
         ]
@@ -238,41 +238,46 @@ def _variations(options: dict[str, Any]) -> Variations:
     return Variations.of(1, 0, read_latents(options["latents"]).array)
 
 
-def _film(out: str, found: list[Picture], options: dict[str, Any]) -> tuple[Film | None, list[Picture]]:
+def _animation(out: str, found: list[Picture], options: dict[str, Any]) -> tuple[Animation | None, list[Picture]]:
     """The animation that is to be made, if any, and its frames: those of one animated picture, or all pictures."""
-    if not out.lower().endswith(FILMS) or os.path.isdir(out):
+    if not out.lower().endswith(ANIMATIONS) or os.path.isdir(out):
         return None, found
     for option in ("grid", "shard_size", "captions", "show"):
         if options[option]:
             raise UsageError(f"--{option.replace('_', '-')}: found it beside --out {out}, an animation")
     from genclient.images import frames
-    from genclient.outputs.animation import MOST_GIF_FPS, open_film
+    from genclient.outputs.animation import MOST_GIF_FPS, open_animation
 
     alone = found[0].file if len(found) == 1 else b""
-    animation = frames.read(alone if isinstance(alone, bytes) else _content(str(alone), found[0].shown))
-    if animation is None:
-        return open_film(out, FPS, True, lambda path: None), found
-    seconds = sum(animation.milliseconds) / 1000
-    film = open_film(
-        out, min(MOST_GIF_FPS, max(0.1, len(animation.frames) / seconds)), animation.loops, lambda path: None
+    sequence = frames.read(alone if isinstance(alone, bytes) else _content(str(alone), found[0].shown))
+    if sequence is None:
+        return open_animation(out, FPS, True, lambda path: None), found
+    seconds = sum(sequence.milliseconds) / 1000
+    animation = open_animation(
+        out, min(MOST_GIF_FPS, max(0.1, len(sequence.frames) / seconds)), sequence.loops, lambda path: None
     )
-    film.milliseconds = animation.milliseconds
+    animation.milliseconds = sequence.milliseconds
     shown = found[0].shown
-    return film, [
+    return animation, [
         Picture(f"{shown}, frame {number}", f"frame{number:05d}.png", frame)
-        for number, frame in enumerate(animation.frames)
+        for number, frame in enumerate(sequence.frames)
     ]
 
 
 def _save(
-    film: Film, work: Work, image_set: Translation, source: Source, console: Console, options: dict[str, Any]
+    animation: Animation,
+    translator: Translator,
+    image_set: Translation,
+    source: Source,
+    console: Console,
+    options: dict[str, Any],
 ) -> None:
     """Make the frames of an animation, and say where it is."""
     import numpy as np
 
     from genclient.images.grid import GAP, laid_out
 
-    count, path = len(image_set), str(film.path)
+    count, path = len(image_set), str(animation.path)
     if options["dry_run"]:
         human = f"fetch      {count} images of {source.model}\nwrite      {path}, {count} frames\n"
         console.result(human, {"fetch": count, "files": [path]}, f"{path}\n")
@@ -280,7 +285,7 @@ def _save(
 
     def drawn() -> Iterator[NDArray[np.uint8]]:
         with console.meter(count, "frames") as meter:
-            for batch in work.batches(np.arange(count)):
+            for batch in translator.batches(np.arange(count)):
                 images, originals = batch.outputs["images"], batch.outputs["originals"]
                 if options["beside"]:
                     gap = np.full((*images.shape[:2], GAP, images.shape[-1]), 255, np.uint8)
@@ -289,12 +294,12 @@ def _save(
                     yield laid_out(image[np.newaxis], 1, 1, scale=options["scale"])
                 meter.at(int(batch.seeds[-1]) + 1)
 
-    files = [str(file) for file in film.save(drawn(), image_set.sheet_text(source.version))]
+    files = [str(file) for file in animation.save(drawn(), image_set.grid_text(source.version))]
     about = {"files": files, "images": count, "model": source.model, "version": source.version}
     console.result("".join(f"{file}\n" for file in files), about, "\n".join([*files, ""]))
 
 
-def _tell_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) -> None:
+def _note_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) -> None:
     """Say how many pictures are not of the model's size, and what becomes of them."""
     binding, shape = source.binding(), source.size()
     if shape is None or None in shape[:2]:

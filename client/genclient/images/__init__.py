@@ -2,7 +2,7 @@
 
 out   pixels.py       from a model's output to uint8
       grid.py         PNG files, and image grids with captions
-      sheet.py        the image grid that notebooks show
+      image_grid.py   the image grid that notebooks show
       terminal.py     drawn in a terminal
 in    pictures.py     which files are meant, and their bytes
       arrays.py       files and .npy as arrays

@@ -11,7 +11,7 @@ _UNSAID = 100
 """Milliseconds of a frame that says nothing, or 10 at most: as browsers show it."""
 
 
-class Animation(NamedTuple):
+class FrameSequence(NamedTuple):
     """Frames as contents of PNG files, how long each is shown in milliseconds, and whether it begins again."""
 
     frames: list[bytes]
@@ -19,7 +19,7 @@ class Animation(NamedTuple):
     loops: bool
 
 
-def read(content: bytes) -> Animation | None:
+def read(content: bytes) -> FrameSequence | None:
     """The frames of a picture file as they are seen; None of one that has not several, or that cannot be read."""
     try:
         with Image.open(io.BytesIO(content)) as opened:
@@ -29,7 +29,7 @@ def read(content: bytes) -> Animation | None:
             loops = opened.info.get("loop", 1) == 0
     except Exception:  # which ones a damaged file raises is not bounded; whoever reads its picture tells
         return None
-    return Animation([frame for frame, _ in found], [milliseconds for _, milliseconds in found], loops)
+    return FrameSequence([frame for frame, _ in found], [milliseconds for _, milliseconds in found], loops)
 
 
 def _png(frame: Image.Image) -> bytes:

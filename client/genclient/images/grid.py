@@ -65,26 +65,26 @@ def laid_out(
         return grid(images, columns, rows)
     scale = scale or factor(images, columns, rows)
     high, wide = height * scale + (LETTERS + 2 if captions else 0) + GAP, width * scale + GAP
-    sheet = np.full((rows * high - GAP, columns * wide - GAP, channels), 255, np.uint8)
+    canvas = np.full((rows * high - GAP, columns * wide - GAP, channels), 255, np.uint8)
     if channels == 4 and not captions:
-        sheet[..., 3] = 0
+        canvas[..., 3] = 0
     for place, image in enumerate(images):
         top, left = place // columns * high, place % columns * wide
         large = image.repeat(scale, axis=0).repeat(scale, axis=1)
-        sheet[top : top + height * scale, left : left + width * scale] = large
+        canvas[top : top + height * scale, left : left + width * scale] = large
     if not captions:
-        return sheet
+        return canvas
     corners = [(place % columns * wide, place // columns * high + height * scale) for place in range(n)]
-    return _captioned(sheet, corners, captions, width * scale)
+    return _captioned(canvas, corners, captions, width * scale)
 
 
 def _captioned(
-    sheet: NDArray[np.uint8], corners: Sequence[tuple[int, int]], captions: Sequence[str], width: int
+    canvas: NDArray[np.uint8], corners: Sequence[tuple[int, int]], captions: Sequence[str], width: int
 ) -> NDArray[np.uint8]:
     """A line of black letters below each corner, cut to a width."""
     from PIL import ImageDraw, ImageFont
 
-    drawn, font = picture(sheet), ImageFont.load_default(LETTERS - 1)
+    drawn, font = picture(canvas), ImageFont.load_default(LETTERS - 1)
     pen = ImageDraw.Draw(drawn)
     for (left, top), caption in zip(corners, captions, strict=True):
         # Pillow's own font has few letters beside ASCII.
@@ -93,7 +93,7 @@ def _captioned(
         while text and pen.textlength(text, font) > width:
             text = text[:-1]
         pen.text((left + width / 2, top + LETTERS), text, (0,) * len(drawn.getbands()[:3]), font, "ms")
-    return np.asarray(drawn, np.uint8).reshape(sheet.shape)
+    return np.asarray(drawn, np.uint8).reshape(canvas.shape)
 
 
 def grid(images: NDArray[np.uint8], columns: int | None = None, rows: int | None = None) -> NDArray[np.uint8]:
@@ -107,8 +107,8 @@ def grid(images: NDArray[np.uint8], columns: int | None = None, rows: int | None
     cells = np.zeros((rows * columns, height, width, channels), np.uint8)
     cells[:n] = images
     tiled = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    sheet: NDArray[np.uint8] = tiled.reshape(rows * height, columns * width, channels)
-    return sheet
+    canvas: NDArray[np.uint8] = tiled.reshape(rows * height, columns * width, channels)
+    return canvas
 
 
 def check_channels(channels: int) -> None:

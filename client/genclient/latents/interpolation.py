@@ -73,7 +73,7 @@ class Walks:
 
 
 @dataclass(frozen=True)
-class Slides:
+class Traversals:
     """Images side by side that move along one direction of the latent space.
 
     Attributes:

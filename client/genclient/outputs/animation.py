@@ -41,7 +41,7 @@ _FRAME = "frame"
 _EXPECTED = "a name that ends in .gif, .webp, .png or .apng (APNG), .mp4, or a folder"
 
 
-class Film(ABC):
+class Animation(ABC):
     """A place for frames.
 
     Attributes:
@@ -80,32 +80,32 @@ class Film(ABC):
         return [end - start for start, end in itertools.pairwise(ends)]
 
 
-class Gif(Film):
+class Gif(Animation):
     """256 colours a frame; transparency lies on white."""
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Film`."""
+        """See `Animation`."""
         pictures = [_with_palette(_opaque(picture(frame))) for frame in frames]
         loop = {"loop": 0} if self.loop else {}
         return self._save(pictures, "GIF", 10, comment=_line(text).encode(), **loop)
 
 
-class WebP(Film):
+class WebP(Animation):
     """Lossy, of high quality."""
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Film`."""
+        """See `Animation`."""
         about = Image.Exif()
         about[0x010E] = _line(text)  # ImageDescription
         pictures = [picture(frame) for frame in frames]
         return self._save(pictures, "WEBP", 1, loop=0 if self.loop else 1, quality=90, use_sharp_yuv=True, exif=about)
 
 
-class Apng(Film):
+class Apng(Animation):
     """Every pixel as it is."""
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Film`."""
+        """See `Animation`."""
         about = PngInfo()
         for key, value in text.items():
             about.add_itxt(key, value)
@@ -113,11 +113,11 @@ class Apng(Film):
         return self._save(pictures, "PNG", 1, loop=0 if self.loop else 1, pnginfo=about)
 
 
-class Mp4(Film):
+class Mp4(Animation):
     """H.264 as every player takes it, made by ffmpeg; sides of odd length get a line of black."""
 
     def __init__(self, path: Path, fps: float, loop: bool) -> None:
-        """As `Film`.
+        """As `Animation`.
 
         Raises:
             ClientError: there is no ffmpeg.
@@ -129,7 +129,7 @@ class Mp4(Film):
         self._ffmpeg = found
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Film`."""
+        """See `Animation`."""
         first = next(frames)
         with new_file(self.path) as file, tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
@@ -166,18 +166,18 @@ class Mp4(Film):
             process.wait()
 
 
-class Folder(Film):
+class Folder(Animation):
     """A PNG file for each frame."""
 
     enlarged = False
 
     def __init__(self, path: Path, fps: float, loop: bool, template: Template, report: Callable[[Path], None]) -> None:
-        """As `Film`, and the names, and what is called with each file."""
+        """As `Animation`, and the names, and what is called with each file."""
         super().__init__(path, fps, loop)
         self._template, self._report = template, report
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Film`; files are reported one by one, and none at the end."""
+        """See `Animation`; files are reported one by one, and none at the end."""
         claim, count = Claim(self.path, f"{os.path.basename(self._template.text)}.frames"), 0
         try:
             for frame in frames:
@@ -204,8 +204,8 @@ class Folder(Film):
                     path.unlink(missing_ok=True)
 
 
-def open_film(out: str, fps: float, loop: bool, report: Callable[[Path], None]) -> Film:
-    """The film that a path names; `report` is called with each file of a folder as it is finished.
+def open_animation(out: str, fps: float, loop: bool, report: Callable[[Path], None]) -> Animation:
+    """The animation that a path names; `report` is called with each file of a folder as it is finished.
 
     Raises:
         UsageError: it names none, or not at this speed.
@@ -221,7 +221,7 @@ def open_film(out: str, fps: float, loop: bool, report: Callable[[Path], None]) 
         return Folder(path, fps, loop, Template("frame%05d.png"), report)
     if suffix == ".png" and template is not None:
         return Folder(path.parent, fps, loop, template, report)
-    kinds: dict[str, Callable[[Path, float, bool], Film]]
+    kinds: dict[str, Callable[[Path, float, bool], Animation]]
     kinds = {".gif": Gif, ".webp": WebP, ".png": Apng, ".apng": Apng, ".mp4": Mp4}
     if suffix not in kinds:
         raise UsageError(f"--out: found {out}, expected {_EXPECTED}")

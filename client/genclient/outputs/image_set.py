@@ -134,7 +134,7 @@ class ImageSet:
         """The same as text fields of a picture, which are to be printed."""
         return {self.number_name: str(int(self.numbers[place])), **self._shared(place, version)[0]}
 
-    def sheet_text(self, version: int | None) -> dict[str, str]:
+    def grid_text(self, version: int | None) -> dict[str, str]:
         """Text fields of one picture with all images."""
         text = self.text(0, version)
         del text[self.number_name]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from genclient.errors import UsageError
 from genclient.outputs.archive import Archive
+from genclient.outputs.grid import Grid, PairGrid
 from genclient.outputs.image_set import ImageSet
 from genclient.outputs.output import Output
 from genclient.outputs.pictures import Pictures
 from genclient.outputs.shards import RecordShards, TarShards
-from genclient.outputs.sheet import PairSheet, Sheet
 from genclient.outputs.template import parse_template
 
 _SHARDS: dict[str, type[TarShards] | type[RecordShards]]
@@ -58,16 +58,16 @@ def open_output(
     if not out or "\0" in out:
         raise UsageError(f"--out: found {out!r}, expected a path or -")
     is_folder = out.endswith(("/", os.sep)) or os.path.isdir(out)
-    is_sheet = out == "-" or (suffix == ".png" and not is_folder and parse_template(out, 1) is None)
+    is_grid = out == "-" or (suffix == ".png" and not is_folder and parse_template(out, 1) is None)
     for option, given in (("grid", grid is not None), ("scale", scale is not None), ("captions", captions)):
-        if given and not is_sheet:
-            raise UsageError(f"--{option}: found it beside --out {out}, expected it with a sheet, a .png file or -")
+        if given and not is_grid:
+            raise UsageError(f"--{option}: found it beside --out {out}, expected an image grid, a .png file or -")
     if latent_size is not None and (suffix != ".npz" or is_folder):
         raise UsageError(f"--save-latents: found it beside --out {out}, expected it with an archive, a .npz file")
     if shard_size is not None and (is_folder or suffix not in _SHARDS):
         raise UsageError(f"--shard-size: found it beside --out {out}, expected it with .tar or .tfrecord")
-    if is_sheet:
-        kind = PairSheet if beside else Sheet
+    if is_grid:
+        kind = PairGrid if beside else Grid
         return kind(image_set, None if out == "-" else path, send, grid, scale, captions)
     if is_folder:
         return Pictures(image_set, path, None, overwrite)

@@ -18,7 +18,7 @@ from genclient.outputs.image_set import ImageSet
 ORIGINALS = "*.png"
 """Where a manifest has names of files: those of the originals."""
 
-TOLD = ("hints_sha256", "latents_sha256", "seeds", "tile")
+SHOWN_SETTINGS = ("hints_sha256", "latents_sha256", "seeds", "tile")
 """Settings that files say."""
 
 _KEY = re.compile(r"[^A-Za-z0-9_-]+")
@@ -81,7 +81,7 @@ class Translation(ImageSet):
         about = {self.number_name: int(self.numbers[place]), **self._about(place, version)}
         return {key: printable(str(value)) for key, value in about.items()}
 
-    def sheet_text(self, version: int | None) -> dict[str, str]:
+    def grid_text(self, version: int | None) -> dict[str, str]:
         """Text fields of one picture with all."""
         about = {"pictures": len(self), **self._made_by(version)}
         return {key: printable(str(value)) for key, value in about.items()}
@@ -121,12 +121,12 @@ class Translation(ImageSet):
         return {"original": self.originals[place].name, key: sha256, **self._made_by(version)}
 
     def _made_by(self, version: int | None) -> dict[str, Any]:
-        found = {"model": self.model, "version": version, **self._told}
+        found = {"model": self.model, "version": version, **self._shown_settings}
         return {key: value for key, value in found.items() if value is not None}
 
     @cached_property
-    def _told(self) -> dict[str, Any]:
-        return {name: value for name, value in self.settings if name in TOLD}
+    def _shown_settings(self) -> dict[str, Any]:
+        return {name: value for name, value in self.settings if name in SHOWN_SETTINGS}
 
 
 def translation(

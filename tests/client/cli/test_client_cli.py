@@ -76,10 +76,10 @@ def test_a_sheet_holds_all_images_row_by_row_and_says_what_made_them(genclient, 
     assert files(tmp_path) == ["out.png"]
     images = tools.pixels(tools.render(tools.draw(range(10, 15)) * 0.5))
     height, width, _ = tools.IMAGE_SHAPE
-    with Image.open(tmp_path / "out.png") as sheet:
-        assert sheet.text == {"seeds": "10-14", "model": "digits", "version": "3", "truncation": "0.5"}
-        assert sheet.size == (3 * width, 2 * height)
-        cells = np.asarray(sheet).reshape(2, height, 3, width, 3).swapaxes(1, 2).reshape(6, height, width, 3)
+    with Image.open(tmp_path / "out.png") as grid:
+        assert grid.text == {"seeds": "10-14", "model": "digits", "version": "3", "truncation": "0.5"}
+        assert grid.size == (3 * width, 2 * height)
+        cells = np.asarray(grid).reshape(2, height, 3, width, 3).swapaxes(1, 2).reshape(6, height, width, 3)
     assert np.abs(cells[:5].astype(int) - images).max() <= 1
     assert not cells[5].any()
 

@@ -176,20 +176,21 @@ def test_an_unknown_name_of_the_package_is_an_error():
         genclient.Clint  # noqa: B018
 
 
-def test_a_sheet_shows_itself_in_notebooks_and_can_be_saved(serve, tools, tmp_path):
+def test_an_image_grid_shows_itself_in_notebooks_and_can_be_saved(serve, tools, tmp_path):
     with Client(serve(signatures=tools.signature_table(conditional=True)).target) as client:
-        sheet = client.sheet(seeds=[3, 4], label=[0, 1], truncation=0.5)
-        captioned = client.sheet(2, seed=3, label=1, columns=1, scale=10, captions=True)
+        grid = client.grid(seeds=[3, 4], label=[0, 1], truncation=0.5)
+        captioned = client.grid(2, seed=3, label=1, columns=1, scale=10, captions=True)
     images = tools.pixels(tools.render(tools.draw([3, 4]) * 0.5, [0, 1]))
-    assert np.abs(sheet.images.astype(int) - images).max() <= 1
-    with Image.open(io.BytesIO(sheet._repr_png_())) as picture:
+    assert np.abs(grid.images.astype(int) - images).max() <= 1
+    with Image.open(io.BytesIO(grid._repr_png_())) as picture:
         shown = np.asarray(picture).astype(int)
     assert shown.shape == (6 * 64, 8 * 64 + 2, 3)
     assert np.abs(shown[::64, : 4 * 64 : 64] - images[0]).max() <= 1
-    captioned.save(tmp_path / "a/sheet.png")
-    with Image.open(tmp_path / "a/sheet.png") as picture:
+    captioned.save(tmp_path / "a/grid.png")
+    with Image.open(tmp_path / "a/grid.png") as picture:
         assert picture.size == (40, 2 * (60 + 14) + 2)
     assert captioned.captions == ["3 class 1", "4 class 1"]
+    assert (genclient.Sheet, Client.sheet) == (genclient.ImageGrid, Client.grid), "the old names"
 
 
 def test_the_library_takes_the_cheapest_signature_unless_told(serve):

@@ -9,7 +9,7 @@ import pytest
 from genclient import ClientError, UsageError
 from genclient.latents.interpolation import Walks, slerp
 from genclient.latents.seeds import latents
-from genclient.outputs.animation import open_film
+from genclient.outputs.animation import open_animation
 from PIL import Image, ImageSequence
 
 Z = 5
@@ -128,7 +128,7 @@ def test_gif_and_webp_show_the_walk_at_its_speed(genclient, serve, tools, tmp_pa
 def test_an_animation_plays_for_ever_or_once_as_asked(tmp_path, suffix):
     frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     for loop, plays in ((True, 0), (False, 1)):
-        (path,) = open_film(f"{tmp_path}/w.{suffix}", 10, loop, print).save(iter(frames), {})
+        (path,) = open_animation(f"{tmp_path}/w.{suffix}", 10, loop, print).save(iter(frames), {})
         with Image.open(path) as film:
             assert film.n_frames == 3
             assert film.info.get("loop", 1) == plays  # GIF says nothing where it plays once
@@ -138,7 +138,7 @@ def test_an_animation_plays_for_ever_or_once_as_asked(tmp_path, suffix):
 def test_transparent_frames_lie_on_white_where_a_format_has_no_transparency(tmp_path, ffmpeg, suffix):
     frames = np.zeros((2, 8, 8, 4), np.uint8)
     frames[1, :, 4:] = (200, 0, 0, 255)
-    (path,) = open_film(f"{tmp_path}/w.{suffix}", 10, True, print).save(iter(frames), {})
+    (path,) = open_animation(f"{tmp_path}/w.{suffix}", 10, True, print).save(iter(frames), {})
     if suffix == "mp4":
         raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-")
         played = subprocess.run([ffmpeg, "-v", "error", "-i", path, *raw], capture_output=True, check=True)
@@ -162,14 +162,14 @@ def test_a_shorter_animation_in_the_same_folder_leaves_no_frame_of_the_longer_on
         Image.new("L", (8, 8)).save(tmp_path / "f" / name)
     for count in (5, 2):
         told = []
-        open_film(f"{tmp_path}/{out}", 10, True, told.append).save(iter(frames[:count]), {"model": "digits"})
+        open_animation(f"{tmp_path}/{out}", 10, True, told.append).save(iter(frames[:count]), {"model": "digits"})
         assert [path.name for path in told] == [names.format(number) for number in range(count)]
     assert sorted(os.listdir(tmp_path / "f")) == sorted([*foreign, names.format(0), names.format(1)])
 
 
 def test_two_animations_do_not_mix_their_frames_in_one_folder(tmp_path):
     frames = np.zeros((2, 8, 8, 3), np.uint8)
-    first, second = (open_film(f"{tmp_path}/f/", 10, True, lambda path: None) for _ in range(2))
+    first, second = (open_animation(f"{tmp_path}/f/", 10, True, lambda path: None) for _ in range(2))
 
     def with_another_between():
         yield frames[0]
@@ -317,7 +317,7 @@ def manifest(tmp_path):
     return vectors
 
 
-def test_seeds_move_along_a_direction_there_and_back_or_on_a_sheet(genclient, serve, tools, tmp_path, manifest):
+def test_seeds_move_along_a_direction_there_and_back_or_in_an_image_grid(genclient, serve, tools, tmp_path, manifest):
     served = serve()
     options = ("--direction", 2, "--from", -2, "--to", 2, "--seeds", 7, "--truncation", 0.5)
     options += ("--directions", "models/digits/1", "--scale", 1)
@@ -326,10 +326,10 @@ def test_seeds_move_along_a_direction_there_and_back_or_on_a_sheet(genclient, se
     wanted = tools.pixels(tools.render(latents(np.array([7]), Z) * 0.5 + steps * manifest[1])).astype(int)
     assert np.abs(frames_of(tmp_path / "w.png")[0] - wanted).max() <= 1
     options = (*options[:7], "7,8", *options[8:-2])
-    assert interpolated(genclient, served, *options, "--sheet", "--scale", 20, "--out", "s.png") == ["s.png"]
-    with Image.open(tmp_path / "s.png") as sheet:
-        shown = np.asarray(sheet).astype(int)
-        assert {sheet.text[name] for name in ("direction", "seeds", "version")} == {"2", "7,8", "3"}
+    assert interpolated(genclient, served, *options, "--image-grid", "--scale", 20, "--out", "s.png") == ["s.png"]
+    with Image.open(tmp_path / "s.png") as opened:
+        shown = np.asarray(opened).astype(int)
+        assert {opened.text[name] for name in ("direction", "seeds", "version")} == {"2", "7,8", "3"}
     assert shown.shape == (2 * (120 + 14 + 2) - 2, 7 * 82 - 2, 3)
     last = latents(np.array([8]), Z) * 0.5 + 2 * manifest[1]
     corner = shown[136 : 136 + 120 : 20, 6 * 82 :: 20]
@@ -354,6 +354,8 @@ def test_directions_that_cannot_be_meant_are_one_line(fails, serve, tmp_path, ma
     for arguments, code, found in (
         (("--direction", 1), 2, "--directions: found none, expected the manifest.json of the version"),
         (("--from", -1), 2, "--from: found it without --direction"),
+        (("--image-grid",), 2, "--image-grid: found it without --direction"),
+        (("--sheet",), 2, "--sheet: found it without --direction"),  # its old name
         (("--direction", 3, "--directions", "models/digits/1"), 2, "--direction: found 3, expected 1 to 2"),
         (("--direction", 1, "--directions", "short.json"), 2, "found 2 numbers in short.json, expected 5"),
         (("--direction", 1, "--directions", "none.json"), 2, "--directions: found no directions in none.json"),

@@ -54,9 +54,9 @@ def test_a_grid_shows_each_picture_beside_what_is_made_of_it(genclient, address,
     run = ("translate", "photos/a.png", "photos/c.png", "--target", address, "--model", "negative")
     done = genclient(*run, "--scale", 1)
     assert (done.returncode, done.stdout) == (0, b"out.png\n"), done.stderr.decode()
-    sheet = read(tmp_path / "out.png")
+    grid = read(tmp_path / "out.png")
     for column, name in enumerate(("a", "c")):
-        cell = sheet[:, column * (2 * SIDE + 2) :][:, : 2 * SIDE + 2]
+        cell = grid[:, column * (2 * SIDE + 2) :][:, : 2 * SIDE + 2]
         assert near(cell[:, :SIDE], read(photos / f"{name}.png"))
         assert near(cell[:, SIDE + 2 :], negative(photos / f"{name}.png"))
     done = genclient(*run, "--scale", 1, "--no-beside", "--grid", "1x2", "--out", "plain.png")

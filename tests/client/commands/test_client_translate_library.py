@@ -116,10 +116,10 @@ def test_a_model_with_latents_makes_several_pictures_of_one(genclient, fails, ad
         assert made["names"].tolist()[:2] == ["a-latents0.png", "a-latents1.png"]
         assert near(made["images"][3], varied(photos / "b.jpg", drawn[2]))
     assert genclient(*run, "--n", 2, "--scale", 1, "--grid", "1x2").returncode == 0
-    sheet, first = read(tmp_path / "out.png"), latents(np.arange(2), 2)
-    assert sheet.shape == (2 * SIDE, 3 * SIDE + 4, 3), "a row is a picture and its answers"
+    grid, first = read(tmp_path / "out.png"), latents(np.arange(2), 2)
+    assert grid.shape == (2 * SIDE, 3 * SIDE + 4, 3), "a row is a picture and its variations"
     for row, name in enumerate(("a.png", "b.jpg")):
-        cells = [sheet[row * SIDE :][:SIDE, k * (SIDE + 2) :][:, :SIDE] for k in range(3)]
+        cells = [grid[row * SIDE :][:SIDE, k * (SIDE + 2) :][:, :SIDE] for k in range(3)]
         expected = [255 - negative(photos / name), *(varied(photos / name, each) for each in first)]
         assert all(near(cell, right) for cell, right in zip(cells, expected, strict=True))
     code, line = fails(*run[:-1], "negative", "--n", 2)

@@ -34,11 +34,11 @@ def pixels(path):
         return np.asarray(picture).astype(int)
 
 
-def cells(sheet, columns, rows, tools):
-    """The images (N, H, W, C) of a sheet."""
+def cells(pixels, columns, rows, tools):
+    """The images (N, H, W, C) of an image grid."""
     height, width, channels = tools.IMAGE_SHAPE
-    assert sheet.shape == (rows * height, columns * width, channels)
-    return sheet.reshape(rows, height, columns, width, channels).swapaxes(1, 2).reshape(-1, height, width, channels)
+    assert pixels.shape == (rows * height, columns * width, channels)
+    return pixels.reshape(rows, height, columns, width, channels).swapaxes(1, 2).reshape(-1, height, width, channels)
 
 
 @pytest.fixture
@@ -55,7 +55,9 @@ def test_a_grid_has_the_columns_and_rows_that_are_asked_for(genclient, serve, to
     assert not cells(pixels(tmp_path / "out.png"), 2, 3, tools)[4:].any()
 
 
-def test_a_sheet_is_enlarged_with_thin_gaps_and_says_which_image_is_which(genclient, conditional, tools, tmp_path):
+def test_an_image_grid_is_enlarged_with_thin_gaps_and_says_which_image_is_which(
+    genclient, conditional, tools, tmp_path
+):
     options = ("--n", 2, "--label", "all", "--classes", "sun,rain")
     sampled(genclient, conditional, *options)
     found = pixels(tmp_path / "out.png")
@@ -77,18 +79,18 @@ def test_a_sheet_is_enlarged_with_thin_gaps_and_says_which_image_is_which(gencli
 
 def test_places_that_are_left_over_and_gaps_are_white_or_transparent():
     for channels in (1, 3, 4):
-        sheet = grid.laid_out(np.full((3, 200, 200, channels), 90, np.uint8))
-        assert sheet.shape == (402, 402, channels)
-        assert (sheet[200:202, :, :3] == 255).all()
-        assert (sheet[202:, 202:, :3] == 255).all()
-        assert channels < 4 or not sheet[202:, 202:, 3].any()
+        pixels = grid.laid_out(np.full((3, 200, 200, channels), 90, np.uint8))
+        assert pixels.shape == (402, 402, channels)
+        assert (pixels[200:202, :, :3] == 255).all()
+        assert (pixels[202:, 202:, :3] == 255).all()
+        assert channels < 4 or not pixels[202:, 202:, 3].any()
 
 
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (("--captions", "--out", "a.npz"), "--captions: found it beside --out a.npz, expected it with a sheet"),
-        (("--scale", "2", "--out", "p/"), "--scale: found it beside --out p/, expected it with a sheet"),
+        (("--captions", "--out", "a.npz"), "--captions: found it beside --out a.npz, expected an image grid"),
+        (("--scale", "2", "--out", "p/"), "--scale: found it beside --out p/, expected an image grid"),
         (("--grid", "4"), "--grid: found '4', expected columns and rows"),
         (("--grid", "0x4"), "--grid: found '0x4'"),
         (("--grid", "2x2", "--n", 5), "--grid: found 2x2 for 5 images"),
@@ -141,8 +143,8 @@ def test_all_classes_make_a_row_each(genclient, conditional, tools, tmp_path):
     sampled(genclient, conditional, "--label", "all", "--classes", "sun,rain,snow", "--n", 2, "--scale", 1)
     found = cells(pixels(tmp_path / "out.png"), 2, 3, tools)
     assert np.abs(found - expected(tools, [0, 1] * 3, [0, 0, 1, 1, 2, 2])).max() <= 1
-    with Image.open(tmp_path / "out.png") as sheet:
-        assert sheet.text["label"] == "0-2"
+    with Image.open(tmp_path / "out.png") as opened:
+        assert opened.text["label"] == "0-2"
 
 
 def test_all_classes_get_a_folder_each(genclient, conditional, tools, tmp_path):

@@ -162,7 +162,7 @@ def test_what_ended_processes_left_is_swept_away_but_not_what_others_may_be_writ
 
 
 KINDS = {  # how many writes are good before one fails
-    "sheet.png": 0,
+    "grid.png": 0,
     "a.npz": 1,
     "p/": 5,
     "s/%02d.tar": 2,

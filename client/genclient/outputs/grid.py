@@ -15,7 +15,7 @@ from genclient.outputs.image_set import ImageSet
 from genclient.outputs.output import Output, Outputs, Places
 
 
-class Sheet(Output):
+class Grid(Output):
     """Images row by row; a row for each class where there are several."""
 
     def __init__(
@@ -47,8 +47,8 @@ class Sheet(Output):
         """Write the grid."""
         assert self._cells is not None
         captions = [self.image_set.caption(place) for place in range(len(self.image_set))] if self._captions else []
-        sheet = laid_out(self._cells, *(self._grid or ()), scale=self._scale, captions=captions)
-        content = png(sheet, self.image_set.sheet_text(self.version))
+        pixels = laid_out(self._cells, *(self._grid or ()), scale=self._scale, captions=captions)
+        content = png(pixels, self.image_set.grid_text(self.version))
         self._cells = None
         if self._path is None:
             self._send(content)
@@ -62,10 +62,10 @@ class Sheet(Output):
 
     def plan(self, missing: Places) -> list[str]:
         """The file."""
-        return ["a sheet on stdout" if self._path is None else str(self._path)]
+        return ["an image grid on stdout" if self._path is None else str(self._path)]
 
 
-class PairSheet(Sheet):
+class PairGrid(Grid):
     """Each image with the picture beside it that it was made of, which batches have as `originals`."""
 
     def encode(self, places: Places, outputs: Outputs, version: int | None) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Images as one picture that a notebook shows by itself, as `Client.sheet` gives it. Pillow is loaded to draw it."""
+"""Images as one picture that a notebook shows by itself, as `Client.grid` gives it. Pillow is loaded to draw it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class ImageGrid:
     """Images side by side, for people.
 
     Attributes:
@@ -50,6 +50,9 @@ class Sheet:
         from genclient.images.grid import png
 
         return png(self.pixels, {})
+
+
+Sheet = ImageGrid  # its old name
 
 
 def captions(seeds: Sequence[int] | NDArray[Any], label: Any) -> list[str]:
