@@ -19,9 +19,9 @@ typedef struct {
 } GenlinePicture;
 
 /* What is kept along one side, of how many pixels, and how many it becomes. */
-typedef struct { double from, to; size_t length, wanted; } GenlineSide;
+typedef struct { double from, to; size_t length, target; } GenlineSide;
 
-/* Blocks are averaged as long as that leaves so many times what is wanted; how far Lanczos looks; bits of a weight. */
+/* Blocks are averaged as long as that leaves so many times the target size; how far Lanczos looks; bits of a weight. */
 enum { GENLINE_GAP = 3, GENLINE_SUPPORT = 3, GENLINE_BITS = 22 };
 
 static inline double genline_sinc(double x) {
@@ -34,13 +34,13 @@ static inline double genline_lanczos(double x) {
 }
 
 static inline size_t genline_factor(GenlineSide side) {
-  const size_t factor = (size_t)((side.to - side.from) / (double)side.wanted / GENLINE_GAP);
+  const size_t factor = (size_t)((side.to - side.from) / (double)side.target / GENLINE_GAP);
   return factor > 1 ? factor : 1;
 }
 
 /* What is kept, and what Lanczos looks at beside it. */
 static inline void genline_looked(GenlineSide side, size_t *first, size_t *last) {
-  const double beside = (GENLINE_SUPPORT - 0.5) * (side.to - side.from) / (double)side.wanted;
+  const double beside = (GENLINE_SUPPORT - 0.5) * (side.to - side.from) / (double)side.target;
   const double end = ceil(side.to + beside);
   *first = side.from > beside ? (size_t)(side.from - beside) : 0;
   *last = end < (double)side.length ? (size_t)end : side.length;
@@ -87,7 +87,7 @@ static inline GenlinePicture genline_averaged(GenlinePicture picture, GenlineSid
 /* The weights of the pixels that place i of the result is made of, from `first` on; gives how many. */
 static inline size_t genline_weights(GenlineSide side, size_t i, size_t *first, int32_t *weights, double *raw) {
   const float start = (float)side.from, end = (float)side.to;
-  const double scale = (double)(end - start) / (double)side.wanted, spread = scale > 1 ? scale : 1;
+  const double scale = (double)(end - start) / (double)side.target, spread = scale > 1 ? scale : 1;
   const double centre = start + ((double)i + 0.5) * scale, low = centre - GENLINE_SUPPORT * spread + 0.5;
   const double high = centre + GENLINE_SUPPORT * spread + 0.5;
   *first = low > 0 ? (size_t)low : 0;
@@ -106,10 +106,10 @@ static inline size_t genline_weights(GenlineSide side, size_t i, size_t *first, 
 static inline GenlinePicture genline_filtered(GenlinePicture picture, GenlineSide side, int rows) {
   const size_t c = picture.channels, lines = rows ? picture.height : picture.width, size = side.length + 1;
   const size_t line = rows ? c * picture.width : c, pixel = rows ? c : c * picture.width;
-  GenlinePicture made = rows ? genline_new(lines, side.wanted, c) : genline_new(side.wanted, lines, c);
+  GenlinePicture made = rows ? genline_new(lines, side.target, c) : genline_new(side.target, lines, c);
   int32_t *weights = (int32_t *)malloc(size * sizeof *weights);
   double *raw = (double *)malloc(size * sizeof *raw);
-  for (size_t i = 0; made.data && weights && raw && i < side.wanted; ++i) {
+  for (size_t i = 0; made.data && weights && raw && i < side.target; ++i) {
     size_t first;
     const size_t count = genline_weights(side, i, &first, weights, raw);
     for (size_t at = 0; at < lines * c; ++at) {
@@ -117,7 +117,7 @@ static inline GenlinePicture genline_filtered(GenlinePicture picture, GenlineSid
       int64_t sum = 1 << (GENLINE_BITS - 1);
       for (size_t k = 0; k < count; ++k) sum += (int64_t)from[k * pixel] * weights[k];
       sum = sum > 0 ? sum >> GENLINE_BITS : 0;
-      made.data[(rows ? at / c * side.wanted + i : i * lines + at / c) * c + at % c] = (uint8_t)(sum < 255 ? sum : 255);
+      made.data[(rows ? at / c * side.target + i : i * lines + at / c) * c + at % c] = (uint8_t)(sum < 255 ? sum : 255);
     }
   }
   if (!weights || !raw) {
@@ -131,7 +131,7 @@ static inline GenlinePicture genline_filtered(GenlinePicture picture, GenlineSid
 
 /* The nearest pixels, none of them mixed. */
 static inline GenlinePicture genline_picked(GenlinePicture picture, GenlineSide columns, GenlineSide rows) {
-  GenlinePicture made = genline_new(rows.wanted, columns.wanted, picture.channels);
+  GenlinePicture made = genline_new(rows.target, columns.target, picture.channels);
   for (size_t i = 0; made.data && i < made.height * made.width; ++i) {
     const size_t wide = (size_t)(columns.to - columns.from), high = (size_t)(rows.to - rows.from);
     const size_t x = (size_t)columns.from + (2 * (i % made.width) + 1) * wide / (2 * made.width);
@@ -150,8 +150,8 @@ static inline GenlinePicture genline_resized(GenlinePicture picture, GenlineSide
     columns = genline_scaled(columns, wide), rows = genline_scaled(rows, high);
   }
   /* The order of Pillow 13, which shows, since there is rounding in between. */
-  const double less_high = (double)rows.length - (double)rows.wanted;
-  const double less_wide = (double)columns.length - (double)columns.wanted;
+  const double less_high = (double)rows.length - (double)rows.target;
+  const double less_wide = (double)columns.length - (double)columns.target;
   const int rows_first = less_high > (less_wide > 0 ? 2 * less_wide : 0);
   GenlinePicture half = genline_filtered(picture, rows_first ? rows : columns, !rows_first);
   free(smaller.data);

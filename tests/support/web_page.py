@@ -92,7 +92,7 @@ class Page:
     def open(self, url, **options):
         """A fresh page; returns when it shows its images."""
         self.ask(open=url, options={"viewport": {"width": 1100, "height": 900}, **options})
-        self.wait("#sheet[aria-busy=false], #made[aria-busy=false], #error:not([hidden])")
+        self.wait("#grid[aria-busy=false], #made[aria-busy=false], #error:not([hidden])")
         assert not self.ask(call="isVisible", args=["#error"]), self.text("#error")
 
     def open_broken(self, url):
@@ -105,7 +105,7 @@ class Page:
         self.ask(call="waitForSelector", args=[selector, {"state": "attached"}])
 
     def wait_for_images(self):
-        self.wait("#sheet[aria-busy=false]")
+        self.wait("#grid[aria-busy=false]")
 
     def wait_for_translation(self):
         self.wait("#made[aria-busy=false]")
@@ -162,9 +162,9 @@ class Page:
         address = self.evaluate(f"document.querySelector({json.dumps(selector)}).toDataURL()")
         return [base64.b64decode(address.partition(",")[2])]
 
-    def sheet(self):
+    def grid(self):
         """The pixels of the samples, uint8 (N, H, W, 3)."""
-        return self._pixels("[...document.querySelectorAll('#sheet canvas')]")
+        return self._pixels("[...document.querySelectorAll('#grid canvas')]")
 
     def _pixels(self, canvases):
         shape, values = self.evaluate(

@@ -2,7 +2,7 @@
  *
  *     gensample [-t TRUNCATION] [-l LABEL] MODEL SEED[-LAST] OUT
  *
- * One seed is one image, the same as genclient's and every other platform's; several make one sheet, row by row. It
+ * One seed is one image, the same as genclient's and every other platform's; several make one image grid, row by row. It
  * takes any file of a version's tflite/ folder. Options come first, so that a seed may be negative.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -28,14 +28,14 @@ static void check_truncation(const Model *model, float truncation) {
 }
 
 /* The images of `count` seeds from `first` on, nearly as many rows as columns; places left over are black. */
-static uint8_t *sheet(Model *model, int64_t first, size_t count, float truncation, long label, size_t *height,
+static uint8_t *image_grid(Model *model, int64_t first, size_t count, float truncation, long label, size_t *height,
                       size_t *width) {
   const Tensor *images = &model->images;
   size_t columns = 1;
   while (columns * columns < count) ++columns;
   const size_t row = images->width * images->channels, stride = columns * row;
   *height = (count + columns - 1) / columns * images->height, *width = columns * images->width;
-  if (stride > MOST_BYTES / *height) stop(USAGE, "seed: %zu images of this size are too many for a sheet", count);
+  if (stride > MOST_BYTES / *height) stop(USAGE, "seed: %zu images of this size are too many for an image grid", count);
   uint8_t *pixels = calloc(*height, stride);
   if (!pixels) stop(FAILED, "%s", strerror(ENOMEM));
   model_write_label(model, label);
@@ -90,7 +90,7 @@ int main(int argc, char **argv) {
   if (model_input(&model, IMAGE)) stop(FAILED, "%s makes images of pictures: run gentranslate", model.path);
   model_check_label(&model, label);
   check_truncation(&model, truncation);
-  uint8_t *pixels = sheet(&model, first, count, truncation, label, &height, &width);
+  uint8_t *pixels = image_grid(&model, first, count, truncation, label, &height, &width);
   write_picture(argv[optind + 2], pixels, height, width, model.images.channels);
   free(pixels);
   model_release(&model);

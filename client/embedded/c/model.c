@@ -45,7 +45,7 @@ _Noreturn void stop(int code, const char *format, ...) {
   exit(code);
 }
 
-/* See that LiteRT did what it was asked for. */
+/* See that LiteRT did what was requested. */
 static void check(const Model *model, Status status) {
   if (status) stop(FAILED, "%s is not a TFLite model that LiteRT can run: status %d", model->path, status);
 }

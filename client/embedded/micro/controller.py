@@ -1,6 +1,6 @@
 """A microcontroller in miniature: a model in TensorFlow Lite for Microcontrollers (PyPI `tflite-micro`), run here.
 
-What it needs and what it makes is for report.py and sheet.py to tell.
+What it needs and what it makes is shown by report.py and image_grid.py.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
  * The bytes of a file.
  *
  * @param {URL} url
- * @param {(bytes: number) => void} onBytes told how many bytes have just arrived.
+ * @param {(bytes: number) => void} onBytes called with how many bytes have just arrived.
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function fetchBytes(url, onBytes) {

@@ -43,9 +43,9 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @typedef {import("./pictures.js").Frame & {hints: boolean}} Picture its size, how pictures are brought to it, and whether
  *     dots of colour may be given.
  *
- * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void}} Asked
+ * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void}} Pending
  *
- * @typedef {(share: number) => void} OnProgress told the share of the bytes that have arrived, from 0 to 1.
+ * @typedef {(share: number) => void} OnProgress called with the share of the bytes that have arrived, from 0 to 1.
  */
 
 const ACCELERATORS = ["auto", "wasm", "webgpu"];
@@ -60,7 +60,7 @@ export class GeneratorError extends Error {
 export class Generator {
   /** @type {Worker} */
   #worker;
-  /** @type {Map<number, Asked>} */
+  /** @type {Map<number, Pending>} */
   #waiting = new Map();
   #requests = 0;
   /** @type {Error | undefined} why there will be no more answers. */
@@ -93,7 +93,7 @@ export class Generator {
    *
    * @param {string | URL} [folder] relative to the document; of the document's own origin, as workers must be.
    * @param {{onProgress?: OnProgress, accelerator?: string}} [options] `accelerator`: "wasm" for the processor, "webgpu"
-   *     for the graphics card; "auto" takes the card where the processor is slow and the card faster. Whatever is asked
+   *     for the graphics card; "auto" takes the card where the processor is slow and the card faster. Whatever is requested
    *     for, a card that is missing, fails or makes other images leaves the processor to it.
    * @returns {Promise<Generator>}
    * @throws {GeneratorError} a file is missing or damaged, or this browser cannot run it.
@@ -130,7 +130,7 @@ export class Generator {
     const expected = this.info.model.bytes + this.info.runtimeBytes;
     let arrived = 0;
     const onBytes = (/** @type {number} */ bytes) => onProgress?.(Math.min(1, (arrived += bytes) / expected));
-    const found = await this.#ask({ load: { folder, accelerator, model: this.info.model } }, onBytes);
+    const found = await this.#send({ load: { folder, accelerator, model: this.info.model } }, onBytes);
     const described = this.info.classNames.length > 0;
     if (found.latentSize !== this.info.latentSize || found.conditional !== described) {
       throw new GeneratorError(`${this.info.model.file} does not fit model.json: found ${JSON.stringify(found)}`);
@@ -211,7 +211,7 @@ export class Generator {
    */
   async #make(job) {
     const { width, height } = this.info;
-    const { pixels, milliseconds, accelerator } = await this.#ask({ job });
+    const { pixels, milliseconds, accelerator } = await this.#send({ job });
     if (accelerator !== this.accelerator) this.#milliseconds = [];
     this.accelerator = accelerator;
     this.#milliseconds = [...this.#milliseconds, milliseconds].slice(-TIMINGS);
@@ -235,7 +235,7 @@ export class Generator {
    * @param {(bytes: number) => void} [onBytes]
    * @returns {Promise<any>}
    */
-  #ask(message, onBytes) {
+  #send(message, onBytes) {
     const id = (this.#requests += 1);
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#ended);
@@ -246,12 +246,12 @@ export class Generator {
 
   /** @param {{id: number, answer?: any, error?: string, progress?: number}} message */
   #take({ id, answer, error, progress }) {
-    const asked = this.#waiting.get(id);
-    if (!asked) return;
-    if (progress !== undefined) return asked.onBytes?.(progress);
+    const pending = this.#waiting.get(id);
+    if (!pending) return;
+    if (progress !== undefined) return pending.onBytes?.(progress);
     this.#waiting.delete(id);
-    if (error === undefined) asked.resolve(answer);
-    else asked.reject(new GeneratorError(error));
+    if (error === undefined) pending.resolve(answer);
+    else pending.reject(new GeneratorError(error));
   }
 
   /** @param {Error} error */
@@ -275,7 +275,7 @@ function hexadecimal(colour) {
  * @returns {Promise<Info>}
  */
 async function fetchInfo(url) {
-  // Asked for anew each time: it names the model file, whose name has the version in it.
+  // Requested anew each time: it names the model file, whose name has the version in it.
   const response = await fetch(url, { cache: "no-cache" }).catch(() => null);
   if (!response) throw new GeneratorError("cannot fetch model.json: no connection");
   if (!response.ok) throw new GeneratorError(`cannot fetch model.json: status ${response.status}`);

@@ -47,7 +47,7 @@ export function latentsOfSeed(seed, size) {
 }
 
 /**
- * The class that goes with a seed where none is asked for: the seed modulo the number of classes, never negative.
+ * The class that goes with a seed where none is chosen: the seed modulo the number of classes, never negative.
  *
  * @param {bigint | number | string} seed
  * @param {number} classes how many; without any the answer is 0.

@@ -7,7 +7,7 @@
 const WHITE = [255, 255, 255];
 /** Of the three colours' sum 65536, as in Pillow: grey stays what it is. */
 const LUMA = [19595, 38470, 7471];
-/** Blocks of pixels are averaged as long as that leaves so many times what is wanted. */
+/** Blocks of pixels are averaged as long as that leaves so many times the target size. */
 const REDUCING_GAP = 3;
 /** How far Lanczos looks, in pixels of the result. */
 const SUPPORT = 3;
@@ -23,7 +23,7 @@ const BITS = 22;
  * @typedef {{width: number, height: number, channels: number, preprocessing?: Preprocessing}} Frame
  * @typedef {{width: number, height: number, data: Uint8ClampedArray}} Rgba
  * @typedef {{width: number, height: number, channels: number, data: Uint8ClampedArray}} Plane
- * @typedef {{from: number, to: number, length: number, wanted: number}} Side what is kept of a picture along one side,
+ * @typedef {{from: number, to: number, length: number, target: number}} Side what is kept of a picture along one side,
  *     of how many pixels, and how many it becomes.
  */
 
@@ -83,11 +83,11 @@ function rgb(colour) {
 
 /**
  * @param {number} length
- * @param {number} wanted
+ * @param {number} target
  * @returns {Side}
  */
-function all(length, wanted) {
-  return { from: 0, to: length, length, wanted };
+function all(length, target) {
+  return { from: 0, to: length, length, target };
 }
 
 /**
@@ -103,8 +103,8 @@ function middle(image, width, height) {
   const high = Math.min(image.height, Math.max(1, Math.floor((image.width * height) / width)));
   const [left, top] = [(image.width - wide) >> 1, (image.height - high) >> 1];
   return [
-    { from: left, to: left + wide, length: image.width, wanted: width },
-    { from: top, to: top + high, length: image.height, wanted: height },
+    { from: left, to: left + wide, length: image.width, target: width },
+    { from: top, to: top + high, length: image.height, target: height },
   ];
 }
 
@@ -173,15 +173,15 @@ function coloured({ width, height, data: rgba }, channels, background) {
  */
 function picked({ width, channels, data }, columns, rows) {
   /** @type {(side: Side, i: number) => number} */
-  const place = ({ from, to, wanted }, i) => from + Math.floor(((2 * i + 1) * (to - from)) / (2 * wanted));
-  const made = new Uint8ClampedArray(channels * columns.wanted * rows.wanted);
-  for (let y = 0, at = 0; y < rows.wanted; y += 1) {
-    for (let x = 0; x < columns.wanted; x += 1, at += channels) {
+  const place = ({ from, to, target }, i) => from + Math.floor(((2 * i + 1) * (to - from)) / (2 * target));
+  const made = new Uint8ClampedArray(channels * columns.target * rows.target);
+  for (let y = 0, at = 0; y < rows.target; y += 1) {
+    for (let x = 0; x < columns.target; x += 1, at += channels) {
       const from = channels * (place(rows, y) * width + place(columns, x));
       made.set(data.subarray(from, from + channels), at);
     }
   }
-  return { width: columns.wanted, height: rows.wanted, channels, data: made };
+  return { width: columns.target, height: rows.target, channels, data: made };
 }
 
 /**
@@ -197,13 +197,13 @@ function resized(plane, columns, rows) {
     [columns, rows] = [scaled(columns, wide), scaled(rows, high)];
   }
   // The order of Pillow 13, which shows, since there is rounding in between.
-  const rowsFirst = rows.length - rows.wanted > Math.max(0, 2 * (columns.length - columns.wanted));
+  const rowsFirst = rows.length - rows.target > Math.max(0, 2 * (columns.length - columns.target));
   return rowsFirst ? across(down(plane, rows), columns) : down(across(plane, columns), rows);
 }
 
 /** @param {Side} side */
-function factor({ from, to, wanted }) {
-  return Math.max(1, Math.floor((to - from) / wanted / REDUCING_GAP));
+function factor({ from, to, target }) {
+  return Math.max(1, Math.floor((to - from) / target / REDUCING_GAP));
 }
 
 /**
@@ -212,8 +212,8 @@ function factor({ from, to, wanted }) {
  * @param {Side} side
  * @returns {[number, number]}
  */
-function looked({ from, to, length, wanted }) {
-  const beside = ((SUPPORT - 0.5) * (to - from)) / wanted;
+function looked({ from, to, length, target }) {
+  const beside = ((SUPPORT - 0.5) * (to - from)) / target;
   return [Math.max(0, Math.trunc(from - beside)), Math.min(length, Math.ceil(to + beside))];
 }
 
@@ -266,7 +266,7 @@ function averaged({ width, channels, data }, [left, right], [top, bottom], wide,
  */
 function across({ width, height, channels, data }, columns) {
   const step = { line: channels * width, pixel: channels };
-  return { width: columns.wanted, height, channels, data: filtered(data, columns, height, channels, step, true) };
+  return { width: columns.target, height, channels, data: filtered(data, columns, height, channels, step, true) };
 }
 
 /**
@@ -278,7 +278,7 @@ function across({ width, height, channels, data }, columns) {
  */
 function down({ width, channels, data }, rows) {
   const step = { line: channels, pixel: channels * width };
-  return { width, height: rows.wanted, channels, data: filtered(data, rows, width, channels, step, false) };
+  return { width, height: rows.target, channels, data: filtered(data, rows, width, channels, step, false) };
 }
 
 /**
@@ -293,10 +293,10 @@ function down({ width, channels, data }, rows) {
  */
 function filtered(data, side, lines, channels, step, rows) {
   const kernels = weights(side);
-  const made = new Uint8ClampedArray(lines * side.wanted * channels);
+  const made = new Uint8ClampedArray(lines * side.target * channels);
   kernels.forEach(({ first, values }, i) => {
     for (let line = 0; line < lines; line += 1) {
-      const to = channels * (rows ? line * side.wanted + i : i * lines + line);
+      const to = channels * (rows ? line * side.target + i : i * lines + line);
       for (let c = 0; c < channels; c += 1) {
         let from = line * step.line + first * step.pixel + c;
         let sum = 1 << (BITS - 1);
@@ -317,11 +317,11 @@ function filtered(data, side, lines, channels, step, rows) {
  * @param {Side} side
  * @returns {{first: number, values: number[]}[]}
  */
-function weights({ from, to, length, wanted }) {
+function weights({ from, to, length, target }) {
   const [start, end] = [Math.fround(from), Math.fround(to)];
-  const scale = Math.fround(end - start) / wanted;
+  const scale = Math.fround(end - start) / target;
   const spread = Math.max(1, scale);
-  return Array.from({ length: wanted }, (_, i) => {
+  return Array.from({ length: target }, (_, i) => {
     const centre = start + (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - SUPPORT * spread + 0.5));
     const last = Math.min(length, Math.trunc(centre + SUPPORT * spread + 0.5));

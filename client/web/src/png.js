@@ -1,6 +1,6 @@
 /**
  * PNG files of raw pixels, with text fields. A canvas writes PNG too, but always RGBA, with the colours of transparent
- * pixels changed, and without text. One image or a sheet, 8 bits a channel; nothing is read.
+ * pixels changed, and without text. One image or an image grid, 8 bits a channel; nothing is read.
  */
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -16,16 +16,16 @@ const COLOUR_TYPE = { 1: 0, 3: 2, 4: 6 };
  */
 export function tile(images, columns) {
   const { width, height } = images[0];
-  const sheet = new ImageData(columns * width, Math.ceil(images.length / columns) * height);
+  const tiled = new ImageData(columns * width, Math.ceil(images.length / columns) * height);
   images.forEach((image, i) => {
     const left = 4 * width * (i % columns);
     const top = height * Math.floor(i / columns);
     for (let y = 0; y < height; y += 1) {
       const row = image.data.subarray(4 * width * y, 4 * width * (y + 1));
-      sheet.data.set(row, 4 * sheet.width * (top + y) + left);
+      tiled.data.set(row, 4 * tiled.width * (top + y) + left);
     }
   });
-  return sheet;
+  return tiled;
 }
 
 /**

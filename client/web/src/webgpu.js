@@ -1,6 +1,6 @@
 /**
  * The graphics card, where it is worth it: a card is taken only if it makes the same image as the processor and, unless
- * it was asked for, makes it sooner. Computed in 32 bits, since one seed is one image everywhere.
+ * it was requested, makes it sooner. Computed in 32 bits, since one seed is one image everywhere.
  */
 
 import { Environment, loadAndCompile } from "@litertjs/core";
@@ -20,7 +20,7 @@ const APART = 1 / 255;
  * @typedef {{signature: SignatureRunner, environment: Environment, lost: boolean}} Card
  */
 
-// LiteRT.js would wake the card, and warn where there is none, whatever it is asked to run on.
+// LiteRT.js would wake the card, and warn where there is none, whatever it is to run on.
 const createEnvironment = Environment.create.bind(Environment);
 Environment.create = async () => new Environment({ webGpuDevice: null });
 
@@ -34,16 +34,16 @@ Environment.create = async () => new Environment({ webGpuDevice: null });
  */
 export async function onCard(bytes, processor, accelerator) {
   if (accelerator === "wasm" || !("gpu" in navigator)) return undefined;
-  const asked = accelerator === "webgpu";
+  const requested = accelerator === "webgpu";
   const job = sample(processor);
   const expected = await timed(processor, job);
-  if (!asked && expected.milliseconds < SLOW_MILLISECONDS) return undefined;
+  if (!requested && expected.milliseconds < SLOW_MILLISECONDS) return undefined;
   try {
-    const card = await compile(bytes, asked);
+    const card = await compile(bytes, requested);
     if (!card) return undefined;
     const found = await timed(card.signature, job, card.environment);
     const slow = found.milliseconds * FASTER > expected.milliseconds;
-    return apart(found.values, expected.values) <= APART && (asked || !slow) ? card : undefined;
+    return apart(found.values, expected.values) <= APART && (requested || !slow) ? card : undefined;
   } catch {
     return undefined; // a driver that fails, in whichever of its ways
   }
@@ -51,14 +51,14 @@ export async function onCard(bytes, processor, accelerator) {
 
 /**
  * @param {Uint8Array} bytes
- * @param {boolean} asked whether a card that is only emulated will do.
+ * @param {boolean} requested whether a card that is only emulated will do.
  * @returns {Promise<Card | undefined>}
  */
-async function compile(bytes, asked) {
+async function compile(bytes, requested) {
   /** @type {any} the types of WebGPU are not among the compiler's own. */
   const { gpu } = navigator;
   const adapter = await gpu.requestAdapter();
-  if (!adapter || (!asked && adapter.info?.isFallbackAdapter)) return undefined;
+  if (!adapter || (!requested && adapter.info?.isFallbackAdapter)) return undefined;
   const environment = await createEnvironment();
   if (!environment.webGpuDevice) return undefined;
   const options = { accelerator: /** @type {const} */ ("webgpu"), environment, gpuOptions: { precision: "fp32" } };

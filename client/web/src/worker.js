@@ -34,7 +34,7 @@ self.onmessage = async ({ data: { id, load, job } }) => {
  * Fetch and compile.
  *
  * @param {{folder: string, model: ModelFile, accelerator: string}} what
- * @param {(bytes: number) => void} onBytes told how many bytes have just arrived.
+ * @param {(bytes: number) => void} onBytes called with how many bytes have just arrived.
  */
 async function start({ folder, model, accelerator }, onBytes) {
   if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly");

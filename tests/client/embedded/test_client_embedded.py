@@ -47,8 +47,8 @@ def fails(gensample, tmp_path):
     return run
 
 
-def python_sheet(file, seeds, **options):
-    """The sheet that genclient makes of the same file."""
+def python_grid(file, seeds, **options):
+    """The image grid that genclient makes of the same file."""
     batches = DeviceGenerator(str(file)).stream(np.array(seeds, np.int64), **options)
     return grid(np.concatenate([batch.images for batch in batches]))
 
@@ -81,31 +81,31 @@ def test_every_file_of_a_version_gives_the_images_of_the_python_runner(gensample
     files = sorted((repository / "digits/1/tflite").glob("*.tflite"))
     assert {"digits-float32.tflite", "digits-dynamic.tflite"} <= {file.name for file in files}
     for file in files:
-        done = gensample(file, "0-9", "sheet.pgm")
+        done = gensample(file, "0-9", "grid.pgm")
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), file
-        assert differ(pixels(tmp_path / "sheet.pgm"), python_sheet(file, range(10))) <= 1, file
+        assert differ(pixels(tmp_path / "grid.pgm"), python_grid(file, range(10))) <= 1, file
 
 
 @pytest.mark.parametrize("seed", [-5, -(2**63), 2**63 - 1, 2**32 + 5])
 def test_a_seed_is_any_number_of_64_bits(gensample, tflite, tmp_path, seed):
     assert gensample("-t", "0.7", tflite, seed, "one.ppm").returncode == 0
-    assert differ(pixels(tmp_path / "one.ppm"), python_sheet(tflite, [seed], truncation=0.7)) <= 1
+    assert differ(pixels(tmp_path / "one.ppm"), python_grid(tflite, [seed], truncation=0.7)) <= 1
 
 
 def test_a_range_may_end_below_zero(gensample, tflite, tmp_path):
-    assert gensample(tflite, "-8--4", "sheet.ppm").returncode == 0
-    assert differ(pixels(tmp_path / "sheet.ppm"), python_sheet(tflite, range(-8, -3))) <= 1
+    assert gensample(tflite, "-8--4", "grid.ppm").returncode == 0
+    assert differ(pixels(tmp_path / "grid.ppm"), python_grid(tflite, range(-8, -3))) <= 1
 
 
 def test_a_label_chooses_the_class(gensample, conditional_tflite, tmp_path):
     for label in (0, 3):
         assert gensample("-l", label, conditional_tflite, 7, "one.ppm").returncode == 0
-        assert differ(pixels(tmp_path / "one.ppm"), python_sheet(conditional_tflite, [7], label=label)) <= 1
+        assert differ(pixels(tmp_path / "one.ppm"), python_grid(conditional_tflite, [7], label=label)) <= 1
 
 
 def test_quantised_pixels_are_the_pixels(gensample, quantised_tflite, tmp_path):
-    assert gensample(quantised_tflite, "0-3", "sheet.ppm").returncode == 0
-    assert differ(pixels(tmp_path / "sheet.ppm"), python_sheet(quantised_tflite, range(4))) <= 1
+    assert gensample(quantised_tflite, "0-3", "grid.ppm").returncode == 0
+    assert differ(pixels(tmp_path / "grid.ppm"), python_grid(quantised_tflite, range(4))) <= 1
 
 
 def test_grey_images_are_pgm_unless_the_name_asks_for_ppm(gensample, repository, tmp_path):
@@ -116,7 +116,7 @@ def test_grey_images_are_pgm_unless_the_name_asks_for_ppm(gensample, repository,
     assert len(done.stdout) == len(b"P5\n28 28\n255\n") + 28 * 28
     assert gensample(file, 1, "one.ppm").returncode == 0
     assert (tmp_path / "one.ppm").read_bytes().startswith(b"P6\n28 28\n255\n")
-    assert (pixels(tmp_path / "one.ppm") == python_sheet(file, [1])).all()
+    assert (pixels(tmp_path / "one.ppm") == python_grid(file, [1])).all()
 
 
 def test_help_is_a_line_on_stdout(gensample):
@@ -172,7 +172,7 @@ def test_a_truncation_beyond_the_integers_of_the_file_is_told(gensample, tflite,
     for truncation, told in ((0.8, False), (-0.8, False), (0.9, True), (-0.9, True)):
         done = gensample("-t", truncation, "integers.tflite", 1, "out.ppm")
         assert (done.returncode, bool(done.stderr)) == (0, told)
-        assert differ(pixels(tmp_path / "out.ppm"), python_sheet(tflite, [1], truncation=truncation)) <= 1
+        assert differ(pixels(tmp_path / "out.ppm"), python_grid(tflite, [1], truncation=truncation)) <= 1
     assert done.stderr == (
         b"gensample: integers.tflite: its integers hold the generator's images up to a truncation of 0.8, not of -0.9; "
         b"the float32 and dynamic files take any\n"
@@ -301,7 +301,7 @@ def test_on_arm64_the_images_are_the_same(arm_library, repository, quantised_tfl
             program,
             file,
             "-3-5",
-            tmp_path / "sheet.pnm",
+            tmp_path / "grid.pnm",
         ]
         subprocess.run(command, check=True, timeout=120)
-        assert differ(pixels(tmp_path / "sheet.pnm"), python_sheet(file, range(-3, 6))) <= 1, file
+        assert differ(pixels(tmp_path / "grid.pnm"), python_grid(file, range(-3, 6))) <= 1, file

@@ -182,13 +182,13 @@ def test_what_does_not_fit_is_said(runtime, preset_file):
 
 
 def test_a_sheet_shows_what_a_controller_makes(runtime, preset_file, tmp_path):
-    done = script("sheet.py", preset_file, tmp_path / "sheet.png", "--seeds", "0-4,-1")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/sheet.png\n", "")
+    done = script("image_grid.py", preset_file, tmp_path / "grid.png", "--seeds", "0-4,-1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/grid.png\n", "")
     expected = python_images(preset_file, [0, 1, 2, 3, 4, -1])
-    with Image.open(tmp_path / "sheet.png") as picture:
+    with Image.open(tmp_path / "grid.png") as picture:
         assert picture.text["Seeds"] == "0-4,-1"
         assert np.abs(np.asarray(picture).astype(int) - grid(expected)[..., 0]).mean() < 0.5
-    assert script("sheet.py", preset_file, tmp_path / "sheet.png", "--seeds", "x").returncode == 2
+    assert script("image_grid.py", preset_file, tmp_path / "grid.png", "--seeds", "x").returncode == 2
 
 
 def test_an_op_that_controllers_lack_is_named(runtime, tmp_path):
@@ -200,7 +200,7 @@ def test_an_op_that_controllers_lack_is_named(runtime, tmp_path):
     assert done.stderr == f"report.py: {tmp_path}/atan2.tflite: tflite-micro has no op ATAN2\n"
 
 
-@pytest.mark.parametrize("name", ["report.py", "model_to_c.py", "sheet.py"])
+@pytest.mark.parametrize("name", ["report.py", "model_to_c.py", "image_grid.py"])
 def test_files_that_are_no_models_are_named(runtime, tmp_path, preset_file, name):
     (tmp_path / "text.tflite").write_text("no model at all")
     for file, reason in (("text", "is not a TFLite model"), ("none", "No such file or directory")):

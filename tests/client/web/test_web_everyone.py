@@ -20,7 +20,7 @@ def test_the_keyboard_alone_reaches_everything_in_order_and_what_has_the_focus_i
         plain.press("Tab")
         assert number >= 20 or plain.evaluate(outline) == ["solid", "3px"]
         reached.append(plain.evaluate("document.activeElement.id || document.activeElement.getAttribute('role')"))
-    expected = ["count", "gridcell", "previous", "next", "save-sheet", "seed", "random", "truncation"]
+    expected = ["count", "gridcell", "previous", "next", "save-grid", "seed", "random", "truncation"]
     expected += ["save-image", "copy-link", "morph-from", "morph-to", "reset", "d1", "d2", "d3"]
     expected += ["from", "to", "position", "speed", "play"]
     assert [name for name in reached if name][: len(expected)] == expected
@@ -37,7 +37,7 @@ def test_arrow_keys_move_on_the_sheet_and_pages_turn_it(plain, tflite):
     plain.press("PageDown")
     plain.wait_for_images()
     assert plain.text("#picked-title") == "Seed 31"
-    assert_same(plain.sheet(), python_images(tflite, range(16, 32)))
+    assert_same(plain.grid(), python_images(tflite, range(16, 32)))
 
 
 def test_the_keyboard_alone_works_the_controls(classes, conditional_tflite):
@@ -45,7 +45,7 @@ def test_the_keyboard_alone_works_the_controls(classes, conditional_tflite):
     classes.press("ArrowLeft", "ArrowLeft")
     classes.press("Tab", "ArrowRight", "ArrowRight")  # from each image another class to the second class
     classes.wait_for_images()
-    assert_same(classes.sheet(), python_images(conditional_tflite, range(16), truncation=0.9, label=1))
+    assert_same(classes.grid(), python_images(conditional_tflite, range(16), truncation=0.9, label=1))
     classes.ask(call="focus", args=["#play"])
     classes.press("Space")
     assert classes.text("#play") == "Pause"

@@ -25,7 +25,7 @@ def test_latents_in_javascript_are_numpys(web):
 
 
 def test_the_page_shows_the_same_pixels_as_the_python_runner_and_nothing_moves(plain, tflite):
-    assert_same(plain.sheet(), python_images(tflite, range(16)))
+    assert_same(plain.grid(), python_images(tflite, range(16)))
     assert_same(plain.pixels("#picked-canvas"), python_images(tflite, [0])[0])
     assert plain.text("#play") == "Play"
     assert plain.evaluate("document.getAnimations().length") == 0
@@ -37,7 +37,7 @@ def test_a_trained_and_quantised_generator_gives_the_same_pixels_too(web, site, 
     assert done.returncode == 0, done.stderr
     browser.open(f"{site.url}/digits/#seed=41&truncation=0.8")
     file = repository / "digits" / "1" / "tflite" / "digits-dynamic.tflite"
-    found, expected = browser.sheet().astype(float), python_images(file, range(41, 57), truncation=0.8)
+    found, expected = browser.grid().astype(float), python_images(file, range(41, 57), truncation=0.8)
     assert np.abs(found - expected).mean(axis=(1, 2, 3)).max() < 2
 
 
@@ -45,7 +45,7 @@ def test_negative_and_large_seeds_give_their_images(plain, tflite):
     for seed in (-3, 2**40, -(2**63)):
         plain.enter("#seed", str(seed))
         plain.wait_for_images()
-        assert_same(plain.sheet(), python_images(tflite, range(seed, seed + 16)))
+        assert_same(plain.grid(), python_images(tflite, range(seed, seed + 16)))
 
 
 def test_the_largest_seed_is_picked_on_the_last_sheet(plain, tflite):
@@ -59,35 +59,35 @@ def test_the_largest_seed_is_picked_on_the_last_sheet(plain, tflite):
 
 
 def test_what_is_no_seed_is_said_and_changes_nothing(plain):
-    before = plain.sheet()
+    before = plain.grid()
     for seed in ("", "1.5", "0x10", "one", str(2**63), str(-(2**63) - 1)):
         plain.enter("#seed", seed)
         assert f"found “{seed}”, expected a whole number" in plain.text("#seed-problem")
         plain.wait_for_images()
-        assert (plain.sheet() == before).all()
+        assert (plain.grid() == before).all()
 
 
 def test_truncation_scales_the_latents(plain, tflite):
     plain.slide("#truncation", 0.35)
     plain.wait_for_images()
-    assert_same(plain.sheet(), python_images(tflite, range(16), truncation=0.35))
-    assert_differ(plain.sheet(), python_images(tflite, range(16)))
+    assert_same(plain.grid(), python_images(tflite, range(16), truncation=0.35))
+    assert_differ(plain.grid(), python_images(tflite, range(16)))
 
 
 def test_sliders_move_along_the_directions_and_reset(plain, tflite, directions):
     plain.slide("#d2", 2.5)
     plain.wait_for_images()
     moved = python_image(tflite, latents(np.array([0]), Z)[0] + 2.5 * directions[1])
-    assert_same(plain.sheet()[0], moved)
+    assert_same(plain.grid()[0], moved)
     assert_differ(moved, python_images(tflite, [0])[0])
     plain.click("#reset")
     plain.wait_for_images()
-    assert_same(plain.sheet(), python_images(tflite, range(16)))
+    assert_same(plain.grid(), python_images(tflite, range(16)))
 
 
 def test_the_ends_of_the_sliders_show_what_the_picked_image_becomes_there(plain, tflite, directions):
     plain.slide("#d1", 1)
-    plain.click("#sheet [role=row]:nth-child(1) [role=gridcell]:nth-child(3)")
+    plain.click("#grid [role=row]:nth-child(1) [role=gridcell]:nth-child(3)")
     z = latents(np.array([2]), Z)[0]
     ends = {"d1-most": z + 4 * directions[0], "d2-least": z + directions[0] - 4 * directions[1]}
     for end, moved in ends.items():
@@ -103,7 +103,7 @@ def test_a_sheet_has_as_many_images_as_are_chosen(plain, tflite):
         plain.enter("#seed", "0")
         plain.choose("#count", count)
         plain.wait_for_images()
-        assert_same(plain.sheet(), python_images(tflite, range(count)))
+        assert_same(plain.grid(), python_images(tflite, range(count)))
         plain.ask(call="focus", args=["#count"])
         plain.press("Tab", "End")
         assert plain.text("#picked-title") == f"Seed {count - 1}"
@@ -123,7 +123,7 @@ def test_a_larger_sheet_keeps_what_is_picked(plain, tflite):
     plain.choose("#count", 4)
     plain.wait_for_images()
     assert plain.text("#picked-title") == f"Seed {2**63 - 61}"  # it has gone: the last that is left
-    assert_same(plain.sheet(), python_images(tflite, range(2**63 - 64, 2**63 - 60)))
+    assert_same(plain.grid(), python_images(tflite, range(2**63 - 64, 2**63 - 60)))
 
 
 def test_truncation_goes_as_far_as_the_integers_of_the_file(web, site, browser, tmp_path, quantised_tflite):
@@ -133,7 +133,7 @@ def test_truncation_goes_as_far_as_the_integers_of_the_file(web, site, browser, 
     assert done.returncode == 0, done.stderr
     browser.open(f"{site.url}/integers/#truncation=1")
     assert browser.text("#status") == "truncation in the link: found “1”, expected 0 to 0.8"
-    assert_same(browser.sheet(), python_images(quantised_tflite, range(16), truncation=0.8))
+    assert_same(browser.grid(), python_images(quantised_tflite, range(16), truncation=0.8))
     browser.ask(call="focus", args=["#truncation"])
     browser.press("End")
     assert browser.text("#truncation-value") == "0.80"
@@ -144,10 +144,10 @@ def test_classes_have_buttons_that_work(classes, conditional_tflite):
     assert labels == ["Each", *CLASSES]
     assert not classes.ask(call="isVisible", args=["#class-search"]), "they are few"
     each = [python_images(conditional_tflite, [seed], label=seed % 4)[0] for seed in range(16)]
-    assert_same(classes.sheet(), np.stack(each))
+    assert_same(classes.grid(), np.stack(each))
     classes.click("#class-buttons label:nth-child(4)")
     classes.wait_for_images()
-    assert_same(classes.sheet(), python_images(conditional_tflite, range(16), label=2))
+    assert_same(classes.grid(), python_images(conditional_tflite, range(16), label=2))
     assert classes.text("#picked-title") == "Seed 0, class dawn"
 
 
@@ -213,7 +213,7 @@ def test_the_morph_goes_in_still_steps_where_less_motion_is_asked_for(plain):
 
 
 def test_the_picked_image_can_be_an_end_of_the_morph(plain, tflite):
-    plain.click("#sheet [role=row]:nth-child(2) [role=gridcell]:nth-child(3)")
+    plain.click("#grid [role=row]:nth-child(2) [role=gridcell]:nth-child(3)")
     plain.click("#morph-to")
     plain.slide("#position", 1)
     plain.wait('#morph-canvas[data-position="1"]')

@@ -1,4 +1,4 @@
-"""What is taken away from the page: saved images and sheets, and links."""
+"""What is taken away from the page: saved images and grids, and links."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ pytestmark = NEEDS_BROWSER
 
 
 def test_a_saved_image_has_its_pixels_and_says_its_seed(plain, tflite):
-    plain.click("#sheet [role=row]:nth-child(1) [role=gridcell]:nth-child(4)")
+    plain.click("#grid [role=row]:nth-child(1) [role=gridcell]:nth-child(4)")
     name, picture = plain.download("#save-image")
     assert name == "tiny-seed0003.png"
     assert picture.mode == "RGB"
-    assert (np.asarray(picture) == plain.sheet()[3]).all()
+    assert (np.asarray(picture) == plain.grid()[3]).all()
     expected = {"seed": "3", "model": "tiny", "version": "10", "truncation": "1"}
     assert {key: str(value) for key, value in picture.text.items()} == expected
 
@@ -31,7 +31,7 @@ def test_an_image_enlarges_goes_on_by_keyboard_and_is_saved_larger(plain):
     assert plain.text("#enlarged-title") == "Seed 1"
     name, picture = plain.download("#save-enlarged")
     assert name == "tiny-seed0001-x8.png"
-    assert (np.asarray(picture) == plain.sheet()[1].repeat(8, 0).repeat(8, 1)).all()
+    assert (np.asarray(picture) == plain.grid()[1].repeat(8, 0).repeat(8, 1)).all()
     assert picture.text["seed"] == "1"
     assert plain.text("#enlarged-status") == "Saved tiny-seed0001-x8.png"
     plain.press("Escape")
@@ -54,10 +54,10 @@ def test_a_saved_morph_goes_there_and_back(plain, tflite):
 def test_a_saved_sheet_is_its_images_side_by_side(classes):
     classes.click("#class-buttons label:nth-child(3)")
     classes.wait_for_images()
-    name, picture = classes.download("#save-sheet")
+    name, picture = classes.download("#save-grid")
     assert name == "tiny-seeds0-15.png"
     tiles = np.asarray(picture).reshape(4, HEIGHT, 4, WIDTH, 3).swapaxes(1, 2).reshape(16, HEIGHT, WIDTH, 3)
-    assert (tiles == classes.sheet()).all()
+    assert (tiles == classes.grid()).all()
     assert (picture.text["seeds"], picture.text["label"]) == ("0-15", "1")
 
 
@@ -65,13 +65,13 @@ def test_the_address_reproduces_what_is_shown(browser, site, classes):
     classes.enter("#seed", "-20")
     classes.slide("#truncation", 0.6)
     classes.click("#class-buttons label:nth-child(5)")
-    classes.click("#sheet [role=row]:nth-child(4) [role=gridcell]:nth-child(4)")
+    classes.click("#grid [role=row]:nth-child(4) [role=gridcell]:nth-child(4)")
     classes.ask(call="waitForURL", args=["**/#*pick=15*"])
     classes.wait_for_images()
-    link, shown = classes.evaluate("location.href"), classes.sheet()
+    link, shown = classes.evaluate("location.href"), classes.grid()
     assert link.startswith(f"{site.url}/classes/#seed=-20&truncation=0.6&class=3")
     browser.open(link)
-    assert (browser.sheet() == shown).all()
+    assert (browser.grid() == shown).all()
     assert browser.text("#picked-title") == "Seed -5, class day"
 
 
@@ -80,12 +80,12 @@ def test_a_sheet_of_another_size_is_in_the_address_and_saved_whole(browser, site
     plain.ask(call="waitForURL", args=["**/#*n=36*"])
     link = plain.evaluate("location.href")
     browser.open(link)
-    name, picture = browser.download("#save-sheet")
+    name, picture = browser.download("#save-grid")
     assert (name, picture.size) == ("tiny-seeds0-35.png", (6 * WIDTH, 6 * HEIGHT))
 
 
 def test_a_link_that_cannot_be_meant_is_said_and_shows_the_default(browser, site, tflite):
     browser.open(f"{site.url}/plain/#seed=many&truncation=9&d1=x&n=17")
-    assert_same(browser.sheet(), python_images(tflite, range(16)))
+    assert_same(browser.grid(), python_images(tflite, range(16)))
     for part in ("seed in the link", "truncation in the link", "d1 in the link", "n in the link"):
         assert part in browser.text("#status")

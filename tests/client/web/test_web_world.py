@@ -62,7 +62,7 @@ def test_a_file_that_takes_something_else_gives_a_visible_message(browser, site)
 def test_by_webgpu_the_page_shows_the_same_images(gpu_browser, site, tflite):
     gpu_browser.open(f"{site.url}/plain/?accelerator=webgpu#seed=5")
     assert gpu_browser.text("#accelerator") == "an image, by WebGPU"
-    assert_same(gpu_browser.sheet(), python_images(tflite, range(5, 21)))
+    assert_same(gpu_browser.grid(), python_images(tflite, range(5, 21)))
 
 
 LOST = """
@@ -103,7 +103,7 @@ def patched(site, tmp_path):
 def test_a_card_that_fails_leaves_the_processor_to_it(gpu_browser, patched, tflite, fault):
     gpu_browser.open(f"{patched(fault)}?accelerator=webgpu")
     assert gpu_browser.text("#accelerator") == "an image"
-    assert_same(gpu_browser.sheet(), python_images(tflite, range(16)))
+    assert_same(gpu_browser.grid(), python_images(tflite, range(16)))
 
 
 def test_where_the_processor_is_quick_the_card_is_left_asleep(gpu_browser, patched):
@@ -116,7 +116,7 @@ def test_where_the_processor_is_quick_the_card_is_left_asleep(gpu_browser, patch
 def test_without_webgpu_the_processor_does_it(browser, site, tflite):
     browser.open(f"{site.url}/plain/?accelerator=webgpu")
     assert browser.text("#accelerator") == "an image"
-    assert_same(browser.sheet(), python_images(tflite, range(16)))
+    assert_same(browser.grid(), python_images(tflite, range(16)))
     assert "accelerator: found “npu”, expected auto, wasm, webgpu" in browser.open_broken(
         f"{site.url}/plain/?accelerator=npu"
     )
@@ -127,7 +127,7 @@ def test_the_runtime_for_browsers_without_relaxed_simd_gives_the_same_pixels(bro
     for suffix in (".js", ".wasm.gz"):
         (folder / "litert" / f"litert-compat{suffix}").replace(folder / "litert" / f"litert{suffix}")
     browser.open(f"{site.url}/compatible/")
-    assert_same(browser.sheet(), python_images(tflite, range(16)))
+    assert_same(browser.grid(), python_images(tflite, range(16)))
 
 
 def test_a_server_that_marks_gz_files_as_encoded_is_understood(browser, site):

@@ -9,7 +9,7 @@ const REASONS = {
   NotReadableError: "another program has the camera",
 };
 
-/** @param {(picture: Blob) => void} take told of each picture. */
+/** @param {(picture: Blob) => void} take called with each picture. */
 export function mountCamera(take) {
   const [dialog, view] = [element("camera"), element("view")];
   const stop = () => {

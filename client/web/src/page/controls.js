@@ -4,7 +4,7 @@ import { parseSeed } from "../latents.js";
 import { mountClasses } from "./classes.js";
 import { mountDirections } from "./directions.js";
 import { element, make } from "./elements.js";
-import { COUNTS, mostTruncation, resized, sheetOf } from "./state.js";
+import { COUNTS, gridAt, mostTruncation, resized } from "./state.js";
 
 /**
  * @typedef {import("../generator.js").Info} Info
@@ -16,8 +16,8 @@ import { COUNTS, mostTruncation, resized, sheetOf } from "./state.js";
  * @param {Store} store
  */
 export function mountControls(info, store) {
-  const showSeed = seedField("seed", (seed) => store.update(sheetOf(seed, store.state.count)));
-  element("random").addEventListener("click", () => store.update(sheetOf(randomSeed(), store.state.count)));
+  const showSeed = seedField("seed", (seed) => store.update(gridAt(seed, store.state.count)));
+  element("random").addEventListener("click", () => store.update(gridAt(randomSeed(), store.state.count)));
   const count = element("count");
   COUNTS.forEach((number) => count.append(make("option", { value: String(number) }, `${number} images`)));
   count.addEventListener("change", () => store.update(resized(store.state, Number(count.value))));
@@ -39,7 +39,7 @@ export function mountControls(info, store) {
 }
 
 /**
- * A field for a seed: what is no seed is told beneath it and changes nothing.
+ * A field for a seed: what is no seed is reported beneath it and changes nothing.
  *
  * @param {string} id
  * @param {(seed: bigint) => void} take

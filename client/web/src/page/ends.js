@@ -20,9 +20,9 @@ const REST_MILLISECONDS = 150;
 /**
  * @param {Generator} generator
  * @param {Store} store
- * @param {import("./sheet.js").Sheet} sheet
+ * @param {import("./grid.js").Grid} grid
  */
-export function mountEnds(generator, store, sheet) {
+export function mountEnds(generator, store, grid) {
   const count = generator.info.directions.length;
   /** What each pair was made of. @type {string[]} */
   const made = Array(count).fill("");
@@ -40,7 +40,7 @@ export function mountEnds(generator, store, sheet) {
   };
   const stale = () => made.findIndex((of, k) => of !== ingredients(store.state, k));
   const makePair = async (/** @type {number} */ k) => {
-    await sheet.settled();
+    await grid.settled();
     const { state } = store;
     made[k] = ingredients(state, k);
     for (const [end, amount] of Object.entries({ least: -REACH, most: REACH })) {
@@ -60,7 +60,7 @@ export function mountEnds(generator, store, sheet) {
     timer = setTimeout(work, REST_MILLISECONDS);
   };
   store.addEventListener("change", later);
-  sheet.addEventListener("rendered", later);
+  grid.addEventListener("rendered", later);
 }
 
 /**

@@ -6,18 +6,18 @@ import { saveImage } from "./saving.js";
 /**
  * @param {import("../generator.js").Info} info
  * @param {import("./state.js").Store} store
- * @param {import("./sheet.js").Sheet} sheet
+ * @param {import("./grid.js").Grid} grid
  */
-export function mountEnlarged(info, store, sheet) {
+export function mountEnlarged(info, store, grid) {
   const dialog = element("enlarged");
   const canvas = element("enlarged-canvas");
   const scales = [4, 8].map((scale) => ({ scale, button: element(`x${scale}`) }));
   let scale = info.width * 8 <= innerWidth - 64 && info.height * 8 <= innerHeight - 220 ? 8 : 4;
 
   const show = () => {
-    const image = sheet.images[store.state.pick];
+    const image = grid.images[store.state.pick];
     if (!dialog.open || !image) return;
-    element("enlarged-title").textContent = sheet.title(store.state.pick);
+    element("enlarged-title").textContent = grid.title(store.state.pick);
     canvas.style.width = `${scale * image.width}px`;
     scales.forEach(({ scale: other, button }) => button.setAttribute("aria-pressed", String(other === scale)));
     draw(canvas, image);
@@ -36,8 +36,8 @@ export function mountEnlarged(info, store, sheet) {
   }
   document.querySelector("#picked .enlarge")?.addEventListener("click", open);
   element("save-enlarged").addEventListener("click", async () => {
-    await sheet.settled();
-    await saveImage(info, store, sheet, scale);
+    await grid.settled();
+    await saveImage(info, store, grid, scale);
   });
   element("close-enlarged").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (/** @type {MouseEvent} */ event) => {
@@ -46,9 +46,9 @@ export function mountEnlarged(info, store, sheet) {
   dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const pick = store.state.pick + (step ?? 0);
-    if (step && pick in sheet.images) store.update({ pick });
+    if (step && pick in grid.images) store.update({ pick });
   });
-  sheet.addEventListener("opened", open);
-  sheet.addEventListener("picked", show);
+  grid.addEventListener("opened", open);
+  grid.addEventListener("picked", show);
   store.addEventListener("change", show);
 }

@@ -1,5 +1,5 @@
 /**
- * Two seeds turning into each other and back, along the sphere between their latents. Played only when asked to; where
+ * Two seeds turning into each other and back, along the sphere between their latents. Played only on request; where
  * the system asks for less motion, in still steps of a second.
  */
 

@@ -7,7 +7,7 @@ import { element, say } from "./elements.js";
 const MOST_PIXELS = 2 ** 24;
 const EXPECTED = "expected a picture that this browser shows: PNG, JPEG, WebP, GIF, AVIF or BMP";
 
-/** @param {(image: ImageData) => void} take told of each picture. */
+/** @param {(image: ImageData) => void} take called with each picture. */
 export function mountOpening(take) {
   const open = async (/** @type {Blob} */ content, /** @type {string} */ name) => {
     const image = await decoded(content).catch(() => undefined);

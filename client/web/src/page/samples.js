@@ -6,7 +6,7 @@ import { mountEnds } from "./ends.js";
 import { mountEnlarged } from "./enlarged.js";
 import { Morph } from "./morph.js";
 import { mountSaving } from "./saving.js";
-import { Sheet } from "./sheet.js";
+import { Grid } from "./grid.js";
 import { fromLink, pickedSeed, Store, toLink } from "./state.js";
 
 /** The address follows the state this much later: browsers limit how often it may change. */
@@ -21,23 +21,23 @@ export function mountSamples(generator, ready) {
   const { info } = generator;
   const { state, problems } = fromLink(location.hash, info);
   const store = new Store(state);
-  const sheet = new Sheet(generator, store);
+  const grid = new Grid(generator, store);
   mountControls(info, store);
-  mountPicked(store, sheet);
-  mountSaving(info, store, sheet);
-  mountEnlarged(info, store, sheet);
-  mountEnds(generator, store, sheet);
+  mountPicked(store, grid);
+  mountSaving(info, store, grid);
+  mountEnlarged(info, store, grid);
+  mountEnds(generator, store, grid);
   new Morph(generator, store);
   followLink(info, store);
-  element("previous").addEventListener("click", () => sheet.turn(-1));
-  element("next").addEventListener("click", () => sheet.turn(1));
+  element("previous").addEventListener("click", () => grid.turn(-1));
+  element("next").addEventListener("click", () => grid.turn(1));
   let said = state.seed;
-  sheet.addEventListener("rendered", () => {
+  grid.addEventListener("rendered", () => {
     ready();
     if (store.state.seed !== said) say(range(store.state), false);
     said = store.state.seed;
   });
-  sheet.refresh();
+  grid.refresh();
   element("main").hidden = false;
   return problems;
 }
@@ -51,17 +51,17 @@ function range({ seed, count }) {
  * The image that is picked, larger, and what can be done with it.
  *
  * @param {Store} store
- * @param {Sheet} sheet
+ * @param {Grid} grid
  */
-function mountPicked(store, sheet) {
+function mountPicked(store, grid) {
   const showPicked = () => {
-    element("picked-title").textContent = sheet.title(store.state.pick);
+    element("picked-title").textContent = grid.title(store.state.pick);
     element("range").textContent = range(store.state);
-    const image = sheet.images[store.state.pick];
+    const image = grid.images[store.state.pick];
     if (image) draw(element("picked-canvas"), image);
   };
   store.addEventListener("change", showPicked);
-  sheet.addEventListener("picked", showPicked);
+  grid.addEventListener("picked", showPicked);
   showPicked();
   element("morph-from").addEventListener("click", () => {
     store.update({ from: pickedSeed(store.state) });

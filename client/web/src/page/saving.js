@@ -7,23 +7,23 @@ import { download, element, say } from "./elements.js";
 /**
  * @typedef {import("../generator.js").Info} Info
  * @typedef {import("./state.js").Store} Store
- * @typedef {import("./sheet.js").Sheet} Sheet
+ * @typedef {import("./grid.js").Grid} Grid
  */
 
 /**
  * @param {Info} info
  * @param {Store} store
- * @param {Sheet} sheet
+ * @param {Grid} grid
  */
-export function mountSaving(info, store, sheet) {
+export function mountSaving(info, store, grid) {
   element("save-image").addEventListener("click", async () => {
-    await sheet.settled();
-    await saveImage(info, store, sheet, 1);
+    await grid.settled();
+    await saveImage(info, store, grid, 1);
   });
-  element("save-sheet").addEventListener("click", async () => {
-    await sheet.settled();
+  element("save-grid").addEventListener("click", async () => {
+    await grid.settled();
     const { seed, count, label } = store.state;
-    const images = sheet.images.filter((image) => image !== undefined);
+    const images = grid.images.filter((image) => image !== undefined);
     const seeds = `${seed}-${seed + BigInt(count - 1)}`;
     const text = { seeds, ...described(store.state, info, label) };
     await save(tile(images, columnsOf(count)), info, `${info.name}-seeds${seeds}.png`, text);
@@ -36,12 +36,12 @@ export function mountSaving(info, store, sheet) {
  *
  * @param {Info} info
  * @param {Store} store
- * @param {Sheet} sheet
+ * @param {Grid} grid
  * @param {number} scale each pixel becomes this many in each direction.
  */
-export async function saveImage(info, store, sheet, scale) {
+export async function saveImage(info, store, grid, scale) {
   const { state } = store;
-  const image = sheet.images[state.pick];
+  const image = grid.images[state.pick];
   if (!image) return;
   const seed = pickedSeed(state);
   const name = `${info.name}-seed${String(seed).padStart(4, "0")}${scale > 1 ? `-x${scale}` : ""}.png`;
@@ -63,7 +63,7 @@ async function save(image, info, name, text) {
  * @param {number} [label]
  * @returns {Record<string, string>}
  */
-export function described({ truncation, amounts, label: asked }, info, label = asked) {
+export function described({ truncation, amounts, label: chosen }, info, label = chosen) {
   /** @type {Record<string, string>} */
   const fields = { model: info.name, version: String(info.version), truncation: String(truncation) };
   if (info.classNames.length) fields.label = label === EACH ? "each" : String(label);

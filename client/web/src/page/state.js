@@ -1,8 +1,8 @@
-/** What the page shows, as one value; its link form; and the latents that it asks for. It touches no element. */
+/** What the page shows, as one value; its link form; and the latents that it needs. It touches no element. */
 
 import { classOfSeed, latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, truncate } from "../latents.js";
 
-/** How many images a sheet may have: as many rows as columns. */
+/** How many images a grid may have: as many rows as columns. */
 export const COUNTS = [4, 16, 36, 64];
 const USUAL_COUNT = 16;
 /** How far a slider goes along a direction: a latent is rarely beyond 4 standard deviations. */
@@ -23,8 +23,8 @@ export function mostTruncation({ truncationAtMost }) {
  *
  * @typedef {object} State
  * @property {bigint} seed of the first image.
- * @property {number} count images on a sheet, one of COUNTS.
- * @property {number} pick the image on the sheet that is picked, from 0.
+ * @property {number} count images in a grid, one of COUNTS.
+ * @property {number} pick the image in the grid that is picked, from 0.
  * @property {number} truncation
  * @property {number} label the class of every image; EACH gives each seed its own.
  * @property {number[]} amounts along each direction.
@@ -51,32 +51,32 @@ export class Store extends EventTarget {
 }
 
 /**
- * The place of a seed: it is the first of its sheet, save at the end of the seeds, where no sheet could follow.
+ * The place of a seed: it is the first of its grid, save at the end of the seeds, where no grid could follow.
  *
  * @param {bigint} seed
- * @param {number} count images on the sheet.
+ * @param {number} count images in the grid.
  * @returns {{seed: bigint, pick: number}}
  */
-export function sheetOf(seed, count) {
+export function gridAt(seed, count) {
   const last = MOST_SEED - BigInt(count - 1);
   const first = seed < LEAST_SEED ? LEAST_SEED : seed > last ? last : seed;
   return { seed: first, pick: seed > last ? Number((seed > MOST_SEED ? MOST_SEED : seed) - last) : 0 };
 }
 
 /**
- * A sheet of another size: it begins with the same seed, and the same image is picked if it is still there.
+ * A grid of another size: it begins with the same seed, and the same image is picked if it is still there.
  *
  * @param {State} state
  * @param {number} count
  * @returns {{count: number, seed: bigint, pick: number}}
  */
 export function resized(state, count) {
-  const { seed } = sheetOf(state.seed, count);
+  const { seed } = gridAt(state.seed, count);
   return { count, seed, pick: Math.min(count - 1, Number(pickedSeed(state) - seed)) };
 }
 
 /**
- * Images in a row of a sheet.
+ * Images in a row of a grid.
  *
  * @param {number} count
  */
@@ -147,7 +147,7 @@ export function toLink(state, info) {
 }
 
 /**
- * The state of a link; what is missing has its default, what cannot be meant is told and has it too.
+ * The state of a link; what is missing has its default, what is invalid is reported and has it too.
  *
  * @param {string} link as of `location.hash`.
  * @param {Info} info
@@ -174,10 +174,10 @@ export function fromLink(link, info) {
     problems.push(`${name} in the link: found “${text}”, expected ${least} to ${most}`);
     return absent;
   };
-  const asked = fields.get("n") ?? String(USUAL_COUNT);
-  const count = COUNTS.find((one) => String(one) === asked) ?? USUAL_COUNT;
-  if (String(count) !== asked) problems.push(`n in the link: found “${asked}”, expected one of ${COUNTS.join(", ")}`);
-  const place = sheetOf(seed("seed", 0n), count);
+  const given = fields.get("n") ?? String(USUAL_COUNT);
+  const count = COUNTS.find((one) => String(one) === given) ?? USUAL_COUNT;
+  if (String(count) !== given) problems.push(`n in the link: found “${given}”, expected one of ${COUNTS.join(", ")}`);
+  const place = gridAt(seed("seed", 0n), count);
   const classes = info.classNames.length;
   const each = !classes || fields.get("class") === "each" || !fields.has("class");
   const state = {

@@ -52,7 +52,7 @@ public enum Pictures {
         var from: Double
         var to: Double
         var length: Int
-        var wanted: Int
+        var target: Int
     }
 
     /// A picture of red, green, blue and opacity, as the model takes it.
@@ -62,15 +62,15 @@ public enum Pictures {
         let squeezed = frame.crop == "none"
         let wide = squeezed ? plane.width : min(plane.width, max(1, plane.height * frame.width / frame.height))
         let high = squeezed ? plane.height : min(plane.height, max(1, plane.width * frame.height / frame.width))
-        let columns = middle(of: plane.width, kept: wide, wanted: frame.width)
-        let rows = middle(of: plane.height, kept: high, wanted: frame.height)
+        let columns = middle(of: plane.width, kept: wide, target: frame.width)
+        let rows = middle(of: plane.height, kept: high, target: frame.height)
         let fits = plane.width == frame.width && plane.height == frame.height
         return fits || frame.nearest ? picked(plane, columns, rows) : resized(plane, columns, rows)
     }
 
-    static func middle(of length: Int, kept: Int, wanted: Int) -> Side {
+    static func middle(of length: Int, kept: Int, target: Int) -> Side {
         let start = Double((length - kept) / 2)
-        return Side(from: start, to: start + Double(kept), length: length, wanted: wanted)
+        return Side(from: start, to: start + Double(kept), length: length, target: target)
     }
 
     /// Opaque, over the background, in colour or grey; a fourth channel is opaque.
@@ -110,17 +110,17 @@ public enum Pictures {
     /// The nearest pixels, none of them mixed.
     static func picked(_ plane: Plane, _ columns: Side, _ rows: Side) -> Plane {
         func place(_ side: Side, _ i: Int) -> Int {
-            Int(side.from) + (2 * i + 1) * Int(side.to - side.from) / (2 * side.wanted)
+            Int(side.from) + (2 * i + 1) * Int(side.to - side.from) / (2 * side.target)
         }
         let c = plane.channels
         var data: [UInt8] = []
-        for y in 0..<rows.wanted {
-            for x in 0..<columns.wanted {
+        for y in 0..<rows.target {
+            for x in 0..<columns.target {
                 let from = (place(rows, y) * plane.width + place(columns, x)) * c
                 data += plane.data[from..<from + c]
             }
         }
-        return Plane(width: columns.wanted, height: rows.wanted, channels: c, data: data)
+        return Plane(width: columns.target, height: rows.target, channels: c, data: data)
     }
 
     static func resized(_ whole: Plane, _ allColumns: Side, _ allRows: Side) -> Plane {
@@ -132,19 +132,19 @@ public enum Pictures {
             rows = scaled(rows, high)
         }
         // The order of Pillow 13, which shows, since there is rounding in between.
-        let rowsFirst = rows.length - rows.wanted > max(0, 2 * (columns.length - columns.wanted))
+        let rowsFirst = rows.length - rows.target > max(0, 2 * (columns.length - columns.target))
         return rowsFirst
             ? filtered(filtered(plane, rows, across: false), columns, across: true)
             : filtered(filtered(plane, columns, across: true), rows, across: false)
     }
 
     static func factor(_ side: Side) -> Int {
-        max(1, Int((side.to - side.from) / Double(side.wanted) / gap))
+        max(1, Int((side.to - side.from) / Double(side.target) / gap))
     }
 
     /// What is kept, and what Lanczos looks at beside it.
     static func looked(_ side: Side) -> Range<Int> {
-        let beside = (support - 0.5) * (side.to - side.from) / Double(side.wanted)
+        let beside = (support - 0.5) * (side.to - side.from) / Double(side.target)
         return max(0, Int(side.from - beside))..<min(side.length, Int((side.to + beside).rounded(.up)))
     }
 
@@ -154,7 +154,7 @@ public enum Pictures {
         let (first, factor) = (Double(seen.lowerBound), Double(times))
         return Side(
             from: (side.from - first) / factor, to: (side.to - first) / factor,
-            length: (seen.count + times - 1) / times, wanted: side.wanted)
+            length: (seen.count + times - 1) / times, target: side.target)
     }
 
     /// A part of a picture, a pixel for the average of each block; the last ones may be smaller.
@@ -182,25 +182,25 @@ public enum Pictures {
         let c = plane.channels
         let lines = across ? plane.height : plane.width
         let (line, pixel) = across ? (c * plane.width, c) : (c, c * plane.width)
-        var data = [UInt8](repeating: 0, count: lines * side.wanted * c)
-        for i in 0..<side.wanted {
+        var data = [UInt8](repeating: 0, count: lines * side.target * c)
+        for i in 0..<side.target {
             let (first, values) = weights(side, i)
             for at in 0..<lines * c {
                 let from = at / c * line + first * pixel + at % c
                 var sum = 1 << (bits - 1)
                 for (k, value) in values.enumerated() { sum += Int(plane.data[from + k * pixel]) * value }
-                let to = across ? at / c * side.wanted + i : i * lines + at / c
+                let to = across ? at / c * side.target + i : i * lines + at / c
                 data[to * c + at % c] = UInt8(min(max(sum >> bits, 0), 255))
             }
         }
-        let (width, height) = across ? (side.wanted, lines) : (lines, side.wanted)
+        let (width, height) = across ? (side.target, lines) : (lines, side.target)
         return Plane(width: width, height: height, channels: c, data: data)
     }
 
     /// The first pixel that place i of the result is made of, and the weights from there on, in whole numbers.
     static func weights(_ side: Side, _ i: Int) -> (first: Int, values: [Int]) {
         let (start, end) = (Float(side.from), Float(side.to))
-        let scale = Double(end - start) / Double(side.wanted)
+        let scale = Double(end - start) / Double(side.target)
         let spread = max(1, scale)
         let centre = Double(start) + (Double(i) + 0.5) * scale
         let first = max(0, Int(centre - support * spread + 0.5))

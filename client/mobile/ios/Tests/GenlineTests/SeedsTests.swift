@@ -14,8 +14,8 @@ final class SeedsTests: XCTestCase {
         for row in rows {
             let seed = try XCTUnwrap(Int64(row[0]))
             let expected = row.dropFirst().compactMap { Float($0) }
-            for (value, wanted) in zip(Seeds.latents(of: seed, count: expected.count), expected) {
-                XCTAssertEqual(value, wanted, accuracy: 1e-5)
+            for (value, reference) in zip(Seeds.latents(of: seed, count: expected.count), expected) {
+                XCTAssertEqual(value, reference, accuracy: 1e-5)
             }
         }
     }

@@ -29,7 +29,7 @@ object Pictures {
     private const val BITS = 22
 
     /** What is kept along one side, of how many pixels, and how many it becomes. */
-    private class Side(val from: Double, val to: Double, val length: Int, val wanted: Int)
+    private class Side(val from: Double, val to: Double, val length: Int, val target: Int)
 
     /** A picture of ARGB pixels, as Android's bitmaps have them, as the model takes it: (height × width × channels). */
     @JvmStatic
@@ -45,12 +45,12 @@ object Pictures {
     }
 
     /** How long a side is that has the proportions to the other one, at most all of it. */
-    private fun part(other: Int, wanted: Int, otherWanted: Int, most: Int): Int =
-        min(most.toLong(), max(1L, other.toLong() * wanted / otherWanted)).toInt()
+    private fun part(other: Int, target: Int, otherTarget: Int, most: Int): Int =
+        min(most.toLong(), max(1L, other.toLong() * target / otherTarget)).toInt()
 
-    private fun middle(length: Int, kept: Int, wanted: Int): Side {
+    private fun middle(length: Int, kept: Int, target: Int): Side {
         val start = ((length - kept) / 2).toDouble()
-        return Side(start, start + kept, length, wanted)
+        return Side(start, start + kept, length, target)
     }
 
     /** Opaque, over the background, in colour or grey; a fourth channel is opaque. */
@@ -87,12 +87,12 @@ object Pictures {
     /** The nearest pixels, none of them mixed. */
     private fun picked(plane: Plane, columns: Side, rows: Side): Plane {
         fun place(side: Side, i: Int) =
-            side.from.toInt() + ((2L * i + 1) * (side.to - side.from).toLong() / (2L * side.wanted)).toInt()
-        val (width, c) = columns.wanted to plane.channels
-        val data = IntArray(rows.wanted * width * c) {
+            side.from.toInt() + ((2L * i + 1) * (side.to - side.from).toLong() / (2L * side.target)).toInt()
+        val (width, c) = columns.target to plane.channels
+        val data = IntArray(rows.target * width * c) {
             plane.data[(place(rows, it / c / width) * plane.width + place(columns, it / c % width)) * c + it % c]
         }
-        return Plane(width, rows.wanted, c, data)
+        return Plane(width, rows.target, c, data)
     }
 
     private fun resized(whole: Plane, allColumns: Side, allRows: Side): Plane {
@@ -104,16 +104,16 @@ object Pictures {
             rows = scaled(rows, high)
         }
         // The order of Pillow 13, which shows, since there is rounding in between.
-        val rowsFirst = rows.length - rows.wanted > max(0, 2 * (columns.length - columns.wanted))
+        val rowsFirst = rows.length - rows.target > max(0, 2 * (columns.length - columns.target))
         return if (rowsFirst) filtered(filtered(plane, rows, false), columns, true)
         else filtered(filtered(plane, columns, true), rows, false)
     }
 
-    private fun factor(side: Side) = max(1, ((side.to - side.from) / side.wanted / GAP).toInt())
+    private fun factor(side: Side) = max(1, ((side.to - side.from) / side.target / GAP).toInt())
 
     /** What is kept, and what Lanczos looks at beside it. */
     private fun looked(side: Side): IntRange {
-        val beside = (SUPPORT - 0.5) * (side.to - side.from) / side.wanted
+        val beside = (SUPPORT - 0.5) * (side.to - side.from) / side.target
         return max(0, (side.from - beside).toInt()) until min(side.length, ceil(side.to + beside).toInt())
     }
 
@@ -121,7 +121,7 @@ object Pictures {
     private fun scaled(side: Side, times: Int): Side {
         val seen = looked(side)
         val (from, to) = (side.from - seen.first) / times to (side.to - seen.first) / times
-        return Side(from, to, (seen.last - seen.first + times) / times, side.wanted)
+        return Side(from, to, (seen.last - seen.first + times) / times, side.target)
     }
 
     /** A part of a picture, a pixel for the average of each block; the last ones may be smaller. */
@@ -145,24 +145,24 @@ object Pictures {
         val c = plane.channels
         val lines = if (rows) plane.height else plane.width
         val (line, pixel) = if (rows) c * plane.width to c else c to c * plane.width
-        val data = IntArray(lines * side.wanted * c)
-        for (i in 0 until side.wanted) {
+        val data = IntArray(lines * side.target * c)
+        for (i in 0 until side.target) {
             val (first, weights) = weights(side, i)
             for (at in 0 until lines * c) {
                 val from = at / c * line + first * pixel + at % c
                 var sum = 1L shl (BITS - 1)
                 weights.forEachIndexed { k, weight -> sum += plane.data[from + k * pixel].toLong() * weight }
-                val to = if (rows) at / c * side.wanted + i else i * lines + at / c
+                val to = if (rows) at / c * side.target + i else i * lines + at / c
                 data[to * c + at % c] = (sum shr BITS).coerceIn(0, 255).toInt()
             }
         }
-        return if (rows) Plane(side.wanted, lines, c, data) else Plane(lines, side.wanted, c, data)
+        return if (rows) Plane(side.target, lines, c, data) else Plane(lines, side.target, c, data)
     }
 
     /** The first pixel that place i of the result is made of, and the weights from there on, in whole numbers. */
     private fun weights(side: Side, i: Int): Pair<Int, IntArray> {
         val (start, end) = side.from.toFloat() to side.to.toFloat()
-        val scale = (end - start).toDouble() / side.wanted
+        val scale = (end - start).toDouble() / side.target
         val spread = max(1.0, scale)
         val centre = start + (i + 0.5) * scale
         val first = max(0, (centre - SUPPORT * spread + 0.5).toInt())

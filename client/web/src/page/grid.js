@@ -1,9 +1,9 @@
 /**
- * The sheet of samples, one of them picked. While something moves, images are made anew in turn, each with
+ * The grid of samples, one of them picked. While something moves, images are made anew in turn, each with
  * the newest state, so none waits for the others and the model never works on what nobody will see.
  */
 
-import { columnsOf, labelOf, latentsAt, sheetOf } from "./state.js";
+import { columnsOf, gridAt, labelOf, latentsAt } from "./state.js";
 import { draw, element, make } from "./elements.js";
 
 /**
@@ -11,10 +11,10 @@ import { draw, element, make } from "./elements.js";
  * @typedef {import("./state.js").Store} Store
  */
 
-export class Sheet extends EventTarget {
+export class Grid extends EventTarget {
   /** @type {(ImageData | undefined)[]} the images as they are now, by place. */
   images = [];
-  #root = element("sheet");
+  #root = element("grid");
   /** @type {any[]} */
   #cells = [];
   /** @type {number[]} the version of the state that each image was made with. */
@@ -134,13 +134,13 @@ export class Sheet extends EventTarget {
   }
 
   /**
-   * The sheet before (-1) or after (1) this one.
+   * The grid before (-1) or after (1) this one.
    *
    * @param {number} direction
    */
   turn(direction) {
     const { seed, count } = this.store.state;
-    this.store.update({ seed: sheetOf(seed + BigInt(direction * count), count).seed });
+    this.store.update({ seed: gridAt(seed + BigInt(direction * count), count).seed });
   }
 
   /** @param {KeyboardEvent} event */
@@ -157,7 +157,7 @@ export class Sheet extends EventTarget {
 }
 
 /**
- * Where a key leads on the sheet; up and down stay in their column. Undefined for other keys.
+ * Where a key leads in the grid; up and down stay in their column. Undefined for other keys.
  *
  * @param {string} key
  * @param {number} place

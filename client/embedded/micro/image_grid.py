@@ -1,6 +1,6 @@
-"""The images of a microcontroller, made by tflite-micro on this machine: a sheet of seeds as a PNG file.
+"""The images of a microcontroller, made by tflite-micro on this machine: an image grid of seeds as a PNG file.
 
-python client/embedded/micro/sheet.py models/digits/1/tflite/digits-micro.tflite digits-micro.png --seeds 0-31
+python client/embedded/micro/image_grid.py models/digits/1/tflite/digits-micro.tflite digits-micro.png --seeds 0-31
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> int:
         picture = grid(images(read(arguments.model), seeds, arguments.label))
         save_bytes(arguments.picture, png(picture, {"Seeds": format_seeds(seeds), "Software": "tflite-micro"}))
     except (ModelFileError, ClientError) as error:
-        print(f"sheet.py: {error}", file=sys.stderr)
+        print(f"image_grid.py: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, ClientError) else 1
     print(arguments.picture)
     return 0
