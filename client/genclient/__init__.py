@@ -5,6 +5,7 @@ command can show its help without numpy and gRPC, and so that Ctrl-C finds it re
 
 In the order of the data, each package knowing only those above it:
 
+    errors/         the exceptions, and why a call failed
     files/          files that are whole or not there, and locks
     rpc/            the connection, and tensors on the wire
     latents/        from seeds to latents, and between latents
@@ -17,7 +18,7 @@ In the order of the data, each package knowing only those above it:
     bench/          the load test
     cli/            what the commands share; commands/ has a file for each
 
-errors.py has the exceptions, reasons.py explains why a call failed. aio.py, seeds.py and rehearsal.py are old names.
+aio.py, seeds.py and rehearsal.py are old names.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import random
 import time
 
 from genclient.errors import RpcError
-from genclient.reasons import connected, reached
+from genclient.errors.reasons import connected, reached
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is sent again
 

@@ -59,7 +59,7 @@ class DeviceGenerator:
     """
 
     def __init__(self, path: str, *, threads: int | None = None) -> None:
-        """Load the file. One that was damaged with care can end the process: see `rehearsal.rehearse`.
+        """Load the file. One that was damaged with care can end the process: see `sandbox.rehearse`.
 
         Args:
             path: the file.

@@ -19,7 +19,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from genclient.errors import ClientError, RpcError, UsageError
-from genclient.reasons import timed_out
+from genclient.errors.reasons import timed_out
 from genclient.rpc import guard, wire
 from genclient.rpc.proxy import Proxy, proxy_for
 from genclient.rpc.security import Security

@@ -1,10 +1,13 @@
-"""The exceptions of genclient: a message fit for a user, and the exit code that belongs to it. Prints nothing."""
+"""The exceptions of genclient: a message fit for a user, and the exit code that belongs to it. Prints nothing.
+
+`reasons.py` explains why a call failed.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from genclient.reasons import explain
+from genclient.errors.reasons import explain
 
 if TYPE_CHECKING:
     import grpc
