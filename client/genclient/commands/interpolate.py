@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import click
 
 from genclient.cli.console import Console, emit
 from genclient.cli.inputs import read_inputs, single_input_option
+from genclient.cli.keyframes import DEFAULT_KEYS, movement, traversal_seeds, traversals
 from genclient.cli.options import (
     command,
     dry_run_option,
@@ -22,7 +22,7 @@ from genclient.cli.options import (
     output_options,
     scale_option,
 )
-from genclient.cli.resolve import is_default, nearest
+from genclient.cli.resolve import nearest
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
 from genclient.errors import UsageError
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from genclient.images.arrays import GivenImages
     from genclient.latents.interpolation import Traversals, Walks
-
-DEFAULT_KEYS = 5
 
 COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "target", "model")
 """Options that --help shows."""
@@ -102,39 +100,61 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
         _write_grid(context, server, console, out, options)
         return
     options = nearest(context, options, ("label",), ("labels",))
-    written: list[str] = []
-
-    def report(path: Path) -> None:
-        if console.style == "json":
-            written.append(str(path))
-        else:
-            emit(f"{path}\n")
-
-    columns, rows = _grid(options["walks"])
-    animation = open_animation(out, options["fps"], options["loop"], report)
+    grid, written = _grid(options["walks"]), Written(console)
+    animation = open_animation(out, options["fps"], options["loop"], written.add)
     options["scale"] = options["scale"] or (None if animation.enlarged else 1)
     with open_source(context, server, options) as source:
         options["images"] = _images(source, options)
-        if options["direction"] is None:
-            walks: Walks | Traversals = _walks(source, options, columns * rows)
-        else:
-            walks = _traversals(source, options)
-            columns, rows = _nearly_square(len(walks.keys))
-        about = {"images": len(walks) * columns * rows, "frames": len(walks), "seconds": len(walks) / options["fps"]}
-        about.update(_text(source, walks, options))
+        walks, grid = movement(source, options, grid)
         if options["dry_run"]:
-            human = f"fetch      {about['images']} images of {source.model}\nwrite      {out}, {len(walks)} frames\n"
-            console.result(human, {"fetch": about["images"], "files": [out], **about}, f"{out}\n")
+            _print_plan(source, walks, grid, out, options, console)
             return
         source.resolve_version()
-        about.update(_text(source, walks, options))
-        frames = _frames(source, walks, (columns, rows), options, console)
-        text = {key: str(value) for key, value in _text(source, walks, options).items()}
-        with closing(frames):
-            files = [str(file) for file in animation.save(frames, text)]
-        console.result(
-            "".join(f"{file}\n" for file in files), {"files": written + files, **about}, "\n".join([*files, ""])
-        )
+        text = _text(source, walks, options)
+        with closing(_frames(source, walks, grid, options, console)) as frames:
+            files = animation.save(frames, {key: str(value) for key, value in text.items()})
+        written.result(files, {**_figures(walks, grid, options), **text})
+
+
+class Written:
+    """The files that are written: paths as each is finished, or all at the end with `--format json`."""
+
+    def __init__(self, console: Console) -> None:
+        """Begin with none."""
+        self._console = console
+        self._files: list[str] = []
+
+    def add(self, path: Path) -> None:
+        """Take a file that is finished."""
+        if self._console.style == "json":
+            self._files.append(str(path))
+        else:
+            emit(f"{path}\n")
+
+    def result(self, files: Sequence[Path], about: dict[str, Any]) -> None:
+        """Print the files that were not reported one by one, and for programs what is in them."""
+        lines = "".join(f"{file}\n" for file in files)
+        self._console.result(lines, {"files": self._files + [str(file) for file in files], **about}, lines)
+
+
+def _figures(walks: Walks | Traversals, grid: tuple[int, int], options: dict[str, Any]) -> dict[str, Any]:
+    """How many images and frames there are, and how long they last."""
+    frames = len(walks)
+    return {"images": frames * grid[0] * grid[1], "frames": frames, "seconds": frames / options["fps"]}
+
+
+def _print_plan(
+    source: Source,
+    walks: Walks | Traversals,
+    grid: tuple[int, int],
+    out: str,
+    options: dict[str, Any],
+    console: Console,
+) -> None:
+    """What would be fetched and written."""
+    about = {**_figures(walks, grid, options), **_text(source, walks, options)}
+    human = f"fetch      {about['images']} images of {source.model}\nwrite      {out}, {len(walks)} frames\n"
+    console.result(human, {"fetch": about["images"], "files": [out], **about}, f"{out}\n")
 
 
 def _frames(
@@ -175,64 +195,6 @@ def _input_arguments(options: dict[str, Any]) -> dict[str, Any]:
     return {"inputs": {given.name: given.array for given in options["images"]}} if options["images"] else {}
 
 
-def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
-    """The walks that are requested."""
-    import numpy as np
-
-    from genclient.latents.interpolation import Walks
-    from genclient.latents.seeds import parse_seeds, seed_range
-
-    labels = _labels(source, options)
-    n = options["n"]
-    if n is not None and labels is not None and n != len(labels):
-        raise UsageError(f"--n: found {n} beside --labels of {len(labels)} classes, expected one of the options")
-    if n is not None and n < 2:
-        raise UsageError(f"--n: found {n}, expected 2 keyframes or more")
-    keys = n or (DEFAULT_KEYS if labels is None else len(labels))
-    given: NDArray[np.float32] | None = None
-    if options["latents"] is not None:
-        if options["seeds"] is not None or options["seed"] is not None or n is not None:
-            raise UsageError("--latents: found it beside --seeds, --seed or --n, expected one of them")
-        given = _keyframe_latents(options)
-        seeds = seed_range(0, len(given))
-        if len(seeds) % count or (labels is not None and len(seeds) != len(labels) * count):
-            raise UsageError(
-                f"--latents: found {len(seeds)} for {count} walks, expected as many for each, and a class each"
-            )
-    elif options["seeds"] is None:
-        seeds = seed_range(options["seed"] or 0, keys * count)
-    elif options["seed"] is not None or n is not None:
-        raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
-    else:
-        seeds = parse_seeds(options["seeds"])
-        if labels is not None and len(seeds) == count:  # one latent a walk, that only changes its class
-            seeds = np.repeat(seeds, keys)
-        if len(seeds) % count or (labels is not None and len(seeds) != keys * count):
-            expected = f"{keys} for each" if labels is not None else "as many for each"
-            raise UsageError(f"--seeds: found {len(seeds)} for {count} walks, expected {expected}")
-    return Walks(seeds.reshape(count, -1), labels, options["frames"], options["loop"], given)
-
-
-def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None:
-    """The classes of keyframes."""
-    import numpy as np
-
-    if options["labels"] is None:
-        return None
-    if options["label"] is not None:
-        raise UsageError("--label and --labels: found both, expected one of them")
-    if options["labels"] == "all":
-        return np.asarray(source.classes.all(), np.int64)
-    found: list[int] = []
-    for part in (part.strip() for part in options["labels"].split(",")):
-        match = None if part in source.classes.names else re.fullmatch(r"(\d{1,9})-(\d{1,9})", part)
-        if match and int(match[1]) <= int(match[2]) <= int(match[1]) + 2**20:
-            found += [source.classes.index(str(label), "--labels") for label in range(int(match[1]), int(match[2]) + 1)]
-        else:
-            found.append(source.classes.index(part, "--labels"))
-    return np.asarray(found, np.int64)
-
-
 def _text(source: Source, walks: Walks | Traversals, options: dict[str, Any]) -> dict[str, Any]:
     """What gives the same animation again."""
     from genclient.latents.interpolation import Traversals
@@ -242,7 +204,7 @@ def _text(source: Source, walks: Walks | Traversals, options: dict[str, Any]) ->
     text |= {f"{given.name}_sha256": given.sha256 for given in options["images"]}
     if isinstance(walks, Traversals):
         text |= {name: options[name] for name in ("direction", "start", "end", "label", "truncation")}
-        return {**text, "seeds": options["seeds"] or format_seeds(_traversal_seeds(options))}
+        return {**text, "seeds": options["seeds"] or format_seeds(traversal_seeds(options))}
     text["seeds" if walks.given is None else "latents"] = format_seeds(walks.seeds.reshape(-1))
     if walks.labels is not None:
         text["labels"] = format_seeds(walks.labels)
@@ -276,39 +238,6 @@ def _truncation(options: dict[str, Any]) -> float:
     return 1.0 if options["direction"] is not None else float(options["truncation"])
 
 
-def _traversal_seeds(options: dict[str, Any]) -> NDArray[np.int64]:
-    """The seeds that move along a direction."""
-    from genclient.latents.seeds import parse_seeds, seed_range
-
-    if options["seeds"] is None:
-        return seed_range(options["seed"] or 0, options["n"] or 1)
-    if options["seed"] is not None or options["n"] is not None:
-        raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
-    return parse_seeds(options["seeds"])
-
-
-def _traversals(source: Source, options: dict[str, Any]) -> Traversals:
-    """Seeds that move along a direction."""
-    import numpy as np
-
-    from genclient.latents.directions import beside, read_direction
-    from genclient.latents.interpolation import Traversals, there_and_back
-    from genclient.latents.seeds import latents
-
-    path = options["directions"] or (beside(options["tflite"]) if options["tflite"] else None)
-    if path is None:
-        raise UsageError(
-            "--directions: found none, expected the manifest.json of the version, which has them; servers do not tell"
-        )
-    direction = read_direction(path, options["direction"], source.z)
-    keys = latents(_traversal_seeds(options), source.z) if options["latents"] is None else _keyframe_latents(options)
-    if keys.shape[1] != source.z:
-        raise UsageError(f"--latents: found {keys.shape[1]} numbers an image, expected {source.z}")
-    loop = options["loop"] and not options["image_grid"]
-    steps = there_and_back(options["start"], options["end"], options["frames"], loop)
-    return Traversals(keys * np.float32(options["truncation"]), direction, steps)
-
-
 def _write_grid(context: click.Context, server: Server, console: Console, out: str, options: dict[str, Any]) -> None:
     """One picture: a row for each seed, a column for each step along the direction."""
     import numpy as np
@@ -324,37 +253,18 @@ def _write_grid(context: click.Context, server: Server, console: Console, out: s
     with open_source(context, server, options) as source:
         source.resolve_version()
         options["images"] = _images(source, options)
-        traversals = _traversals(source, options)
-        text = _text(source, traversals, options)
+        moving = traversals(source, options)
+        text = _text(source, moving, options)
         if not options["dry_run"]:
             label = None if options["label"] is None else source.classes.index(options["label"])
-            given = {"latents": traversals.latents(source.z), "truncation": 1.0, "label": label}
+            given = {"latents": moving.latents(source.z), "truncation": 1.0, "label": label}
             batches = source.stream(**given, **_input_arguments(options))
             images = np.concatenate([batch.images for batch in batches])
-            order = np.arange(len(images)).reshape(len(traversals), -1).T.reshape(-1)
-            captions = [f"{step:+.3g}" for step in traversals.steps] * len(traversals.keys)
-            drawn = laid_out(images[order], len(traversals), scale=options["scale"], captions=captions)
+            order = np.arange(len(images)).reshape(len(moving), -1).T.reshape(-1)
+            captions = [f"{step:+.3g}" for step in moving.steps] * len(moving.keys)
+            drawn = laid_out(images[order], len(moving), scale=options["scale"], captions=captions)
             save_bytes(Path(out), png(drawn, {key: str(value) for key, value in text.items() if value is not None}))
     console.result(f"{out}\n", {"files": [out], **text}, f"{out}\n")
-
-
-def _keyframe_latents(options: dict[str, Any]) -> NDArray[np.float32]:
-    """Latents of a file, (N, Z); the factor and the class that its images were made with count by default."""
-    from genclient.latents.file import read_latents
-
-    found = read_latents(options["latents"])
-    if found.truncation is not None and is_default("truncation"):
-        options["truncation"] = found.truncation
-    if found.labels is not None and options["label"] is None and options["labels"] is None:
-        if len(set(found.labels.tolist())) > 1:
-            raise UsageError("--latents: found images of several classes, expected --label or --labels")
-        options["label"] = str(found.labels[0])
-    return found.array
-
-
-def _nearly_square(count: int) -> tuple[int, int]:
-    columns = math.ceil(math.sqrt(count))
-    return columns, -(-count // columns)
 
 
 def _grid(text: str) -> tuple[int, int]:

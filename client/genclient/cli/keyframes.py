@@ -1,0 +1,163 @@
+"""What an animation of latents goes through, as the options say: walks from keyframe to keyframe, or one direction."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from genclient.cli.resolve import is_default
+from genclient.cli.source import Source
+from genclient.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genclient.latents.interpolation import Traversals, Walks
+
+DEFAULT_KEYS = 5
+"""Keyframes of a walk, unless specified."""
+
+
+def movement(
+    source: Source, options: dict[str, Any], grid: tuple[int, int]
+) -> tuple[Walks | Traversals, tuple[int, int]]:
+    """Walks from keyframe to keyframe, or seeds that move along a direction; and their columns and rows.
+
+    Raises:
+        UsageError: options do not fit each other or the model.
+        ClientError: a file cannot be read, or the model cannot be reached.
+    """
+    if options["direction"] is None:
+        return _walks(source, options, grid[0] * grid[1]), grid
+    moving = traversals(source, options)
+    return moving, _nearly_square(len(moving.keys))
+
+
+def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
+    """The walks that are requested."""
+    from genclient.latents.interpolation import Walks
+    from genclient.latents.seeds import seed_range
+
+    labels, n = _labels(source, options), options["n"]
+    if n is not None and labels is not None and n != len(labels):
+        raise UsageError(f"--n: found {n} beside --labels of {len(labels)} classes, expected one of the options")
+    if n is not None and n < 2:
+        raise UsageError(f"--n: found {n}, expected 2 keyframes or more")
+    keys = n or (DEFAULT_KEYS if labels is None else len(labels))
+    given = _latents_of_walks(options, count, labels)
+    if given is not None:
+        seeds = seed_range(0, len(given))
+    elif options["seeds"] is None:
+        seeds = seed_range(options["seed"] or 0, keys * count)
+    else:
+        seeds = _seeds_of_walks(options, count, labels, keys)
+    return Walks(seeds.reshape(count, -1), labels, options["frames"], options["loop"], given)
+
+
+def _latents_of_walks(
+    options: dict[str, Any], count: int, labels: NDArray[np.int64] | None
+) -> NDArray[np.float32] | None:
+    """The keyframes of `--latents`."""
+    if options["latents"] is None:
+        return None
+    if any(options[name] is not None for name in ("seeds", "seed", "n")):
+        raise UsageError("--latents: found it beside --seeds, --seed or --n, expected one of them")
+    given = _keyframe_latents(options)
+    if len(given) % count or (labels is not None and len(given) != len(labels) * count):
+        raise UsageError(
+            f"--latents: found {len(given)} for {count} walks, expected as many for each, and a class each"
+        )
+    return given
+
+
+def _seeds_of_walks(
+    options: dict[str, Any], count: int, labels: NDArray[np.int64] | None, keys: int
+) -> NDArray[np.int64]:
+    """The keyframes of `--seeds`."""
+    import numpy as np
+
+    from genclient.latents.seeds import parse_seeds
+
+    if options["seed"] is not None or options["n"] is not None:
+        raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
+    seeds = parse_seeds(options["seeds"])
+    if labels is not None and len(seeds) == count:  # one latent a walk, that only changes its class
+        seeds = np.repeat(seeds, keys)
+    if len(seeds) % count or (labels is not None and len(seeds) != keys * count):
+        expected = f"{keys} for each" if labels is not None else "as many for each"
+        raise UsageError(f"--seeds: found {len(seeds)} for {count} walks, expected {expected}")
+    return seeds
+
+
+def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None:
+    """The classes of keyframes."""
+    import numpy as np
+
+    if options["labels"] is None:
+        return None
+    if options["label"] is not None:
+        raise UsageError("--label and --labels: found both, expected one of them")
+    if options["labels"] == "all":
+        return np.asarray(source.classes.all(), np.int64)
+    found: list[int] = []
+    for part in (part.strip() for part in options["labels"].split(",")):
+        match = None if part in source.classes.names else re.fullmatch(r"(\d{1,9})-(\d{1,9})", part)
+        if match and int(match[1]) <= int(match[2]) <= int(match[1]) + 2**20:
+            found += [source.classes.index(str(label), "--labels") for label in range(int(match[1]), int(match[2]) + 1)]
+        else:
+            found.append(source.classes.index(part, "--labels"))
+    return np.asarray(found, np.int64)
+
+
+def traversals(source: Source, options: dict[str, Any]) -> Traversals:
+    """Seeds that move along a direction."""
+    import numpy as np
+
+    from genclient.latents.directions import beside, read_direction
+    from genclient.latents.interpolation import Traversals, there_and_back
+    from genclient.latents.seeds import latents
+
+    path = options["directions"] or (beside(options["tflite"]) if options["tflite"] else None)
+    if path is None:
+        raise UsageError(
+            "--directions: found none, expected the manifest.json of the version, which has them; servers do not tell"
+        )
+    direction = read_direction(path, options["direction"], source.z)
+    keys = latents(traversal_seeds(options), source.z) if options["latents"] is None else _keyframe_latents(options)
+    if keys.shape[1] != source.z:
+        raise UsageError(f"--latents: found {keys.shape[1]} numbers an image, expected {source.z}")
+    loop = options["loop"] and not options["image_grid"]
+    steps = there_and_back(options["start"], options["end"], options["frames"], loop)
+    return Traversals(keys * np.float32(options["truncation"]), direction, steps)
+
+
+def traversal_seeds(options: dict[str, Any]) -> NDArray[np.int64]:
+    """The seeds that move along a direction."""
+    from genclient.latents.seeds import parse_seeds, seed_range
+
+    if options["seeds"] is None:
+        return seed_range(options["seed"] or 0, options["n"] or 1)
+    if options["seed"] is not None or options["n"] is not None:
+        raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
+    return parse_seeds(options["seeds"])
+
+
+def _keyframe_latents(options: dict[str, Any]) -> NDArray[np.float32]:
+    """Latents of a file, (N, Z); the factor and the class that its images were made with count by default."""
+    from genclient.latents.file import read_latents
+
+    found = read_latents(options["latents"])
+    if found.truncation is not None and is_default("truncation"):
+        options["truncation"] = found.truncation
+    if found.labels is not None and options["label"] is None and options["labels"] is None:
+        if len(set(found.labels.tolist())) > 1:
+            raise UsageError("--latents: found images of several classes, expected --label or --labels")
+        options["label"] = str(found.labels[0])
+    return found.array
+
+
+def _nearly_square(count: int) -> tuple[int, int]:
+    columns = math.ceil(math.sqrt(count))
+    return columns, -(-count // columns)
