@@ -85,7 +85,8 @@ def translate(
     are taken: the model brings them to size as training did, if it takes files. Those that cannot be read are
     reported, the others are made, and the exit code is then 1. Folders and shards resume: run the same command again.
     """
-    grid, ranges = grid_of(options["grid"]), value_ranges(options["value_range"])
+    options["grid"] = grid_of(options["grid"])
+    ranges = value_ranges(options["value_range"])
     check_stdout(out, console)
     found = list(_collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
@@ -100,32 +101,16 @@ def translate(
             console.note(line)
         if not good:
             raise ClientError(f"found no picture that can be read, of {len(seen)}")
-        alone = out == "-" and not options["beside"]
         is_grid = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
-        image_set = _image_set(source, originals, hints, variations, options, is_grid=is_grid or animation is not None)
+        in_one = is_grid or animation is not None
+        image_set = _image_set(source, originals, hints, variations, options, is_grid=in_one)
         _protect(out, image_set, found, options["overwrite"])
         kind = TiledTranslator if options["tile"] else Translator
-        translator = kind(source, good, ranges, hints, variations, is_grid=is_grid or animation is not None)
+        translator = kind(source, good, ranges, hints, variations, is_grid=in_one)
         if animation is not None:
             _save(animation, translator, image_set, source, console, options)
         else:
-            from genclient.outputs.place import open_output
-
-            output = open_output(
-                out,
-                image_set,
-                emit,
-                grid=grid,
-                shard_size=options["shard_size"],
-                overwrite=options["overwrite"],
-                scale=options["scale"] or (1 if alone else None),
-                captions=options["captions"],
-                beside=is_grid and not alone and options["beside"] is not False,
-            )
-            if options["dry_run"]:
-                print_plan(source, output, console)
-                return
-            Run(source, output, out, console, translator.batches, options["show"]).go()
+            _write(out, image_set, translator, source, console, options, is_grid=is_grid)
     if failed:
         context.exit(1)
 
@@ -262,6 +247,37 @@ def _animation(out: str, found: list[Picture], options: dict[str, Any]) -> tuple
         Picture(f"{shown}, frame {number}", f"frame{number:05d}.png", frame)
         for number, frame in enumerate(sequence.frames)
     ]
+
+
+def _write(
+    out: str,
+    image_set: Translation,
+    translator: Translator,
+    source: Source,
+    console: Console,
+    options: dict[str, Any],
+    *,
+    is_grid: bool,
+) -> None:
+    """Make the images and write them where `--out` says, or say what would be written."""
+    from genclient.outputs.place import open_output
+
+    alone = out == "-" and not options["beside"]
+    output = open_output(
+        out,
+        image_set,
+        emit,
+        grid=options["grid"],
+        shard_size=options["shard_size"],
+        overwrite=options["overwrite"],
+        scale=options["scale"] or (1 if alone else None),
+        captions=options["captions"],
+        beside=is_grid and not alone and options["beside"] is not False,
+    )
+    if options["dry_run"]:
+        print_plan(source, output, console)
+    else:
+        Run(source, output, out, console, translator.batches, options["show"]).go()
 
 
 def _save(
