@@ -41,9 +41,17 @@ from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
 
 class AsyncClient(AwaitedCalls):
-    """A generator behind a TensorFlow Serving address, for one event loop; an asynchronous context manager.
+    """A model behind a TensorFlow Serving address, for one event loop; an asynchronous context manager.
 
     Arguments, results and errors of each method are those of Client.
+
+    Example:
+    ```python
+    async with AsyncClient("localhost:8500", "digits") as client:
+        images, other = await asyncio.gather(client.sample(16), client.sample(16, seed=16))
+        async for batch in client.stream(range(1000)):
+            print(batch.images.shape)
+    ```
     """
 
     async def __aenter__(self) -> AsyncClient:

@@ -39,7 +39,14 @@ __all__ = ["MAX_BATCH_SIZE", "Batch", "Client", "Exchange", "VersionStatus"]
 
 
 class Client(BlockingCalls):
-    """A generator behind a TensorFlow Serving address. Threads may share one; a context manager."""
+    """A model behind a TensorFlow Serving address. Threads may share one; a context manager.
+
+    Example:
+    ```python
+    with Client("localhost:8500", "digits", timeout_seconds=10) as client:
+        images = client.sample(16, seed=0)  # uint8 (16, 28, 28, 1)
+    ```
+    """
 
     def __enter__(self) -> Client:
         """Return itself."""
@@ -48,6 +55,11 @@ class Client(BlockingCalls):
     def status(self, model: str | None = None) -> list[VersionStatus]:
         """Every version that the server knows of, the newest first.
 
+        Example:
+        ```python
+        client.status()  # [VersionStatus(version=3, state="AVAILABLE", message="")]
+        ```
+
         Raises:
             ClientError: the server refuses, cannot be reached, or does not know the model.
         """
@@ -55,6 +67,11 @@ class Client(BlockingCalls):
 
     def wait(self, timeout_seconds: float = 60.0) -> int:
         """Return the newest available version, as soon as there is one; the server need not run yet.
+
+        Example:
+        ```python
+        version = client.wait(timeout_seconds=120)  # 3
+        ```
 
         Raises:
             ClientError: none became available in time, or the server refuses to tell.
@@ -89,9 +106,19 @@ class Client(BlockingCalls):
         signature: str = "auto",
         inputs: Mapping[str, ArrayLike] | None = None,
     ) -> NDArray[np.uint8]:
-        """Images of `n` seeds from `seed` on, of `seeds` or of `latents`, uint8 (N, H, W, C); the rest is in `stream`.
+        """Images of `n` seeds from `seed` on, of `seeds` or of `latents`, in one array.
 
         It begins anew should the version of the first images be unloaded meanwhile.
+
+        Example:
+        ```python
+        images = client.sample(16, seed=0)
+        images = client.sample(seeds=[3, 1, 4], truncation=0.7, label=2)
+        images = client.sample(latents=np.random.default_rng(0).standard_normal((8, 64)))
+        ```
+
+        Returns:
+            uint8 (N, H, W, C). Arguments and errors are those of `stream`.
         """
         given = of_images(n, seed, seeds, latents, truncation, label, inputs)
         return self._collect(self.model, None, Request(given, signature, result="images"))["images"]
@@ -105,9 +132,15 @@ class Client(BlockingCalls):
         signature: str = "auto",
         **named: Any,
     ) -> dict[str, NDArray[Any]]:
-        """Whatever a model gives for named inputs, by name: `client.run(latents=z, image=pictures)["images"]`.
+        """Whatever a model gives for named inputs, by name.
 
         What the model does is known from the names of its tensors: see `genclient.tasks`.
+
+        Example:
+        ```python
+        outputs = client.run(latents=z, image=pictures)
+        outputs["images"]  # uint8 (N, H, W, C)
+        ```
 
         Args:
             inputs: by name, where that is handier than as arguments.
@@ -143,7 +176,13 @@ class Client(BlockingCalls):
         scale: int | None = None,
         captions: bool = False,
     ) -> ImageGrid:
-        """Images of `n` seeds from `seed` on, or of `seeds` or `latents`, as one picture that notebooks show.
+        """Images of `n` seeds from `seed` on, or of `seeds` or `latents`, as one image grid that notebooks show.
+
+        Example:
+        ```python
+        grid = client.grid(16, seed=0, columns=8, captions=True)
+        grid.save("grid.png")
+        ```
 
         Args:
             n: how many.
@@ -153,7 +192,7 @@ class Client(BlockingCalls):
             truncation: see `stream`, as `label` and `signature`.
             label: the same for all, or one for each of them.
             signature: which of the model's functions to call.
-            columns: of the picture; nearly as many as rows, unless given.
+            columns: of the grid; nearly as many as rows, unless given.
             scale: how many times images are enlarged; None: to about 512 pixels; 1: bare pixels.
             captions: whether seed and class stand below each image.
         """
@@ -181,6 +220,12 @@ class Client(BlockingCalls):
         signature: str = "auto",
     ) -> Iterator[NDArray[np.uint8]]:
         """Images one by one, uint8 (H, W, C), in the order of their seeds; of any number, in little memory.
+
+        Example:
+        ```python
+        for image in client.iter_sample(100_000, seed=0):
+            dataset.append(image)
+        ```
 
         Args:
             n: how many; None: no end.
@@ -213,6 +258,12 @@ class Client(BlockingCalls):
 
         Requests run a few at a time, ahead of what is taken: memory stays bounded.
 
+        Example:
+        ```python
+        for batch in client.stream(range(1000), label=3):
+            print(batch.seeds, batch.images.shape, batch.version)
+        ```
+
         Args:
             seeds: whole numbers within int64, one an image; equal seeds give equal images, in whatever batch.
             latents: float (N, Z), instead of seeds.
@@ -239,6 +290,11 @@ class Client(BlockingCalls):
     ) -> NDArray[np.float32]:
         """How real images look to the discriminator: float32 (N,), higher is more real.
 
+        Example:
+        ```python
+        scores = client.score(client.sample(16))  # of the model digits-critic
+        ```
+
         Args:
             images: uint8, or floats in [0, 1], (N, H, W, C), of the discriminator's size; floats beyond are refused.
             label: class of every image, or one for each, where the discriminator is conditional.
@@ -262,6 +318,11 @@ class Client(BlockingCalls):
         value_range: tuple[float, float] | None = None,
     ) -> NDArray[np.float32]:
         """How picture files look to the discriminator, which makes of them the pixels that training saw: float32 (N,).
+
+        Example:
+        ```python
+        scores = client.score_files(["photos/cat.jpg", "photos/dog.png"])
+        ```
 
         Args:
             files: paths, or contents, of pictures of any size and of any kind that Pillow reads.
@@ -297,7 +358,12 @@ class Client(BlockingCalls):
     ) -> NDArray[np.uint8]:
         """Pictures that an image-to-image model makes of pictures: uint8 (N, H, W, C), one of each, or n in a row.
 
-        `client.translate(["sketch.png", "other.jpg"])`
+        Example:
+        ```python
+        images = client.translate(["sketch.png", "other.jpg"])
+        four_of_each = client.translate(["sketch.png"], n=4, seed=7)
+        large = client.translate(["large.jpg"], tile=True)
+        ```
 
         Args:
             images: uint8, or floats in [0, 1], (N, H, W, C) or (H, W, C), of the model's size; or picture files by

@@ -50,7 +50,14 @@ _RANGES = {(0.0, 1.0): "[0, 1]", (-1.0, 1.0): "[-1, 1]", (0.0, 255.0): "[0, 255]
 
 
 class DeviceGenerator:
-    """A generator in a TFLite file.
+    """A model in a TFLite file.
+
+    Example:
+    ```python
+    generator = DeviceGenerator("models/digits/1/tflite/digits-float32.tflite")
+    for batch in generator.stream(range(16), truncation=0.7):
+        print(batch.images.shape)
+    ```
 
     Attributes:
         class_names: names of the labels 0, 1, …, where the file says them.
