@@ -36,7 +36,7 @@ SORTS = ("score", "name", "none")
 @click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
 @click.option("--discriminator", metavar="NAME", help="Model to score with.  [default: --model with -critic after it]")
 @click.option(
-    "--discriminator-signature", default="auto", show_default=True, metavar="NAME", help="Signature of it to call."
+    "--discriminator-signature", default="auto", show_default=True, metavar="NAME", help="Its signature to call."
 )
 @click.option("--critic", hidden=True)  # the old name of --discriminator
 @click.option("--critic-signature", hidden=True)
@@ -60,11 +60,11 @@ def detect(
     console: Console,
     **options: Any,
 ) -> None:
-    """Score pictures with the discriminator, and list the best first.
+    """Score pictures with the discriminator, the most real first.
 
-    A score says how real a picture looks to it, in [0, 1] if genexport published it. IMAGE is a file that
-    Pillow reads, or a folder that is searched at any depth. The discriminator itself prepares pictures as training did.
-    Pictures that cannot be read are reported, and the exit code is then 1.
+    A score says how real a picture looks to the discriminator, in [0, 1] if genexport published it. IMAGE is a file
+    that Pillow reads, or a folder that is searched at any depth. Pictures are preprocessed as in training. Those that
+    cannot be read are reported, and the exit code is then 1.
     """
     for name in ("discriminator", "discriminator_signature"):
         options[name] = options.pop(name.replace("discriminator", "critic")) or options[name]

@@ -25,7 +25,7 @@ PROBES = 3
 
 @command()
 @tflite_option
-@click.option("--probe/--no-probe", default=True, help="Fetch an image and say how long it takes.  [default: probe]")
+@click.option("--probe/--no-probe", default=True, help="Time the generation of one image.  [default: probe]")
 @classes_option
 @server_options
 @version_label_option
@@ -40,7 +40,7 @@ def info(
     server: Server,
     console: Console,
 ) -> None:
-    """Describe a generator: shapes, classes, signatures, speed."""
+    """Describe a model: shapes, classes, signatures, and the time that an image takes."""
     known = None if classes is None else parse_classes(classes)
     if tflite is not None:
         refuse_server(context)

@@ -47,16 +47,16 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
     help="Seed of the first keyframe; each further one has the next seed.  [default: 0]",
 )
 @click.option(
-    "--seeds", metavar="LIST", help="Seeds of the keyframes, such as 0,3-5, instead; dealt to the walks in order."
+    "--seeds", metavar="LIST", help="Seeds of the keyframes, such as 0,3-5, instead; shared out to the walks in order."
 )
 @click.option("--latents", metavar="FILE", help="Keyframes from a .npy file or sample's .npz, instead of seeds.")
 @single_input_option
-@click.option("--direction", type=int, metavar="NUMBER", help="Move along a direction instead; 1 is the strongest.")
+@click.option("--direction", type=int, metavar="NUMBER", help="Traverse this direction instead; 1 is the strongest.")
 @click.option(
-    "--from", "start", type=float, default=-3.0, show_default=True, metavar="STEP", help="Where the movement starts."
+    "--from", "start", type=float, default=-3.0, show_default=True, metavar="STEP", help="Where the traversal starts."
 )
 @click.option(
-    "--to", "end", type=float, default=3.0, show_default=True, metavar="STEP", help="Where the movement ends."
+    "--to", "end", type=float, default=3.0, show_default=True, metavar="STEP", help="Where the traversal ends."
 )
 @click.option(
     "--directions",
@@ -83,7 +83,7 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 @output_options
 @click.pass_context
 def interpolate(context: click.Context, /, out: str, server: Server, console: Console, **options: Any) -> None:
-    """Make an animation that walks from seed to seed, on the arc between their latents, and print its path.
+    """Make an animation that interpolates from seed to seed (slerp), and print its path.
 
     \b
     genclient interpolate --seeds 0-7 --out walk.webp

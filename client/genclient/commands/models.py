@@ -35,8 +35,8 @@ def models(
 ) -> None:
     """List models and the states of their versions.
 
-    The exit code is 0 when each has an AVAILABLE version, else 1. genserve lists its models over REST. TensorFlow
-    Serving has no such list: without REST it is requested NAME..., or for --model and its discriminator.
+    genserve lists its models over REST. TensorFlow Serving has no such list: name the models, or see --model and its
+    discriminator. The exit code is 0 if each model has an AVAILABLE version, else 1.
     """
     found = _states_of(server, names) if names else _listed(server, rest, console)
     lines = [f"{name}\t{version_line(version)}" for name, versions in found.items() for version in versions]

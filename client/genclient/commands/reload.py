@@ -22,18 +22,18 @@ MAX_BYTES = 2**24
 @click.option(
     "--merge", is_flag=True, help="Add or change the models in FILE and keep the server's others (genserve only)."
 )
-@click.option("--remove", metavar="NAME", help="Serve this model no longer and keep the others (genserve only).")
+@click.option("--remove", metavar="NAME", help="Stop serving this model and keep the others (genserve only).")
 @click.option("--show", is_flag=True, help="Print the server's configuration, as a FILE (genserve only).")
-@click.option("-n", "--dry-run", is_flag=True, help="Read the file and say what would be sent.")
+@click.option("-n", "--dry-run", is_flag=True, help="Read the file and show what would be sent.")
 @server_options
 @output_options
 def reload(
     file: str | None, merge: bool, remove: str | None, show: bool, dry_run: bool, server: Server, console: Console
 ) -> None:
-    """Give a server other models.
+    """Replace, extend or print the model config of a running server.
 
-    It returns once they are available; --timeout is for that. FILE is TensorFlow Serving's model config as text, and
-    replaces all that the server has, but with --merge:
+    Returns once the new models are available, for up to --timeout. FILE is TensorFlow Serving's model config as text;
+    it replaces the server's whole config, unless --merge is given:
 
     \b
     model_config_list {

@@ -67,7 +67,7 @@ COMMON = ("n", "seed", "seeds", "label", "truncation", "out", "grid", "target", 
 @output_options
 @click.pass_context
 def sample(context: click.Context, /, out: str, server: Server, console: Console, **options: Any) -> None:
-    """Make images, and print the paths of the files they are in.
+    """Generate images, and print the paths of the files written.
 
     \b
     --out grid.png          one picture with all images, nearly square or as --grid says

@@ -50,16 +50,18 @@ COMMON = ("out", "hints", "tile", "n", "seed", "beside", "grid", "overwrite", "t
     "out.png",
     "An image grid (.png), an animation (.gif), arrays (.npz), a folder, %06d.tar, %06d.tfrecord, or -: stdout.",
 )
-@click.option("--hints", type=click.Path(), metavar="FILE", help="PNG whose opaque pixels give colours to keep to.")
-@click.option("--tile", is_flag=True, help="Translate pictures as large as they are, in tiles without seams.")
-@click.option("--n", type=int, metavar="COUNT", help="Pictures made of each, where a model takes latents.")
-@click.option("--seed", type=int, metavar="NUMBER", help="Seed of the first of these.  [default: 0]")
-@click.option("--latents", metavar="FILE", help="Their latents (N, Z), of a .npy, or of a .npz of sample; - is stdin.")
+@click.option("--hints", type=click.Path(), metavar="FILE", help="PNG whose opaque pixels are colour hints.")
+@click.option("--tile", is_flag=True, help="Translate pictures at full size, in overlapping tiles without seams.")
+@click.option("--n", type=int, metavar="COUNT", help="Variations of each picture, if the model takes latents.")
+@click.option("--seed", type=int, metavar="NUMBER", help="Seed of the first variation.  [default: 0]")
+@click.option(
+    "--latents", metavar="FILE", help="Latents (N, Z) of the variations: a .npy, or sample's .npz; - is stdin."
+)
 @value_range_option
 @click.option(
     "--beside/--no-beside",
     default=None,
-    help="Show each picture beside what is made of it, in a grid.  [default: beside; on stdout not]",
+    help="Show each picture beside its translation in a grid.  [default: beside; on stdout: no-beside]",
 )
 @image_set_options(
     caption="the picture's name",
@@ -72,7 +74,7 @@ COMMON = ("out", "hints", "tile", "n", "seed", "beside", "grid", "overwrite", "t
 def translate(
     context: click.Context, /, pictures: tuple[str, ...], out: str, server: Server, console: Console, **options: Any
 ) -> None:
-    """Make a picture of each PICTURE, and print the paths of the files they are in.
+    """Translate each PICTURE with an image-to-image model, and print the paths of the files written.
 
     \b
     genclient translate sketch.png --model sketches --out grid.png
@@ -82,8 +84,8 @@ def translate(
     genclient translate - --out - < sketch.png > picture.png
 
     PICTURE is a file that Pillow reads, a folder that is searched at any depth, or - for stdin. Pictures of any size
-    are taken: the model brings them to size as training did, if it takes files. Those that cannot be read are
-    reported, the others are made, and the exit code is then 1. Folders and shards resume: run the same command again.
+    are taken: a model that takes files resizes them as training did. Those that cannot be read are reported, the
+    others are translated, and the exit code is then 1. Folders and shards resume: run the same command again.
     """
     options["grid"] = grid_of(options["grid"])
     ranges = value_ranges(options["value_range"])

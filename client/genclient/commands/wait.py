@@ -13,7 +13,7 @@ from genclient.cli.server import Server, server_options
 def wait(server: Server, console: Console) -> None:
     """Wait until a model is AVAILABLE and print the version.
 
-    The server need not run yet. --timeout is for all of the waiting.
+    The server need not be running yet. --timeout limits the whole wait.
     """
     with server.client() as client, console.progress() as show:
         show(f"waiting for {server.model} at {server.target}")
