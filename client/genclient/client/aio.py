@@ -156,8 +156,8 @@ class AsyncClient(AwaitedCalls):
             "signature": signature,
         }
         images = await self.sample(n, seed, **arguments)  # type: ignore[arg-type]
-        said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
-        return ImageGrid(images, columns, scale, said)
+        lines = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
+        return ImageGrid(images, columns, scale, lines)
 
     sheet = grid  # its old name
 

@@ -204,8 +204,8 @@ class Client(BlockingCalls):
             "signature": signature,
         }
         images = self.sample(n, seed, **arguments)  # type: ignore[arg-type]
-        said = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
-        return ImageGrid(images, columns, scale, said)
+        lines = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
+        return ImageGrid(images, columns, scale, lines)
 
     sheet = grid  # its old name
 

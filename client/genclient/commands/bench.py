@@ -92,14 +92,14 @@ def bench(
         server = server.having(retry_seconds=0)
     with server.client() as client:
         load = Load(client, LoadRequest(**request, inputs=_inputs(client, request["signature"], given)))
-        said = _setting(server, load, load.probe()) | {"duration": duration, "warm_up": warm_up}
+        setup = _setup(server, load, load.probe()) | {"duration": duration, "warm_up": warm_up}
         measured: list[dict[str, Any]] = []
         try:
-            _measure(load, levels, said, console, measured)
+            _measure(load, levels, setup, console, measured)
         except KeyboardInterrupt:
-            _write(writers, said, measured, console)
+            _write(writers, setup, measured, console)
             raise KeyboardInterrupt(f"{len(measured)} of {len(levels)} levels measured") from None
-    _write(writers, said, measured, console)
+    _write(writers, setup, measured, console)
     if not any(level["requests"] for level in measured):
         context.exit(1)
 
@@ -115,21 +115,21 @@ def _inputs(client: Client, signature: str, given: dict[str, Any]) -> dict[str, 
 
 
 def _measure(
-    load: Load, levels: list[int], said: dict[str, Any], console: Console, measured: list[dict[str, Any]]
+    load: Load, levels: list[int], setup: dict[str, Any], console: Console, measured: list[dict[str, Any]]
 ) -> None:
     """Add each level's figures to `measured` as they come, and for people a line to a table."""
     human = console.style == "human"
     if human:
-        emit(f"{_heading(said)}\n{_row(COLUMNS)}\n")
+        emit(f"{_heading(setup)}\n{_row(COLUMNS)}\n")
     for level in levels:
         with console.progress() as show:
-            show(f"{level} at a time, {said['duration'] + said['warm_up']:g} s")
-            measured.append(load.level(level, said["duration"], said["warm_up"]).summary())
+            show(f"{level} at a time, {setup['duration'] + setup['warm_up']:g} s")
+            measured.append(load.level(level, setup["duration"], setup["warm_up"]).summary())
         if human:
             emit(f"{_row(_cells(measured[-1]))}\n")
 
 
-def _setting(server: Server, load: Load, batch: Batch) -> dict[str, Any]:
+def _setup(server: Server, load: Load, batch: Batch) -> dict[str, Any]:
     """What was measured."""
     return {
         "target": server.target,
@@ -141,11 +141,11 @@ def _setting(server: Server, load: Load, batch: Batch) -> dict[str, Any]:
     }
 
 
-def _heading(said: dict[str, Any]) -> str:
-    version = "" if said["version"] is None else f" {said['version']}"
-    size = "×".join(map(str, said["image_shape"]))
-    request = f"{said['signature']}, {said['batch_size']} images of {size} a request"
-    return printable(f"{said['model']}{version} at {said['target']}: {request}")
+def _heading(setup: dict[str, Any]) -> str:
+    version = "" if setup["version"] is None else f" {setup['version']}"
+    size = "×".join(map(str, setup["image_shape"]))
+    request = f"{setup['signature']}, {setup['batch_size']} images of {size} a request"
+    return printable(f"{setup['model']}{version} at {setup['target']}: {request}")
 
 
 def _cells(figures: dict[str, Any]) -> list[str]:
@@ -167,12 +167,12 @@ def _row(cells: Any) -> str:
 
 
 def _write(
-    writers: list[tuple[Path, str]], said: dict[str, Any], measured: list[dict[str, Any]], console: Console
+    writers: list[tuple[Path, str]], setup: dict[str, Any], measured: list[dict[str, Any]], console: Console
 ) -> None:
     """The files, and what goes to stdout beside the table."""
     from genclient.files.whole import save_bytes
 
-    data = {**said, "levels": measured}
+    data = {**setup, "levels": measured}
     best = max((level["images_per_second"] for level in measured), default=0.0)
     if console.style != "human":
         console.result("", data, f"{best:.1f}\n")

@@ -85,11 +85,11 @@ class DeviceGenerator:
         with litert_errors(f"{path} is not a TFLite model that LiteRT can run"):
             functions = interpreter.functions(interpreter.open_interpreter(self._content))
         self._info = ModelInfo(self._name, None, {name or "none": f.spec() for name, f in functions.items()})
-        said = tflite_metadata.read(self._content, path)
-        self.class_names, self._class_count = (said.class_names, said.class_count) if said else ((), 0)
-        self._truncation_at_most = said.truncation_at_most if said else None
-        self.preprocessing = said.preprocessing if said else None
-        self._range = (0.0, 1.0) if said else None  # lowest and highest pixel; None: not known yet
+        metadata = tflite_metadata.read(self._content, path)
+        self.class_names, self._class_count = (metadata.class_names, metadata.class_count) if metadata else ((), 0)
+        self._truncation_at_most = metadata.truncation_at_most if metadata else None
+        self.preprocessing = metadata.preprocessing if metadata else None
+        self._range = (0.0, 1.0) if metadata else None  # lowest and highest pixel; None: not known yet
         self._layout = layout.find(functions)
         note = self._layout.note() if self._layout else None
         self.notes = [] if note is None else [f"{self._name}: {note}"]
@@ -226,8 +226,8 @@ class DeviceGenerator:
     def _check_truncation(self, truncation: float) -> None:
         most = self._truncation_at_most
         if most is not None and abs(truncation) > most:
-            said = f"its integers hold the generator's images up to a truncation of {most:g}, not of {truncation:g}"
-            self.notes.append(f"{self._name}: {said}; the float32 and dynamic files take any")
+            limit = f"its integers hold the generator's images up to a truncation of {most:g}, not of {truncation:g}"
+            self.notes.append(f"{self._name}: {limit}; the float32 and dynamic files take any")
 
     def _stream(self, examples: Examples) -> Iterator[Batch]:
         stop, pool = threading.Event(), ThreadPoolExecutor(self._threads, "genclient")

@@ -51,8 +51,8 @@ def explain(target: str, code: str, details: str, proxy: str = "") -> str:
         return f"{details} from {target}{_through(proxy)}"
     if "Received http2 header with status" in details:
         return f"{target} returned {code}: a web server or a proxy, not gRPC ({details}){_through(proxy)}"
-    said = details or "no message; servers with too many requests at a time answer so"
-    return f"{target} returned {code}: {said}"
+    message = details or "no message; servers with too many requests at a time respond so"
+    return f"{target} returned {code}: {message}"
 
 
 def reached(details: str) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageSequence
 
-_UNSAID = 100
+_DEFAULT_DURATION = 100
 """Milliseconds of a frame that says nothing, or 10 at most: as browsers show it."""
 
 
@@ -39,5 +39,5 @@ def _png(frame: Image.Image) -> bytes:
 
 
 def _milliseconds(frame: Image.Image) -> int:
-    said = round(frame.info.get("duration", 0) or 0)
-    return said if said > 10 else _UNSAID
+    duration = round(frame.info.get("duration", 0) or 0)
+    return duration if duration > 10 else _DEFAULT_DURATION

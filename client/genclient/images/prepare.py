@@ -32,10 +32,10 @@ class Preprocessing:
     resize: str = "lanczos"
 
     @classmethod
-    def of(cls, said: Any) -> Preprocessing:
+    def of(cls, entries: Any) -> Preprocessing:
         """Of a `preprocessing` in interface.json; where that says nothing that can be meant, as training does."""
-        said = said if isinstance(said, Mapping) else {}
-        given = {key: said[key] for key in ("crop", "background", "resize") if isinstance(said.get(key), str)}
+        entries = entries if isinstance(entries, Mapping) else {}
+        given = {key: entries[key] for key in ("crop", "background", "resize") if isinstance(entries.get(key), str)}
         try:
             ImageColor.getrgb(given.get("background", "white"))
         except ValueError:

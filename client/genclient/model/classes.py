@@ -41,7 +41,7 @@ class Classes:
         """Every class.
 
         Raises:
-            UsageError: nobody said how many there are.
+            UsageError: it is not known how many there are.
         """
         if not self.count:
             raise UsageError("--label: found 'all', but not how many classes there are; --classes says it")
@@ -75,10 +75,10 @@ def _of_file(path: str) -> Classes:
     except OSError as error:
         raise ClientError(f"--classes: cannot read {path}: {error.strerror}") from None
     if content[4:8] == b"TFL3":
-        said = tflite_metadata.read(content, path)
-        if said is None or not said.class_count:
+        metadata = tflite_metadata.read(content, path)
+        if metadata is None or not metadata.class_count:
             raise UsageError(f"--classes: found {path}, which says nothing of classes")
-        return Classes(said.class_names, said.class_count)
+        return Classes(metadata.class_names, metadata.class_count)
     try:
         text = content.decode()
         if not text.lstrip().startswith(("{", "[")):

@@ -74,8 +74,8 @@ class Animation(ABC):
 
     def _times(self, count: int, unit: int) -> list[int]:
         """Milliseconds that each frame is shown, in multiples of `unit`, without drifting from the speed requested."""
-        said = list(itertools.accumulate(self.milliseconds, initial=0))
-        exact = said if self.milliseconds else [number * 1000 / self.fps for number in range(count + 1)]
+        given = list(itertools.accumulate(self.milliseconds, initial=0))
+        exact = given if self.milliseconds else [number * 1000 / self.fps for number in range(count + 1)]
         ends = [round(end / unit) * unit for end in exact]
         return [end - start for start, end in itertools.pairwise(ends)]
 
@@ -131,9 +131,9 @@ class Mp4(Animation):
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
         """See `Animation`."""
         first = next(frames)
-        with new_file(self.path) as file, tempfile.TemporaryFile() as said:
+        with new_file(self.path) as file, tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
-                self._command(first.shape, file, text), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+                self._command(first.shape, file, text), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
             )
             try:
                 self._feed(process, itertools.chain([first], frames))
@@ -142,8 +142,8 @@ class Mp4(Animation):
                     process.kill()
                     process.wait()
             if process.returncode:
-                said.seek(0)
-                lines = said.read().decode(errors="replace").strip().splitlines()
+                log.seek(0)
+                lines = log.read().decode(errors="replace").strip().splitlines()
                 raise ClientError(f"cannot write {self.path}: ffmpeg: {lines[-1] if lines else process.returncode}")
             if not _is_whole_mp4(file.temporary):  # ffmpeg does not report every write that fails at its end
                 raise ClientError(f"cannot write {self.path}: ffmpeg left it unfinished; is the disk full?")
