@@ -81,7 +81,7 @@ def _listed(server: Server, rest: str | None, console: Console) -> Models:
     try:
         return list_models(_rest_address(server.target), min(GUESS_SECONDS, server.timeout), security)
     except ClientError as error:
-        console.note(f"{error}; asking {server.target} for {server.model} and its discriminator")
+        console.note(f"{error}; looking up {server.model} and its discriminator at {server.target}")
     return {
         name: versions
         for name, versions in _states_of(server, _guesses(server)).items()
@@ -106,5 +106,5 @@ def _rest_address(target: str) -> str:
     found = parse_target(target)
     hosts = found.hosts
     if not hosts or not found.text.split(",")[0].endswith(f":{GRPC_PORT}"):
-        raise ClientError(f"where {target} has REST is not known (--rest says it)")
+        raise ClientError(f"the REST address of {target} is not known; give it with --rest")
     return f"[{hosts[0]}]:{REST_PORT}" if ":" in hosts[0] else f"{hosts[0]}:{REST_PORT}"

@@ -7,15 +7,15 @@ import re
 _NETWORK = (
     (
         r"No such file or directory|Connection refused",
-        "nothing listens at {target} ({found}); start one with genserve, or see --target",
+        "nothing is listening at {target} ({found}); start a server with genserve, or choose another --target",
     ),
     (
         r"lookup failed|lookup error|DNS resolution",
-        "no server is ready at {target}: no address is known for it; see --target",
+        "no server is ready at {target}: no such host in DNS; choose another --target",
     ),
     (
         r"timed out|No route to host|Network is unreachable|Host is unreachable",
-        "no server is ready at {target}: no answer ({found}); see --target",
+        "no server is ready at {target}: no response ({found}); check --target and the network",
     ),
     (r"HTTP proxy returned", "cannot reach {target} ({text})"),
 )
@@ -24,18 +24,18 @@ _NETWORK = (
 _HANDSHAKE = (
     (
         r"http1\.x|Failed parsing HTTP/2|missing selected ALPN",
-        "{target} speaks HTTP/1: its REST port? gRPC is usually 8500",
+        "{target} speaks HTTP/1, probably a REST port; gRPC is usually on port 8500",
     ),
     (r"certificate has expired|certificate is not yet valid", "{found}, by this machine's clock: {target}"),
-    (r"CERTIFICATE_VERIFY_FAILED", "certificate not trusted; --ca-file names the authorities to trust: {target}"),
+    (r"CERTIFICATE_VERIFY_FAILED", "certificate not trusted; name its authority with --ca-file: {target}"),
     (
         r"Hostname Verification|is not in peer certificate",
-        "certificate is for another host; --server-name says the name in it: {target}",
+        "certificate is for another host; give the name in it with --server-name: {target}",
     ),
-    (r"WRONG_VERSION_NUMBER", "{target} does not speak TLS; leave out --tls and the options for certificates"),
+    (r"WRONG_VERSION_NUMBER", "{target} does not speak TLS; drop --tls and the certificate options"),
     (
         r"failed to connect to all addresses.*(Socket closed|Connection reset|handshake failed)",
-        "{target} hangs up at once: does it expect --tls, or --certificate-file? ({text})",
+        "{target} closes the connection at once: does it expect --tls, or --certificate-file? ({text})",
     ),
 )
 
@@ -52,7 +52,8 @@ def explain(target: str, code: str, details: str, proxy: str = "") -> str:
     if "Received http2 header with status" in details:
         return f"{target} returned {code}: a web server or a proxy, not gRPC ({details}){_through(proxy)}"
     message = details or "no message; servers with too many requests at a time respond so"
-    return f"{target} returned {code}: {message}"
+    hint = "; list the models with: genclient models" if code == "NOT_FOUND" and "Servable not found" in details else ""
+    return f"{target} returned {code}: {message}{hint}"
 
 
 def reached(details: str) -> bool:

@@ -254,7 +254,7 @@ def test_wait_begins_before_the_port_is_open(started, serve):
 def test_wait_gives_up_when_its_time_is_over(fails, serve):
     code, line = fails("wait", "--target", f"127.0.0.1:{free_port()}", "--timeout", 0.5)
     assert code == 1
-    assert line.startswith("model 'digits' not available after 0.5 s; last seen: nothing listens at 127.0.0.1:")
+    assert line.startswith("model 'digits' not available after 0.5 s; last seen: nothing is listening at 127.0.0.1:")
 
 
 def test_a_closed_port_is_reported_at_once(fails, tmp_path):
@@ -262,15 +262,18 @@ def test_a_closed_port_is_reported_at_once(fails, tmp_path):
     for command in ("sample", "info", "status"):
         code, line = fails(command, "--target", target, timeout=10)
         assert code == 64 + grpc.StatusCode.UNAVAILABLE.value[0]
-        help_text = "start one with genserve, or see --target"
-        assert line == f"nothing listens at {target} (connection refused); {help_text}"
+        help_text = "start a server with genserve, or choose another --target"
+        assert line == f"nothing is listening at {target} (connection refused); {help_text}"
     assert files(tmp_path) == []
 
 
 def test_an_unknown_model_is_reported_in_the_servers_words(fails, serve):
     target = serve().target
     code, line = fails("sample", "--target", target, "--model", "cats")
-    assert (code, line) == (69, f"{target} returned NOT_FOUND: Servable not found for request: Latest(cats)")
+    assert (code, line) == (
+        69,
+        f"{target} returned NOT_FOUND: Servable not found for request: Latest(cats); list the models with: genclient models",
+    )
     assert fails("status", "--target", target, "--model", "cats")[0] == 69
     assert fails("sample", "--target", target, "--model", "") == (
         2,

@@ -274,7 +274,7 @@ def test_a_rest_port_is_recognised(genclient):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         done = genclient("status", "--target", f"127.0.0.1:{server.server_port}")
         server.shutdown()
-    assert b"speaks HTTP/1: its REST port? gRPC is usually 8500" in done.stderr
+    assert b"speaks HTTP/1, probably a REST port; gRPC is usually on port 8500" in done.stderr
 
 
 EFFECTS = {

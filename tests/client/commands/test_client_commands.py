@@ -92,14 +92,14 @@ def test_models_are_asked_for_by_name_where_there_is_no_list(genclient, serve):
     assert (done.returncode, done.stdout) == (0, b"digits\n")
 
 
-def test_without_names_and_a_list_the_model_and_its_discriminator_are_asked_for(genclient, serve, tmp_path):
+def test_without_names_and_a_list_the_model_and_its_discriminator_are_looked_up(genclient, serve, tmp_path):
     target = f"unix:{tmp_path}/s"
     serve(port=target)
     done = genclient("models", "--target", target)
     assert (done.returncode, done.stdout) == (0, b"digits  3 AVAILABLE\n")
     assert done.stderr.decode().splitlines() == [
-        f"genclient: where {target} has REST is not known (--rest says it); asking {target} "
-        "for digits and its discriminator"
+        f"genclient: the REST address of {target} is not known; give it with --rest; "
+        f"looking up digits and its discriminator at {target}"
     ]
 
 
