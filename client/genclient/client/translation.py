@@ -93,7 +93,7 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
     tasks = (IMAGE_TO_IMAGE, MULTIMODAL)
     if files and signature == AUTO:
         for task in tasks:
-            for name in ("png", *task.order(info)):
+            for name in ("png", *task.by_cost(info)):
                 found = task.fitting(info, name, names) if name in info.signatures else None
                 if found is not None and "image_bytes" in found.spec.inputs:
                     return found

@@ -18,7 +18,7 @@ class _OfFiles(Task):
         """As `Task.bind`; where no signature fits, the error says which there are."""
         if signature != AUTO:
             return super().bind(info, signature, names)
-        for name in self.order(info):
+        for name in self.by_cost(info):
             if (found := self.fitting(info, name, names)) is not None:
                 return found
         found_all = "; ".join(f"{name}: {spec}" for name, spec in sorted(info.signatures.items())) or "no signatures"

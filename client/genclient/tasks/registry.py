@@ -89,7 +89,7 @@ def _fitting(
     for task in tasks():
         if result is not None and result not in task.results():
             continue
-        for name in task.order(info) if given and signature == AUTO else (signature,):
+        for name in task.by_cost(info) if given and signature == AUTO else (signature,):
             binding = task.fitting(info, name, names)
             if binding is not None and set(given) <= {*binding.spec.inputs, *(("seeds",) if binding.spec.z else ())}:
                 yield task, binding

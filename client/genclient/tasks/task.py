@@ -65,7 +65,7 @@ class Task:
         if signature != AUTO:
             return self._bound(info, signature, names)
         faults = []
-        for name in self.order(info):
+        for name in self.by_cost(info):
             try:
                 return self._bound(info, name, names)
             except ClientError as error:
@@ -86,7 +86,7 @@ class Task:
         """
         return examples(binding, given)
 
-    def order(self, info: ModelInfo) -> list[str]:
+    def by_cost(self, info: ModelInfo) -> list[str]:
         """Names of signatures, the cheapest first: by bytes on the wire and time to read them."""
         first = [name for name in self._cheapest if name in info.signatures]
         return first + sorted(set(info.signatures) - set(first))

@@ -270,10 +270,8 @@ def test_a_closed_port_is_reported_at_once(fails, tmp_path):
 def test_an_unknown_model_is_reported_in_the_servers_words(fails, serve):
     target = serve().target
     code, line = fails("sample", "--target", target, "--model", "cats")
-    assert (code, line) == (
-        69,
-        f"{target} returned NOT_FOUND: Servable not found for request: Latest(cats); list the models with: genclient models",
-    )
+    found = "Servable not found for request: Latest(cats); list the models with: genclient models"
+    assert (code, line) == (69, f"{target} returned NOT_FOUND: {found}")
     assert fails("status", "--target", target, "--model", "cats")[0] == 69
     assert fails("sample", "--target", target, "--model", "") == (
         2,
