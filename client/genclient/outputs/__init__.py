@@ -6,6 +6,4 @@ where       place.py reads --out as one of
             animation.py; output.py is what all of them have in common
 how         filling.py carries batches there, png.py and crc32c.py encode fast
 resuming    fileset.py, manifest.py, names.py, template.py: the files of a request; claim.py: one writer at a time
-
-order.py is an old name.
 """

@@ -41,7 +41,7 @@ def _is_inside(name: str) -> bool:
 
 
 def _image_set(request: Mapping[str, Any]) -> ImageSet:
-    """The order of a request, but for the latents themselves."""
+    """The images of a request, but for the latents themselves."""
     if "pictures" in request:
         return translation(str(request["model"]), [Original(*pair) for pair in request["pictures"].items()])
     label, digest = request["label"], request["latents_sha256"]

@@ -326,8 +326,8 @@ def test_what_a_model_gives_besides_images_is_in_results_and_in_an_archive(serve
     with Client(served.target, batch_size=2) as client:
         made = client.run(seeds=[4, 5, 6])
         assert (sorted(made), made["depth"].tolist()) == (["depth", "images"], [0, 1, 0])
-        order = ImageSet("digits", np.array([4, 5, 6]))
-        steps = list(fill(Archive(order, tmp_path / "x.npz"), np.arange(3), client.stream([4, 5, 6])))
+        image_set = ImageSet("digits", np.array([4, 5, 6]))
+        steps = list(fill(Archive(image_set, tmp_path / "x.npz"), np.arange(3), client.stream([4, 5, 6])))
     assert sum(step.images for step in steps) == 3
     with np.load(tmp_path / "x.npz") as archive:
         assert archive["depth"].tolist() == [0, 1, 0]
