@@ -38,7 +38,7 @@ try:
     Client(closed).info()
 except ClientError as error:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
-    assert str(error).startswith("nothing is listening at"), error
+    assert str(error).startswith("nothing listens at"), error
 
 async def main():
     async with AsyncClient(target) as client:

@@ -29,7 +29,7 @@ def see_tls(ask, authority, identity, **_):
     done, _, seen = ask("--tls", env=environment, **encrypted)
     good(done)
     assert seen[0][":auth"]["transport_security_type"] == [b"ssl"]
-    assert b"certificate not trusted; name its authority with --ca-file" in ask("--tls", **encrypted)[0].stderr
+    assert b"certificate not trusted; --ca-file" in ask("--tls", **encrypted)[0].stderr
     done, *_ = ask("--tls", env={"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "/no/such/file"}, **encrypted)
     assert b"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: cannot read /no/such/file" in done.stderr
 
@@ -43,7 +43,7 @@ def see_ca_file(ask, authority, identity, **_):
 def see_server_name(ask, authority, identity, **_):
     options, other = ("--ca-file", identity / "ca.pem"), credentials(authority, "models.example")
     done, *_ = ask(*options, credentials=other, target="localhost:{}")
-    assert b"certificate is for another host; give the name in it with --server-name" in done.stderr
+    assert b"certificate is for another host; --server-name" in done.stderr
     good(ask(*options, "--server-name", "models.example", credentials=other, target="localhost:{}")[0])
 
 
@@ -73,7 +73,7 @@ def see_insecure_token(genclient, **_):
         assert (done.returncode, b"without TLS" in done.stderr, b"s3cret" in done.stderr) == (2, True, False)
     for name in ("--insecure-token", "--plaintext-token"):
         done = genclient("status", *target, "--token", "s3cret", name)
-        assert (done.returncode, b"nothing is listening at" in done.stderr) == (78, True)
+        assert (done.returncode, b"nothing listens at" in done.stderr) == (78, True)
 
 
 def see_authority(heard, **_):

@@ -7,7 +7,7 @@ import re
 _NETWORK = (
     (
         r"No such file or directory|Connection refused",
-        "nothing is listening at {target} ({found}); start a server with genserve, or choose another --target",
+        "nothing listens at {target} ({found}); start one with genserve, or see --target",
     ),
     (
         r"lookup failed|lookup error|DNS resolution",
@@ -24,13 +24,13 @@ _NETWORK = (
 _HANDSHAKE = (
     (
         r"http1\.x|Failed parsing HTTP/2|missing selected ALPN",
-        "{target} speaks HTTP/1, probably a REST port; gRPC is usually on port 8500",
+        "{target} speaks HTTP/1: its REST port? gRPC is usually 8500",
     ),
     (r"certificate has expired|certificate is not yet valid", "{found}, by this machine's clock: {target}"),
-    (r"CERTIFICATE_VERIFY_FAILED", "certificate not trusted; name its authority with --ca-file: {target}"),
+    (r"CERTIFICATE_VERIFY_FAILED", "certificate not trusted; --ca-file names the authorities to trust: {target}"),
     (
         r"Hostname Verification|is not in peer certificate",
-        "certificate is for another host; give the name in it with --server-name: {target}",
+        "certificate is for another host; --server-name says the name in it: {target}",
     ),
     (r"WRONG_VERSION_NUMBER", "{target} does not speak TLS; drop --tls and the certificate options"),
     (
@@ -40,7 +40,7 @@ _HANDSHAKE = (
 )
 
 _LOCAL_DEADLINE = re.compile(r"(Stream removed .)?deadline exceeded", re.IGNORECASE)
-_NO_RESPONSE = "no response within"
+_NO_RESPONSE = "no reply within"
 
 
 def explain(target: str, code: str, details: str, proxy: str = "") -> str:

@@ -146,7 +146,7 @@ def test_a_server_that_is_not_there_is_an_error_and_no_measurement(fails, serve)
     served = serve()
     served.stop()
     code, line = fails("bench", "--target", served.target, *QUICK, timeout=30)
-    assert (code, line.startswith("nothing is listening at")) == (78, True)
+    assert (code, line.startswith("nothing listens at")) == (78, True)
 
 
 def test_the_files_hold_what_was_measured(genclient, serve, tmp_path):

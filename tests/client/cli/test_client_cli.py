@@ -254,7 +254,7 @@ def test_wait_begins_before_the_port_is_open(started, serve):
 def test_wait_gives_up_when_its_time_is_over(fails, serve):
     code, line = fails("wait", "--target", f"127.0.0.1:{free_port()}", "--timeout", 0.5)
     assert code == 1
-    assert line.startswith("model 'digits' not available after 0.5 s; last seen: nothing is listening at 127.0.0.1:")
+    assert line.startswith("model 'digits' not available after 0.5 s; last seen: nothing listens at 127.0.0.1:")
 
 
 def test_a_closed_port_is_reported_at_once(fails, tmp_path):
@@ -262,8 +262,8 @@ def test_a_closed_port_is_reported_at_once(fails, tmp_path):
     for command in ("sample", "info", "status"):
         code, line = fails(command, "--target", target, timeout=10)
         assert code == 64 + grpc.StatusCode.UNAVAILABLE.value[0]
-        help_text = "start a server with genserve, or choose another --target"
-        assert line == f"nothing is listening at {target} (connection refused); {help_text}"
+        help_text = "start one with genserve, or see --target"
+        assert line == f"nothing listens at {target} (connection refused); {help_text}"
     assert files(tmp_path) == []
 
 
@@ -284,7 +284,7 @@ def test_a_server_that_takes_too_long_is_given_up(fails, serve):
     hold(served)
     code, line = fails("sample", "--target", served.target, "--timeout", 0.5)
     assert code == 68
-    assert line == f"no response within 0.5 s (--timeout) from {served.target}"
+    assert line == f"no reply within 0.5 s (--timeout) from {served.target}"
 
 
 def test_failures_of_the_model_are_one_line(fails, serve, tools, tmp_path):

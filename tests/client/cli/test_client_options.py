@@ -127,7 +127,7 @@ def see_model(ask, **_):
 
 def see_timeout(ask, **_):
     done, *_ = ask("--timeout", 0.5, answer=late)
-    assert (done.returncode, b"no response within 0.5 s (--timeout)" in done.stderr) == (68, True)
+    assert (done.returncode, b"no reply within 0.5 s (--timeout)" in done.stderr) == (68, True)
 
 
 def see_retry(ask, genclient, **_):
@@ -274,7 +274,7 @@ def test_a_rest_port_is_recognised(genclient):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         done = genclient("status", "--target", f"127.0.0.1:{server.server_port}")
         server.shutdown()
-    assert b"speaks HTTP/1, probably a REST port; gRPC is usually on port 8500" in done.stderr
+    assert b"speaks HTTP/1: its REST port? gRPC is usually 8500" in done.stderr
 
 
 EFFECTS = {

@@ -183,7 +183,7 @@ def test_a_connection_that_was_forgotten_on_the_way_costs_one_deadline(serve, fo
     with Client(target, timeout_seconds=1) as client:
         assert client.sample(1).shape[0] == 1
         forgotten.set()
-        with pytest.raises(RpcError, match=r"^no response within 1 s \(--timeout\)"):
+        with pytest.raises(RpcError, match=r"^no reply within 1 s \(--timeout\)"):
             client.sample(1)
         assert client.sample(1).shape[0] == 1
     target, forgotten = forgetful(serve())
@@ -191,7 +191,7 @@ def test_a_connection_that_was_forgotten_on_the_way_costs_one_deadline(serve, fo
     async def act(client):
         await client.sample(1)
         forgotten.set()
-        with pytest.raises(RpcError, match=r"^no response within 1 s \(--timeout\)"):
+        with pytest.raises(RpcError, match=r"^no reply within 1 s \(--timeout\)"):
             await client.sample(1)
         return await client.sample(1)
 
@@ -215,7 +215,7 @@ def test_what_is_under_way_outlives_a_connection_that_is_given_up(serve):
         thread.start()
         first = client._channel._channel
         object.__setattr__(client.connection, "timeout_seconds", 0.3)
-        with pytest.raises(RpcError, match="no response within"):
+        with pytest.raises(RpcError, match="no reply within"):
             client.sample(3)
         assert client._channel._channel is not first
         del first
