@@ -19,7 +19,7 @@ from typing import Any
 from gentrain import sources
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
-from gentrain.presets import DEFAULT_PRESET, PRESETS, STYLE_PRESET, TRANSLATION_PRESET
+from gentrain.presets import DEFAULT_PRESET, PRESETS, STYLE_PRESET, TEXT_PRESET, TRANSLATION_PRESET
 from gentrain.settings import MAY_CHANGE, Settings
 from gentrain.sources import pairs
 from gentrain.sources.folder import RUN_FILES
@@ -91,7 +91,7 @@ def plan(
     Args:
         run: the run directory; one that exists is continued.
         data: a source (see `gentrain.sources`); a new run needs one, for another the place where its images are now.
-        preset: a name of `PRESETS`; by default what fits the data: pairs are translated, a style is taken on.
+        preset: a name of `PRESETS`; by default what fits: pairs are translated, a style taken on, captions drawn.
         changes: settings that differ from the preset's.
         epochs: the length, in times that every image is shown to each network.
         fresh: start over, whatever the run directory holds.
@@ -160,6 +160,8 @@ def _fitting(data: str, changes: Mapping[str, Any]) -> str | None:
     """The preset for these data, where they are no plain images."""
     if changes.get("style"):
         return STYLE_PRESET
+    if changes.get("captions"):
+        return TEXT_PRESET
     return TRANSLATION_PRESET if changes.get("input_from") or data.startswith("pairs:") else None
 
 

@@ -99,6 +99,11 @@ def style() -> Settings:
     )
 
 
+def text() -> Settings:
+    """Pictures from words, up to 32×32: captions move and scale every level of the generator."""
+    return Settings(captions="auto", conditions="tokens", kimg=300.0, kimg_per_evaluation=50.0)
+
+
 def _as_published(**settings: object) -> Settings:
     """The recipe of the tutorials: Adam at a constant rate, bce, no gradient penalty, and hardly any EMA."""
     published = {
@@ -151,9 +156,10 @@ PRESETS: dict[str, Callable[[], Settings]] = {
     "large": large,
     "translate": translate,
     "style": style,
+    "text": text,
     "dcgan28": dcgan28,
     "tf-tutorial": tf_tutorial,
     "dcgan64": dcgan64,
     "celeba64": celeba64,
 }
-DEFAULT_PRESET, TRANSLATION_PRESET, STYLE_PRESET = "small", "translate", "style"
+DEFAULT_PRESET, TRANSLATION_PRESET, STYLE_PRESET, TEXT_PRESET = "small", "translate", "style", "text"

@@ -27,6 +27,7 @@ class Settings:
     input_side: str = "left"  # translation of pairs side by side in one file: which half is the input
     style: str = ""  # translation without pairs: the source of the pictures that those of the data are to look like
     labels: str = "auto"  # where classes come from: auto, folders, from-name[:PATTERN], none, or a column's name
+    captions: str = ""  # where captions come from: auto, classes, or a column's name; empty: none are read
     flip: bool = False  # mirror each image left to right half of the time
     jitter: float = 0.0  # move each image at random, by at most this part of the side; its edges are repeated
     conditional: bool = False  # the generator takes the classes of the data as `labels`
@@ -57,6 +58,8 @@ class Settings:
     l1: float = 10.0  # weight of the distance to the right answer, where there is one: the condition image
     nce: float = 1.0  # weight of the patch-wise contrast that keeps the content, where there are no pairs
     nce_identity: float = 1.0  # and of the same for pictures of the style, which are to stay as they are
+    mismatch: float = 1.0  # weight of scoring a picture above the same one with a wrong caption: the condition tokens
+    diversity: float = 4.0  # and of a distance that the pictures of one caption are to keep
     adversarial: float = 1.0  # weight of the adversarial loss in what the generator learns from; 0: no GAN at all
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
@@ -128,6 +131,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "l1": (0, 1e6),
     "nce": (0, 1e6),
     "nce_identity": (0, 1e6),
+    "mismatch": (0, 1e6),
+    "diversity": (0, 1e6),
     "adversarial": (0, 1e6),
     "gamma": (-1, 1e6),
     "gamma_final": (-1, 1e6),

@@ -40,6 +40,12 @@ MOST_LISTED = 100
 @click.option(
     "--labels", metavar="HOW", default="auto", show_default=True, help="Where class labels come from, see above."
 )
+@click.option(
+    "--captions",
+    metavar="HOW",
+    default="",
+    help="Captions to read: auto, classes, or a column of the metadata.",
+)
 @click.option("--sheet", type=click.Path(path_type=Path), help="Contact sheet to write.  [default: ./NAME-sheet.png]")
 def data(source: str, sheet: Path | None, **options: Any) -> None:
     """Read SOURCE, report what was found, and what was skipped and why, and write a contact sheet.

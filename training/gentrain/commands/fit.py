@@ -37,6 +37,11 @@ from gentrain.progress import Training, duration, echo, summary
 @click.option("--split", metavar="NAME", help="Split to train on, or all.  [default: train]")
 @click.option("--labels", metavar="HOW", help="Where class labels come from; see `gentrain data --help`.")
 @click.option(
+    "--captions",
+    metavar="HOW",
+    help="Draw from words: captions of the data (auto), names of classes (classes), or a column of the metadata.",
+)
+@click.option(
     "--from",
     "input_from",
     metavar="NAME",
@@ -100,6 +105,7 @@ def fit(
     gentrain fit --init-from runs/emoji --run runs/flags --data flags/
     gentrain fit --preset translate --data pairs:outlines/,pictures/ --run runs/colour --hints
     gentrain fit --data photos/ --style paintings/ --run runs/painted
+    gentrain fit --data emoji:package/ --captions auto --run runs/words
     """
     from gentrain import plan as plans
     from gentrain import run as training

@@ -5,6 +5,7 @@ labels.py      classes of images
 image.py       a picture to be translated
 unpaired.py    the same without a right answer, to look like pictures of a style
 hints.py       dots of colour that say how
+tokens.py      words that say what is to be seen; vocabulary.py cuts texts into them
 interface.py   what interface.json says of a run and its conditions
 here           which of them a run has, what data and networks see of them, and `register`
 
@@ -23,6 +24,7 @@ from gentrain.conditions.base import Array, Condition, Tensors
 from gentrain.conditions.hints import Hints
 from gentrain.conditions.image import Image
 from gentrain.conditions.labels import Labels
+from gentrain.conditions.tokens import Tokens
 from gentrain.conditions.unpaired import Unpaired
 from gentrain.errors import TrainError, UsageError
 
@@ -36,6 +38,7 @@ __all__ = [
     "Hints",
     "Image",
     "Labels",
+    "Tokens",
     "Unpaired",
     "columns",
     "drawn",
@@ -55,7 +58,7 @@ Conditions = Sequence[Condition]
 ENTRY_POINTS = "gentrain.conditions"
 """Where a package says which conditions it brings: `depth = my_package:Depth`."""
 
-REGISTERED: dict[str, type[Condition]] = {one.name: one for one in (Labels, Image, Hints, Unpaired)}
+REGISTERED: dict[str, type[Condition]] = {one.name: one for one in (Labels, Image, Hints, Unpaired, Tokens)}
 
 
 def register(condition: type[Condition]) -> type[Condition]:

@@ -19,11 +19,13 @@ def contents(decoded: Contents, frame: Frame, source: str) -> Contents:
         source: named in errors.
 
     Raises:
-        TrainError: a split, or a kind of labels, is requested that is not there.
+        TrainError: a split, a kind of labels, or a column of captions is requested that is not there.
     """
     if not decoded.split and frame.split not in ("train", "all"):
         raise TrainError(f"{source}: has no splits, and --split {frame.split} asks for one")
     _refuse_labels_of_another_kind(decoded, frame.labels, source)
+    if frame.captions not in ("", "auto", "classes") and "captions" not in decoded.columns:
+        raise TrainError(f"{source}: has no table with a column {frame.captions}, which --captions asks for")
     if frame.value_range and not decoded.value_ranges:
         unused = "--value-range changes nothing: all images have 8 bits a channel"
         decoded = dataclasses.replace(decoded, notes=(*decoded.notes, unused))

@@ -66,6 +66,8 @@ class Frame:
         input_from: what the inputs of a translation are made of: a preparation of each image; empty for pairs.
         input_side: of pairs side by side in one file, the half that is the input.
         style: the source of the pictures that others are to look like, where there are no pairs.
+        captions: where texts come from: `auto`, `classes` for the names of classes, or a column of the metadata; empty
+            where none are to be read.
 
     Raises:
         UsageError: a value outside its range.
@@ -82,6 +84,7 @@ class Frame:
     input_from: str = ""
     input_side: str = "left"
     style: str = ""
+    captions: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no image can be brought to."""

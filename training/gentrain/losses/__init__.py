@@ -5,6 +5,7 @@ rpgan.py, bce.py, lsgan.py, hinge.py, wgan_gp.py   the adversarial losses
 auxiliary.py                                       losses beside the adversarial one, which conditions bring along
 features.py                                        one of them, for a second discriminator, on features
 nce.py                                             another, which keeps the content of pictures without a right answer
+captions.py                                        two more, of pictures from words
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ class Seen:
         discriminate: images and inputs → logits (N, 1), augmented as all that the discriminator sees.
         change: images and a probability → images, so large a part of them changed by DiffAugment.
         uniform: `uniform(k, n)` → float32 (n, k) in [0, 1), others at each call, the same ones after a restart.
+        latents: those of `fake`, float32 (N, Z); None in what the discriminator minimises, and without latents.
         kept: what a loss computed for one network and needs again for another.
     """
 
@@ -34,6 +35,7 @@ class Seen:
     discriminate: Callable[[tf.Tensor, Mapping[str, tf.Tensor]], tf.Tensor]
     change: Callable[[tf.Tensor, float], tf.Tensor]
     uniform: Callable[[int, int], tf.Tensor]
+    latents: tf.Tensor | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 
 

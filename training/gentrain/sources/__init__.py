@@ -6,7 +6,7 @@ what lies there decides which it is.
 sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tfrecord, celeba, emoji, pairs, patches
 inputs      prepared.py: those of translations, made of the images where there are no pairs; unpaired.py: pictures
             beside those of a style, which may be patches of one
-folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py
+folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py, captions.py
 pictures    pictures.py: from a file to a square; values.py: more than 8 bits; encoded.py: many files; arrays.py
 """
 

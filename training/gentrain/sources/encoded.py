@@ -42,9 +42,12 @@ Load = Callable[[Any], "str | IO[bytes]"]
 
 
 class Decoded(NamedTuple):
-    """Of the images that could be decoded the labels, int32 (N,); of the others what was wrong; `Ranges.describe`."""
+    """Of the images that could be decoded the labels, int32 (N,), and the items' numbers; of the others what was wrong;
+    `Ranges.describe`.
+    """
 
     labels: Labels
+    kept: list[int]
     skipped: tuple[Skipped, ...]
     value_ranges: dict[str, Any]
 
@@ -80,9 +83,9 @@ def decode(
         def decode_one(item: Item) -> Pixels:
             return square(load(item.content), frame, side, channels, ranges)
 
-        labels, skipped = _decoded(items(), decode_one, lambda squares: append(np.stack(squares)), total, show)
+        labels, kept, skipped = _decoded(items(), decode_one, lambda squares: append(np.stack(squares)), total, show)
     refuse_if_mostly_broken(name, len(labels) + len(skipped), skipped)
-    return Decoded(np.array(labels, np.int32), tuple(skipped), ranges.describe())
+    return Decoded(np.array(labels, np.int32), kept, tuple(skipped), ranges.describe())
 
 
 def decode_pairs(
@@ -124,9 +127,9 @@ def decode_pairs(
         def append_pairs(pairs: list[tuple[Pixels, Pixels]]) -> None:
             append(np.stack([target for _, target in pairs]), image=np.stack([given for given, _ in pairs]))
 
-        labels, skipped = _decoded(items(), decode_one, append_pairs, total, show)
+        labels, kept, skipped = _decoded(items(), decode_one, append_pairs, total, show)
     refuse_if_mostly_broken(name, len(labels) + len(skipped), skipped, "pairs")
-    return Decoded(np.array(labels, np.int32), tuple(skipped), ranges.describe())
+    return Decoded(np.array(labels, np.int32), kept, tuple(skipped), ranges.describe())
 
 
 def _decoded(
@@ -135,9 +138,9 @@ def _decoded(
     append: Callable[[list[Outcome]], None],
     total: int | None,
     show: Show,
-) -> tuple[list[int], list[Skipped]]:
-    """Give what is decoded to `append`, chunk by chunk; the labels of these items, and what was wrong with others."""
-    labels, skipped = list[int](), list[Skipped]()
+) -> tuple[list[int], list[int], list[Skipped]]:
+    """Give what is decoded to `append`, chunk by chunk; labels and numbers of these items, what is wrong with others."""
+    labels, kept, skipped = list[int](), list[int](), list[Skipped]()
 
     def decode_chunk(chunk: list[Item]) -> list[Outcome | str]:
         return [_or_reason(decode_one, item) for item in chunk]
@@ -149,9 +152,10 @@ def _decoded(
             if isinstance(result, str):
                 skipped.append(Skipped(item.name, result))
             else:
+                kept.append(len(labels) + len(skipped))
                 labels.append(item.label)
         show(len(labels) + len(skipped), total)
-    return labels, skipped
+    return labels, kept, skipped
 
 
 def _part(load: Callable[[Any], tuple[Any, Any]], part: int) -> Load:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import tables
 from gentrain.sources.pictures import Unfit, shown, suffixes
-from gentrain.sources.tree import HIDDEN, NO_IMAGES, SYSTEM, Entry, Tree, decode, ending
+from gentrain.sources.tree import HIDDEN, NO_IMAGES, SYSTEM, TEXT, Entry, Tree, decode, ending
 
 NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsencode, which takes longer
 
@@ -142,17 +143,21 @@ def _entries(root: str, relative: str) -> list[tuple[str, bytes | None]]:
     prefix, endings = relative + "/" if relative else "", suffixes()
     found: list[tuple[bytes, str, bytes | None]] = []
     try:
-        with os.scandir(os.path.join(root, relative)) as entries:
-            for entry in entries:  # half a million of them are a matter of seconds
+        with os.scandir(os.path.join(root, relative)) as scanned:
+            entries = list(scanned)  # half a million of them are a matter of seconds
+            pictured = {
+                stem for stem, dot, kind in (e.name.rpartition(".") for e in entries) if dot + kind.lower() in endings
+            }
+            for entry in entries:
                 name = entry.name
                 if name.startswith(HIDDEN) or name in SYSTEM:
                     continue
                 if _is_folder(entry):
                     found.append((name.encode(*NAMES), prefix + name, None))
-                elif name[name.rfind(".") :].lower() in endings or tables.fits(name) or ending(name) not in NO_IMAGES:
-                    found.append((name.encode(*NAMES), prefix + name, _stamp(entry)))
                 else:
-                    found.append((name.encode(*NAMES), prefix + name, b""))
+                    matters = name[name.rfind(".") :].lower() in endings or tables.fits(name)
+                    matters = matters or ending(name) not in NO_IMAGES or _is_caption(name, pictured)
+                    found.append((name.encode(*NAMES), prefix + name, _stamp(entry) if matters else b""))
     except OSError as error:
         raise TrainError(f"{shown(os.path.join(root, relative))}: cannot be read: {error.strerror}") from error
     if {path[len(prefix) :] for _, path, _ in found} >= RUN_FILES:
@@ -161,6 +166,10 @@ def _entries(root: str, relative: str) -> list[tuple[str, bytes | None]]:
         )
     found.sort()
     return [(path, stamp) for _, path, stamp in found]
+
+
+def _is_caption(name: str, pictured: Collection[str]) -> bool:
+    return ending(name) == TEXT and name[: -len(TEXT)] in pictured
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
-from gentrain.sources import encoded, splits
+from gentrain.sources import captions, encoded, splits
 from gentrain.sources.classes import LabelsMet
 from gentrain.sources.encoded import Item
 from gentrain.sources.folder import file_identity
@@ -25,11 +25,12 @@ ROWS = 64
 
 
 class Columns(NamedTuple):
-    """The column of the images, that of the labels, if there is one, and the names of the classes."""
+    """The column of the images, those of labels and captions, if there are any, and the names of the classes."""
 
     image: str
     label: str | None
     names: tuple[str, ...]
+    text: str | None
 
 
 def open(path: str) -> Source:
@@ -74,11 +75,12 @@ def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show:
 
     files, split, notes = splits.shards(all_files, frame.split, name)
     try:
-        columns = _columns(pyarrow.parquet.read_schema(files[0]), frame.labels, name)
+        columns = _columns(pyarrow.parquet.read_schema(files[0]), frame, name)
         total = sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
         classes = LabelsMet(name)
         rows = partial(_items, files, columns, classes)
         decoded = encoded.decode(name, rows, total, _load, frame, append, show)
+        texts = _captions(files, columns.text, decoded.kept)
     except (pyarrow.ArrowException, OSError) as error:
         raise TrainError(f"{name}: damaged, or no parquet file: {str(error).splitlines()[0]}") from error
     if not total:
@@ -86,11 +88,26 @@ def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show:
     labels, names, more = classes.settle(decoded.labels) if columns.label else (None, (), ())
     found = f"column {columns.label}" if columns.label else ""
     ranges = decoded.value_ranges
-    return Contents(labels, names, decoded.skipped, (*notes, *more), found, split=split, value_ranges=ranges)
+    notes = (*notes, *more, *texts.notes)
+    return Contents(
+        labels, names, decoded.skipped, notes, found, split=split, value_ranges=ranges, columns=texts.columns
+    )
 
 
-def _columns(schema: Any, labels: str, name: str) -> Columns:
+def _captions(files: list[str], column: str | None, rows: list[int]) -> captions.Captions:
+    import pyarrow.parquet
+
+    if column is None:
+        return captions.gathered((), "")
+    values = [
+        value for file in files for value in pyarrow.parquet.read_table(file, columns=[column])[column].to_pylist()
+    ]
+    return captions.gathered([captions.of_value(values[row]) for row in rows], f"column {column}")
+
+
+def _columns(schema: Any, frame: Frame, name: str) -> Columns:
     """Which columns hold what: by Hugging Face's note in the schema, else by their names and types."""
+    labels = frame.labels
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, ValueError, TypeError):
@@ -106,7 +123,8 @@ def _columns(schema: Any, labels: str, name: str) -> Columns:
     label = next((column for column in (*LABEL_COLUMNS, *classes) if column in schema.names), None)
     if labels != "auto":
         label = None if labels == "none" else labels
-    return Columns(image, label, tuple(features.get(label, {}).get("names") or ()) if label else ())
+    names = tuple(features.get(label, {}).get("names") or ()) if label else ()
+    return Columns(image, label, names, captions.column(schema.names, frame.captions, name))
 
 
 def _holds_bytes(kind: Any) -> bool:

@@ -1,5 +1,5 @@
-"""Labels that stand in a file beside the images: metadata.csv or .jsonl as Hugging Face's imagefolder has them, a plain
-labels.csv or train.csv, and the dataset.json of StyleGAN's dataset_tool.
+"""Labels and captions that stand in a file beside the images: metadata.csv or .jsonl as Hugging Face's imagefolder has
+them, a plain labels.csv or train.csv, and the dataset.json of StyleGAN's dataset_tool.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gentrain.errors import TrainError
+from gentrain.sources import captions
 from gentrain.sources.pictures import shown
 
 STEMS = ("metadata", "labels", "train", "train_labels", "annotations")
@@ -27,19 +28,24 @@ Row = Mapping[str, Any]
 
 
 class Named(NamedTuple):
-    """What a table says of one image: the label, None where there is none, and the split."""
+    """What a table says of one image: the label, None where there is none, the split, and captions."""
 
     label: Value | None
     split: str | None = None
+    texts: tuple[str, ...] = ()
 
 
 class Table(NamedTuple):
-    """Image → what is known of it; `column` is where labels come from, None where it has none; notes for the user."""
+    """Image → what is known of it; `column` is where labels come from, None where it has none; notes for the user.
+
+    `texts` is the column of the captions, where these are asked for.
+    """
 
     name: str
     rows: dict[str, Named]
     column: str | None
     notes: tuple[str, ...] = ()
+    texts: str | None = None
 
     def find(self, file: str) -> Named | None:
         """The row of an image: by its path, or by that without the ending, as many tables have it."""
@@ -52,7 +58,9 @@ def fits(name: str) -> bool:
     return base in NAMES or base == STYLEGAN
 
 
-def read(files: Iterable[tuple[str, bytes]], column: str | None, images: Collection[str], source: str) -> Table | None:
+def read(
+    files: Iterable[tuple[str, bytes]], column: str | None, images: Collection[str], source: str, texts: str = ""
+) -> Table | None:
     """Every table of a data set as one, in paths relative to its root; None where there is none.
 
     Args:
@@ -60,6 +68,7 @@ def read(files: Iterable[tuple[str, bytes]], column: str | None, images: Collect
         column: the column of the labels; None for the one that is named so.
         images: paths of the images; a table that names none of them is another's.
         source: named in errors.
+        texts: `captions` of the frame.
 
     Raises:
         TrainError: a damaged table, one image with two labels, no such column.
@@ -70,7 +79,7 @@ def read(files: Iterable[tuple[str, bytes]], column: str | None, images: Collect
     for path, content in files:
         where = f"{source}: {shown(path)}"
         stylegan = posixpath.basename(path).lower() == STYLEGAN
-        table = _stylegan(path, content) if stylegan else _rows_of(path, content, column, where)
+        table = _stylegan(path, content) if stylegan else _rows_of(path, content, column, texts, where)
         table = table and _of_these(table, known, by_base)
         if table is None:
             continue
@@ -122,7 +131,7 @@ def _number(label: Any) -> int | None:
     return label if isinstance(label, int) and not isinstance(label, bool) else None
 
 
-def _rows_of(path: str, content: bytes, column: str | None, where: str) -> Table | None:
+def _rows_of(path: str, content: bytes, column: str | None, captioned: str, where: str) -> Table | None:
     try:
         text = content.decode("utf-8-sig")
         rows = list(_json_rows(text) if path.lower().endswith(".jsonl") else _csv_rows(text))
@@ -132,15 +141,20 @@ def _rows_of(path: str, content: bytes, column: str | None, where: str) -> Table
     files = _one_of(FILE_COLUMNS, columns)
     if files is None:
         return None
-    labels, notes = _label_column(rows, columns, files, column, where)
+    texts = captions.column(columns, captioned, where)
+    labels, notes = _label_column(rows, [each for each in columns if each != texts], files, column, where)
     splits = _one_of(SPLIT_COLUMNS, columns)
     found: dict[str, Named] = {}
     for row in rows:
         name = _joined(path, str(row.get(files) or ""))
-        named = Named(_value(row.get(labels)) if labels else None, _text(row.get(splits)) if splits else None)
-        if found.setdefault(name, named).label != named.label:
-            raise TrainError(f"{where}: {shown(name)} has two labels: {found[name].label} and {named.label}")
-    return Table(shown(posixpath.basename(path)), _in_one_kind(found), labels, notes)
+        said = tuple(captions.of_value(row.get(texts))) if texts else ()
+        named = Named(_value(row.get(labels)) if labels else None, _text(row.get(splits)) if splits else None, said)
+        first = found.setdefault(name, named)
+        if first.label != named.label:
+            raise TrainError(f"{where}: {shown(name)} has two labels: {first.label} and {named.label}")
+        if first is not named:
+            found[name] = first._replace(texts=first.texts + said)
+    return Table(shown(posixpath.basename(path)), _in_one_kind(found), labels, notes, texts)
 
 
 def _csv_rows(text: str) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple
 
 from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
-from gentrain.sources import encoded, splits
+from gentrain.sources import captions, encoded, splits
 from gentrain.sources.classes import LabelsMet
 from gentrain.sources.encoded import Item
 from gentrain.sources.folder import file_identity, holds_images, names_in
@@ -63,7 +63,8 @@ def open(path: str) -> Source:
     """Every image of a tar file, or of shards: a folder of tar files, or a pattern such as `train-*.tar`.
 
     Members whose names differ only after the first dot are one sample, as WebDataset has it: an image, and its class in
-    `.cls` or under one of `CLASS_KEYS` of its `.json`. Without such labels a tar file means what its folder does.
+    `.cls` or under one of `CLASS_KEYS` of its `.json`; captions, where they are asked for, in `.txt` or in the `.json`.
+    Without such labels or captions a tar file means what its folder does.
 
     Raises:
         TrainError: no such file; when decoding, a damaged one, no images, or more than half of them broken.
@@ -94,7 +95,7 @@ def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show:
         archives = [stack.enter_context(_unpacked(file)) for file in files]
         entries = [entry for i, file in enumerate(files) for entry in _entries(archives[i], i, file)]
         load = partial(_load, [archive.fileno() for archive in archives])
-        samples = _samples(entries, load)
+        samples = _samples(entries, load, frame.captions)
         if samples and frame.labels in ("auto", "none"):
             found = _decode_samples(name, samples, load, frame, append, show)
         else:
@@ -147,8 +148,8 @@ class Sample(NamedTuple):
     others: dict[str, Any]
 
 
-def _samples(entries: list[Entry], load: Load) -> list[Sample]:
-    """Images with the members that share their key, in the archives' order; none if none of these is a label."""
+def _samples(entries: list[Entry], load: Load, asked: str) -> list[Sample]:
+    """Images with the members that share their key, in the archives' order; none if none of these says anything."""
     by_key: dict[tuple[int, str], dict[str, Entry]] = {}
     for entry in entries:
         folder, slash, base = entry.name.rpartition("/")
@@ -158,9 +159,11 @@ def _samples(entries: list[Entry], load: Load) -> list[Sample]:
     for members in by_key.values():
         image = next((entry for entry in members.values() if ending(entry.name) in suffixes()), None)
         if image is not None:
-            others = {name: e.handle for name, e in members.items() if name in (*CLASS_ENDINGS, "json")}
+            others = {name: e.handle for name, e in members.items() if name in (*CLASS_ENDINGS, "json", "txt")}
             found.append(Sample(image, others))
-    return found if any(_label(sample, load) != (None, None) for sample in found[:MOST_TRIED]) else []
+    tried = found[:MOST_TRIED]
+    says_something = any(_label(each, load) != (None, None) or any(_texts(each, load, asked)) for each in tried)
+    return found if says_something else []
 
 
 def _label(sample: Sample, load: Load) -> tuple[bytes | int | None, bytes | None]:
@@ -171,16 +174,28 @@ def _label(sample: Sample, load: Load) -> tuple[bytes | int | None, bytes | None
             text = _content(sample.others[name], load).strip()
             label = int(text) if text.isdigit() else text or None
             break
-    about: Any = {}
-    with contextlib.suppress(ValueError):
-        about = json.loads(_content(sample.others["json"], load)) if "json" in sample.others else {}
-    if not isinstance(about, dict):
-        return label, None
+    about = _about(sample, load)
     category = next((about[key] for key in CLASS_KEYS if isinstance(about.get(key), int | str)), None)
     description = next((about[key] for key in TEXT_KEYS if isinstance(about.get(key), str)), None)
     if label is None and category is not None:
         label = category.encode() if isinstance(category, str) else int(category)
     return label, None if description is None else description.encode("utf-8", "surrogateescape")
+
+
+def _about(sample: Sample, load: Load) -> dict[str, Any]:
+    about: Any = {}
+    with contextlib.suppress(ValueError):
+        about = json.loads(_content(sample.others["json"], load)) if "json" in sample.others else {}
+    return about if isinstance(about, dict) else {}
+
+
+def _texts(sample: Sample, load: Load, asked: str) -> list[str]:
+    """The captions, where they are asked for: of the .txt, else of the .json."""
+    if asked == "auto" and "txt" in sample.others:
+        return captions.lines(_content(sample.others["txt"], load))
+    about = _about(sample, load) if asked else {}
+    key = captions.column(list(about), asked, sample.image.name) if asked == "auto" else asked
+    return captions.of_value(about[key]) if key in about else []
 
 
 def _content(member: Member, load: Load) -> bytes:
@@ -199,5 +214,14 @@ def _decode_samples(name: str, samples: list[Sample], load: Load, frame: Frame, 
 
     decoded = encoded.decode(name, items, len(samples), load, frame, append, show)
     labels, names, notes = classes.settle(decoded.labels)
-    ranges = decoded.value_ranges
-    return Contents(labels, names, decoded.skipped, notes, "the samples' .cls or .json", value_ranges=ranges)
+    found = [_texts(samples[i], load, frame.captions) for i in decoded.kept] if frame.captions else ()
+    texts = captions.gathered(found, "the samples' .txt or .json")
+    return Contents(
+        labels,
+        names,
+        decoded.skipped,
+        (*notes, *texts.notes),
+        "the samples' .cls or .json",
+        value_ranges=decoded.value_ranges,
+        columns=texts.columns,
+    )

@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 
 from gentrain.data.dataset import Append, Contents, Frame, Show, Skipped, by_ending
 from gentrain.errors import TrainError
-from gentrain.sources import encoded, layout, tables
+from gentrain.sources import captions, encoded, layout, tables
 from gentrain.sources.encoded import Item
 from gentrain.sources.pictures import Unfit, is_ours, shown, sniff, suffixes
 
@@ -45,6 +45,8 @@ NO_IMAGES = frozenset(
     for ending in endings
 )
 
+
+TEXT = ".txt"
 
 # What systems leave beside the files of a user.
 HIDDEN = (".", "__MACOSX")
@@ -116,15 +118,17 @@ def decode(tree: Tree, with_classes: bool, frame: Frame, append: Append, show: S
             yield Item(shown(images[position].name[known.outer :]), images[position].handle, label)
 
     decoded = encoded.decode(tree.name, items, len(known.positions), tree.load, frame, append, show)
+    texts = _captions(tree, [names[known.positions[i]] for i in decoded.kept], table, frame)
     return Contents(
         None if known.labels is None else decoded.labels,
         known.class_names,
         (*decoded.skipped, *known.skipped, *ours),
-        (*known.notes, *tree.notes),
+        (*known.notes, *texts.notes, *tree.notes),
         known.classes_from,
         left_out,
         known.split,
         decoded.value_ranges,
+        texts.columns,
     )
 
 
@@ -174,14 +178,44 @@ def _table(tree: Tree, found: list[Entry], names: list[str], frame: Frame) -> ta
     column = None if how in ("auto", "none", "folders", "from-name") else frame.labels
     if not found and column is None:
         return None
-    return tables.read([(entry.name, _content(tree, entry)) for entry in found], column, names, tree.name)
+    return tables.read(
+        [(entry.name, _content(tree, entry)) for entry in found], column, names, tree.name, frame.captions
+    )
+
+
+def _captions(tree: Tree, names: list[str], table: tables.Table | None, frame: Frame) -> captions.Captions:
+    """The texts of these images, where they are asked for: of the table, else of a .txt with the name of each."""
+    if table is not None and table.texts is not None:
+        rows = [table.find(name) for name in names]
+        return captions.gathered([row.texts if row else () for row in rows], f"{table.name}, {table.texts}")
+    if frame.captions != "auto":
+        return captions.gathered((), "")
+    beside = {_stem(entry.name): entry for entry in tree.entries if ending(entry.name) == TEXT}
+    found = [beside.get(_stem(name)) for name in names]
+    return captions.gathered([captions.lines(_read(tree, entry)) if entry else () for entry in found], ".txt files")
+
+
+def _stem(name: str) -> str:
+    return name[: len(name) - len(ending(name))]
+
+
+def _read(tree: Tree, entry: Entry) -> bytes:
+    """A text beside an image; one that is empty or cannot be read says nothing."""
+    try:
+        return _bytes(tree, entry)
+    except Exception:  # whatever is wrong with it, the image has no caption
+        return b""
+
+
+def _bytes(tree: Tree, entry: Entry) -> bytes:
+    opened = tree.load(entry.handle)
+    with open(opened, "rb") if isinstance(opened, str) else opened as file:
+        return file.read()
 
 
 def _content(tree: Tree, entry: Entry) -> bytes:
     try:
-        opened = tree.load(entry.handle)
-        with open(opened, "rb") if isinstance(opened, str) else opened as file:
-            return file.read()
+        return _bytes(tree, entry)
     except Exception as error:
         raise TrainError(f"{tree.name}: {shown(entry.name)}: cannot be read: {error}") from error
 

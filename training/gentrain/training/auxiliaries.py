@@ -11,6 +11,7 @@ from typing import Any
 
 from gentrain.conditions import Conditions
 from gentrain.losses.auxiliary import L1, Auxiliary
+from gentrain.losses.captions import Diversity, Mismatch
 from gentrain.losses.features import Features
 from gentrain.losses.nce import PatchNCE
 from gentrain.networks import contrast, projected
@@ -41,11 +42,24 @@ def _nce(s: Settings, generator: Any) -> Auxiliary:
     return PatchNCE(s.nce, s.nce_identity, generator, encoder, contrast.heads(encoder, 2 * s.seed + 5))
 
 
+def _mismatch(s: Settings, generator: Any) -> Auxiliary:
+    return Mismatch(s.mismatch)
+
+
+def _diversity(s: Settings, generator: Any) -> Auxiliary:
+    return Diversity(s.diversity, generator)
+
+
 def _features(s: Settings, generator: Any, policy: str) -> Auxiliary:
     _, side, _, channels = generator.output_shape
     maps = projected.feature_maps(side, channels, 2 * s.seed + 3, policy)
     return Features(s.features_weight, maps, projected.heads(maps, 2 * s.seed + 4))
 
 
-MAKERS: dict[str, Callable[[Settings, Any], Auxiliary]] = {"l1": _l1, "nce": _nce}
+MAKERS: dict[str, Callable[[Settings, Any], Auxiliary]] = {
+    "l1": _l1,
+    "nce": _nce,
+    "mismatch": _mismatch,
+    "diversity": _diversity,
+}
 """By the names that conditions give (`Condition.learns_by`), which are those of their weights in the settings too."""

@@ -185,7 +185,8 @@ class GAN(keras.Model):
             fake_logits = self._judge(fake, given, draws)
             # No gradient goes through this one: in one batch with the fakes it would be computed all the same.
             real_logits = self._judge(real, given, draws)
-            loss, seen = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
+            seen = self._seen(real, fake, given, draws, latents)
+            loss = self._generator_objective(seen, real_logits, fake_logits)
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
 
@@ -194,7 +195,7 @@ class GAN(keras.Model):
         real, given = self._prepare(batch, draws)
         with tf.GradientTape() as tape:
             fake = self._make(latents, given)
-            seen = self._seen(real, fake, given, draws)
+            seen = self._seen(real, fake, given, draws, latents)
             terms = [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary]
             loss = self._added(tf.constant(0.0), "g", terms)
         self._apply_generator(tape, loss)
@@ -206,36 +207,30 @@ class GAN(keras.Model):
         with tf.GradientTape(persistent=True) as tape:
             fake = self._make(latents, given)
             objective, real_logits, fake_logits = self._objective(real, fake, given, draws)
-            loss, seen = self._generator_objective(real, fake, given, real_logits, fake_logits, draws)
+            seen = self._seen(real, fake, given, draws, latents)
+            loss = self._generator_objective(seen, real_logits, fake_logits)
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
 
-    def _generator_objective(
-        self,
-        real: tf.Tensor,
-        fake: tf.Tensor,
-        given: Tensors,
-        real_logits: tf.Tensor,
-        fake_logits: tf.Tensor,
-        draws: Draws,
-    ) -> tuple[tf.Tensor, Seen]:
-        """What the generator minimises, its adversarial loss and the auxiliary ones; and what these have seen."""
+    def _generator_objective(self, seen: Seen, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+        """What the generator minimises, its adversarial loss and the auxiliary ones."""
         loss = tf.reduce_mean(self.loss_of.generator(real_logits, fake_logits))
         self.means["g_loss"].update_state(loss)
         loss *= self.settings.adversarial
-        seen = self._seen(real, fake, given, draws)
         terms = [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary]
-        return self._added(loss, "g", terms), seen
+        return self._added(loss, "g", terms)
 
-    def _seen(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> Seen:
+    def _seen(
+        self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws, latents: tf.Tensor | None = None
+    ) -> Seen:
         def change(images: tf.Tensor, probability: float) -> tf.Tensor:
             return augment(images, tf.constant(probability), lambda values: draws.uniform(values, images.shape[0]))
 
         def judge(images: tf.Tensor, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
             return self._judge(images, dict(inputs), draws)
 
-        return Seen(real, fake, given, judge, change, draws.uniform)
+        return Seen(real, fake, given, judge, change, draws.uniform, latents)
 
     def _added(self, loss: tf.Tensor, network: str, terms: list[tuple[Auxiliary, tf.Tensor | None]]) -> tf.Tensor:
         """The loss of `g` or `d` and the terms of the auxiliary ones, each by its weight."""

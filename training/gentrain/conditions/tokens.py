@@ -1,0 +1,161 @@
+"""Words that say what a picture shows, as `tokens` int32 (N, L): a bag of words of the vocabulary, 0 for no word.
+
+The sentence and the latents move and scale every level of the generator. The discriminator has an encoder of its own
+and a projection, and learns from captions of other pictures too. The setting `diversity` keeps a caption's seeds apart.
+
+Sources: "DF-GAN: A Simple and Effective Baseline for Text-to-Image Synthesis", arXiv 2008.05865, and "cGANs with
+Projection Discriminator", arXiv 1802.05637.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gentrain.conditions.base import Array, Condition, Tensors
+from gentrain.conditions.vocabulary import Vocabulary
+from gentrain.errors import TrainError, UsageError
+
+if TYPE_CHECKING:
+    from gentrain.data.dataset import Dataset
+    from gentrain.networks.parts import Initializers
+    from gentrain.settings import Settings
+
+LONGEST = 16
+"""Words of a text beyond these are not heard."""
+
+WORD_SIZE, GENERATOR_SIZE, DISCRIMINATOR_SIZE = 96, 64, 128
+
+LEFT_OUT = 0.15
+"""The part of a caption's words that is left out at random, as those who ask leave most unsaid."""
+
+
+class Tokens(Condition):
+    """The captions of a data set, one of each picture's at a time; names of classes where there are none."""
+
+    name = "tokens"
+    task = "text-to-image"
+    learns_by = ("mismatch", "diversity")
+
+    def __init__(self, vocabulary: Vocabulary, captions: Sequence[Sequence[str]]) -> None:
+        self.vocabulary, self.captions = vocabulary, captions
+        self._heard: dict[int, tuple[Any, Any]] = {}
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Tokens:
+        captions = captions_of(dataset)
+        vocabulary = Vocabulary.of(text for texts in captions for text in texts)
+        if len(vocabulary.words) < 4:
+            raise TrainError(
+                f"{dataset.source}: its captions have no two words that occur twice, nothing can be learned"
+            )
+        return cls(vocabulary, captions)
+
+    def told(self, settings: Settings) -> None:
+        if not settings.latent_size:
+            raise UsageError("latent_size 0: words enter beside the latents; give it 16 or so")
+
+    def columns(self, dataset: Dataset) -> Mapping[str, Array]:
+        most = max(map(len, self.captions))
+        tokens = np.zeros((len(self.captions), most, LONGEST), np.int32)
+        for row, texts in zip(tokens, self.captions, strict=True):
+            row[: len(texts)] = self.tokens(texts)
+        return {"tokens": tokens}
+
+    def tokens(self, texts: Sequence[str]) -> Array:
+        """Texts (N) → int32 (N, L)."""
+        found = np.zeros((len(texts), LONGEST), np.int32)
+        for row, text in zip(found, texts, strict=True):
+            indices = self.vocabulary.indices(text)[:LONGEST]
+            row[: len(indices)] = indices
+        return found
+
+    def draw(self, tensors: Tensors, images: Any, uniform: Callable[[int], Any]) -> Tensors:
+        return tensors | {"tokens": one_of_each(tensors["tokens"], uniform(1 + LONGEST))}
+
+    def examples(self, most: int) -> Mapping[str, Array]:
+        return {"tokens": self.tokens(self.shown(most))}
+
+    def shown(self, most: int) -> list[str]:
+        """The captions of image grids: the first ones of pictures from everywhere in the data, each once."""
+        first = list(dict.fromkeys(texts[0] for texts in self.captions if texts))
+        return [first[i] for i in np.linspace(0, len(first) - 1, min(most, len(first))).astype(int)]
+
+    def inputs(self) -> Tensors:
+        import keras
+
+        return {"tokens": keras.Input((LONGEST,), dtype="int32", name="tokens")}
+
+    def interface(self) -> list[dict[str, Any]]:
+        span = [0, len(self.vocabulary.words) - 1]
+        about = {"name": "tokens", "role": "tokens", "dtype": "int32", "shape": [None, LONGEST], "range": span}
+        return [about | self.vocabulary.describe()]
+
+    def enter_latents(self, latents: Any, inputs: Tensors, init: Initializers) -> Any:
+        from keras import layers
+
+        sentence = layers.Dense(GENERATOR_SIZE, activation="relu", kernel_initializer=init())(self._bag(inputs, init))
+        said = layers.Concatenate()([latents, sentence])
+        self._heard[id(inputs["tokens"])] = (inputs["tokens"], said)
+        return said
+
+    def enter_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
+        from keras import layers
+
+        _, said = self._heard[id(inputs["tokens"])]
+        channels = features.shape[-1]
+        scale, move = (
+            layers.Reshape((1, 1, channels))(layers.Dense(channels, kernel_initializer=init())(said)) for _ in range(2)
+        )
+        return layers.Add()([features, layers.Multiply()([features, scale]), move])
+
+    def see_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
+        from keras import layers
+
+        hidden = layers.Dense(DISCRIMINATOR_SIZE, activation="relu", kernel_initializer=init())(self._bag(inputs, init))
+        expected = layers.Dense(features.shape[-1], kernel_initializer=init())(hidden)
+        return layers.Dot(axes=1, dtype="float32")([features, expected])
+
+    def _bag(self, inputs: Tensors, init: Initializers) -> Any:
+        """The mean of all words (N, 96); padding is one of them, so that it says how few there are."""
+        from keras import layers
+
+        spread = init.normal(LONGEST**0.5 / 2)
+        words = layers.Embedding(len(self.vocabulary.words), WORD_SIZE, embeddings_initializer=spread, name="words")
+        return layers.GlobalAveragePooling1D()(words(inputs["tokens"]))
+
+
+def captions_of(dataset: Dataset) -> list[list[str]]:
+    """The captions of each picture, or the name of its class.
+
+    Raises:
+        TrainError: it has neither.
+    """
+    if "captions" in dataset.columns:
+        return [[text for text in row.decode().split("\n") if text] for row in dataset.columns["captions"].tolist()]
+    if dataset.labels is None:
+        raise TrainError(
+            f"{dataset.source}: has neither captions nor classes to draw from words: metadata.csv with a column text, "
+            "a .txt beside each picture, or folders of classes"
+        )
+    return [[dataset.class_names[label]] for label in dataset.labels]
+
+
+def one_of_each(tokens: Any, drawn: Any) -> Any:
+    """One caption of each picture's, some of its words left out.
+
+    Args:
+        tokens: int32 (N, captions, L); those of 0 alone, at the end, are none.
+        drawn: float32 (N, 1 + L) in [0, 1): which caption, and for each word whether it is left out.
+
+    Returns:
+        int32 (N, L).
+    """
+    import tensorflow as tf
+
+    tokens, drawn = tf.convert_to_tensor(tokens), tf.cast(drawn, tf.float32)
+    count = tf.reduce_sum(tf.cast(tf.reduce_any(tokens > 0, axis=2), tf.float32), axis=1)
+    chosen = tf.gather(tokens, tf.cast(drawn[:, 0] * tf.maximum(count, 1.0), tf.int32), batch_dims=1)
+    return tf.where(drawn[:, 1:] < LEFT_OUT, 0, chosen)
