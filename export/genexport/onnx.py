@@ -59,7 +59,7 @@ def convert(generator: Generator, name: str) -> bytes:
     from tf2onnx import convert as tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    _, specs = signatures.signatures(generator)["serving_default"]
+    specs = signatures.signatures(generator)["serving_default"].specs
     function = tf.function(lambda *values: {"images": generator.images(*values)})
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     try:

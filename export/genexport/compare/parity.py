@@ -16,7 +16,8 @@ FLOATS = 1e-5
 """What float32 files and the SavedModel may differ by where the generator's own rounding says no more."""
 
 ROUNDING = 0.5 / 255
-"""uint8 pixels, PNG and seeds come out of the same graph; they may differ from Keras by the rounding besides."""
+PIXELS = ("uint8", "png", "seeds", "text")
+"""Signatures that give whole pixels, out of the same graph: they may differ from Keras by `ROUNDING` besides."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Limits:
         exact = self.over(0.0)
         if kind == "savedmodel":
             assert exact.savedmodel is not None
-            return Limit(max_error=exact.savedmodel + (ROUNDING if part in ("uint8", "png", "seeds") else 0))
+            return Limit(max_error=exact.savedmodel + (ROUNDING if part in PIXELS else 0))
         known = {
             "float32": Limit(max_error=exact.float32),
             "float16": Limit(max_error=self.float16),

@@ -4,6 +4,7 @@ kind.py             what every kind defines: load, signatures, examples, compari
 build.py            a version of any kind
 generator/          images from latents, and from whatever else a generator takes
 image_to_image.py   images from pictures
+text_to_image.py    images from words
 discriminator/      the discriminator of a run: scores of images; it goes with its generator
 
 A further kind is a class in a file of its own, with a line in `KINDS`; from outside, a module that `--import` names
@@ -20,10 +21,11 @@ from genexport.kinds.discriminator import Discriminator
 from genexport.kinds.generator import Generator
 from genexport.kinds.image_to_image import ImageToImage
 from genexport.kinds.kind import Kind, Source
+from genexport.kinds.text_to_image import TextToImage
 
 __all__ = ["KINDS", "Kind", "Source", "load", "of", "of_task", "register"]
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Generator(), ImageToImage(), Discriminator())}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Generator(), ImageToImage(), TextToImage(), Discriminator())}
 """Name → kind. The first is that of whatever no other one claims."""
 
 

@@ -9,6 +9,7 @@ latents.py         N(0, 1), and from seeds to latents in the graph
 labels.py          classes
 image.py           a picture as floats, bytes or file
 hints.py           colours at some places of a picture
+tokens.py          words, and from texts to words in the graph
 requests.py        values by name as each signature takes them; reference.npz
 preprocess.py      picture files → the pixels that training saw of them, in the graph
 picture_files.py   what is in a picture file: JPEG, PNG, BMP, GIF, EXIF
@@ -21,8 +22,9 @@ from genexport.roles.image import Image
 from genexport.roles.labels import Labels
 from genexport.roles.latents import Latents
 from genexport.roles.role import Role
+from genexport.roles.tokens import Tokens
 
-ROLES: dict[str, Role] = {role.name: role for role in (Latents(), Labels(), Image(), Hints())}
+ROLES: dict[str, Role] = {role.name: role for role in (Latents(), Labels(), Image(), Hints(), Tokens())}
 """Name → role of an input, in the order in which the card lists them."""
 
 

@@ -26,14 +26,14 @@ class Latents(Role):
 
     def feed(self, tensor: Tensor, signature: str) -> Feed:
         size = latent_size(tensor)
-        if signature == "seeds":
+        if signature in ("seeds", "text"):
             return Feed("seeds", tf.int64, (), lambda seeds: latents_of_seeds(seeds, size))
         return Feed("latents", tf.float32, (size,))
 
     def examples(self, tensor: Tensor, count: int, first: int) -> tf.Tensor:
         return latents_of_seeds(tf.range(first, first + count, dtype=tf.int64), latent_size(tensor))
 
-    def others(self, count: int, first: int) -> dict[str, tf.Tensor]:
+    def others(self, tensor: Tensor, count: int, first: int) -> dict[str, Any]:
         return {"seeds": tf.range(first, first + count, dtype=tf.int64)}
 
     def facts_of(self, tensor: Tensor) -> dict[str, Any]:

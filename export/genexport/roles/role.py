@@ -21,12 +21,14 @@ class Feed(NamedTuple):
         name, dtype: of the signature's input.
         shape: of one example.
         read: a batch of it → the tensor's values as `serving_default` takes them; traced.
+        resource: what `read` looks things up in, where it does; it becomes part of the SavedModel.
     """
 
     name: str
     dtype: tf.DType
     shape: tuple[int, ...] = ()
     read: Callable[[tf.Tensor], tf.Tensor] = lambda values: values
+    resource: tf.Module | None = None
 
     def spec(self, batch: int | None = None) -> tf.TensorSpec:
         """For tracing; any batch unless given."""
@@ -63,7 +65,7 @@ class Role(ABC):
     def examples(self, tensor: Tensor, count: int, first: int) -> tf.Tensor:
         """Values of the seeds first to first + count − 1, always the same, as various as users' are."""
 
-    def others(self, count: int, first: int) -> dict[str, tf.Tensor]:
+    def others(self, tensor: Tensor, count: int, first: int) -> dict[str, Any]:
         """Example values of further inputs that some signatures take in its place, by name."""
         return {}
 

@@ -16,6 +16,21 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
+class Words:
+    """How texts become tokens.
+
+    Attributes:
+        vocabulary: the words by their index, padding and the unknown word first.
+        folding: replacement → all characters that become it.
+        alone: first and last code points of characters that are words of their own.
+    """
+
+    vocabulary: tuple[str, ...]
+    folding: Mapping[str, str] = field(default_factory=dict)
+    alone: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Tensor:
     """One input or output.
 
@@ -26,6 +41,7 @@ class Tensor:
         range: lowest and highest value inside the model, where that is known.
         classes: names of the classes, where it holds labels with names.
         preprocessing: how picture files became its values.
+        words: of tokens, how texts become such.
     """
 
     name: str
@@ -35,6 +51,7 @@ class Tensor:
     range: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    words: Words | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +120,16 @@ def _tensor(stored: Mapping[str, Any]) -> Tensor:
         range=None if span is None else _span(*span),
         classes=tuple(map(str, stored.get("classes") or ())),
         preprocessing=dict(stored.get("preprocessing") or {}),
+        words=_words(stored) if "vocabulary" in stored else None,
     )
+
+
+def _words(found: Mapping[str, Any]) -> Words:
+    vocabulary = tuple(map(str, found["vocabulary"]))
+    if len(set(vocabulary)) < len(vocabulary):
+        raise ValueError("a word stands twice in the vocabulary")
+    folding = {str(becomes): str(letters) for becomes, letters in (found.get("folding") or {}).items()}
+    return Words(vocabulary, folding, tuple((int(first), int(last)) for first, last in found.get("alone") or ()))
 
 
 def _span(low: float, high: float) -> tuple[float, float]:

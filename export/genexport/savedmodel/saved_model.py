@@ -24,8 +24,11 @@ def write(endpoints: Mapping[str, Signature], folder: Path) -> None:
     """Write functions of a Keras model as the signatures of a SavedModel."""
     # No `archive.track(model)`: it is for lookup tables, and it stores every variable a second time.
     archive = keras.export.ExportArchive()
-    for name, (function, specs) in endpoints.items():
-        archive.add_endpoint(name, function, specs)
+    for name, signature in endpoints.items():
+        function, specs, resources = Signature(*signature)
+        for resource in resources:
+            archive.track(resource)
+        archive.add_endpoint(name, function, list(specs))
     archive.write_out(str(folder), verbose=False)
 
 

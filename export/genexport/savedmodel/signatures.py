@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -10,19 +11,28 @@ from genexport.generator.load import Generator
 from genexport.roles import ROLES
 from genexport.roles.role import Feed
 
-Signature = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 Output = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
-SEEDS = "seeds"
+
+class Signature(NamedTuple):
+    """A function of tensors, the specs that it is traced with, and the tables that it looks things up in."""
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    specs: Sequence[tf.TensorSpec]
+    resources: Sequence[tf.Module] = ()
+
+
+IN_PLACE = {"seeds": "seeds", "text": "texts"}
+"""Signatures that are there only where an input can be taken in another form, and the name of that."""
 
 # Separate signatures, not one with an output filter: TensorFlow Serving never batches requests whose filters differ.
 
 
 def signatures(generator: Generator) -> dict[str, Signature]:
     """Name → (function, specs). All inputs share dimension 0, any size from 0 on, so that a server can batch them."""
-    outputs: dict[str, Output] = {"serving_default": _floats, "uint8": _bytes, "png": _files, SEEDS: _bytes}
-    if not any(ROLES[tensor.role].others(1, 0) for tensor in generator.inputs):
-        del outputs[SEEDS]  # nothing that a seed could stand for
+    outputs: dict[str, Output] = {"serving_default": _floats, "uint8": _bytes, "png": _files}
+    others = {name for tensor in generator.inputs for name in ROLES[tensor.role].others(tensor, 1, 0)}
+    outputs |= {name: _bytes for name, other in IN_PLACE.items() if other in others}
     return {name: _signature(generator, name, output) for name, output in outputs.items()}
 
 
@@ -33,7 +43,7 @@ def _signature(generator: Generator, name: str, output: Output) -> Signature:
         values = [feed.read(value) for feed, value in zip(feeds, inputs, strict=True)]
         return output(with_one_example(generator.images, *values))
 
-    return endpoint, [feed.spec() for feed in feeds]
+    return Signature(endpoint, [feed.spec() for feed in feeds], [feed.resource for feed in feeds if feed.resource])
 
 
 def feeds_of(generator: Generator, signature: str) -> list[Feed]:
@@ -53,11 +63,11 @@ def _files(images: tf.Tensor) -> dict[str, tf.Tensor]:
     return {"png_bytes": tf.io.encode_png(to_pixels(images))}
 
 
-def examples(generator: Generator, count: int) -> dict[str, tf.Tensor]:
+def examples(generator: Generator, count: int) -> dict[str, Any]:
     """Values by name, of which `roles.requests.fit` makes every signature's inputs, for the seeds 0 to count − 1."""
-    values: dict[str, tf.Tensor] = {}
+    values: dict[str, Any] = {}
     for tensor, example in zip(generator.inputs, generator.examples(count).items(), strict=True):
-        values |= dict([example]) | ROLES[tensor.role].others(count, 0)
+        values |= dict([example]) | ROLES[tensor.role].others(tensor, count, 0)
     return values
 
 
@@ -67,7 +77,7 @@ def on_device(generator: Generator) -> Signature:
     def generate(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"images": generator.images(*values)}
 
-    return generate, [feed.spec(1) for feed in feeds_of(generator, "generate")]
+    return Signature(generate, [feed.spec(1) for feed in feeds_of(generator, "generate")])
 
 
 def with_one_example(function: Callable[..., tf.Tensor], *inputs: tf.Tensor) -> tf.Tensor:

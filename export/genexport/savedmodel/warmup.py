@@ -40,7 +40,7 @@ def write(
     with tf.io.TFRecordWriter(str(file)) as writer:
         for batch in BATCH_SIZES:
             values = examples(batch)
-            for signature, (_, specs) in endpoints.items():
+            for signature, (_, specs, *_) in endpoints.items():
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = name
                 request.model_spec.signature_name = signature

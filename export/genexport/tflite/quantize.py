@@ -61,7 +61,7 @@ def calibrate(generator: Generator) -> bytes:
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own calibrator uses the deprecated interpreter
-        saved_model.write({"generate": (generate, signatures.on_device(generator)[1])}, Path(folder))
+        saved_model.write({"generate": signatures.on_device(generator)._replace(function=generate)}, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["generate"])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

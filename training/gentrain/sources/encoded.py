@@ -139,7 +139,7 @@ def _decoded(
     total: int | None,
     show: Show,
 ) -> tuple[list[int], list[int], list[Skipped]]:
-    """Give what is decoded to `append`, chunk by chunk; labels and numbers of these items, what is wrong with others."""
+    """Give what is decoded to `append`, chunk by chunk; their labels and numbers, what is wrong with others."""
     labels, kept, skipped = list[int](), list[int](), list[Skipped]()
 
     def decode_chunk(chunk: list[Item]) -> list[Outcome | str]:

@@ -59,7 +59,7 @@ def _signature(discriminator: Discriminator, name: str) -> Signature:
         values = [feed.read(value) for feed, value in zip(feeds, tensors, strict=True)]
         return {"scores": with_one_example(discriminator.scores, *values)}
 
-    return scores, [feed.spec() for feed in feeds]
+    return Signature(scores, [feed.spec() for feed in feeds])
 
 
 def prove(folder: Path, inputs: Mapping[str, Any], expected: Any, limit: float) -> dict[str, Difference]:
