@@ -59,7 +59,7 @@ class Settings:
     nce: float = 1.0  # weight of the patch-wise contrast that keeps the content, where there are no pairs
     nce_identity: float = 1.0  # and of the same for pictures of the style, which are to stay as they are
     mismatch: float = 1.0  # weight of scoring a picture above the same one with a wrong caption: the condition tokens
-    diversity: float = 4.0  # and of a distance that the pictures of one caption are to keep
+    diversity: float = 1.0  # and of a distance that the pictures of one caption are to keep; it grows to that
     adversarial: float = 1.0  # weight of the adversarial loss in what the generator learns from; 0: no GAN at all
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 

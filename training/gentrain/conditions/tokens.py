@@ -1,7 +1,8 @@
-"""Words that say what a picture shows, as `tokens` int32 (N, L): a bag of words of the vocabulary, 0 for no word.
+"""Captions, as `tokens` int32 (N, L): words by their index in the vocabulary, 0 for padding; a bag of words.
 
-The sentence and the latents move and scale every level of the generator. The discriminator has an encoder of its own
-and a projection, and learns from captions of other pictures too. The setting `diversity` keeps a caption's seeds apart.
+The caption's embedding and the latents scale and shift the feature maps of every level of the generator. The
+discriminator has an encoder of its own and a projection, and learns from mismatched captions too (the setting
+`mismatch`); the setting `diversity` keeps the seeds of a caption apart.
 
 Sources: "DF-GAN: A Simple and Effective Baseline for Text-to-Image Synthesis", arXiv 2008.05865, and "cGANs with
 Projection Discriminator", arXiv 1802.05637.
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from gentrain.settings import Settings
 
 LONGEST = 16
-"""Words of a text beyond these are not heard."""
+"""L: further words of a text are cut off."""
 
 WORD_SIZE, GENERATOR_SIZE, DISCRIMINATOR_SIZE = 96, 64, 128
 
 LEFT_OUT = 0.15
-"""The part of a caption's words that is left out at random, as those who ask leave most unsaid."""
+"""The part of a caption's words that is left out at random in training: requests are shorter than captions."""
 
 
 class Tokens(Condition):
@@ -41,7 +42,7 @@ class Tokens(Condition):
 
     def __init__(self, vocabulary: Vocabulary, captions: Sequence[Sequence[str]]) -> None:
         self.vocabulary, self.captions = vocabulary, captions
-        self._heard: dict[int, tuple[Any, Any]] = {}
+        self._styles: dict[int, tuple[Any, Any]] = {}
 
     @classmethod
     def of(cls, dataset: Dataset) -> Tokens:
@@ -53,7 +54,7 @@ class Tokens(Condition):
             )
         return cls(vocabulary, captions)
 
-    def told(self, settings: Settings) -> None:
+    def configure(self, settings: Settings) -> None:
         if not settings.latent_size:
             raise UsageError("latent_size 0: words enter beside the latents; give it 16 or so")
 
@@ -96,20 +97,20 @@ class Tokens(Condition):
     def enter_latents(self, latents: Any, inputs: Tensors, init: Initializers) -> Any:
         from keras import layers
 
-        sentence = layers.Dense(GENERATOR_SIZE, activation="relu", kernel_initializer=init())(self._bag(inputs, init))
-        said = layers.Concatenate()([latents, sentence])
-        self._heard[id(inputs["tokens"])] = (inputs["tokens"], said)
-        return said
+        encoder = layers.Dense(GENERATOR_SIZE, activation="relu", kernel_initializer=init())
+        style = layers.Concatenate()([latents, encoder(self._bag(inputs, init))])
+        self._styles[id(inputs["tokens"])] = (inputs["tokens"], style)  # kept, so that no other gets its id
+        return style
 
     def enter_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
         from keras import layers
 
-        _, said = self._heard[id(inputs["tokens"])]
+        _, style = self._styles[id(inputs["tokens"])]
         channels = features.shape[-1]
-        scale, move = (
-            layers.Reshape((1, 1, channels))(layers.Dense(channels, kernel_initializer=init())(said)) for _ in range(2)
+        scale, shift = (
+            layers.Reshape((1, 1, channels))(layers.Dense(channels, kernel_initializer=init())(style)) for _ in range(2)
         )
-        return layers.Add()([features, layers.Multiply()([features, scale]), move])
+        return layers.Add()([features, layers.Multiply()([features, scale]), shift])
 
     def see_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
         from keras import layers
@@ -119,7 +120,7 @@ class Tokens(Condition):
         return layers.Dot(axes=1, dtype="float32")([features, expected])
 
     def _bag(self, inputs: Tensors, init: Initializers) -> Any:
-        """The mean of all words (N, 96); padding is one of them, so that it says how few there are."""
+        """The mean of the embeddings of all tokens, padding too, (N, 96)."""
         from keras import layers
 
         spread = init.normal(LONGEST**0.5 / 2)
@@ -137,7 +138,7 @@ def captions_of(dataset: Dataset) -> list[list[str]]:
         return [[text for text in row.decode().split("\n") if text] for row in dataset.columns["captions"].tolist()]
     if dataset.labels is None:
         raise TrainError(
-            f"{dataset.source}: has neither captions nor classes to draw from words: metadata.csv with a column text, "
+            f"{dataset.source}: has neither captions nor classes: expected metadata.csv with a column text, "
             "a .txt beside each picture, or folders of classes"
         )
     return [[dataset.class_names[label]] for label in dataset.labels]

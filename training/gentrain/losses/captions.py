@@ -32,7 +32,9 @@ class Mismatch(Auxiliary):
 
 
 class Diversity(Auxiliary):
-    """Pictures of one caption are to differ where their latents do, up to a bound.
+    """Pictures of one caption are to differ where their latents do, up to a bound; it grows over the first half.
+
+    From the start it would teach the generator to listen to its latents alone.
 
     Source: "Diversity-Sensitive Conditional Generative Adversarial Networks", arXiv 1901.09024.
     """
@@ -42,6 +44,9 @@ class Diversity(Auxiliary):
     def __init__(self, weight: float, generator: Any) -> None:
         super().__init__(weight)
         self.generator = generator
+
+    def weight_at(self, progress: tf.Tensor) -> Any:
+        return self.weight * tf.minimum(2.0 * progress, 1.0)
 
     def of_generator(self, seen: Seen) -> tf.Tensor:
         """Mean of what |x − x'| / |z − z'| lacks to the bound, for half of the batch with other latents z'."""

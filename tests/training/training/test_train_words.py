@@ -1,0 +1,136 @@
+"""Pictures from words: what a run leaves, that it goes on after a kill, and what its losses ask for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gentrain.conditions.tokens import LONGEST, Tokens, one_of_each
+from gentrain.conditions.vocabulary import Vocabulary
+from gentrain.errors import UsageError
+from gentrain.losses.auxiliary import Seen
+from gentrain.losses.captions import APART, Diversity, Mismatch, normal
+from gentrain.networks import build_generator
+from gentrain.settings import Settings
+from PIL import Image
+
+TINY = {"generator_width": 4, "discriminator_width": 4, "latent_size": 6, "batch": 8, "precision": "float32"}
+SETS = [part for name, value in {**TINY, "gamma": 0.0}.items() for part in ("--set", f"{name}={value}")]
+LENGTH = ["--loss", "bce", "--set", "kimg_per_tick=0.064", "--set", "kimg_per_checkpoint=0.064"]
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_step_a_call() -> Iterator[None]:
+    """So few steps take less time than to compile eight of them at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gentrain.run.STEPS_PER_EXECUTION", 1)
+        yield
+
+
+def captioned(folder: Path) -> Path:
+    """Squares of three colours, a caption or two each, one of them empty."""
+    folder.mkdir()
+    rows = ["file_name,text"]
+    for number in range(45):
+        name, colour = list(COLOURS.items())[number % 3]
+        picture = Image.new("RGB", (16, 16), colour)
+        picture.putpixel((number % 16, number // 16), (255, 255, 255))
+        picture.save(folder / f"{number:02}.png")
+        rows += [f"{number:02}.png,a {name} square", f"{number:02}.png,{name if number else ''}"]
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    return folder
+
+
+def weights(run: Path) -> list[np.ndarray]:
+    return keras.models.load_model(run / "generator.keras").get_weights()
+
+
+def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_a_kill(tmp_path: Path, gentrain) -> None:
+    data = captioned(tmp_path / "data")
+    fit = ["fit", "--data", data, "--captions", "auto", *SETS, *LENGTH, "--set", "kimg_per_evaluation=0.128"]
+    code, _, err = gentrain(*fit, "--run", tmp_path / "run", "--kimg", 0.128, "--holdout", 15)
+    assert code == 0, err
+    assert "89 captions of 45 images, from metadata.csv, text; 1 empty ones are left out" in err
+    assert "new run, preset text" in err
+
+    interface = json.loads((tmp_path / "run" / "interface.json").read_text())
+    latents, tokens = interface["inputs"]
+    assert interface["task"] == "text-to-image"
+    assert (latents["role"], tokens["role"], tokens["shape"], tokens["range"]) == (
+        "latents",
+        "tokens",
+        [None, 16],
+        [0, 6],
+    )
+    assert set(tokens["vocabulary"][2:]) == {"a", "square", *COLOURS}
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {"d_mismatch", "g_diversity", "frechet"} <= lines[-1].keys()
+    generator = keras.models.load_model(tmp_path / "run" / "generator.keras")
+    said = Vocabulary(tuple(tokens["vocabulary"]), tokens["folding"]).indices("RED square, unheard of")
+    images = generator([np.zeros((2, 6)), np.array([said[:2] + [0] * 14, [0] * 16])]).numpy()
+    assert images.shape == (2, 16, 16, 3)
+    assert np.isfinite(images).all()
+    assert np.abs(images[0] - images[1]).max() > 0
+    with Image.open(tmp_path / "run" / "samples" / "000000kimg.png") as grid:
+        assert grid.height == 4 * grid.width // 8, "a row for each of four captions, a column for each of eight seeds"
+
+    killed = shutil.copytree(tmp_path / "run", tmp_path / "killed")
+    shutil.rmtree(max((killed / "checkpoints").iterdir()))
+    code, _, err = gentrain(*fit, "--run", killed, "--kimg", 0.128)
+    assert code == 0, err
+    assert "going on at 0.064 kimg" in err
+    for found, expected in zip(weights(killed), weights(tmp_path / "run"), strict=True):
+        assert np.array_equal(found, expected)
+
+
+def test_each_step_takes_one_of_a_pictures_captions_and_leaves_words_out() -> None:
+    tokens = np.zeros((3, 2, LONGEST), np.int32)
+    tokens[0, 0, :2], tokens[0, 1, :3], tokens[1, 0, :1] = (2, 3), (4, 5, 6), 7
+    kept = np.full((3, 1 + LONGEST), 0.99, np.float32)
+    found = one_of_each(tokens, kept).numpy()
+    assert found[0, :4].tolist() == [4, 5, 6, 0]
+    assert found[1, :2].tolist() == [7, 0], "what a picture lacks in captions is none of them"
+    assert not found[2].any(), "a picture without a caption stands for an empty text"
+    kept[:, 0], kept[0, 2] = 0.0, 0.0
+    assert one_of_each(tokens, kept).numpy()[0, :3].tolist() == [2, 0, 0]
+
+
+def test_a_caption_of_another_picture_is_a_fake_and_its_own_twice_is_not() -> None:
+    pictures = tf.constant(np.eye(4, dtype=np.float32)[:, None, :, None])
+    tokens = tf.constant([[1], [2], [2], [3]])
+
+    def fits(images: tf.Tensor, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.reduce_sum(images[:, 0, :, 0] * tf.one_hot(inputs["tokens"][:, 0] - 1, 4), axis=1, keepdims=True)
+
+    seen = Seen(pictures, pictures, {"tokens": tokens}, fits, lambda x, _: x, lambda k, n: tf.zeros((n, k)))
+    right, same = np.log1p(np.exp(-1.0)), 0.0
+    neither = np.log1p(np.exp(0.0))  # the third and the fourth picture fit neither of their captions
+    assert Mismatch().of_discriminator(seen).numpy() == pytest.approx((2 * right + same + neither) / 4)
+
+
+def test_pictures_of_a_caption_are_to_differ_where_their_latents_do() -> None:
+    latents = tf.random.stateless_normal((8, 3), (1, 2))
+    uniform = tf.random.stateless_uniform((4, 6), (3, 4))
+    for strength, lacking in ((0.0, APART), (0.1, APART - 0.1), (1.0, 0.0)):
+        called = lambda given, training, s=strength: s * given[0][:, None, None, :]  # noqa: E731
+        fake = called([latents], True)
+        seen = Seen(fake, fake, {"tokens": tf.zeros((8, 2), tf.int32)}, None, None, lambda k, n: uniform, latents)
+        assert Diversity(1.0, called).of_generator(seen).numpy() == pytest.approx(lacking, abs=1e-6)
+    drawn = normal(tf.random.stateless_uniform((20_000, 2), (5, 6))).numpy()
+    assert (drawn.mean(), drawn.std()) == pytest.approx((0, 1), abs=0.02)
+
+
+def test_words_reach_every_level_and_need_latents() -> None:
+    condition = Tokens(Vocabulary.of(["red star", "red star"]), [["red star"]] * 2)
+    generator = build_generator(16, 3, (condition,), Settings(**TINY))
+    scaled = [layer for layer in generator.layers if isinstance(layer, keras.layers.Multiply)]
+    assert [tuple(layer.output.shape[1:3]) for layer in scaled] == [(4, 4), (8, 8), (16, 16)]
+    with pytest.raises(UsageError, match="latent_size 0: words enter beside the latents"):
+        condition.configure(Settings(latent_size=0))
