@@ -79,7 +79,7 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_a_k
     assert np.isfinite(images).all()
     assert np.abs(images[0] - images[1]).max() > 0
     with Image.open(tmp_path / "run" / "samples" / "000000kimg.png") as grid:
-        assert grid.height == 4 * grid.width // 8, "a row for each of four captions, a column for each of eight seeds"
+        assert round(8 * grid.height / grid.width) == 3, "a row for each of three captions, a column for each seed"
 
     killed = shutil.copytree(tmp_path / "run", tmp_path / "killed")
     shutil.rmtree(max((killed / "checkpoints").iterdir()))
