@@ -96,7 +96,7 @@ def test_everything_of_a_version_knows_the_words(version: Path) -> None:
     card = (version / "MODEL_CARD.md").read_text()
     assert "pipeline_tag: text-to-image" in card
     assert f"It knows {len(known.words) - 2} words, in whatever order they come" in card
-    assert '{"texts": "blue dark", "seeds": 7}' in card
+    assert '{"texts": "blue cafe", "seeds": 7}' in card
     verify(version, lambda line: None)
 
 
