@@ -133,7 +133,7 @@ def _inputs(manifest: Mapping[str, Any]) -> list[tuple[Role, Mapping[str, Any]]]
     """The roles of a version's inputs, and what they are in its signatures."""
     specs = manifest["signatures"]["serving_default"]["inputs"]
     described = {
-        name for name, role in ROLES.items() if any(manifest.get(key) != none for key, none in role.facts.items())
+        name for name, role in ROLES.items() if any(manifest.get(key, none) != none for key, none in role.facts.items())
     }
     return [(role, specs.get(name, {})) for name, role in ROLES.items() if name in {*specs, *described}]
 

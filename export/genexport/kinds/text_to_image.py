@@ -25,7 +25,7 @@ class TextToImage(Generator):
                 task="text-to-image",
                 summary=f"A GAN generator that draws what words say, in {tables.shape_text(manifest)} "
                 f"(width×height×channels). It knows {words:,} words.",
-                sheet="the same texts and latents through every file",
+                contact_sheet="the same texts and latents through every file",
                 compared="generated the images of 256 fixed texts and seeds",
                 calling=f"""\
 ```sh

@@ -44,7 +44,7 @@ class Tokens(Role):
     def others(self, tensor: Tensor, count: int, first: int) -> dict[str, Any]:
         return {"texts": _texts(tensor, count, first)}
 
-    def found(self, tensor: Tensor) -> dict[str, Any]:
+    def facts_of(self, tensor: Tensor) -> dict[str, Any]:
         return {"word_count": len(words_of(tensor).vocabulary) - 2}
 
     def words(self, shape: tuple[int | None, ...], manifest: Mapping[str, Any]) -> str:
