@@ -113,7 +113,7 @@ def _resolved(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> Pla
     s = dataclasses.replace(s, held_out=holdout.count(count, s))
     note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}")
     if s.held_out:
-        note(f"{s.held_out} of {count} images are held out of the training, to measure by")
+        note(f"{s.held_out} of {count} images are held out for evaluation")
     if s.batch % devices.replicas:
         shared = -(-s.batch // devices.replicas) * devices.replicas
         raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; try --batch {shared}")
@@ -259,7 +259,9 @@ def _ticks(s: Settings, images_seen: int) -> list[tuple[int, int]]:
 
 def _check_images(plan: Plan, dataset: Dataset) -> None:
     if len(dataset.images) < 2:
-        raise TrainError(f"{plan.data}: {len(dataset.images)} image; a GAN needs many, at the very least 2")
+        raise TrainError(
+            f"{plan.data}: {len(dataset.images)} image; a GAN needs many, at the very least 2; see `gentrain data {plan.data}`"
+        )
     if not plan.continues:
         return
     then = json.loads((plan.run / "dataset.json").read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ import click
 from gentrain.progress import Training, echo
 
 
-@click.command("augment-study")
+@click.command("augment-study", short_help="Measure whether generated images help a classifier.")
 @click.option("--data", required=True, metavar="SOURCE", help="Images with class labels, as for `gentrain fit`.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder of the study; an existing one is resumed."

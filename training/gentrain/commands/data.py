@@ -17,7 +17,7 @@ from gentrain.progress import summary
 MOST_LISTED = 100
 
 
-@click.command()
+@click.command(short_help="Show what a training would read, and what it would skip.")
 @click.argument("source")
 @click.option("--resolution", type=int, default=32, show_default=True, help="Side of the images, 8 to 256.")
 @click.option("--channels", type=int, default=0, help="1 (grey) or 3 (colour).  [default: as the images]")

@@ -19,7 +19,7 @@ PRETRAINED = ("efficientnet-lite0", "efficientnet-lite1")
 WITH_WEIGHTS = ("inception", "resnet50", "mobilenet-v2", "convnext-tiny")  # files of keras.applications
 
 
-@click.command()
+@click.command(short_help="Score a generator against real images it was not trained on.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "--samples", type=click.IntRange(min=10), default=5000, show_default=True, help="Number of images to generate."

@@ -14,7 +14,7 @@ from gentrain.commands.options import once
 from gentrain.progress import Training, duration, echo, summary
 
 
-@click.command()
+@click.command(short_help="Train a GAN, or resume a run.")
 @click.option(
     "--data",
     metavar="SOURCE",
@@ -119,7 +119,7 @@ def fit(
     if plan.finished and not dry_run:
         if plan.moved:
             training.record_place(plan, reading.read(plan.data, plan.frame))
-        echo(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; --kimg makes it longer")
+        echo(f"{run}: finished at {plan.done.images_seen / 1000:g} kimg; a greater --kimg trains it further")
         click.echo(run)
         return
     joined = _devices(strategy) if in_cluster() and not dry_run else None  # before anything else uses TensorFlow
@@ -137,7 +137,7 @@ def fit(
         done = training.fit(plan, dataset, line.show, line.note, joined or _devices(strategy))
     kimg_done = f"{done.images_seen / 1000:g} kimg"
     if not dataclasses.replace(plan, done=done).finished:
-        echo(f"stopped and kept at {kimg_done}; go on with: gentrain fit --run {run}")
+        echo(f"stopped at {kimg_done}, state saved; go on with: gentrain fit --run {run}")
         sys.exit(130)
     echo(f"finished: {kimg_done} in {duration(done.seconds)}")
     click.echo(run)

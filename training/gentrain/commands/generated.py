@@ -87,7 +87,7 @@ def _with_reference(values: dict[str, float], reference: dict[str, float]) -> di
 
 
 def _alone(names: Iterable[str]) -> str:
-    """What has full marks by one number alone: `A (precision, density); B (recall)`."""
+    """What has a perfect score by one number alone: `A (precision, density); B (recall)`."""
     from gentrain.metrics import METRICS
 
     by_reason: dict[str, list[str]] = {}
@@ -115,14 +115,16 @@ def _table(report: dict[str, Any]) -> str:
         for space, ratio in report["nearest"].items()
     ]
     copied = report["memorised"]
-    lines.append(f"memorised  {copied['value']:9.4g} {copied['floor']:9.4g}  lower   part that copies training images")
+    lines.append(
+        f"memorised  {copied['value']:9.4g} {copied['floor']:9.4g}  lower   fraction that are copies of training images"
+    )
     if original := report.get("originality"):
         about = "distance to training images over that to held-out ones; near 0: copies"
         lines.append(f"originality {original['value']:8.4g} {original['floor']:9.4g}  higher  {about}")
     if nearest.copies(copied["value"], original and original["value"]):
-        lines.append("This generator copies training images: its other numbers say nothing.")
-    lines.append("reference: real images in the place of the generated ones; nearest: near 0 are copies")
-    lines.append("*: says nothing by itself; full marks also go to " + _alone(report["metrics"]))
+        lines.append("This generator copies training images: its other numbers mean nothing.")
+    lines.append("reference: what real images score in place of generated ones; nearest: near 0 means copies")
+    lines.append("*: means nothing by itself; a perfect score also goes to " + _alone(report["metrics"]))
     if second["metrics"]:
         lines.append(f"2nd net: {second['features']['name']}; the first: {report['features']['name']}")
     lines += [BLIND] if report["features"]["name"] == "classifier" else []

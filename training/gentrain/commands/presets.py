@@ -8,7 +8,7 @@ from itertools import zip_longest
 import click
 
 
-@click.command()
+@click.command(short_help="List the presets with measured times and scores.")
 def presets() -> None:
     """List the presets: what each is for, how long it takes and how good it gets."""
     from gentrain.presets import PRESETS

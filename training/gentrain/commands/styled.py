@@ -116,6 +116,6 @@ def _table(report: dict[str, Any]) -> str:
         lines += [line(name, entry, about) for name, entry in report["second"]["metrics"].items()]
     lines.append(
         f"{report['on']}: {report['samples']}; input: the picture left as it is; recoloured: with the histogram of the "
-        "style; reference: real pictures of it"
+        "style; reference: what real pictures of it score"
     )
     return "\n".join(lines)

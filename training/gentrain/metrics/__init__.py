@@ -42,22 +42,18 @@ ANYTHING = "images of every kind, bad ones among them"
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("frechet", "lower", "distance of the two clouds of features, as Gaussians"),
-        Metric("kernel", "lower", "distance of the two clouds, without assuming a shape"),
-        Metric("precision", "higher", "part of the generated images that look real", ONE_IMAGE),
-        Metric("recall", "higher", "part of the real images that the generator could make", ANYTHING),
-        Metric("density", "higher", "how deep among the real images the generated ones lie; may exceed 1", ONE_IMAGE),
-        Metric("coverage", "higher", "part of the real images with a generated one near by"),
-        Metric(
-            "accuracy", "higher", "part of the generated images that are classified as the requested class", ONE_IMAGE
-        ),
-        Metric("l1", "lower", "mean distance of translated pixels from the right ones, of 1"),
-        Metric("psnr", "higher", "signal to noise of translated pictures, all errors together, in dB"),
-        Metric("ssim", "higher", "likeness in structure to the right answer, at most 1"),
-        Metric(
-            "content", "higher", "edges that are where the input has them: correlation, at most 1", "the input itself"
-        ),
-        Metric("hits", "higher", "part that a classifier of both kinds takes for the style", ONE_IMAGE),
+        Metric("frechet", "lower", "Fréchet distance of the two sets of features, as Gaussians"),
+        Metric("kernel", "lower", "kernel distance (MMD) of the two sets of features"),
+        Metric("precision", "higher", "fraction of generated images that look real", ONE_IMAGE),
+        Metric("recall", "higher", "fraction of real images that the generator could make", ANYTHING),
+        Metric("density", "higher", "how densely real images surround generated ones; may exceed 1", ONE_IMAGE),
+        Metric("coverage", "higher", "fraction of real images with a generated one nearby"),
+        Metric("accuracy", "higher", "fraction of generated images classified as the requested class", ONE_IMAGE),
+        Metric("l1", "lower", "mean absolute error of translated pixels, which are from 0 to 1"),
+        Metric("psnr", "higher", "peak signal-to-noise ratio in dB, over all pixels together"),
+        Metric("ssim", "higher", "structural similarity to the right answer, at most 1"),
+        Metric("content", "higher", "correlation of edges with those of the input, at most 1", "the input itself"),
+        Metric("hits", "higher", "fraction that a classifier of both kinds takes for the style", ONE_IMAGE),
     )
 }
 

@@ -311,7 +311,7 @@ def _copies(metrics: dict[str, Any]) -> Markup:
     if original is not None:
         sentences.append(f"Originality {original:.2f}: 1 for new images, near 0 for copies of training images.")
     if copies(value, original):
-        sentences.append("It copies: the other numbers say nothing.")
+        sentences.append("It copies training images: the other numbers mean nothing.")
     return page.paragraph(" ".join(sentences))
 
 
