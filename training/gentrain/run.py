@@ -259,9 +259,8 @@ def _ticks(s: Settings, images_seen: int) -> list[tuple[int, int]]:
 
 def _check_images(plan: Plan, dataset: Dataset) -> None:
     if len(dataset.images) < 2:
-        raise TrainError(
-            f"{plan.data}: {len(dataset.images)} image; a GAN needs many, at the very least 2; see `gentrain data {plan.data}`"
-        )
+        found = f"{len(dataset.images)} image; a GAN needs many, at the very least 2"
+        raise TrainError(f"{plan.data}: {found}; `gentrain data {plan.data}` shows what was read")
     if not plan.continues:
         return
     then = json.loads((plan.run / "dataset.json").read_text(encoding="utf-8"))
