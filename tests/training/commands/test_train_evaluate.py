@@ -34,7 +34,7 @@ def run(run_directory: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run_directory, tmp_path / "run"))
 
 
-def test_numbers_stand_beside_their_floor_and_are_the_same_again(run: Path, evaluate: Evaluate) -> None:
+def test_numbers_stand_beside_their_reference_and_are_the_same_again(run: Path, evaluate: Evaluate) -> None:
     code, out, err = evaluate(run, "--samples", 300)
     assert code == 0, err
     first = json.loads((run / "metrics.json").read_text())
@@ -116,7 +116,7 @@ def test_a_bare_generator_is_measured_against_the_images_named(run: Path, evalua
     assert (tmp_path / "own" / "nearest.png").exists()
 
 
-def test_mistakes_are_told_in_one_line(run: Path, evaluate: Evaluate, tmp_path: Path) -> None:
+def test_mistakes_are_reported_in_one_line(run: Path, evaluate: Evaluate, tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_bytes(b"PK not a model")
     (tmp_path / "text.txt").write_text("text")
     for code, message, arguments in [
@@ -153,7 +153,7 @@ def test_a_generator_of_another_shape_is_refused(run: Path, evaluate: Evaluate) 
     assert "20 × 2 × 2 × 1, expected 20 × 28 × 28 × 1" in err
 
 
-def test_a_conditional_generator_is_told_class_by_class(evaluate: Evaluate, tmp_path: Path) -> None:
+def test_a_conditional_generator_is_scored_class_by_class(evaluate: Evaluate, tmp_path: Path) -> None:
     """One that shows a black image for every class but 3, for which it shows a real 3."""
     import keras
 

@@ -78,9 +78,9 @@ def test_an_option_of_fit_reaches_the_run(gentrain: Gentrain, option: str) -> No
     code, out, err = gentrain("fit", "--data", "photos", "--run", "run", "--dry-run", *given)
     assert code == 0, err
     standard = json.loads(gentrain("fit", "--data", "photos", "--run", "run", "--dry-run")[1])
-    told = json.loads(out)
+    printed = json.loads(out)
     for name, value in expected.items():
-        now, before = ((found if name in found else found["settings"])[name] for found in (told, standard))
+        now, before = ((found if name in found else found["settings"])[name] for found in (printed, standard))
         assert now == value
         assert before != value, "the table should give something else than the default"
 
@@ -90,8 +90,8 @@ def test_what_a_preset_switches_on_an_option_switches_off(gentrain: Gentrain) ->
     begun = json.loads(gentrain("fit", "--data", "photos", "--run", "run", "--dry-run", *given)[1])["settings"]
     assert (begun["flip"], begun["conditional"]) == (True, True)
     off = ["--no-flip", "--unconditional"]
-    told = json.loads(gentrain("fit", "--data", "photos", "--run", "run", "--dry-run", *off)[1])["settings"]
-    assert (told["flip"], told["conditional"]) == (False, False)
+    printed = json.loads(gentrain("fit", "--data", "photos", "--run", "run", "--dry-run", *off)[1])["settings"]
+    assert (printed["flip"], printed["conditional"]) == (False, False)
     code, _, err = gentrain("fit", "--data", "photos", "--run", "run", "--dry-run", *given, *off)
     assert code == 2
     assert "is set twice" in err
@@ -111,7 +111,7 @@ def test_an_option_of_data_changes_the_images(gentrain: Gentrain, option: str, m
     from gentrain.commands import reading
 
     read, seen = reading.read, []
-    monkeypatch.setattr(reading, "read", lambda *wanted: seen.append(read(*wanted)) or seen[-1])
+    monkeypatch.setattr(reading, "read", lambda *given: seen.append(read(*given)) or seen[-1])
     given, holds = DATA[option]
     assert gentrain("data", "photos")[0] == 0
     assert gentrain("data", "photos", *given)[0] == 0
@@ -120,7 +120,7 @@ def test_an_option_of_data_changes_the_images(gentrain: Gentrain, option: str, m
     assert holds(after)
 
 
-def test_data_writes_its_sheet_where_it_is_told_to(gentrain: Gentrain, tmp_path: Path) -> None:
+def test_data_writes_its_sheet_where_it_is_asked_to(gentrain: Gentrain, tmp_path: Path) -> None:
     assert gentrain("data", "photos", "--sheet", "out/sheet.png")[0] == 0
     assert Image.open("out/sheet.png").size[0] > 8 * 32
 
@@ -152,10 +152,10 @@ def test_every_setting_can_be_set_and_none_is_without_a_value_here(gentrain: Gen
     sets = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
     code, out, err = gentrain("fit", "--data", "photos", "--run", "run", "--dry-run", *sets)
     assert code == 0, err
-    told = json.loads(out)["settings"]
+    printed = json.loads(out)["settings"]
     standard = dataclasses.asdict(Settings())
     for name, value in SETTINGS.items():
-        assert told[name] == value != standard[name]
+        assert printed[name] == value != standard[name]
     assert standard.keys() - SETTINGS.keys() <= FIT.keys() | ELSEWHERE.keys()
 
 

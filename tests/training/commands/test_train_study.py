@@ -220,12 +220,12 @@ def test_given_generator_serves_all_and_the_table_says_what_that_means(
         synthetic.draw(generator, (SIDE, SIDE, 3), 3, 4, seed=0)
     with pytest.raises(TrainError, match="of 9 classes"):
         synthetic.draw(generator, (SIDE, SIDE, 1), 9, 4, seed=0)
-    told: list[str] = []
+    notes: list[str] = []
     options = Options(str(data), (5, 99), seeds=1, generator=str(generator))
-    begun = Study(options, tmp_path / "study", sources.read, told.append, show=None)
+    begun = Study(options, tmp_path / "study", sources.read, notes.append, show=None)
     assert "has seen whatever it was trained on" in begun.text()
-    assert len(told) == 1
-    assert "n = 99 left out" in told[0]
+    assert len(notes) == 1
+    assert "n = 99 left out" in notes[0]
 
 
 def no_tensorflow(folder: Path) -> Path:

@@ -97,7 +97,7 @@ def test_an_installed_package_brings_its_conditions(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("value", "message"), [("nowhere:Depth", "cannot be loaded"), ("json:dumps", "is no gentrain.conditions.Condition")]
 )
-def test_a_package_whose_condition_is_none_is_told_in_one_line(
+def test_a_package_whose_condition_is_none_is_reported_in_one_line(
     value: str, message: str, tmp_path: Path, monkeypatch, gentrain
 ) -> None:
     information = tmp_path / "depth-1.dist-info"

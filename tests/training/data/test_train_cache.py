@@ -223,7 +223,7 @@ def test_the_entries_used_last_are_kept(entries: Path, monkeypatch: pytest.Monke
     assert len(list(entries.glob(".lock-*"))) == 3
 
 
-def test_a_full_disk_is_told_with_the_way_out_and_leaves_nothing(entries: Path) -> None:
+def test_a_full_disk_is_reported_with_the_way_out_and_leaves_nothing(entries: Path) -> None:
     big = np.zeros((3, 1024, 128, 1), np.uint8)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
@@ -235,12 +235,12 @@ def test_a_full_disk_is_told_with_the_way_out_and_leaves_nothing(entries: Path) 
     assert visible(entries) == []
 
 
-def test_a_cache_that_cannot_be_written_is_told_with_the_way_out(tmp_path: Path, command) -> None:
+def test_a_cache_that_cannot_be_written_is_reported_with_the_way_out(tmp_path: Path, command) -> None:
     (tmp_path / "file").write_text("")
-    told = command("gentrain", "data", "digits", env=os.environ | {"GENLINE_CACHE": str(tmp_path / "file")})
-    assert told.returncode == 1
-    assert len(told.stderr.splitlines()) == 1
-    assert "decoded images cannot be kept: Not a directory; GENLINE_CACHE names another folder" in told.stderr
+    done = command("gentrain", "data", "digits", env=os.environ | {"GENLINE_CACHE": str(tmp_path / "file")})
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "decoded images cannot be kept: Not a directory; GENLINE_CACHE names another folder" in done.stderr
 
 
 def test_a_lock_that_was_removed_while_it_was_waited_for_is_taken_anew(entries: Path) -> None:

@@ -42,9 +42,9 @@ def test_a_script_that_no_font_has_is_written_in_latin_letters(monkeypatch: pyte
     fonts._files_with.cache_clear()
 
 
-@pytest.mark.parametrize(("classes", "told"), [(32, ""), (40, "the first 32 of 40 classes")])
-def test_a_sheet_of_many_classes_says_that_it_is_cut(classes: int, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("classes", "note"), [(32, ""), (40, "the first 32 of 40 classes")])
+def test_a_sheet_of_many_classes_says_that_it_is_cut(classes: int, note: str, tmp_path: Path) -> None:
     labels = np.arange(classes, dtype=np.int32)
     names = tuple(f"class {number}" for number in range(classes))
     data = Dataset("many", np.zeros((classes, 8, 8, 1), np.uint8), labels, names)
-    assert contact.save_contact_sheet(data, tmp_path / "sheet.png") == told
+    assert contact.save_contact_sheet(data, tmp_path / "sheet.png") == note

@@ -90,7 +90,7 @@ def test_distances_grow_with_damage(
     assert scores[-1]["coverage"] < 0.95 * scores[0]["coverage"]
 
 
-def test_floor_is_what_unseen_real_images_score(digits: Dataset, judges: dict[str, Judge]) -> None:
+def test_reference_is_what_unseen_real_images_score(digits: Dataset, judges: dict[str, Judge]) -> None:
     """Half of the digits are judged by the other half: as the floor says, whichever half it is."""
     net = judges["classifier"].features
     judge, other = (Judge(digits, net, 10**6, seed) for seed in (0, 1))
@@ -148,7 +148,7 @@ def test_of_copies_one_is_held_out_and_none_of_it_is_trained_on() -> None:
     assert not set(COPIES[learned]) & set(COPIES[kept])
 
 
-def test_labels_are_asked_for_as_often_as_the_data_has_them() -> None:
+def test_labels_are_drawn_as_often_as_the_data_has_them() -> None:
     labels = (np.arange(240) % 10 == 0).astype(np.int32)
     judge = Judge(Dataset("numbered", NUMBERS, labels, ("often", "seldom")), Reader())
     latents = keras.Input((4,), name="latents")
@@ -329,7 +329,7 @@ def test_nets_of_keras_take_the_users_file_and_no_other(bars: Dataset, tmp_path:
             features_for(bars, tmp_path / name)
 
 
-def test_scores_want_as_many_images_as_the_floor_and_of_the_same_shape(judges: dict[str, Judge]) -> None:
+def test_scores_want_as_many_images_as_the_reference_and_of_the_same_shape(judges: dict[str, Judge]) -> None:
     with pytest.raises(TrainError, match="expected 500 × 28 × 28 × 1"):
         judges["random"].score(np.zeros((499, 28, 28, 1), np.uint8))
 
@@ -349,9 +349,7 @@ def stamping(digits: Dataset, classes: list[int]) -> keras.Model:
     return keras.Model([latents, labels], keras.layers.Reshape((28, 28, 1))(x))
 
 
-def test_conditional_generator_is_asked_for_classes_as_the_data_has_them(
-    digits: Dataset, judges: dict[str, Judge]
-) -> None:
+def test_conditional_generator_is_given_classes_as_the_data_has_them(digits: Dataset, judges: dict[str, Judge]) -> None:
     judge = judges["classifier"]
     right, wrong = (stamping(digits, classes) for classes in (list(range(10)), [*range(1, 10), 0]))
     given = judge.given(right)
@@ -378,7 +376,7 @@ def test_generator_that_gives_no_numbers_is_refused() -> None:
         generate(broken, 3)
 
 
-def test_features_are_read_in_the_order_asked_for(bars: Dataset) -> None:
+def test_features_are_read_in_the_order_requested(bars: Dataset) -> None:
     net, counted = RandomNet(bars), []
     rows = np.random.default_rng(2).integers(0, 240, 600)
     np.testing.assert_allclose(features_of(net, bars.images, rows, counted.append), net(bars.images)[rows], atol=1e-4)

@@ -71,7 +71,7 @@ def test_a_file_that_names_a_function_is_refused_and_nothing_is_run(
     assert not (tmp_path / "harmed").exists()
 
 
-def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_file_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published = efficientnet.NETS["lite0"].file
     damaged = tmp_path / "damaged.pth"
     damaged.write_bytes(published.read_bytes()[:100_000])

@@ -145,8 +145,8 @@ def test_samples_and_scores_are_of_one_snapshot_which_is_named(run: Path, snapsh
     (run / "best" / "best.json").write_text('{"kimg": 2.5}')
     if snapshot:
         kimg = 2.5 if snapshot == "best" else 4.096
-        told = {"metrics": {"frechet": {"value": 1.5, "floor": 0.5}}, "snapshot": snapshot, "kimg": kimg}
-        (run / "metrics.json").write_text(json.dumps({**told, "memorised": {"value": 0.75, "floor": 0.01}}))
+        scores = {"metrics": {"frechet": {"value": 1.5, "floor": 0.5}}, "snapshot": snapshot, "kimg": kimg}
+        (run / "metrics.json").write_text(json.dumps({**scores, "memorised": {"value": 0.75, "floor": 0.01}}))
     page = report(run)
     named = "the last snapshot, at 4.096 kimg" if snapshot == "last" else "the best snapshot, at 2.5 kimg"
     assert f"are those of {named}" in page.text
@@ -158,8 +158,8 @@ def test_samples_and_scores_are_of_one_snapshot_which_is_named(run: Path, snapsh
 
 
 def test_scores_of_a_generator_that_is_gone_are_said_to_be_so(run: Path) -> None:
-    told = {"metrics": {"frechet": {"value": 1.5, "floor": 0.5}}, "snapshot": "last", "kimg": 2.0}
-    (run / "metrics.json").write_text(json.dumps(told))
+    scores = {"metrics": {"frechet": {"value": 1.5, "floor": 0.5}}, "snapshot": "last", "kimg": 2.0}
+    (run / "metrics.json").write_text(json.dumps(scores))
     assert "Measured at 2 kimg, and the last snapshot, at 4.096 kimg has taken that one's place" in report(run).text
 
 
@@ -206,7 +206,7 @@ def test_images_that_have_changed_are_not_shown_as_those_of_the_run(run: Path) -
     assert not [image for image in page.all("img") if image["alt"] == "Real images"]
 
 
-def test_scores_stand_beside_their_floors_in_the_table_and_the_chart(run: Path) -> None:
+def test_scores_stand_beside_their_references_in_the_table_and_the_chart(run: Path) -> None:
     lines = [{"kimg": kimg, "frechet": 90.0 / kimg, "precision": 0.5, "recall": 0.6} for kimg in (1, 10, 80)]
     (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     metrics = {"frechet": {"value": 1.234, "floor": 0.567}, "coverage": {"value": 0.89}, "odd": None}

@@ -1,4 +1,4 @@
-"""What folders, tables and names of files mean: the same in a folder, a zip and a tar archive, and told in one line."""
+"""What folders, tables and names of files mean: the same in a folder, a zip and a tar archive, reported in one line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def packed(root: Path) -> list[str]:
     return found
 
 
-def told(data: Dataset) -> dict[str, list[int]]:
+def labelled(data: Dataset) -> dict[str, list[int]]:
     """Class → the values of its images; "" where there are no classes."""
     values = data.images[:, 0, 0, 0]
     if data.labels is None:
@@ -87,7 +87,7 @@ LAYOUTS = {
         "",
     ),
     "numbered shards": (["00000/img00000000.png", "00001/img00001000.png"], {}, {"": [0, 1]}, ""),
-    "no classes asked for": (pets("x"), {"labels": "none"}, {"": [0, 1, 2]}, ""),
+    "no classes requested": (pets("x"), {"labels": "none"}, {"": [0, 1, 2]}, ""),
     "names": (["cat.0.png", "cat.1.png", "dog.0.png"], {"labels": "from-name"}, CAT_DOG, ""),
     "names of many kinds": (["a/cat (1).png", "a/cat_02.png", "b/dog3.png"], {"labels": "from-name"}, CAT_DOG, ""),
     "a pattern": (["1_cat_x.png", "2_cat_x.png", "3_dog_x.png"], {"labels": r"from-name:\d_([a-z]+)"}, CAT_DOG, ""),
@@ -98,7 +98,7 @@ LAYOUTS = {
 def test_folders_mean_the_same_wherever_they_lie(tmp_path: Path, names, options, classes, split) -> None:
     for source in packed(blobs(tmp_path / "photos", names)):
         data = sources.read(source, Frame(16, **options))
-        assert (told(data), data.split) == (classes, split), source
+        assert (labelled(data), data.split) == (classes, split), source
         assert data.describe()["split"] == split
 
 
@@ -138,7 +138,7 @@ def test_labels_come_from_a_table_beside_the_images(tmp_path: Path, names, table
         (root / name).write_text(text, encoding="utf-8")
     for source in packed(root):
         data = sources.read(source, FRAME)
-        assert told(data) == CAT_DOG, source
+        assert labelled(data) == CAT_DOG, source
         assert data.understood.split("classes from ")[1].startswith(Path(next(iter(tables))).name)
 
 
@@ -146,17 +146,17 @@ def test_what_a_table_does_not_say_is_told(tmp_path: Path) -> None:
     table = blobs(tmp_path, FLAT) / "metadata.csv"
     table.write_text(csv("file_name,label,weather", "a.png,3,sun", "b.png,1,", "gone.png,1,sun"))
     data = sources.read(str(tmp_path), FRAME)
-    assert told(data) == {"1": [1], "3": [0]}
+    assert labelled(data) == {"1": [1], "3": [0]}
     assert [(s.file, s.reason) for s in data.skipped] == [("c.png", "not in metadata.csv")]
     assert "metadata.csv names 1 images that are not there" in data.notes
     data = sources.read(str(tmp_path), Frame(16, labels="weather"))
-    assert told(data) == {"sun": [0]}
+    assert labelled(data) == {"sun": [0]}
     assert ("b.png", "without a label in metadata.csv") in [(s.file, s.reason) for s in data.skipped]
     with pytest.raises(TrainError, match=r"metadata.csv: no column colour; it has file_name, label, weather"):
         sources.read(str(tmp_path), Frame(16, labels="colour"))
     table.write_text(csv("file_name,text", "a.png,a cat", "b.png,a dog", "c.png,a cow"))
     data = sources.read(str(tmp_path), FRAME)
-    assert told(data) == {"": [0, 1, 2]}
+    assert labelled(data) == {"": [0, 1, 2]}
     assert "metadata.csv has the columns text: --labels takes one" in data.notes[0]
     table.write_text(csv("file_name,label", "a.png,owl", "b.png,cat", "c.png,dog"))
     assert sources.read(str(tmp_path), FRAME).class_names == ("cat", "dog", "owl")
@@ -174,12 +174,12 @@ def test_stylegans_json_has_the_labels_of_its_shards(tmp_path: Path) -> None:
     (root / "set" / "dataset.json").write_text(json.dumps({"labels": labels}))
     for source in packed(root):
         data = sources.read(source, FRAME)
-        assert told(data) == {"3": [1], "7": [0, 2]}
+        assert labelled(data) == {"3": [1], "7": [0, 2]}
         assert [(s.file, s.reason) for s in data.skipped] == [(names[3], "not in dataset.json")]
         assert "classes from dataset.json" in data.understood
     (root / "set" / "dataset.json").write_text('{"labels": null}')
     data = sources.read(str(root), FRAME)
-    assert told(data) == {"": [0, 1, 2, 3]}
+    assert labelled(data) == {"": [0, 1, 2, 3]}
     assert "dataset.json has no labels, so there are no classes" in data.notes
 
 

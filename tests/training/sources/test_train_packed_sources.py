@@ -203,10 +203,10 @@ def test_fashion_mnist_without_files_or_network_names_both_ways_to_it(tmp_path: 
         "fashion_mnist.DEBIAN = pathlib.Path('nowhere/file'); sys.argv[1:] = ['data', 'fashion-mnist']; cli.main()"
     )
     environment = os.environ | {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    told = subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert told.returncode == 1
-    assert told.stdout == ""
-    error = told.stderr.splitlines()[-1]
+    done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    error = done.stderr.splitlines()[-1]
     assert error.startswith("gentrain: fashion-mnist: install Debian's dataset-fashion-mnist")
     assert "let keras.datasets.fashion_mnist download it, which failed now" in error
 

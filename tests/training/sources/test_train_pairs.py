@@ -142,14 +142,14 @@ WRONG: list[tuple[Callable[[Path], None], str, str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "source", "message"), WRONG)
-def test_what_is_wrong_with_pairs_is_told_in_one_line(
+def test_what_is_wrong_with_pairs_is_reported_in_one_line(
     tmp_path: Path, spoil: Callable[[Path], None], source: str, message: str
 ) -> None:
     spoil(folders(tmp_path, ["1", "2"]))
-    with pytest.raises(TrainError) as told:
+    with pytest.raises(TrainError) as raised:
         read(source.format(tmp_path))
-    assert message in str(told.value)
-    assert "\n" not in str(told.value)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("source", ["pairs:{0}", "pairs:{0}/a,{0}/b,{0}/c"])

@@ -61,7 +61,7 @@ def test_more_than_8_bits_are_neither_black_nor_silent(tmp_path: Path, pixels, k
         assert data.images[1].max() <= 65, "one range for all of them: a dark image stays dark"
 
 
-def test_a_range_that_is_asked_for_is_taken_in_files_and_in_arrays(tmp_path: Path) -> None:
+def test_a_range_that_is_requested_is_taken_in_files_and_in_arrays(tmp_path: Path) -> None:
     pixels = np.rint(RAMP * 4000).astype(np.uint16)
     np.save(tmp_path / "many.npy", pixels[None])
     (tmp_path / "files").mkdir()

@@ -98,7 +98,7 @@ def test_loose_arrays_are_images_and_their_labels_lie_beside(tmp_path: Path) -> 
         sources.read(str(tmp_path / "broken.npy"), FRAME)
 
 
-def test_arrays_of_several_splits_are_told_apart(tmp_path: Path) -> None:
+def test_arrays_of_several_splits_are_distinguished(tmp_path: Path) -> None:
     arrays = {"x_train": RAMP, "y_train": np.zeros(5, int), "x_test": RAMP[:2], "y_test": np.ones(2, int)}
     path = str(tmp_path / "data.npz")
     np.savez(path, **arrays)

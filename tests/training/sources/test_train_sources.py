@@ -96,11 +96,11 @@ def test_broken_files_are_skipped_by_name_with_a_reason(awkward: Path) -> None:
 
 
 def test_the_command_tells_what_is_in_a_folder(awkward: Path, command) -> None:
-    told = command("gentrain", "data", awkward, "--sheet", awkward / "sheet.png")
-    assert told.returncode == 0, told.stderr
-    assert "11 images, 32×32, colour, 2 classes" in told.stdout
-    assert "8 cats" in told.stdout
-    assert "skipped cats/empty.png: empty file" in told.stdout
+    done = command("gentrain", "data", awkward, "--sheet", awkward / "sheet.png")
+    assert done.returncode == 0, done.stderr
+    assert "11 images, 32×32, colour, 2 classes" in done.stdout
+    assert "8 cats" in done.stdout
+    assert "skipped cats/empty.png: empty file" in done.stdout
 
 
 def test_order_and_fingerprint_do_not_depend_on_the_day(awkward: Path) -> None:
@@ -157,8 +157,8 @@ def test_a_class_without_images_is_no_class_and_few_images_are_warned_of(tmp_pat
     assert np.bincount(data.labels).tolist() == [100, 1]
     assert "no images of bird: no class of what has none" in data.notes
     assert data.warnings == ("classes of fewer than 10 images: dog (1)",)
-    told = command("gentrain", "data", tmp_path / "dog", cwd=tmp_path)
-    assert "only 1 images: a GAN learns so few by heart" in told.stdout
+    done = command("gentrain", "data", tmp_path / "dog", cwd=tmp_path)
+    assert "only 1 images: a GAN learns so few by heart" in done.stdout
 
 
 def test_more_than_half_broken_is_an_error(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_more_than_half_broken_is_an_error(tmp_path: Path) -> None:
     assert len(sources.read(str(tmp_path), FRAME).images) == 3
 
 
-def test_an_empty_folder_a_file_and_nothing_are_told_apart(tmp_path: Path) -> None:
+def test_an_empty_folder_a_file_and_nothing_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="no images found"):
         sources.read(str(tmp_path), FRAME)
     (tmp_path / "file").write_text("")
@@ -228,7 +228,7 @@ def test_broken_exif_and_colour_profiles_spoil_no_image(tmp_path: Path) -> None:
     assert (len(data.images), data.skipped) == (2, ())
 
 
-def test_palettes_with_alpha_lie_on_the_background_that_is_asked_for(tmp_path: Path) -> None:
+def test_palettes_with_alpha_lie_on_the_background_that_is_requested(tmp_path: Path) -> None:
     pixels = np.zeros((16, 16, 4), np.uint8)
     pixels[:8] = (0, 0, 0, 255)
     Image.fromarray(pixels).quantize(4).save(tmp_path / "palette.png")
@@ -299,10 +299,10 @@ def test_the_command_prints_any_name_on_any_terminal(tmp_path: Path, command) ->
     with open(folder + b"/a.png", "wb") as file:
         Image.fromarray(gradient()).save(file, "PNG")
     environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
-    told = command("gentrain", "data", os.fsdecode(folder), cwd=tmp_path, env=environment, encoding="latin-1")
-    assert told.returncode == 0, told.stderr
-    assert "caf\\xe9-\\U0001f431: 1 images" in told.stdout
-    assert Image.open(tmp_path / told.stdout.split("contact sheet: ")[1].strip()).width > 500
+    done = command("gentrain", "data", os.fsdecode(folder), cwd=tmp_path, env=environment, encoding="latin-1")
+    assert done.returncode == 0, done.stderr
+    assert "caf\\xe9-\\U0001f431: 1 images" in done.stdout
+    assert Image.open(tmp_path / done.stdout.split("contact sheet: ")[1].strip()).width > 500
 
 
 # Archives

@@ -39,9 +39,9 @@ def gan_of(**changes: object) -> GAN:
 def run_of(folder: Path, gan: GAN, **config: object) -> Path:
     """A run directory with one checkpoint."""
     checkpoints.save(folder, gan, Progress(512, 3.0))
-    told = {"data": "digits", "preset": "small", "image_shape": [8, 8, 1], "image_count": 20}
+    recorded = {"data": "digits", "preset": "small", "image_shape": [8, 8, 1], "image_count": 20}
     settings = {name: getattr(gan.settings, name) for name in Settings.__dataclass_fields__}
-    (folder / "config.json").write_text(json.dumps({**told, "settings": settings, **config}))
+    (folder / "config.json").write_text(json.dumps({**recorded, "settings": settings, **config}))
     return folder
 
 
@@ -62,8 +62,8 @@ def test_a_run_lends_its_networks_data_and_settings(tmp_path: Path) -> None:
     assert plan(tmp_path / "third", "other.npz", init_from=source).settings.held_out == -1, "what fits other images"
 
     second = gan_of(seed=9)
-    told = initial.restore(source, second)
-    assert told.startswith(f"starting from {checkpoints.latest(source)}: generator, discriminator and EMA")
+    message = initial.restore(source, second)
+    assert message.startswith(f"starting from {checkpoints.latest(source)}: generator, discriminator and EMA")
     for name in ("generator", "discriminator", "ema"):
         assert_equal(getattr(first, name), getattr(second, name))
     assert int(second.images_seen) == 0
@@ -90,17 +90,17 @@ def test_of_other_settings_what_fits_is_taken_and_the_rest_is_named(tmp_path: Pa
     run = run_of(tmp_path / "run", first)
     first.ema.save(run / "generator.keras")
     first.float32_discriminator.save(run / "discriminator.keras")
-    for changes, told in (
+    for changes, expected in (
         ({"latent_size": 5}, "generator (8 of 9 layers; new: dense 1) and discriminator"),
         ({"discriminator_width": 5}, "the generator; the discriminator is new, none of its layers fit"),
     ):
         other = gan_of(seed=9, **changes)
         begun = other.generator.get_weights()
         message = initial.restore(run, other)
-        assert message == f"starting from {run / 'generator.keras'}: {told}"
+        assert message == f"starting from {run / 'generator.keras'}: {expected}"
         pairs = zip(other.generator.get_weights(), first.ema.get_weights(), strict=True)
         taken = [np.array_equal(mine, theirs) for mine, theirs in pairs]
-        assert taken.count(False) == ("new: dense 1" in told)
+        assert taken.count(False) == ("new: dense 1" in expected)
         assert_equal(other.generator, other.ema)
         if not all(taken):
             at = taken.index(False)
@@ -111,9 +111,9 @@ def test_networks_with_nothing_in_common_are_refused_in_one_line(tmp_path: Path)
     inputs = keras.Input((6,), name="latents")
     images = keras.layers.Reshape((1, 1, 3))(keras.layers.Dense(3)(inputs))
     keras.Model(inputs, images).save(tmp_path / "generator.keras")
-    with pytest.raises(TrainError, match="none of its 1 layers fit") as told:
+    with pytest.raises(TrainError, match="none of its 1 layers fit") as raised:
         initial.restore(tmp_path / "generator.keras", gan_of())
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
     with pytest.raises(TrainError, match="is not there to take what fits from"):
         initial.restore(run_of(tmp_path / "run", gan_of()), gan_of(latent_size=5))
 

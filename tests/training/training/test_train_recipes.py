@@ -72,10 +72,10 @@ def test_a_conditional_normalised_augmented_step_in_bfloat16_is_that_of_float32(
 
 
 def test_every_preset_says_what_it_is_for(command) -> None:
-    told = " ".join(command("gentrain", "presets").stdout.split())
+    listed = " ".join(command("gentrain", "presets").stdout.split())
     for name, preset in PRESETS.items():
         assert isinstance(preset(), Settings)
-        assert f"{name} {' '.join(str(preset.__doc__).split())}" in told
+        assert f"{name} {' '.join(str(preset.__doc__).split())}" in listed
 
 
 @pytest.mark.parametrize("networks", NETWORKS)
@@ -104,8 +104,8 @@ def test_the_published_pairs_have_the_published_widths() -> None:
     assert shapes("dcgan64")[0] == (4, 4, 128)
     assert shapes("dcgan64")[-1] == (64, 64, 3)
     assert shapes("celeba64") == [(8, 8, 1024), (16, 16, 512), (32, 32, 256), (64, 64, 3)]
-    critic = build_discriminator(64, 3, (), PRESETS["celeba64"]())
-    assert any(isinstance(layer, keras.layers.MaxPooling2D) for layer in critic.layers)
+    discriminator = build_discriminator(64, 3, (), PRESETS["celeba64"]())
+    assert any(isinstance(layer, keras.layers.MaxPooling2D) for layer in discriminator.layers)
 
 
 def test_weights_follow_from_the_seed() -> None:
@@ -164,16 +164,16 @@ def test_penalties_reach_the_discriminators_weights_in_both_precisions() -> None
         return tape.gradient(objective, gan.discriminator.trainable_variables[0]).numpy().ravel()
 
     def written_out() -> np.ndarray:
-        critic = tiny_gan(loss="rpgan").discriminator
+        discriminator = tiny_gan(loss="rpgan").discriminator
         with tf.GradientTape() as tape:
             with tf.GradientTape(persistent=True) as at_images:
                 at_images.watch([real, fake])
-                of_real, of_fake = critic(real), critic(fake)
+                of_real, of_fake = discriminator(real), discriminator(fake)
             loss = tf.reduce_mean(tf.math.log1p(tf.exp(of_fake - of_real)))
             for logits, images in ((of_real, real), (of_fake, fake)):
                 slope = at_images.gradient(logits, images)
                 loss += 500.0 * tf.reduce_sum(slope**2) / 8
-        return tape.gradient(loss, critic.trainable_variables[0]).numpy().ravel()
+        return tape.gradient(loss, discriminator.trainable_variables[0]).numpy().ravel()
 
     expected, exact, rough = written_out(), gradient("float32"), gradient("bfloat16")
     np.testing.assert_allclose(exact, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
@@ -193,7 +193,7 @@ def test_spectral_norm_holds_every_kernel_at_one() -> None:
             assert largest == pytest.approx(1.0, abs=0.02), layer.name
 
 
-def test_augmentation_changes_the_asked_part_and_can_be_derived_twice() -> None:
+def test_augmentation_changes_the_requested_part_and_can_be_derived_twice() -> None:
     images = tf.random.stateless_uniform((400, 16, 16, 3), seed=(1, 1), minval=-1.0)
 
     def changed(part: float) -> float:
@@ -279,7 +279,7 @@ def test_gamma_and_augmentation_fit_the_images_unless_they_are_given() -> None:
 
 def test_labels_reach_both_networks() -> None:
     settings = Settings(conditional=True, latent_size=5, generator_width=4, discriminator_width=4)
-    generator, critic = (build(8, 1, [Labels(3)], settings) for build in (build_generator, build_discriminator))
+    generator, discriminator = (build(8, 1, [Labels(3)], settings) for build in (build_generator, build_discriminator))
     assert [(t.name, t.shape, t.dtype) for t in generator.inputs] == [
         ("latents", (None, 5), "float32"),
         ("labels", (None,), "int32"),
@@ -288,7 +288,7 @@ def test_labels_reach_both_networks() -> None:
     images = generator([latents, labels])
     other = tf.constant([1, 1])
     assert np.abs(generator([latents, other]) - images).max() > 0
-    assert np.abs(critic([images, other]) - critic([images, labels])).max() > 0
+    assert np.abs(discriminator([images, other]) - discriminator([images, labels])).max() > 0
 
 
 def test_a_conditional_run_draws_its_classes_in_rows_and_says_so_to_the_exporter(
@@ -306,8 +306,8 @@ def test_a_conditional_run_draws_its_classes_in_rows_and_says_so_to_the_exporter
     assert interface["task"] == "image-generation"
     generator = keras.models.load_model(run / "generator.keras", safe_mode=True)
     assert [tensor.name for tensor in generator.inputs] == ["latents", "labels"]
-    critic = keras.models.load_model(run / "discriminator.keras", safe_mode=True)
-    assert {layer.dtype_policy.name for layer in (*generator.layers, *critic.layers)} == {"float32"}
+    discriminator = keras.models.load_model(run / "discriminator.keras", safe_mode=True)
+    assert {layer.dtype_policy.name for layer in (*generator.layers, *discriminator.layers)} == {"float32"}
     where = ["--repository", tmp_path / "models", "--name", "digits", "--files", "float32", "--no-critic"]
     published = command("genexport", "publish", run, *where)
     assert published.returncode == 0, published.stderr

@@ -281,7 +281,7 @@ def test_losses_that_are_no_numbers_stop_the_run_and_name_the_last_checkpoint(ru
         (["--run", "file", "--data", "digits"], 1, "not a folder"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(arguments: list[str], code: int, message: str, tmp_path: Path, gentrain) -> None:
+def test_wrong_use_is_one_line(arguments: list[str], code: int, message: str, tmp_path: Path, gentrain) -> None:
     (tmp_path / "file").write_text("")
     ended, _, err = gentrain("fit", *arguments)
     assert ended == code

@@ -30,7 +30,7 @@ def checkpoints(run: Path) -> list[str]:
     return sorted(path.name for path in (run / "checkpoints").glob("[0-9]*"))
 
 
-def test_a_full_disk_is_told_and_the_last_checkpoint_goes_on(tmp_path: Path, command, gentrain) -> None:
+def test_a_full_disk_is_reported_and_the_last_checkpoint_goes_on(tmp_path: Path, command, gentrain) -> None:
     run = tmp_path / "run"
     assert gentrain("fit", "--run", run, *RUN, "--kimg", "0.512")[0] == 0
     before = (run / "generator.keras").read_bytes()
@@ -60,7 +60,7 @@ def test_a_disk_without_room_for_the_first_events_is_one_line(tmp_path: Path) ->
     assert done.stderr.splitlines()[-1] == f"gentrain: {run}/events: cannot be written: No space left on device"
 
 
-def test_a_place_that_cannot_be_written_to_is_told_in_one_line(command) -> None:
+def test_a_place_that_cannot_be_written_to_is_reported_in_one_line(command) -> None:
     done = command("gentrain", "fit", "--run", "/proc/run", *RUN, "--kimg", "0.1")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("gentrain: /proc/run: cannot be written")
@@ -128,35 +128,35 @@ def watched(note) -> Watch:
     return watch
 
 
-def test_a_discriminator_that_wins_is_told_once_and_logged_each_time() -> None:
-    told: list[str] = []
-    watch = watched(told.append)
+def test_a_discriminator_that_wins_is_reported_once_and_logged_each_time() -> None:
+    notes: list[str] = []
+    watch = watched(notes.append)
     logs = [{"d_accuracy": 1.0} for _ in range(SATURATED_TICKS + 2)]
     for number, line in enumerate(logs):
         watch.on_epoch_end(number, line)
     assert ["warning" in line for line in logs] == [False] * (SATURATED_TICKS - 1) + [True] * 3
-    assert len(told) == 1
-    assert "raise gamma" in told[0]
+    assert len(notes) == 1
+    assert "raise gamma" in notes[0]
 
 
 def test_a_discriminator_ahead_early_on_or_now_and_then_is_no_news() -> None:
-    told: list[str] = []
-    watch = watched(told.append)
+    notes: list[str] = []
+    watch = watched(notes.append)
     for number in range(3 * SATURATED_TICKS):
         watch.on_epoch_end(number, {"d_accuracy": 0.9 if number % SATURATED_TICKS == 1 else 1.0})
     watch.model.images_seen.assign(0)
     for number in range(SATURATED_TICKS):
         watch.on_epoch_end(number, {"d_accuracy": 1.0})
-    assert told == []
+    assert notes == []
 
 
 def test_lost_coverage_is_told() -> None:
-    told: list[str] = []
-    watch = watched(told.append)
+    notes: list[str] = []
+    watch = watched(notes.append)
     for number, coverage in enumerate((0.1, 0.8, 0.7, 0.39)):
-        assert not told
+        assert not notes
         watch.on_epoch_end(number, {"d_accuracy": 0.7, "coverage": coverage})
-    assert "collapsing" in told[0]
+    assert "collapsing" in notes[0]
 
 
 LOCKING = """
@@ -171,7 +171,7 @@ with run._locked(Path(sys.argv[1]), print):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is Linux' way to stand in for a function of C")
-def test_a_file_system_without_locks_is_told_once_and_trained_on(tmp_path: Path) -> None:
+def test_a_file_system_without_locks_is_reported_once_and_trained_on(tmp_path: Path) -> None:
     """As some network mounts: both the cache and the run do without a lock."""
     (tmp_path / "shim.c").write_text("#include <errno.h>\nint flock(int fd, int how) { errno = ENOSYS; return -1; }\n")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "shim.so", tmp_path / "shim.c"], check=True)
@@ -191,7 +191,7 @@ def test_python_without_fcntl_trains_too(tmp_path: Path) -> None:
     assert "cannot lock files (Python has no fcntl here)" in done.stdout
 
 
-def test_too_little_memory_is_told_with_a_batch_that_fits(tmp_path: Path, command) -> None:
+def test_too_little_memory_is_reported_with_a_batch_that_fits(tmp_path: Path, command) -> None:
     """Found out by C++ code that would end the process, or by TensorFlow: either way it is one line."""
 
     def little() -> None:

@@ -48,7 +48,7 @@ def pixels(gan: GAN, images: np.ndarray) -> np.ndarray:
 
 
 def slopes(gan: GAN, images: tf.Tensor, labels: tf.Tensor | None = None) -> np.ndarray:
-    """The squared length of the critic's gradient at every image, one image at a time."""
+    """The squared length of the discriminator's gradient at every image, one image at a time."""
     found = []
     for number in range(len(images)):
         one = images[number : number + 1]
@@ -157,7 +157,7 @@ def test_each_network_has_images_labels_and_latents_of_its_own() -> None:
 
 
 def test_dropout_is_another_at_each_step_and_the_same_when_a_step_is_repeated() -> None:
-    """It is all that changes what the critic says of the same images by the same weights."""
+    """It is all that changes what the discriminator says of the same images by the same weights."""
     gan = gan_of(networks="dcgan28", dropout=0.5, augment=0.0)
     batch = {"images": tf.zeros((2, 8, SIDE, SIDE, 3), tf.uint8) + 200}
     start, said = [np.asarray(variable) for variable in gan.state], []
@@ -247,8 +247,8 @@ def test_the_generator_that_is_kept_is_the_average_to_the_bit(tmp_path: Path) ->
     for mean, last, weight in zip(gan.ema.weights, gan.generator.weights, kept, strict=True):
         np.testing.assert_array_equal(weight, np.asarray(mean))
         assert not np.array_equal(weight, np.asarray(last)), "the last step's weights are others"
-    critic = keras.models.load_model(tmp_path / "discriminator.keras").get_weights()
-    for weight, trained in zip(critic, gan.discriminator.weights, strict=True):
+    discriminator = keras.models.load_model(tmp_path / "discriminator.keras").get_weights()
+    for weight, trained in zip(discriminator, gan.discriminator.weights, strict=True):
         np.testing.assert_array_equal(weight, np.asarray(trained))
 
 
@@ -288,22 +288,22 @@ def test_a_run_is_measured_each_time_so_many_images_are_over_and_at_its_end(
 
 
 def test_a_generator_that_copies_is_never_the_best(tmp_path: Path) -> None:
-    told: list[str] = []
+    notes: list[str] = []
     gan = gan_of(kimg=1.0)
     gan.images_seen.assign(1000)
     meter = Meter(Progress(), lambda *_: None)
-    evaluator = Evaluator(tmp_path, meter, COLOURS, 1.0, "frechet", told.append)
+    evaluator = Evaluator(tmp_path, meter, COLOURS, 1.0, "frechet", notes.append)
     for callback in (meter, evaluator):
         callback.set_model(gan)
     for frechet, memorised, kept in ((9.0, 0.02, 9.0), (1.0, 0.9, 9.0), (8.0, 0.5, 8.0)):
         evaluator.measure = lambda scores=(frechet, memorised): dict(zip(("frechet", "memorised"), scores, strict=True))
         evaluator.on_epoch_end(0, {})
         assert json.loads((tmp_path / "best" / "best.json").read_text())["frechet"] == kept
-    assert len(told) == 1
-    assert "90% of the images are copies" in told[0]
+    assert len(notes) == 1
+    assert "90% of the images are copies" in notes[0]
     evaluator.measure = lambda: {"frechet": 1.0, "memorised": 0.1, "originality": 0.2}
     evaluator.on_epoch_end(0, {})
-    assert "0.20 times as far from training images" in told[1]
+    assert "0.20 times as far from training images" in notes[1]
     assert json.loads((tmp_path / "best" / "best.json").read_text())["frechet"] == 8.0
     assert Image.open(tmp_path / "best" / "samples.png").width > 8 * 8, "the grid of the one that was kept"
 

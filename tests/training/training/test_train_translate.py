@@ -272,7 +272,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "message", "expected"), WRONG)
-def test_settings_that_do_not_go_together_are_told_in_one_line(
+def test_settings_that_do_not_go_together_are_reported_in_one_line(
     options: list[str], message: str, expected: int, source: str, gentrain
 ) -> None:
     np.savez("plain.npz", images=np.stack([drawn(number) for number in range(4)]))
