@@ -92,9 +92,8 @@ def read(run: Path) -> Record:
     """
     path = run / "config.json"
     if not path.is_file():
-        raise TrainError(
-            f"{run}: no run (it has no config.json); expected a folder made by gentrain fit --data SOURCE --run {run}"
-        )
+        made = f"a folder made by gentrain fit --data SOURCE --run {run}"
+        raise TrainError(f"{run}: no run (it has no config.json); expected {made}")
     config = _json(path)
     if not config:
         raise TrainError(f"{path}: cannot be read; expected the JSON that gentrain fit writes")
