@@ -1,6 +1,6 @@
 """Emoji of one house in the style of another, 64×64, trained without pairs and judged by pairs. Prints Markdown.
 
-The real commands do it: `gentrain fit --style`, then `gentrain evaluate`. Google's emoji of one half of the concepts
+The real command does it: `gentrain fit --style`. Google's emoji of one half of the concepts
 are given the style that Twitter's, or OpenMoji's, of the other half have (see houses.py). A third part is translated,
 and compared with what the other house drew. The judge is a classifier of the three houses, which learned from what the
 trainings did not see of each: Google's emoji of the second half, the others' of the first.
@@ -17,14 +17,17 @@ from typing import Any
 
 import houses
 import numpy as np
-from common import KEPT, ROOT, gentrain, log_of, number, paragraph, table, tell
+from common import KEPT, ROOT, Cells, gentrain, log_of, number, paragraph, table
 from emoji import save_small
 from PIL import Image
 
 INPUT, STYLES = "google", ("twitter", "openmoji")
 NAMES = {"google": "Google", "twitter": "Twitter", "openmoji": "OpenMoji"}
-GROUPS, ROWS = 3, 8
+KIMG = 2.4
+GROUPS, ROWS = 2, 10
 GAP = 6
+# Nothing is measured while it trains: what it is measured by comes from neither side of the training.
+ALONE = ("--set", "kimg_per_evaluation=0")
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -35,19 +38,25 @@ def pictures(house: str, part: str) -> Pixels:
     return np.stack([np.asarray(Image.open(file)) for file in files])
 
 
-def train(style: str, minutes: float, options: list[str], again: bool) -> Path:
-    """Train, or go on, and measure; the run directory."""
-    folder, run_directory = KEPT / "houses", KEPT / f"style-{style}"
-    if again:
-        shutil.rmtree(run_directory, ignore_errors=True)
-    data = ("--data", folder / INPUT / "a", "--style", folder / style / "b")
-    gentrain("fit", *data, "--run", run_directory, "--minutes", minutes, *options)
-    tell(gentrain("evaluate", run_directory))
-    return run_directory
+def run_of(style: str) -> Path:
+    """The run directory."""
+    return KEPT / f"style-{style}"
+
+
+def train(style: str, kimg: float, options: list[str]) -> dict[str, Any]:
+    """Train on all that is there of both; how much CPU time it took."""
+    folder, run_directory = KEPT / "houses", run_of(style)
+    shutil.rmtree(run_directory, ignore_errors=True)
+    data = ("--data", folder / INPUT / "a", "--style", folder / style / "b", "--holdout", 0)
+    before = os.times()
+    gentrain("fit", *data, "--run", run_directory, "--kimg", kimg, *ALONE, *options)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"kimg": log_of(run_directory)[-1]["kimg"], "cpu": cpu}
 
 
 def translated(run_directory: Path, inputs: Pixels) -> Pixels:
-    """What the run's best generator makes of pictures."""
+    """What the run's generator makes of pictures."""
     from gentrain.commands.subject import find
     from gentrain.metrics.generate import generate
 
@@ -81,58 +90,59 @@ def marks(net: Any, images: Pixels, inputs: Pixels, true: Pixels, house: int) ->
     }
 
 
-def report(runs: dict[str, Path], net: Any, minutes: float, options: list[str]) -> str:
+def report(cells: dict[str, dict[str, Any]], net: Any, options: list[str], days: str) -> str:
     """The section of Markdown."""
     from gentrain.metrics.style import recoloured
 
-    inputs, rows, lengths = pictures(INPUT, "test"), [], []
-    for style, run_directory in runs.items():
+    inputs, rows, notes = pictures(INPUT, "test"), [], []
+    for style, cell in cells.items():
         true, house = pictures(style, "test"), list(NAMES).index(style)
         each = {
             "left as they are": inputs,
             "recoloured: the style's histogram": recoloured(inputs, pictures(style, "b")),
-            "**translated**": translated(run_directory, inputs),
+            "**translated**": translated(run_of(style), inputs),
             f"{NAMES[style]}'s own": true,
         }
         for name, images in each.items():
             scores = marks(net, images, inputs, true, house)
             rows.append([f"{NAMES[INPUT]} → {NAMES[style]}", name, *map(number, scores.values())])
         unseen = marks(net, pictures(style, "a")[: len(inputs)], inputs, true, house)
-        lengths.append(f"{log_of(run_directory)[-1]['kimg']:.0f} kimg to {NAMES[style]}, whose other pictures have a "
-                       f"Fréchet distance of {number(unseen['frechet'])}")  # fmt: skip
+        notes.append(f"{cell['kimg']:.3g} kimg to {NAMES[style]} in {cell['cpu']:.0f} CPU seconds; other pictures of "
+                     f"{NAMES[style]}'s have a Fréchet distance of {number(unseen['frechet'])}")  # fmt: skip
     told = f" {' '.join(options)}" if options else ""
     command = paragraph(
-        f"""`python bench/style.py --google DIR --twitter DIR --openmoji DIR`, DIRs being the unpacked npm packages
-        emoji-datasource-google, emoji-datasource-twitter and openmoji: `gentrain fit --data google/a --style twitter/b
-        --minutes {minutes:g}{told}` on {len(pictures(INPUT, "a"))} pictures of Google's and
-        {len(pictures("twitter", "b"))} of other concepts by the other house, {len(os.sched_getaffinity(0))} core(s);
+        f"""`python bench/style.py --google DIR --twitter DIR --openmoji DIR{told and f" --options='{told.strip()}'"}`,
+        DIRs being the unpacked npm packages emoji-datasource-google, emoji-datasource-twitter and openmoji: `gentrain
+        fit --data google/a --style twitter/b{told}`, 64×64, on {len(pictures(INPUT, "a"))} pictures of Google's and
+        {len(pictures("twitter", "b"))} of other concepts by the other house, one seed, {days};
         {len(inputs)} pictures of further concepts are translated."""
     )
     how = paragraph(
-        f"""{"; ".join(lengths)}. Hits: the part that a classifier takes for the house; it has learned the three houses
+        f"""{". ".join(notes)}. Hits: the part that a classifier takes for the house; it has learned the three houses
         from pictures that no training saw, and is right on {net.accuracy:.1%} of others. Fréchet: in its features, to
         the house's own drawings of the same. Content: correlation of where edges are with the input. L1: mean distance
         to the house's own drawing of the same, and of another thing."""
     )
     head = ["", "", "hits", "Fréchet", "content", "L1", "L1 of another"]
-    return f"""## Style without pairs: emoji of one house as another would draw them
+    return f"""## Training: emoji of one house as another would draw them
 
 {command}
 
 {table(head, rows, texts=2)}
 
-{how}
-
-![Google's, as Twitter's and Twitter's own, as OpenMoji's and OpenMoji's own](../docs/style.png)"""
+{how}"""
 
 
-def draw(runs: dict[str, Path], docs: Path) -> None:
-    """Input · in each style · that house's own, for emoji drawn at random that were not trained on."""
+def draw(styles: list[str], docs: Path) -> None:
+    """Input · translated, recoloured and the house's own for each style; emoji drawn at random, none trained on."""
+    from gentrain.metrics.style import recoloured
+
     inputs = pictures(INPUT, "test")
     chosen = np.sort(np.random.default_rng(0).permutation(len(inputs))[: GROUPS * ROWS])
     columns = [inputs[chosen]]
-    for style, run_directory in runs.items():
-        columns += [translated(run_directory, inputs[chosen]), pictures(style, "test")[chosen]]
+    for style in styles:
+        by_colours = recoloured(inputs, pictures(style, "b"))[chosen]
+        columns += [translated(run_of(style), inputs[chosen]), by_colours, pictures(style, "test")[chosen]]
     across = np.concatenate(columns, axis=2)
     gap = np.full((*across.shape[:2], GAP, 3), 160, np.uint8)
     cells = np.concatenate([across, gap], axis=2)
@@ -146,7 +156,7 @@ def main() -> None:
     for house in NAMES:
         parser.add_argument(f"--{house}", type=Path, required=True, help="the unpacked npm package")
     parser.add_argument("--style", choices=STYLES, action="append", help="(default: both)")
-    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--kimg", type=float, default=KIMG, help=f"length of each training (default: {KIMG:g})")
     parser.add_argument("--options", default="", help="more for gentrain fit, as in --options='--set nce=2'")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the picture goes (default: docs/)")
     parser.add_argument("--again", action="store_true", help="start the trainings over")
@@ -155,14 +165,18 @@ def main() -> None:
         sys.exit(f"{arguments.google}: not the npm package; unpack what `npm pack emoji-datasource-google` gives")
     if not (KEPT / "houses" / INPUT / "test").is_dir():
         houses.write(arguments.google, arguments.twitter, arguments.openmoji, KEPT / "houses")
-    options = arguments.options.split()
-    runs = {style: train(style, arguments.minutes, options, arguments.again) for style in arguments.style or STYLES}
+    options, measured = arguments.options.split(), Cells("style", arguments.again)
+    styles = arguments.style or list(STYLES)
+    cells = {
+        style: measured.get(" ".join([style, f"{arguments.kimg:g}", *options]), train, style, arguments.kimg, options)
+        for style in styles
+    }
 
     from gentrain import quiet
 
     quiet.import_tensorflow()
-    print(report(runs, judge(), arguments.minutes, options))
-    draw(runs, arguments.docs)
+    print(report(cells, judge(), options, measured.days()))
+    draw(styles, arguments.docs)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def style() -> Settings:
         conditions="unpaired",
         discriminator_width=32,
         kimg=12.0,
-        batch=8,
+        batch=4,
         jitter=Settings.jitter,
         kimg_per_checkpoint=3.0,
         kimg_per_evaluation=3.0,

@@ -22,6 +22,7 @@ from gentrain.settings import Settings
 
 HALVINGS = 2
 BLOCKS = 4
+COMPARED = 2  # the contrast looks no further than this block: half of the blocks cost it half as much
 WIDEST = 3  # times the width at full size
 
 discriminate = unet.discriminate
@@ -44,7 +45,7 @@ def translate(x: Any, latents: Any, channels: int, s: Settings, init: Initialize
     deepest = x.shape[-1]
     for block in range(1, BLOCKS + 1):
         y = conv(relu(conv(x, deepest, 3)), deepest, 3)
-        x = layers.Add(name=f"encoded_{HALVINGS + block // 2}" if block % 2 == 0 else None)([x, y])
+        x = layers.Add(name=f"encoded_{HALVINGS + 1}" if block == COMPARED else None)([x, y])
     if latents is not None:
         drawn = layers.Dense(deepest, use_bias=False, kernel_initializer=init())(latents)
         x = layers.Add()([x, layers.Reshape((1, 1, deepest))(drawn)])
