@@ -41,29 +41,29 @@ def gathered(found: Sequence[Texts], origin: str) -> Captions:
         return Captions({}, ())
     rows = np.array(["\n".join(texts).encode("utf-8", "replace") for texts in kept])
     empty, without = sum(text == "" for texts in cleaned for text in texts), sum(not texts for texts in kept)
-    said = f"{count} captions of {len(kept) - without} images, from {origin}"
-    said += f"; {empty} empty ones are left out" if empty else ""
-    said += f"; {without} images have none and stand for whatever is asked" if without else ""
-    return Captions({"captions": rows}, (said,))
+    summary = f"{count} captions of {len(kept) - without} images, from {origin}"
+    summary += f"; {empty} empty ones are left out" if empty else ""
+    summary += f"; {without} images have none and stand for any text" if without else ""
+    return Captions({"captions": rows}, (summary,))
 
 
-def column(names: Sequence[str], asked: str, where: str) -> str | None:
-    """Which of these columns holds captions: the one that is asked for, or the one that is named so, in any case.
+def column(names: Sequence[str], requested: str, where: str) -> str | None:
+    """Which of these columns holds captions: the one that is requested, or the one that is named so, in any case.
 
     Args:
         names: of all columns.
-        asked: `captions` of the frame.
+        requested: `captions` of the frame.
         where: for the error.
 
     Raises:
-        TrainError: a column is asked for that is not there.
+        TrainError: a column is requested that is not there.
     """
-    if asked in ("", FROM_CLASSES):
+    if requested in ("", FROM_CLASSES):
         return None
-    if asked != "auto" and asked not in names:
-        raise TrainError(f"{where}: --captions {asked}: no such column; it has {shown(', '.join(names))}")
+    if requested != "auto" and requested not in names:
+        raise TrainError(f"{where}: --captions {requested}: no such column; it has {shown(', '.join(names))}")
     by_name = {name.lower(): name for name in reversed(names)}
-    return asked if asked != "auto" else next((by_name[name] for name in COLUMNS if name in by_name), None)
+    return requested if requested != "auto" else next((by_name[name] for name in COLUMNS if name in by_name), None)
 
 
 def lines(content: bytes) -> list[str]:
