@@ -44,6 +44,9 @@ BAD_FILES = {
     "max_batch_size { value: 4 } allowed_batch_sizes: 4 allowed_batch_sizes: 2 allowed_batch_sizes: 4": (
         "allowed_batch_sizes entries must be positive and monotonically increasing"
     ),
+    "max_batch_size { value: 4 } allowed_batch_sizes: 2 allowed_batch_sizes: 2 allowed_batch_sizes: 4": (
+        "allowed_batch_sizes entries must be positive and monotonically increasing"
+    ),
     "max_batch_size { value: 8 } allowed_batch_sizes: 8 enable_large_batch_splitting { value: true } "
     "max_execution_batch_size { value: 4 }": (
         "Last entry in allowed_batch_sizes must be equal to max_execution_batch_size; last entry was 8; expected 4"
