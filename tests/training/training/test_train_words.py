@@ -13,9 +13,13 @@ import pytest
 import tensorflow as tf
 from gentrain.conditions.tokens import LONGEST, Tokens, one_of_each
 from gentrain.conditions.vocabulary import Vocabulary
+from gentrain.data.dataset import Dataset
 from gentrain.errors import UsageError
 from gentrain.losses.auxiliary import Seen
 from gentrain.losses.captions import APART, Diversity, Mismatch, normal
+from gentrain.metrics import captions
+from gentrain.metrics.features import FeatureNet
+from gentrain.metrics.generate import generate
 from gentrain.networks import build_generator
 from gentrain.settings import Settings
 from PIL import Image
@@ -71,7 +75,7 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_a_k
     )
     assert set(tokens["vocabulary"][2:]) == {"a", "square", *COLOURS}
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert {"d_mismatch", "g_diversity", "frechet"} <= lines[-1].keys()
+    assert {"d_mismatch", "g_diversity", "frechet", "diversity"} <= lines[-1].keys()
     generator = keras.models.load_model(tmp_path / "run" / "generator.keras")
     said = Vocabulary(tuple(tokens["vocabulary"]), tokens["folding"]).indices("RED square, unheard of")
     images = generator([np.zeros((2, 6)), np.array([said[:2] + [0] * 14, [0] * 16])]).numpy()
@@ -134,3 +138,34 @@ def test_words_reach_every_level_and_need_latents() -> None:
     assert [tuple(layer.output.shape[1:3]) for layer in scaled] == [(4, 4), (8, 8), (16, 16)]
     with pytest.raises(UsageError, match="latent_size 0: words enter beside the latents"):
         condition.configure(Settings(latent_size=0))
+
+
+def test_diversity_tells_whether_seeds_or_captions_change_an_image() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 3), np.uint8)
+    texts = np.array([f"caption {row // 4}".encode() for row in range(40)])
+    dataset = Dataset("pictures", pixels, columns={"captions": texts})
+    tokens = np.repeat(np.arange(10, dtype=np.int32), 4)[:, None]
+
+    class Features(FeatureNet):
+        """The pixels themselves."""
+
+        def __init__(self) -> None:
+            self.name = "pixels"
+
+        def __call__(self, images: np.ndarray) -> np.ndarray:
+            return images.reshape(len(images), -1).astype(np.float32)
+
+    inputs = [keras.Input((3,), name="latents"), keras.Input((1,), dtype="int32", name="tokens")]
+    of_seed = keras.layers.Dense(48, activation="tanh")(inputs[0])
+    of_words = keras.layers.Flatten()(keras.layers.Embedding(10, 48, embeddings_initializer="random_normal")(inputs[1]))
+    both = {"seed": of_seed, "words": keras.layers.Activation("tanh")(of_words)}
+    found = {}
+    for name, values in both.items():
+        generator = keras.Model(inputs, keras.layers.Reshape((4, 4, 3))(values))
+        images = generate(generator, 40, 0, {"tokens": tokens})
+        found[name] = captions.diversity(generator, images, {"tokens": tokens}, Features())
+    assert found["words"] == 0, "all seeds of a caption are alike"
+    assert found["seed"] == pytest.approx(1, abs=0.3), "captions change nothing"
+    assert captions.reference(dataset, np.arange(40), Features()) == pytest.approx(1, abs=0.1)
+    alone = Dataset("pictures", pixels, columns={"captions": np.array([f"{row} {row}".encode() for row in range(40)])})
+    assert captions.reference(alone, np.arange(40), Features()) is None

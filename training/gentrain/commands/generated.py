@@ -45,7 +45,7 @@ def evaluate(subject: Subject, dataset: Dataset, samples: int, net: FeatureNet, 
         given = judge.given(subject.generator)
         labels = given.get("labels")
         images = generate(subject.generator, judge.samples, given=given, show=measuring.show)
-        values = judge.score(images, labels)
+        values = judge.score(images, labels) | judge.diversity(subject.generator, images, given)
         others = judge.second.marks(images) if judge.second else {}
         neighbours = nearest.search(images, dataset, judge.small, searched, measuring.show, unseen)
     report = {

@@ -11,6 +11,7 @@ Projection Discriminator", arXiv 1802.05637.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,11 +60,16 @@ class Tokens(Condition):
             raise UsageError("latent_size 0: words enter beside the latents; give it 16 or so")
 
     def columns(self, dataset: Dataset) -> Mapping[str, Array]:
+        return {"tokens": self._of_all}
+
+    @cached_property
+    def _of_all(self) -> Array:
+        """The captions of each image, int32 (N, most captions, L); zeros where an image has fewer."""
         most = max(map(len, self.captions))
         tokens = np.zeros((len(self.captions), most, LONGEST), np.int32)
         for row, texts in zip(tokens, self.captions, strict=True):
             row[: len(texts)] = self.tokens(texts)
-        return {"tokens": tokens}
+        return tokens
 
     def tokens(self, texts: Sequence[str]) -> Array:
         """Texts (N) → int32 (N, L)."""

@@ -6,7 +6,7 @@ metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training image
 features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;
             feature_files.py keeps them
 generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two;
-            translation.py: on pairs; style.py: without them
+            translation.py: on pairs; style.py: without them; captions.py: seeds of a caption
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ METRICS: dict[str, Metric] = {
         Metric("density", "higher", "how densely real images surround generated ones; may exceed 1", ONE_IMAGE),
         Metric("coverage", "higher", "fraction of real images with a generated one nearby"),
         Metric("accuracy", "higher", "fraction of generated images classified as the requested class", ONE_IMAGE),
+        Metric("diversity", "higher", "distance between a caption's seeds over that between captions", "any other caption"),
         Metric("l1", "lower", "mean absolute error of translated pixels, which are from 0 to 1"),
         Metric("psnr", "higher", "peak signal-to-noise ratio in dB, over all pixels together"),
         Metric("ssim", "higher", "structural similarity to the right answer, at most 1"),

@@ -6,6 +6,7 @@ what those score is the reference. Where too few were held out, the data set is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from gentrain import conditions
 from gentrain.data import holdout
 from gentrain.errors import TrainError
-from gentrain.metrics import nearest
+from gentrain.metrics import captions, nearest
 from gentrain.metrics.features import PRETRAINED, FeatureNet, Images, Show, features_for, features_of, second_for
 from gentrain.metrics.opinion import Opinion
 
@@ -203,7 +204,27 @@ class Judge:
         neighbours = nearest.search(images, self.dataset, self.small, SEARCHED, unseen=self.unseen)
         original = nearest.originality(neighbours)
         copies = {"memorised": nearest.memorised(neighbours), **({} if original is None else {"originality": original})}
-        return {**self.score(images, given.get("labels")), **copies}
+        return {
+            **self.score(images, given.get("labels")),
+            **self.diversity(generator, images, given, first_seed),
+            **copies,
+        }
+
+    def diversity(
+        self, generator: Any, images: Images, given: Mapping[str, Any], first_seed: int = 0
+    ) -> dict[str, float]:
+        """`diversity` of a generator that takes captions, where real images share some; see `metrics.captions`."""
+        if "tokens" not in given or self._diversity_of_real is None:
+            return {}
+        value = captions.diversity(generator, images, given, self.features, first_seed)
+        if value is None:
+            return {}
+        self.reference["diversity"] = self._diversity_of_real
+        return {"diversity": value}
+
+    @cached_property
+    def _diversity_of_real(self) -> float | None:
+        return captions.reference(self.dataset, self.compared, self.features)
 
     def given(self, generator: Any) -> dict[str, Any]:
         """Tensors (samples, …) of what a Keras generator takes beside latents, drawn as the data set has them.

@@ -33,7 +33,7 @@ def read(source: str, frame: Frame, read_one: Read) -> Dataset:
     """
     if frame.input_from:
         raise UsageError("--from makes inputs of the images, and --style takes them as they are; give one of them")
-    alone = replace(frame, style="", labels="none")
+    alone = replace(frame, style="", labels="none", captions="")
     pictures, look = read_one(source, alone), frame.style
     if os.path.isfile(look) and ending(look) in suffixes():
         look, alone = f"patches:{look}", replace(alone, resolution=pictures.images.shape[1])
