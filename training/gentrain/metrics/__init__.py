@@ -49,7 +49,12 @@ METRICS: dict[str, Metric] = {
         Metric("density", "higher", "how densely real images surround generated ones; may exceed 1", ONE_IMAGE),
         Metric("coverage", "higher", "fraction of real images with a generated one nearby"),
         Metric("accuracy", "higher", "fraction of generated images classified as the requested class", ONE_IMAGE),
-        Metric("diversity", "higher", "distance between a caption's seeds over that between captions", "any other caption"),
+        Metric(
+            "diversity",
+            "higher",
+            "distance between a caption's seeds over that between captions",
+            "images that ignore the caption",
+        ),
         Metric("l1", "lower", "mean absolute error of translated pixels, which are from 0 to 1"),
         Metric("psnr", "higher", "peak signal-to-noise ratio in dB, over all pixels together"),
         Metric("ssim", "higher", "structural similarity to the right answer, at most 1"),
