@@ -28,13 +28,13 @@ def parse_levels(text: str) -> list[int]:
 def _part(part: str, text: str) -> list[int]:
     if re.fullmatch(r"\d{1,6}", part):
         return [int(part)]
-    found = _RANGE.fullmatch(part)
-    if found is None:
+    match = _RANGE.fullmatch(part)
+    if match is None:
         raise UsageError(f"concurrency: found {text!r}, expected numbers such as 8, 1,4,16, 1:16 or 1:16:2x")
-    start, end, step = int(found[1]), int(found[2]), int(found[3] or 1)
-    if start < 1 or end < start or step < (2 if found[4] else 1):
+    start, end, step = int(match[1]), int(match[2]), int(match[3] or 1)
+    if start < 1 or end < start or step < (2 if match[4] else 1):
         raise UsageError(f"concurrency: found {part!r}, expected START:END:STEP that grows from 1 or more")
     levels = [start]
-    while (following := levels[-1] * step if found[4] else levels[-1] + step) <= min(end, MOST + 1):
+    while (following := levels[-1] * step if match[4] else levels[-1] + step) <= min(end, MOST + 1):
         levels.append(following)
     return levels

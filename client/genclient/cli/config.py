@@ -108,8 +108,8 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
-        message, line, column = found.groups() if found else (str(error), None, None)
+        match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
+        message, line, column = match.groups() if match else (str(error), None, None)
         number = int(line) if line else text.count("\n") + 1
         lines = text.splitlines() or [""]
         key = _KEY_LINE.match(lines[min(number, len(lines)) - 1])
@@ -118,10 +118,10 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         raise UsageError(f"{where}: {message}{place}, expected TOML") from None
 
 
-def _sorted(path: Path, found: Mapping[str, Any], lines: Mapping[Keys, int]) -> ConfigFile:
+def _sorted(path: Path, entries_by_key: Mapping[str, Any], lines: Mapping[Keys, int]) -> ConfigFile:
     shared: dict[str, Entry] = {}
     commands: dict[str, dict[str, Entry]] = {}
-    for key, value in found.items():
+    for key, value in entries_by_key.items():
         # An option whose value is a table of pairs may stand among the commands' tables; no command has such a name.
         if isinstance(value, dict) and key.replace("-", "_") not in ("header", "map", "input"):
             table = commands.setdefault(key, {})
@@ -151,10 +151,10 @@ def _lines(text: str) -> Iterator[tuple[Keys, int]]:
     table: Keys = ()
     seen: set[Keys] = set()
     for number, line in enumerate(text.splitlines(), 1):
-        if found := _TABLE_LINE.fullmatch(line):
-            table = keys = _split(found[1])
-        elif found := _KEY_LINE.match(line):
-            keys = table + _split(found[1])
+        if match := _TABLE_LINE.fullmatch(line):
+            table = keys = _split(match[1])
+        elif match := _KEY_LINE.match(line):
+            keys = table + _split(match[1])
         else:
             continue
         if keys not in seen:
@@ -167,5 +167,5 @@ def _split(keys: str) -> Keys:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f"; near it is {found[0].replace('_', '-')}" if found else ""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; near it is {close[0].replace('_', '-')}" if close else ""

@@ -45,7 +45,7 @@ def read_inputs(options: dict[str, Any], known: Mapping[str, TensorSpec], count:
     """
     from genclient.images.arrays import read_images
 
-    ranges, found = value_ranges(options["value_range"]), []
+    ranges, inputs = value_ranges(options["value_range"]), []
     for name, place in options["input"]:
         if name not in known or name in _OTHERWISE:
             names = sorted(set(known) - set(_OTHERWISE))
@@ -57,5 +57,5 @@ def read_inputs(options: dict[str, Any], known: Mapping[str, TensorSpec], count:
         if images.count not in (None, count):
             expected = "one, for all images" if count is None else f"one, or one for each of {count} seeds"
             raise UsageError(f"--input: found {images.count} in {place}, expected {expected}")
-        found.append(images)
-    return tuple(found)
+        inputs.append(images)
+    return tuple(inputs)

@@ -101,14 +101,16 @@ def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None
         raise UsageError("--label and --labels: found both, expected one of them")
     if options["labels"] == "all":
         return np.asarray(source.classes.all(), np.int64)
-    found: list[int] = []
+    labels: list[int] = []
     for part in (part.strip() for part in options["labels"].split(",")):
         match = None if part in source.classes.names else re.fullmatch(r"(\d{1,9})-(\d{1,9})", part)
         if match and int(match[1]) <= int(match[2]) <= int(match[1]) + 2**20:
-            found += [source.classes.index(str(label), "--labels") for label in range(int(match[1]), int(match[2]) + 1)]
+            labels += [
+                source.classes.index(str(label), "--labels") for label in range(int(match[1]), int(match[2]) + 1)
+            ]
         else:
-            found.append(source.classes.index(part, "--labels"))
-    return np.asarray(found, np.int64)
+            labels.append(source.classes.index(part, "--labels"))
+    return np.asarray(labels, np.int64)
 
 
 def traversals(source: Source, options: dict[str, Any]) -> Traversals:
@@ -148,14 +150,14 @@ def _keyframe_latents(options: dict[str, Any]) -> NDArray[np.float32]:
     """Latents of a file, (N, Z); the factor and the class that its images were made with count by default."""
     from genclient.latents.file import read_latents
 
-    found = read_latents(options["latents"])
-    if found.truncation is not None and is_default("truncation"):
-        options["truncation"] = found.truncation
-    if found.labels is not None and options["label"] is None and options["labels"] is None:
-        if len(set(found.labels.tolist())) > 1:
+    latents = read_latents(options["latents"])
+    if latents.truncation is not None and is_default("truncation"):
+        options["truncation"] = latents.truncation
+    if latents.labels is not None and options["label"] is None and options["labels"] is None:
+        if len(set(latents.labels.tolist())) > 1:
             raise UsageError("--latents: found images of several classes, expected --label or --labels")
-        options["label"] = str(found.labels[0])
-    return found.array
+        options["label"] = str(latents.labels[0])
+    return latents.array
 
 
 def _nearly_square(count: int) -> tuple[int, int]:

@@ -38,8 +38,8 @@ class Commands(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(importlib.import_module(f"genclient.commands.{cmd_name}"), cmd_name)
-        return found
+        command: click.Command = getattr(importlib.import_module(f"genclient.commands.{cmd_name}"), cmd_name)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -109,8 +109,8 @@ class Command(click.Command):
                 yield option.name, _fitting(option, entries[option.name])
 
     def _origin_of(self, ctx: click.Context, message: str) -> str:
-        found = re.match(r"-{0,2}([a-z][a-z_-]*)", message)
-        name = found[1].replace("-", "_") if found else ""
+        match = re.match(r"-{0,2}([a-z][a-z_-]*)", message)
+        name = match[1].replace("-", "_") if match else ""
         name = _LIBRARY_NAMES.get(name, name)
         option = next((option for option in settable(self) if option.name == name), None)
         return origin(ctx, option)[1] if option is not None else ""
@@ -148,10 +148,10 @@ def config_file(ctx: click.Context) -> ConfigFile:
     root = ctx.find_root()
     if not isinstance(root.obj, ConfigFile):
         path, named = config_path(ctx)
-        found = config.read(path, must_exist=named)
-        if found.shared or found.commands:
-            found.check(_known(root))
-        root.obj = found
+        file = config.read(path, must_exist=named)
+        if file.shared or file.commands:
+            file.check(_known(root))
+        root.obj = file
     return root.obj
 
 

@@ -329,8 +329,8 @@ class Waiting:
 def _example_bytes(binding: Binding) -> float | None:
     """Bytes of an example's largest tensor, by those that are declared completely."""
     sides = (binding.inputs, binding.spec.inputs), (binding.outputs, binding.spec.outputs)
-    found = [_tensor_bytes(spec) for roles, specs in sides for name, spec in specs.items() if roles[name].large]
-    return max((size for size in found if size is not None), default=None)
+    sizes = [_tensor_bytes(spec) for roles, specs in sides for name, spec in specs.items() if roles[name].large]
+    return max((size for size in sizes if size is not None), default=None)
 
 
 def _tensor_bytes(spec: TensorSpec) -> float | None:

@@ -198,16 +198,16 @@ class Results:
         Raises:
             ClientError: an output is missing, or is not what it should be.
         """
-        found: dict[str, NDArray[Any]] = {}
+        results: dict[str, NDArray[Any]] = {}
         for role in self._binding.outputs.values():
             name = self._binding.names.get(role.name, role.name)
-            if name in outputs and role.result not in found:
-                found[role.result] = self._reads[role.name](decoded(outputs, name, len(part)), name)
+            if name in outputs and role.result not in results:
+                results[role.result] = self._reads[role.name](decoded(outputs, name, len(part)), name)
         for role_name in self._binding.spec.outputs:
-            if self._binding.outputs[role_name].result not in found:
+            if self._binding.outputs[role_name].result not in results:
                 raise ClientError(f"the response has outputs {sorted(outputs)}, expected {self._expected(role_name)}")
         numbers, labels = (made(part.start, part.stop) for made in (self._examples.numbers, self._examples.labels))
-        return Batch(numbers, found, version, labels)  # type: ignore[arg-type]
+        return Batch(numbers, results, version, labels)  # type: ignore[arg-type]
 
     def _expected(self, role_name: str) -> str:
         """The model's names for an output, and for those that would do instead."""

@@ -94,11 +94,13 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
     if files and signature == AUTO:
         for task in tasks:
             for name in ("png", *task.by_cost(info)):
-                found = task.fitting(info, name, names) if name in info.signatures else None
-                if found is not None and "image_bytes" in found.spec.inputs:
-                    return found
+                binding = task.fitting(info, name, names) if name in info.signatures else None
+                if binding is not None and "image_bytes" in binding.spec.inputs:
+                    return binding
     fitting = (task.fitting(info, signature, names) for task in tasks)
-    return next((found for found in fitting if found is not None), None) or IMAGE_TO_IMAGE.bind(info, signature, names)
+    return next((binding for binding in fitting if binding is not None), None) or IMAGE_TO_IMAGE.bind(
+        info, signature, names
+    )
 
 
 def task_of(info: ModelInfo, names: Mapping[str, str]) -> Task | None:

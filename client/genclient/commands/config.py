@@ -86,16 +86,16 @@ def _commands(context: click.Context) -> list[str]:
     """The names of the commands that have options which can be set."""
     root = context.find_root()
     assert isinstance(root.command, click.Group)
-    found = ((name, root.command.get_command(root, name)) for name in root.command.list_commands(root))
-    return [name for name, command in found if isinstance(command, Command)]
+    commands = ((name, root.command.get_command(root, name)) for name in root.command.list_commands(root))
+    return [name for name, command in commands if isinstance(command, Command)]
 
 
 def _command(context: click.Context, name: str) -> click.Command:
     root = context.find_root()
     assert isinstance(root.command, click.Group)
-    found = root.command.get_command(root, name)
-    assert found is not None
-    return found
+    command = root.command.get_command(root, name)
+    assert command is not None
+    return command
 
 
 def _resolved(context: click.Context, command: click.Command, name: str, arguments: list[str]) -> click.Context:

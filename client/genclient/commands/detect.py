@@ -74,9 +74,9 @@ def detect(
     options["ranges"] = value_ranges(options.pop("value_range"))
     paths = list(pictures.find(images))
     with server.client() as client, console.meter(len(paths), "pictures") as meter:
-        found = list(_scored(client, paths, options, meter))
-    scored = [result for result in found if "score" in result]
-    failed = [result for result in found if "error" in result]
+        all_results = list(_scored(client, paths, options, meter))
+    scored = [result for result in all_results if "score" in result]
+    failed = [result for result in all_results if "error" in result]
     key = {"score": lambda result: -result["score"], "name": lambda result: result["path"], "none": None}[sort]
     results = (sorted(scored, key=key) if key else scored)[:top]
     data = {"model": options["discriminator"] or f"{server.model}-critic", "images": results, "failed": failed}
@@ -99,9 +99,9 @@ def _scored(client: Client, paths: list[Path], options: dict[str, Any], meter: M
         good = [content for content in loaded if isinstance(content, bytes)]
         scores = iter(_scores(client, good, arguments))
         for path, content in zip(some, loaded, strict=True):
-            found = content if isinstance(content, str) else next(scores)
-            key = "error" if isinstance(found, str) else "score"
-            yield {"path": str(path), key: printable(found) if isinstance(found, str) else found}
+            result = content if isinstance(content, str) else next(scores)
+            key = "error" if isinstance(result, str) else "score"
+            yield {"path": str(path), key: printable(result) if isinstance(result, str) else result}
         done += len(some)
         meter.at(done)
 

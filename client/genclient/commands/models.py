@@ -38,37 +38,37 @@ def models(
     genserve lists its models over REST. TensorFlow Serving has no such list: name the models, or see --model and its
     discriminator. The exit code is 0 if each model has an AVAILABLE version, else 1.
     """
-    found = _states_of(server, names) if names else _listed(server, rest, console)
-    lines = [f"{name}\t{version_line(version)}" for name, versions in found.items() for version in versions]
-    lines += [f"{name}\tno version" for name, versions in found.items() if not versions]
-    available = [name for name, versions in found.items() if any(v.state == "AVAILABLE" for v in versions)]
+    by_name = _states_of(server, names) if names else _listed(server, rest, console)
+    lines = [f"{name}\t{version_line(version)}" for name, versions in by_name.items() for version in versions]
+    lines += [f"{name}\tno version" for name, versions in by_name.items() if not versions]
+    available = [name for name, versions in by_name.items() if any(v.state == "AVAILABLE" for v in versions)]
     data = [
         {"model": name, "versions": [version_facts(version) for version in versions]}
-        for name, versions in found.items()
+        for name, versions in by_name.items()
     ]
-    width = max((len(name) for name in found), default=0)
+    width = max((len(name) for name in by_name), default=0)
     split = [line.partition("\t") for line in lines]
     console.result(
         "".join(f"{printable(f'{name:<{width}}  {rest}')}\n" for name, _, rest in split),
         {"target": server.target, "models": data},
         "".join(f"{printable(name)}\n" for name in available),
     )
-    if len(available) < len(found) or not found:
+    if len(available) < len(by_name) or not by_name:
         context.exit(1)
 
 
 def _states_of(server: Server, names: tuple[str, ...]) -> Models:
     """The versions of models by name; none of one that the server does not know."""
-    found: Models = {}
+    by_name: Models = {}
     with server.client() as client:
         for name in dict.fromkeys(names):
             try:
-                found[name] = client.status(name)
+                by_name[name] = client.status(name)
             except RpcError as error:
                 if error.code.name != "NOT_FOUND":
                     raise
-                found[name] = []
-    return found
+                by_name[name] = []
+    return by_name
 
 
 def _listed(server: Server, rest: str | None, console: Console) -> Models:
@@ -103,8 +103,8 @@ def _rest_address(target: str) -> str:
     """
     from genclient.rpc.target import parse_target
 
-    found = parse_target(target)
-    hosts = found.hosts
-    if not hosts or not found.text.split(",")[0].endswith(f":{GRPC_PORT}"):
+    parsed = parse_target(target)
+    hosts = parsed.hosts
+    if not hosts or not parsed.text.split(",")[0].endswith(f":{GRPC_PORT}"):
         raise ClientError(f"the REST address of {target} is not known; give it with --rest")
     return f"[{hosts[0]}]:{REST_PORT}" if ":" in hosts[0] else f"{hosts[0]}:{REST_PORT}"

@@ -90,10 +90,10 @@ def translate(
     options["grid"] = grid_of(options["grid"])
     ranges = value_ranges(options["value_range"])
     check_stdout(out, console)
-    found = list(_collected(pictures, out))
+    given = list(_collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
     variations = _variations(options)
-    animation, seen = _animation(out, found, options)
+    animation, seen = _animation(out, given, options)
     with open_source(context, server, options) as source:
         if not options["dry_run"]:
             source.resolve_version()
@@ -106,7 +106,7 @@ def translate(
         is_grid = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
         in_one = is_grid or animation is not None
         image_set = _image_set(source, originals, hints, variations, options, is_grid=in_one)
-        _protect(out, image_set, found, options["overwrite"])
+        _protect(out, image_set, given, options["overwrite"])
         kind = TiledTranslator if options["tile"] else Translator
         translator = kind(source, good, ranges, hints, variations, is_grid=in_one)
         if animation is not None:
@@ -139,7 +139,7 @@ def _stdin() -> bytes:
 
 
 def _surveyed(
-    source: Source, found: list[Picture], ranges: Any, tiled: str | None, console: Console
+    source: Source, pictures_given: list[Picture], ranges: Any, tiled: str | None, console: Console
 ) -> tuple[list[Picture], list[Original], list[str]]:
     """The pictures that can be read, what is known of them, and what is wrong with the others.
 
@@ -150,9 +150,9 @@ def _surveyed(
 
     good: list[Picture] = []
     hashes, failed, sizes = [], [], []
-    with console.meter(len(found), "pictures looked at") as meter:
-        for start in range(0, len(found), AT_A_TIME):
-            some = found[start : start + AT_A_TIME]
+    with console.meter(len(pictures_given), "pictures looked at") as meter:
+        for start in range(0, len(pictures_given), AT_A_TIME):
+            some = pictures_given[start : start + AT_A_TIME]
             for picture, checked in zip(some, pictures.check([p.file for p in some], ranges), strict=True):
                 if isinstance(checked, str):
                     failed.append(f"{printable(picture.shown)}: {printable(checked)}")
@@ -225,26 +225,26 @@ def _variations(options: dict[str, Any]) -> Variations:
     return Variations.of(1, 0, read_latents(options["latents"]).array)
 
 
-def _animation(out: str, found: list[Picture], options: dict[str, Any]) -> tuple[Animation | None, list[Picture]]:
+def _animation(out: str, given: list[Picture], options: dict[str, Any]) -> tuple[Animation | None, list[Picture]]:
     """The animation that is to be made, if any, and its frames: those of one animated picture, or all pictures."""
     if not out.lower().endswith(ANIMATIONS) or os.path.isdir(out):
-        return None, found
+        return None, given
     for option in ("grid", "shard_size", "captions", "show"):
         if options[option]:
             raise UsageError(f"--{option.replace('_', '-')}: found it beside --out {out}, an animation")
     from genclient.images import frames
     from genclient.outputs.animation import MOST_GIF_FPS, open_animation
 
-    alone = found[0].file if len(found) == 1 else b""
-    sequence = frames.read(alone if isinstance(alone, bytes) else _content(str(alone), found[0].shown))
+    alone = given[0].file if len(given) == 1 else b""
+    sequence = frames.read(alone if isinstance(alone, bytes) else _content(str(alone), given[0].shown))
     if sequence is None:
-        return open_animation(out, FPS, True, lambda path: None), found
+        return open_animation(out, FPS, True, lambda path: None), given
     seconds = sum(sequence.milliseconds) / 1000
     animation = open_animation(
         out, min(MOST_GIF_FPS, max(0.1, len(sequence.frames) / seconds)), sequence.loops, lambda path: None
     )
     animation.milliseconds = sequence.milliseconds
-    shown = found[0].shown
+    shown = given[0].shown
     return animation, [
         Picture(f"{shown}, frame {number}", f"frame{number:05d}.png", frame)
         for number, frame in enumerate(sequence.frames)
@@ -330,7 +330,7 @@ def _note_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) 
         console.note(f"{other} of {len(sizes)} pictures are brought to {shape[1]}×{shape[0]} pixels: {how}")
 
 
-def _protect(out: str, image_set: Translation, found: list[Picture], overwrite: bool) -> None:
+def _protect(out: str, image_set: Translation, given: list[Picture], overwrite: bool) -> None:
     """See that no picture is replaced by what is made of it, and no other file without --overwrite.
 
     Raises:
@@ -338,7 +338,7 @@ def _protect(out: str, image_set: Translation, found: list[Picture], overwrite: 
     """
     if out == "-":
         return
-    originals = {picture.file.resolve() for picture in found if isinstance(picture.file, Path)}
+    originals = {picture.file.resolve() for picture in given if isinstance(picture.file, Path)}
     is_folder = os.path.isdir(out) or not Path(out).suffix
     targets = [Path(out), *(Path(out) / original.name for original in image_set.originals if is_folder)]
     for target in targets:

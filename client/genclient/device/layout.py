@@ -90,15 +90,15 @@ class Layout:
 def find(functions: Mapping[str | None, Function]) -> Layout | None:
     """The first function, genline's before others, whose tensors are a generator's, or some task's; None: no one's."""
     ordered = sorted(functions, key=lambda name: (name != SIGNATURE, name or ""))
-    found = (_generator(signature, functions[signature]) for signature in ordered)
+    generators = (_generator(signature, functions[signature]) for signature in ordered)
     others = (_of_task(task, signature, functions[signature]) for task in tasks() for signature in ordered)
-    return next((layout for layout in itertools.chain(found, others) if layout is not None), None)
+    return next((layout for layout in itertools.chain(generators, others) if layout is not None), None)
 
 
 def find_for(task: Task, functions: Mapping[str | None, Function]) -> Layout | None:
     """The first function whose tensors are a certain task's; None: no one's."""
-    found = (_of_task(task, signature, function) for signature, function in functions.items())
-    return next((layout for layout in found if layout is not None), None)
+    layouts = (_of_task(task, signature, function) for signature, function in functions.items())
+    return next((layout for layout in layouts if layout is not None), None)
 
 
 def _generator(signature: str | None, function: Function) -> Layout | None:
@@ -127,9 +127,9 @@ def _of_task(task: Task, signature: str | None, function: Function) -> Layout | 
 
 def not_a_generator(info: ModelInfo) -> ClientError:
     """The error for a file in which `find` finds nothing."""
-    found = "; ".join(f"signature {name!r} is {spec}" for name, spec in info.signatures.items())
+    signatures = "; ".join(f"signature {name!r} is {spec}" for name, spec in info.signatures.items())
     expected = "latents, float (1, Z), and perhaps labels, int (1), to images, (1, H, W, 1, 3 or 4)"
-    return ClientError(f"model {info.name!r} is not a generator: {found}; expected {expected}")
+    return ClientError(f"model {info.name!r} is not a generator: {signatures}; expected {expected}")
 
 
 def _pick(name: str, tensors: Mapping[str, Tensor], fits: Callable[[Tensor], bool]) -> str | None:

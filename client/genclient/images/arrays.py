@@ -81,15 +81,15 @@ def _array(name: str, place: str) -> NDArray[Any]:
 
 def _pixels(name: str, place: str, channels: int | None, ranges: ValueRanges | None) -> NDArray[np.uint8]:
     paths = list(pictures.find([place]))
-    found = []
+    images = []
     for path, content in zip(paths, pictures.load(paths, ranges), strict=True):
         if isinstance(content, str):
             raise ClientError(f"{path}: {content}")
-        found.append(flat(content, channels or 3))
-    sizes = {image.shape for image in found}
+        images.append(flat(content, channels or 3))
+    sizes = {image.shape for image in images}
     if len(sizes) > 1:
         raise UsageError(f"--input: found pictures of {len(sizes)} sizes in {place}, expected {name} of one")
-    return np.stack(found) if Path(place).is_dir() else found[0]
+    return np.stack(images) if Path(place).is_dir() else images[0]
 
 
 def flat(content: bytes, channels: int, background: str = "white") -> NDArray[np.uint8]:

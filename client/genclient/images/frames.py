@@ -25,11 +25,11 @@ def read(content: bytes) -> FrameSequence | None:
         with Image.open(io.BytesIO(content)) as opened:
             if getattr(opened, "n_frames", 1) < 2:
                 return None
-            found = [(_png(frame), _milliseconds(frame)) for frame in ImageSequence.Iterator(opened)]
+            frames = [(_png(frame), _milliseconds(frame)) for frame in ImageSequence.Iterator(opened)]
             loops = opened.info.get("loop", 1) == 0
     except Exception:  # which ones a damaged file raises is not bounded; whoever reads its picture tells
         return None
-    return FrameSequence([frame for frame, _ in found], [milliseconds for _, milliseconds in found], loops)
+    return FrameSequence([frame for frame, _ in frames], [milliseconds for _, milliseconds in frames], loops)
 
 
 def _png(frame: Image.Image) -> bytes:

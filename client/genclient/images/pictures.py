@@ -106,13 +106,13 @@ def read_all(files: Sequence[bytes | str | PathLike[str]], ranges: ValueRanges |
     Raises:
         ClientError: one cannot be read; the message says which.
     """
-    found = []
+    contents = []
     for place, file in enumerate(files):
         content = _read(file, ranges)
         if isinstance(content, str):
             raise ClientError(f"{f'picture {place}' if isinstance(file, bytes) else os.fspath(file)}: {content}")
-        found.append(content)
-    return found
+        contents.append(content)
+    return contents
 
 
 def portable(content: bytes, ranges: ValueRanges | None = None) -> bytes:

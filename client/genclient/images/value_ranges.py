@@ -80,16 +80,16 @@ def _of_file(path: str) -> ValueRanges:
         file = next((file / name for name in _FILES if (file / name).is_file()), file / _FILES[0])
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        found = {kind: taken for kind, taken in _taken(content) if kind in (INTEGERS, FLOATS)}
+        ranges = {kind: taken for kind, taken in _taken(content) if kind in (INTEGERS, FLOATS)}
     except OSError as error:
         raise ClientError(f"--value-range: cannot read {file}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"--value-range: found {file}, expected {_EXPECTED}") from None
-    if not found:
+    if not ranges:
         raise UsageError(f"--value-range: found no range of 32-bit or floating point images in {file}")
-    for low, high in found.values():
+    for low, high in ranges.values():
         both(low, high)
-    return found
+    return ranges
 
 
 def _taken(content: Any) -> Iterator[tuple[str, tuple[float, float]]]:

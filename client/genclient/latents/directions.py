@@ -15,8 +15,8 @@ MANIFEST = "manifest.json"
 
 def beside(tflite: str) -> str | None:
     """The manifest of the version that a .tflite file belongs to, where there is one."""
-    found = Path(tflite).resolve().parent.parent / MANIFEST
-    return str(found) if found.is_file() else None
+    path = Path(tflite).resolve().parent.parent / MANIFEST
+    return str(path) if path.is_file() else None
 
 
 def read_direction(path: str, number: int, z: int) -> NDArray[np.float32]:
@@ -29,14 +29,14 @@ def read_direction(path: str, number: int, z: int) -> NDArray[np.float32]:
     file = Path(path) / MANIFEST if Path(path).is_dir() else Path(path)
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
-        found = [np.asarray(direction["latents"], np.float32) for direction in manifest["directions"]]
+        directions = [np.asarray(direction["latents"], np.float32) for direction in manifest["directions"]]
     except OSError as error:
         raise ClientError(f"--directions: cannot read {file}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(f"--directions: found no directions in {file}, expected genexport's manifest.json") from None
-    if not 1 <= number <= len(found):
-        raise UsageError(f"--direction: found {number}, expected 1 to {len(found)}, the strongest first")
-    direction = found[number - 1]
+    if not 1 <= number <= len(directions):
+        raise UsageError(f"--direction: found {number}, expected 1 to {len(directions)}, the strongest first")
+    direction = directions[number - 1]
     if direction.shape != (z,) or not np.isfinite(direction).all():
         raise UsageError(f"--directions: found {direction.size} numbers in {file}, expected {z}: another generator's")
     return direction

@@ -50,10 +50,10 @@ class Walks:
     def latents(self, z: int) -> NDArray[np.float32]:
         """Latents float32 (F·W, z), frame after frame, and within a frame walk after walk."""
         numbers = self.seeds.reshape(-1)
-        found = latents(numbers, z) if self.given is None else self.given[numbers]
-        if found.shape[1] != z:
-            raise UsageError(f"--latents: found {found.shape[1]} numbers an image, expected {z}")
-        keys = found.reshape(*self.seeds.shape, z)
+        keyframes = latents(numbers, z) if self.given is None else self.given[numbers]
+        if keyframes.shape[1] != z:
+            raise UsageError(f"--latents: found {keyframes.shape[1]} numbers an image, expected {z}")
+        keys = keyframes.reshape(*self.seeds.shape, z)
         ways = [self._way(walk) for walk in keys]
         return np.stack(ways, axis=1).reshape(-1, z)
 

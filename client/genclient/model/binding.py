@@ -83,13 +83,13 @@ def assign(spec: SignatureSpec, names: Mapping[str, str], inputs: Roles, outputs
     return Assigned(taken, given, other)
 
 
-def fault_of(found: Assigned, inputs: Roles, outputs: Roles) -> str | None:
+def fault_of(assigned: Assigned, inputs: Roles, outputs: Roles) -> str | None:
     """What keeps tensors from having the roles that they have by name, or None."""
-    for tensors, roles in ((found.inputs, inputs), (found.outputs, outputs)):
+    for tensors, roles in ((assigned.inputs, inputs), (assigned.outputs, outputs)):
         for role, (_, spec) in tensors.items():
             if (fault := roles[role].fault(spec)) is not None:
                 return fault
-    return f"expected no input {found.other[0]!r}; {HINT}" if found.other else None
+    return f"expected no input {assigned.other[0]!r}; {HINT}" if assigned.other else None
 
 
 def check_names(names: Mapping[str, str], roles: Iterable[str]) -> None:
@@ -107,18 +107,18 @@ def check_names(names: Mapping[str, str], roles: Iterable[str]) -> None:
 def _assign_side(
     tensors: Mapping[str, TensorSpec], names: Mapping[str, str], roles: Roles
 ) -> tuple[dict[str, tuple[str, TensorSpec]], list[str]]:
-    found: dict[str, tuple[str, TensorSpec]] = {}
+    assigned: dict[str, tuple[str, TensorSpec]] = {}
     for role in roles:
         name = names.get(role, role)
         if role in names and name not in tensors:
             raise UsageError(f"names: found {name!r} for {role}, expected one of {', '.join(sorted(tensors))}")
         if name in tensors:
-            found[role] = name, tensors[name]
+            assigned[role] = name, tensors[name]
     for role, expected in roles.items():
-        left = [name for name in tensors if name not in {name for name, _ in found.values()}]
+        left = [name for name in tensors if name not in {name for name, _ in assigned.values()}]
         fitting = [name for name in left if expected.fits(tensors[name])]
-        open_still = role not in found and not set(expected.instead) & set(found)
+        open_still = role not in assigned and not set(expected.instead) & set(assigned)
         if open_still and expected.guessed and len(fitting) == 1:
-            found[role] = fitting[0], tensors[fitting[0]]
-    taken = {name for name, _ in found.values()}
-    return found, [name for name in sorted(tensors) if name not in taken]
+            assigned[role] = fitting[0], tensors[fitting[0]]
+    taken = {name for name, _ in assigned.values()}
+    return assigned, [name for name in sorted(tensors) if name not in taken]

@@ -53,29 +53,29 @@ def read(content: bytes, name: str) -> Metadata | None:
     if text is None:
         return None
     try:
-        found = json.loads(text)
+        entry = json.loads(text)
     except (ValueError, RecursionError):
         raise ClientError(f"{name}: metadata {ENTRY!r}: found {len(text)} bytes that are no JSON") from None
-    return _checked(found, name)
+    return _checked(entry, name)
 
 
-def _checked(found: Any, name: str) -> Metadata:
-    names = found.get("class_names") or [] if isinstance(found, dict) else None
-    count = found.get("class_count") or 0 if isinstance(found, dict) else None
+def _checked(entry: Any, name: str) -> Metadata:
+    names = entry.get("class_names") or [] if isinstance(entry, dict) else None
+    count = entry.get("class_count") or 0 if isinstance(entry, dict) else None
     if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
         raise ClientError(f"{name}: metadata {ENTRY!r}: expected class_names, a list of names")
     if type(count) is not int or count < 0 or (names and count not in (0, len(names))):
         raise ClientError(f"{name}: metadata {ENTRY!r}: found class_count {count!r:.40}, {len(names)} class_names")
-    latents = found.get("latents")
+    latents = entry.get("latents")
     most = latents.get("truncation_at_most") if isinstance(latents, dict) else None
     if most is not None and (type(most) not in (int, float) or not 0 < most < float("inf")):
         raise ClientError(f"{name}: metadata {ENTRY!r}: found truncation_at_most {most!r:.40}, expected a number")
-    return Metadata(tuple(names), count or len(names), most, _preprocessing(found))
+    return Metadata(tuple(names), count or len(names), most, _preprocessing(entry))
 
 
-def _preprocessing(found: dict[str, Any]) -> Preprocessing | None:
+def _preprocessing(entry: dict[str, Any]) -> Preprocessing | None:
     """Of the input whose role is a picture."""
-    interface = found.get("interface")
+    interface = entry.get("interface")
     inputs = interface.get("inputs") if isinstance(interface, dict) else None
     tensors = [tensor for tensor in inputs if isinstance(tensor, dict)] if isinstance(inputs, list) else []
     pictures = (tensor for tensor in tensors if tensor.get("role") == "image")

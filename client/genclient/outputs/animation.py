@@ -123,10 +123,10 @@ class Mp4(Animation):
             ClientError: there is no ffmpeg.
         """
         super().__init__(path, fps, loop)
-        found = shutil.which("ffmpeg")
-        if found is None:
+        ffmpeg = shutil.which("ffmpeg")
+        if ffmpeg is None:
             raise ClientError(f"--out {path}: found no ffmpeg, which makes MP4; .gif, .webp and .png need none")
-        self._ffmpeg = found
+        self._ffmpeg = ffmpeg
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
         """See `Animation`."""

@@ -52,9 +52,9 @@ class Claim:
         """Whether nobody else holds it."""
         if self._held is None:
             return True
-        found = locks.take(self._held)
+        locked = locks.take(self._held)
         locks.take(self._held, shared=True)
-        return found is not False
+        return locked is not False
 
     def release(self) -> None:
         """Let go; the last one leaves no lock file."""

@@ -26,9 +26,10 @@ def masked(records: Sequence[bytes]) -> list[int]:
     """The masked checksum of each record."""
     small = [_small(record) if len(record) < _STEP_BYTES else 0 for record in records]
     large = [record for record in records if len(record) >= _STEP_BYTES]
-    found = iter(_checksums(large).tolist() if large else ())
+    checksums = iter(_checksums(large).tolist() if large else ())
     plain = (
-        next(found) if len(record) >= _STEP_BYTES else checksum for record, checksum in zip(records, small, strict=True)
+        next(checksums) if len(record) >= _STEP_BYTES else checksum
+        for record, checksum in zip(records, small, strict=True)
     )
     return [((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF for checksum in plain]
 
@@ -41,11 +42,11 @@ def _checksums(records: Sequence[bytes]) -> NDArray[np.uint32]:
         row[-len(record) :] = np.frombuffer(record, np.uint8)
         row[-len(record) :][:_STEP_BYTES] ^= 0xFF  # the same as to begin with all bits set
     steps = np.ascontiguousarray(content.view("<u4").reshape(-1, _LANE_BYTES // _STEP_BYTES).T).astype(np.uint32)
-    found = np.zeros(steps.shape[1], np.uint32)
+    checksums = np.zeros(steps.shape[1], np.uint32)
     step = _zeros(_STEP_BYTES)
     for words in steps:
-        found = _moved(found ^ words, step)
-    return ~_joined(found.reshape(len(records), lanes), _LANE_BYTES)
+        checksums = _moved(checksums ^ words, step)
+    return ~_joined(checksums.reshape(len(records), lanes), _LANE_BYTES)
 
 
 def _joined(parts: NDArray[np.uint32], size: int) -> NDArray[np.uint32]:
@@ -58,9 +59,9 @@ def _joined(parts: NDArray[np.uint32], size: int) -> NDArray[np.uint32]:
     return parts[:, 0]
 
 
-def _moved(found: NDArray[np.uint32], operator: _Operator) -> NDArray[np.uint32]:
+def _moved(checksums: NDArray[np.uint32], operator: _Operator) -> NDArray[np.uint32]:
     low, high = operator
-    return low[found & 0xFFFF] ^ high[found >> 16]
+    return low[checksums & 0xFFFF] ^ high[checksums >> 16]
 
 
 @functools.cache
@@ -84,7 +85,7 @@ def _table() -> NDArray[np.uint32]:
 
 def _small(content: bytes) -> int:
     """CRC-32C, a byte at a time."""
-    found, table = 0xFFFFFFFF, _table()
+    checksum, table = 0xFFFFFFFF, _table()
     for byte in content:
-        found = (found >> 8) ^ int(table[(found ^ byte) & 0xFF])
-    return found ^ 0xFFFFFFFF
+        checksum = (checksum >> 8) ^ int(table[(checksum ^ byte) & 0xFF])
+    return checksum ^ 0xFFFFFFFF

@@ -44,10 +44,10 @@ class FileSet(Output):
     def begin(self, version: int | None) -> Places:
         """The images that are missing."""
         super().begin(version)
-        self._existing = found = manifest.read(self._manifest)
-        if found is None or (self._overwrite and not manifest.is_begun(found, self._request(), version)):
+        self._existing = old = manifest.read(self._manifest)
+        if old is None or (self._overwrite and not manifest.is_begun(old, self._request(), version)):
             return self._missing(fresh=True)
-        self._go_on_with(found, version)
+        self._go_on_with(old, version)
         return self._missing(fresh=False)
 
     def discard(self) -> None:
@@ -70,15 +70,15 @@ class FileSet(Output):
     def _is_complete(self, files: int) -> bool:
         """Whether so many files are all of them."""
 
-    def _go_on_with(self, found: Manifest, version: int | None) -> None:
+    def _go_on_with(self, old: Manifest, version: int | None) -> None:
         """Take an old set for this one.
 
         Raises:
             UsageError: it is another.
         """
-        manifest.check(self._manifest, found, self._request(), version, self.image_set.growing if self.grows else None)
-        self._existing = self._old = found
-        self.version = version if found.version is None else found.version
+        manifest.check(self._manifest, old, self._request(), version, self.image_set.growing if self.grows else None)
+        self._existing = self._old = old
+        self.version = version if old.version is None else old.version
 
     def _start(self, version: int | None) -> None:
         """Before the first images: write down what they are. What else has their names goes, lest it pass for them."""

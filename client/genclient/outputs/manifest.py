@@ -45,11 +45,13 @@ def read(path: Path) -> Manifest | None:
     except (OSError, ValueError) as error:
         raise ClientError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     try:
-        found = json.loads(content)
-        if found["format"] != FORMAT or not isinstance(found["request"], dict):
+        content_json = json.loads(content)
+        if content_json["format"] != FORMAT or not isinstance(content_json["request"], dict):
             raise ValueError
-        version = found["version"]
-        return Manifest(found["request"], None if version is None else int(version), found["complete"] is True)
+        version = content_json["version"]
+        return Manifest(
+            content_json["request"], None if version is None else int(version), content_json["complete"] is True
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(
             f"--out: found {path}, which is no manifest of genclient, expected a folder of its own; choose another"

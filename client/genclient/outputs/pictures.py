@@ -96,9 +96,9 @@ class Pictures(FileSet):
                 if png.is_whole((self._folder / name).read_bytes(), *image_set.mark(place)):
                     self._good.add(name)
 
-    def _go_on_with(self, found: Manifest, version: int | None) -> None:
-        super()._go_on_with(found, version)
-        self._whole = self._whole.joined(found.request)
+    def _go_on_with(self, old: Manifest, version: int | None) -> None:
+        super()._go_on_with(old, version)
+        self._whole = self._whole.joined(old.request)
 
     def _request(self) -> dict[str, Any]:
         name = self._template.text if self._template else self.image_set.file_pattern()

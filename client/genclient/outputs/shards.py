@@ -187,8 +187,8 @@ class TarShards(Shards):
         """Members by name and with their seeds; see `Shards.is_whole`."""
         suffixes = ("png", "json") if self.image_set.image_labels is None else ("png", "cls", "json")
         expected = ((place, suffix) for place in places.tolist() for suffix in suffixes)
-        found = itertools.zip_longest(expected, webdataset.members(file), fillvalue=(0, ""))
-        return all(self._fits(place, suffix, *member) for (place, suffix), member in found)
+        pairs = itertools.zip_longest(expected, webdataset.members(file), fillvalue=(0, ""))
+        return all(self._fits(place, suffix, *member) for (place, suffix), member in pairs)
 
     def _fits(self, place: int, suffix: str, name: str, content: bytes) -> bool:
         """Whether a member is what an image has under a suffix."""
@@ -224,8 +224,8 @@ class RecordShards(Shards):
         """Examples with their seeds; see `Shards.is_whole`."""
         name, seeds = self.image_set.number_name, self.image_set.numbers[places].tolist()
         numbers = (tfrecord.number(name, seed) for seed in seeds)
-        found = itertools.zip_longest(numbers, tfrecord.records(file))
-        return all(None not in (number, record) and number in record for number, record in found)
+        pairs = itertools.zip_longest(numbers, tfrecord.records(file))
+        return all(None not in (number, record) and number in record for number, record in pairs)
 
     def _numbers(self, place: int) -> dict[str, bytes | int]:
         image_set = self.image_set

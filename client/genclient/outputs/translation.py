@@ -121,8 +121,8 @@ class Translation(ImageSet):
         return {"original": self.originals[place].name, key: sha256, **self._made_by(version)}
 
     def _made_by(self, version: int | None) -> dict[str, Any]:
-        found = {"model": self.model, "version": version, **self._shown_settings}
-        return {key: value for key, value in found.items() if value is not None}
+        entries = {"model": self.model, "version": version, **self._shown_settings}
+        return {key: value for key, value in entries.items() if value is not None}
 
     @cached_property
     def _shown_settings(self) -> dict[str, Any]:

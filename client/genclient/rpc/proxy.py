@@ -35,9 +35,9 @@ def proxy_for(hosts: Sequence[str], environment: Mapping[str, str] = os.environ)
     exceptions = next((environment[name] for name in _EXCEPTIONS if environment.get(name)), "")
     if all(any(_excepted(host, entry.strip()) for entry in exceptions.split(",")) for host in hosts):
         return None
-    found = urlsplit(environment[variable])
+    url = urlsplit(environment[variable])
     # gRPC knows no other kind and then goes without.
-    return Proxy(found.netloc.rpartition("@")[2], variable) if found.scheme == "http" else None
+    return Proxy(url.netloc.rpartition("@")[2], variable) if url.scheme == "http" else None
 
 
 def _excepted(host: str, entry: str) -> bool:

@@ -30,11 +30,11 @@ def list_models(
         UsageError: the address is none.
         ClientError: nothing responds there, or it has no such list.
     """
-    found = _ADDRESS.fullmatch(address)
-    if found is None or int(found["port"]) > 65535:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) > 65535:
         raise UsageError(f"rest: found {address!r}, expected HOST:PORT or https://HOST:PORT")
     try:
-        status, content = _get(found, timeout_seconds, security or Security())
+        status, content = _get(match, timeout_seconds, security or Security())
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ClientError(f"{address} gives no list of models: {reason}") from None

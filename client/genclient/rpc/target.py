@@ -45,10 +45,10 @@ class Target:
         parts = self.text.split(",")
         if len(parts) == 1 or self.text.startswith(("ipv4:", "ipv6:")):
             return self.text
-        found = [address for part in parts for address in _look_up(part)]
-        if all(ip.version == 4 for ip, _ in found):
-            return "ipv4:" + ",".join(f"{ip}:{port}" for ip, port in found)
-        return "ipv6:" + ",".join(f"[{ip if ip.version == 6 else f'::ffff:{ip}'}]:{port}" for ip, port in found)
+        addresses = [address for part in parts for address in _look_up(part)]
+        if all(ip.version == 4 for ip, _ in addresses):
+            return "ipv4:" + ",".join(f"{ip}:{port}" for ip, port in addresses)
+        return "ipv6:" + ",".join(f"[{ip if ip.version == 6 else f'::ffff:{ip}'}]:{port}" for ip, port in addresses)
 
 
 def parse_target(text: str) -> Target:
@@ -142,10 +142,10 @@ def _look_up(part: str) -> list[tuple[ipaddress.IPv4Address | ipaddress.IPv6Addr
     """The addresses of one HOST:PORT, one family of them: a machine that has both must not get twice the requests."""
     host, _, port = part.rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        records = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ClientError(f"target: found {host!r}, which has no address: {error}") from None
-    families = {family for family, *_ in found}
+    families = {family for family, *_ in records}
     preferred = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
-    addresses = dict.fromkeys(str(at[0]).partition("%")[0] for family, *_, at in found if family == preferred)
+    addresses = dict.fromkeys(str(at[0]).partition("%")[0] for family, *_, at in records if family == preferred)
     return [(ipaddress.ip_address(address), int(port)) for address in addresses]

@@ -19,8 +19,8 @@ class _OfFiles(Task):
         if signature != AUTO:
             return super().bind(info, signature, names)
         for name in self.by_cost(info):
-            if (found := self.fitting(info, name, names)) is not None:
-                return found
+            if (binding := self.fitting(info, name, names)) is not None:
+                return binding
         found_all = "; ".join(f"{name}: {spec}" for name, spec in sorted(info.signatures.items())) or "no signatures"
         raise ClientError(
             f"model {info.name!r} takes no picture files: found {found_all}; expected image_bytes string (N) → scores, "

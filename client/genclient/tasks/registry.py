@@ -98,17 +98,17 @@ def _fitting(
 
 def known_roles() -> set[str]:
     """Names of the roles of genline's own and of registered tasks."""
-    found = {IMAGE.name}
+    names = {IMAGE.name}
     for task in (*_OWN, *_registered):
-        found |= {*task.inputs, *task.outputs}
-    return found
+        names |= {*task.inputs, *task.outputs}
+    return names
 
 
 @functools.cache
 def _installed() -> tuple[Task, ...]:
     import importlib.metadata  # which takes as long to import as much of this package
 
-    found = []
+    installed = []
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:
             task = entry.load()
@@ -116,5 +116,5 @@ def _installed() -> tuple[Task, ...]:
             raise ClientError(f"task {entry.name} of an installed package cannot be loaded: {error}") from error
         if not isinstance(task, Task):
             raise ClientError(f"task {entry.name}: {entry.value} is no genclient.tasks.Task")
-        found.append(task)
-    return tuple(found)
+        installed.append(task)
+    return tuple(installed)

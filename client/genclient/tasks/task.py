@@ -95,20 +95,20 @@ class Task:
         spec = info.signature(signature)
         if not self._strict:
             names = {role: name for role, name in names.items() if name in {*spec.inputs, *spec.outputs}}
-        found = assign(spec, names, self.inputs, self.outputs)
-        fault = self._missing(found) or fault_of(found, self.inputs, self.outputs)
+        assigned = assign(spec, names, self.inputs, self.outputs)
+        fault = self._missing(assigned) or fault_of(assigned, self.inputs, self.outputs)
         if fault:
             raise ClientError(f"model {info.name!r} is not {self.noun}: signature {signature!r} is {spec}; {fault}")
-        return found.binding(signature, self.inputs, self.outputs)
+        return assigned.binding(signature, self.inputs, self.outputs)
 
-    def _missing(self, found: Assigned) -> str | None:
+    def _missing(self, assigned: Assigned) -> str | None:
         """Whether a role has no tensor, or two that do the same have one each."""
         for words, side, roles in zip(
-            self.expected, (found.inputs, found.outputs), (self.inputs, self.outputs), strict=True
+            self.expected, (assigned.inputs, assigned.outputs), (self.inputs, self.outputs), strict=True
         ):
             for role in roles.values():
                 others = [name for name in role.instead if name in side]
-                doubled = role.name in side and others and side is found.inputs
+                doubled = role.name in side and others and side is assigned.inputs
                 if doubled or (role.name not in side and not others and not role.optional):
                     return f"expected {words}; {HINT}"
         return None
