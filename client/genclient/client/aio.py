@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client import translation
-from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
+from genclient.client.arguments import COUNT, FIRST, check_files, check_grid, named_inputs, of_images, shown_numbers
 from genclient.client.awaited import AwaitedCalls
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds, Waiting
 from genclient.client.call import Batch
@@ -148,6 +148,7 @@ class AsyncClient(AwaitedCalls):
         captions: bool = False,
     ) -> ImageGrid:
         """As `Client.grid`."""
+        check_grid(columns, scale)
         arguments = {
             "seeds": seeds,
             "latents": latents,
@@ -215,6 +216,7 @@ class AsyncClient(AwaitedCalls):
         value_range: tuple[float, float] | None = None,
     ) -> NDArray[np.float32]:
         """As `Client.score_files`."""
+        check_files("files", files)
         from genclient.images import pictures, value_ranges
 
         read = await asyncio.to_thread(pictures.read_all, files, value_ranges.of_pair(value_range))
@@ -239,6 +241,7 @@ class AsyncClient(AwaitedCalls):
         """As `Client.translate`."""
         from genclient.images.value_ranges import of_pair
 
+        check_files("images", images)
         name, ranges, variations = self._model_or_default(model), of_pair(value_range), Variations.of(n, seed, latents)
         info = await self.info(name, version)
         images, whole = await asyncio.to_thread(translation.taken, images, tile, picture_shape(info), ranges, hints)

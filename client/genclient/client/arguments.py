@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,28 @@ def check_model(model: Any) -> None:
         raise UsageError(f"model: found {model}, expected a name; a port belongs to the target, as in localhost:8500")
     if not isinstance(model, str) or not model or not model.isprintable():
         raise UsageError(f"model: found {_shown(model)}, expected the name of a served model")
+
+
+def check_grid(columns: Any, scale: Any) -> None:
+    """See that they can be the columns and the enlargement of an image grid; None: as they suit it.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    for name, value, most in (("columns", columns, 2**16), ("scale", scale, 64)):
+        if value is not None:
+            check_count(name, value, most)
+
+
+def check_files(name: str, files: Any) -> None:
+    """See that picture files are a list of them, not one: a string would be read as paths of one letter each.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if isinstance(files, (str, bytes, PathLike)):
+        shown = "a picture's content" if isinstance(files, bytes) else repr(str(files))
+        raise UsageError(f"{name}: found {shown}, expected a list of picture files, perhaps of one")
 
 
 def check_range(value: Any) -> None:

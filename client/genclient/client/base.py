@@ -183,6 +183,7 @@ class Settings(ABC):
         return f"{type(self).__name__}({self.target!r}, {self.model!r})"
 
     def _info_request(self, model: str, version: int | None = None) -> Any:
+        arguments.check_model(model)
         arguments.check_version(version)
         spec = wire.ModelSpec(name=model)
         if version is not None:
@@ -192,6 +193,8 @@ class Settings(ABC):
         return wire.MetadataRequest(model_spec=spec, metadata_field=["signature_def"])
 
     def _status_request(self, model: str | None) -> Any:
+        if model:
+            arguments.check_model(model)
         return wire.StatusRequest(model_spec=wire.ModelSpec(name=model or self.model))
 
     def _check_reload(self, response: Any) -> None:

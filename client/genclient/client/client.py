@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client import translation
-from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images, shown_numbers
+from genclient.client.arguments import COUNT, FIRST, check_files, check_grid, named_inputs, of_images, shown_numbers
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, MAX_BATCH_SIZE, Request, Seeds, Waiting
 from genclient.client.blocking import BlockingCalls
 from genclient.client.call import Batch, Exchange
@@ -196,6 +196,7 @@ class Client(BlockingCalls):
             scale: how many times images are enlarged; None: to about 512 pixels; 1: bare pixels.
             captions: whether seed and class stand below each image.
         """
+        check_grid(columns, scale)
         arguments = {
             "seeds": seeds,
             "latents": latents,
@@ -335,6 +336,7 @@ class Client(BlockingCalls):
             UsageError: the arguments do not fit each other or the discriminator.
             ClientError: a picture cannot be read, or as for `score`.
         """
+        check_files("files", files)
         from genclient.images import pictures, value_ranges  # with Pillow, which nothing else here needs
 
         given = {"image_bytes": pictures.read_all(files, value_ranges.of_pair(value_range)), "labels": label}
@@ -388,6 +390,7 @@ class Client(BlockingCalls):
         """
         from genclient.images.value_ranges import of_pair
 
+        check_files("images", images)
         name, ranges, variations = self._model_or_default(model), of_pair(value_range), Variations.of(n, seed, latents)
         info = self.info(name, version)
         images, whole = translation.taken(images, tile, picture_shape(info), ranges, hints)

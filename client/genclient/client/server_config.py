@@ -18,6 +18,8 @@ def server_config(text: str) -> Any:
     """
     from google.protobuf import text_format
 
+    if not isinstance(text, str):
+        raise UsageError(f"model config: found {type(text).__name__}, expected text: a model_config_list")
     try:
         return text_format.Parse(text, wire.ServerConfig())
     except text_format.ParseError as error:

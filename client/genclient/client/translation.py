@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from genclient.client.arguments import whole
 from genclient.client.base import Request
 from genclient.errors import UsageError
 from genclient.latents.array import counted_seeds, latents_array
@@ -51,6 +52,7 @@ class Variations:
         Raises:
             UsageError: there are none, or latents beside seeds.
         """
+        n, seed = whole("n", n), whole("seed", seed)
         if latents is None:
             return cls(counted_seeds(seed, n).count, seed)
         if (n, seed) != (1, 0):

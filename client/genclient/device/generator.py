@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genclient.client import translation
-from genclient.client.arguments import COUNT, FIRST, named_inputs, of_images
+from genclient.client.arguments import COUNT, FIRST, check_count, check_files, named_inputs, of_images
 from genclient.client.call import Batch, Collection
 from genclient.client.translation import Pictures, Variations
 from genclient.device import interpreter, layout
@@ -76,8 +76,8 @@ class DeviceGenerator:
             UsageError: threads are not 1 to 256.
             ClientError: LiteRT is not installed, or the file cannot be read or is no TFLite model.
         """
-        if threads is not None and not 1 <= threads <= MAX_THREADS:
-            raise UsageError(f"threads: found {threads}, expected 1 to {MAX_THREADS}")
+        if threads is not None:
+            check_count("threads", threads, MAX_THREADS)
         self._threads = threads or min(DEFAULT_THREADS, _processors())
         self._name = Path(path).name
         interpreter.litert()
@@ -166,6 +166,7 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file makes no pictures of pictures, or fails to run.
         """
+        check_files("images", images)
         binding, ranges, variations = self.translation(), of_pair(value_range), Variations.of(n, seed, latents)
         shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
         images, whole = translation.taken(images, tile, shape, ranges, hints)

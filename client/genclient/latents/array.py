@@ -51,7 +51,10 @@ def latents_array(latents: ArrayLike) -> NDArray[np.float32]:
     Raises:
         UsageError: they are not finite numbers (N, Z), or none.
     """
-    array = np.asarray(latents)
+    try:
+        array = np.asarray(latents)
+    except ValueError:  # of rows of several lengths
+        raise UsageError("latents: found rows of several lengths, expected numbers (N, Z)") from None
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
         raise UsageError(f"latents: found {array.dtype} {array.shape}, expected numbers (N, Z) with N and Z above 0")
     with np.errstate(over="ignore"):

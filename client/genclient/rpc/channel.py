@@ -79,8 +79,8 @@ class Connection:
             raise UsageError(f"timeout: found {self.timeout_seconds}, expected seconds above 0")
         if self.compression not in (None, "gzip", "deflate"):
             raise UsageError(f"compression: found {self.compression!r}, expected None, 'gzip' or 'deflate'")
-        if not 1024 <= self.max_message_bytes < 2**31:
-            raise UsageError(f"max_message_bytes: found {self.max_message_bytes}, expected 1024 to {2**31 - 1}")
+        if not isinstance(self.max_message_bytes, int) or not 1024 <= self.max_message_bytes < 2**31:
+            raise UsageError(f"max_message_bytes: found {self.max_message_bytes!r:.60}, expected 1024 to {2**31 - 1}")
         if self.authority is not None and not re.fullmatch(r"[!-~]+", str(self.authority)):
             raise UsageError(f"authority: found {self.authority!r}, expected a host's name, perhaps with a port")
         self.security.check(self.target)

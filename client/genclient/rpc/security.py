@@ -45,6 +45,10 @@ class Security:
             UsageError: a certificate without its key, a token that would travel in clear, a malformed header, or one
                 certificate name for several hosts.
         """
+        for name in ("ca_file", "certificate_file", "key_file"):
+            path = getattr(self, name)
+            if path is not None and not isinstance(path, (str, os.PathLike)):
+                raise UsageError(f"{name}: found {path!r:.60}, expected the path of a file")
         if (self.certificate_file is None) != (self.key_file is None):
             raise UsageError("certificate_file and key_file: found one of them, expected both or neither")
         if self.encrypted and self.server_name is None and len(set(target.hosts)) > 1:
@@ -120,7 +124,7 @@ class Security:
 
 
 def _check_header(name: str, value: str) -> None:
-    lower = name.lower()
+    lower = name.lower() if isinstance(name, str) else ""
     if not re.fullmatch(r"[a-z0-9_.-]+", lower) or lower.startswith(_RESERVED) or lower.endswith("-bin"):
         raise UsageError(f"headers: found the name {name!r}, expected letters, digits, and - _ . (no -bin, no grpc-)")
     if not isinstance(value, str) or not re.fullmatch(r"[ -~]*", value):

@@ -94,6 +94,9 @@ def test_every_request_is_logged_for_those_who_debug(serve, caplog):
         {"names": {"latent": "z"}},
         {"compression": "brotli"},
         {"max_message_bytes": 10},
+        {"max_message_bytes": "10"},
+        {"ca_file": 5},
+        {"headers": {5: "x"}},
         {"model": "a\nb"},
     ],
 )
@@ -115,6 +118,7 @@ def test_settings_that_cannot_be_meant_are_named(options):
         ({"n": True}, "n: found True, expected a whole number"),
         ({"seed": 0.5}, "seed: found 0.5, expected a whole number"),
         ({"truncation": "0.7"}, "truncation: found '0.7', expected a number"),
+        ({"latents": [[1.0, 2.0], [3.0]]}, "latents: found rows of several lengths"),
     ],
 )
 def test_arguments_that_contradict_each_other_are_refused(serve, arguments, message):
@@ -123,6 +127,28 @@ def test_arguments_that_contradict_each_other_are_refused(serve, arguments, mess
         client.sample(**arguments)
     with pytest.raises(UsageError, match=f"^{message}"):
         run_async(target, lambda client: client.sample(**arguments))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda client: client.score_files("a.png"), "files: found 'a.png', expected a list"),
+        (lambda client: client.translate("a.png"), "images: found 'a.png', expected a list"),
+        (lambda client: client.translate(b"\x89PNG"), "images: found a picture's content, expected a list"),
+        (lambda client: client.translate(["a.png"], n=2.5), "n: found 2.5, expected a whole number"),
+        (lambda client: client.translate(["a.png"], n=2, seed=True), "seed: found True, expected a whole number"),
+        (lambda client: client.grid(4, columns=0), "columns: found 0, expected 1 to"),
+        (lambda client: client.grid(4, scale=2.5), "scale: found 2.5, expected 1 to 64"),
+        (lambda client: client.info(5), "model: found 5, expected a name"),
+        (lambda client: client.status(5), "model: found 5, expected a name"),
+        (lambda client: client.reload(None), "model config: found NoneType, expected text"),
+    ],
+)
+def test_what_no_call_can_mean_is_refused_before_anything_is_sent(call, message):
+    with Client("127.0.0.1:1") as client, pytest.raises(UsageError, match=f"^{message}"):
+        call(client)
+    with pytest.raises(UsageError, match=f"^{message}"):
+        run_async("127.0.0.1:1", call)
 
 
 def test_what_is_no_name_of_a_model_and_no_time_is_refused():
