@@ -119,11 +119,11 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
     name: str = "digits"
     requests: list = field(default_factory=list)
     described: list = field(default_factory=list)  # requests for the metadata
-    asked: threading.Event = field(default_factory=threading.Event)
+    requested: threading.Event = field(default_factory=threading.Event)
 
     def Predict(self, request, context):
         self.requests.append(request)
-        self.asked.set()
+        self.requested.set()
         if self.answer is not None:
             return self.answer(request, context)
         return self.generate(request, context)

@@ -85,12 +85,12 @@ def test_each_request_asks_for_other_images(serve, tools):
         load.level(2, 0.2, 0.0)
     import tensorflow as tf
 
-    asked = np.concatenate([tf.make_ndarray(request.inputs["seeds"]) for request in served.prediction.requests])
-    assert len(set(asked.tolist())) == len(asked)
-    assert asked.min() == 100
+    seeds = np.concatenate([tf.make_ndarray(request.inputs["seeds"]) for request in served.prediction.requests])
+    assert len(set(seeds.tolist())) == len(seeds)
+    assert seeds.min() == 100
 
 
-def test_failures_are_counted_by_code_and_not_asked_for_again(genclient, serve):
+def test_failures_are_counted_by_code_and_not_retried(genclient, serve):
     count = 0
 
     def answer(request, context):

@@ -70,7 +70,7 @@ def hold(served):
     served.prediction.answer = answer
 
 
-def test_a_sheet_holds_all_images_row_by_row_and_says_what_made_them(genclient, serve, tmp_path, tools):
+def test_an_image_grid_holds_all_images_row_by_row_and_says_what_made_them(genclient, serve, tmp_path, tools):
     done = genclient("sample", "--target", serve().target, "--n", 5, "--seed", 10, "--truncation", 0.5, "--scale", 1)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"out.png\n", b"")
     assert files(tmp_path) == ["out.png"]
@@ -114,7 +114,7 @@ def test_an_archive_holds_images_seeds_and_labels(genclient, serve, tmp_path, to
         assert arrays["seeds"].tolist() == list(range(70))
 
 
-def test_a_dash_sends_the_sheet_to_stdout_and_nothing_else(genclient, serve, tmp_path, tools):
+def test_a_dash_sends_the_grid_to_stdout_and_nothing_else(genclient, serve, tmp_path, tools):
     done = genclient("sample", "--target", serve().target, "--n", 4, "--out", "-", "--scale", 1)
     assert (done.returncode, done.stderr) == (0, b"")
     height, width, _ = tools.IMAGE_SHAPE
@@ -201,7 +201,7 @@ def test_help_shows_the_options_that_matter_and_help_all_the_rest(capsys):
     assert "Retry for up to SECONDS while the server is unavailable" in " ".join(pages["sample", "--help-all"].split())
 
 
-def test_a_command_that_is_misspelt_is_told_which_may_be_meant(refused):
+def test_a_command_that_is_misspelt_is_answered_with_which_may_be_meant(refused):
     assert refused("smaple") == "No such command 'smaple'. Did you mean 'sample'?"
     assert refused("interpolat", "--n", 3) == "No such command 'interpolat'. Did you mean 'interpolate'?"
     assert refused("qqq").startswith("No such command 'qqq'. There are sample, interpolate, detect")
@@ -377,7 +377,7 @@ def test_interruption_ends_with_130_and_no_partial_file(started, serve, tmp_path
     served = serve()
     hold(served)
     process = started("sample", "--target", served.target, "--out", out)
-    assert served.prediction.asked.wait(60)
+    assert served.prediction.requested.wait(60)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr.strip()) == (130, b"", b"")

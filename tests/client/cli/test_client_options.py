@@ -60,8 +60,8 @@ def genclient(tmp_path, monkeypatch, capfd):
                 main()
         signal.signal(signal.SIGINT, handler)
         log.handlers[:], log.level = handlers, level
-        told = capfd.readouterr()
-        return subprocess.CompletedProcess(arguments, left.value.code, told.out.encode(), told.err.encode())
+        output = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, left.value.code, output.out.encode(), output.err.encode())
 
     return run
 
@@ -140,12 +140,12 @@ def see_retry(ask, genclient, **_):
     done, *_ = ask("--retry", 2, "--timeout", 30, answer=refuse)
     assert done.returncode == 78
     assert f"busy ({attempts[0]} attempts)" in done.stderr.decode()
-    # Pauses are 0.05 to 0.1, 0.1 to 0.2, 0.2 to 0.4 … s, and it is asked a last time when the time is over.
+    # Pauses are 0.05 to 0.1, 0.1 to 0.2, 0.2 to 0.4 … s, and it is retried a last time when the time is over.
     assert 3 <= attempts[0] <= 7
     attempts[0] = 0
     done, *_ = ask("--retry", 0, answer=refuse)
     assert (done.returncode, attempts[0]) == (78, 1)
-    # What is asked first is kept on with as well, if that is said.
+    # The first call is retried for as long, if that is specified.
     done = genclient("status", "--target", f"127.0.0.1:{closed_port()}", "--retry", 1.5)
     assert b"(tried for " in done.stderr
 
@@ -208,9 +208,9 @@ def see_format(ask, **_):
 
 
 def see_probe(ask, **_):
-    for option, asked in (("--probe", True), ("--no-probe", False)):
+    for option, probed in (("--probe", True), ("--no-probe", False)):
         done, served, _ = ask(option, command=("info",))
-        assert (b"probe " in done.stdout, bool(served.prediction.requests)) == (asked, asked)
+        assert (b"probe " in done.stdout, bool(served.prediction.requests)) == (probed, probed)
 
 
 def see_loop(ask, tmp_path, **_):

@@ -118,7 +118,7 @@ def test_a_label_goes_to_every_row(serve, tools, signature):
         (False, {"n": 0}, "n: found 0"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused_before_anything_is_asked(serve, tools, conditional, arguments, message):
+def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent(serve, tools, conditional, arguments, message):
     served = serve(signatures=tools.signature_table(conditional=conditional))
     with Client(served.target) as client, pytest.raises(UsageError) as raised:
         client.sample(**arguments)

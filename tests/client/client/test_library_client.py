@@ -162,8 +162,8 @@ def test_what_is_no_name_of_a_model_and_no_time_is_refused():
 @pytest.mark.parametrize("low_high", [(0, 255), (-1, 1), (0, np.nan)])
 def test_floats_that_are_no_pixels_are_not_scored(serve, tools, low_high):
     images = np.linspace(*low_high, 2 * int(np.prod(tools.IMAGE_SHAPE)), dtype=np.float32)
-    told = r"^images: found floats from .*, expected uint8, or floats in \[0, 1\]"
-    with Client(serve(**critic(tools)).target) as client, pytest.raises(UsageError, match=told):
+    message = r"^images: found floats from .*, expected uint8, or floats in \[0, 1\]"
+    with Client(serve(**critic(tools)).target) as client, pytest.raises(UsageError, match=message):
         client.score(images.reshape(2, *tools.IMAGE_SHAPE))
 
 
@@ -219,7 +219,7 @@ def test_an_image_grid_shows_itself_in_notebooks_and_can_be_saved(serve, tools, 
     assert (genclient.Sheet, Client.sheet) == (genclient.ImageGrid, Client.grid), "the old names"
 
 
-def test_the_library_takes_the_cheapest_signature_unless_told(serve):
+def test_the_library_takes_the_cheapest_signature_unless_specified(serve):
     served = serve()
     with Client(served.target) as client:
         client.sample(1)

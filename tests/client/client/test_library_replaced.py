@@ -1,4 +1,4 @@
-"""A critic that is replaced between two calls is asked anew what it takes, by both clients."""
+"""The signatures of a discriminator that is replaced between two calls are read anew, by both clients."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def question(request, tools):
     return request.param, [content.getvalue()] * 2
 
 
-def test_a_critic_that_is_replaced_by_one_with_other_signatures_is_asked_anew(critic, question):
+def test_a_discriminator_that_is_replaced_by_one_with_other_signatures_is_read_anew(critic, question):
     target, replace = critic
     method, images = question
     with Client(target) as client:

@@ -67,7 +67,7 @@ def test_a_row_that_is_too_large_alone_is_an_error_in_the_servers_words(serve):
     assert (raised.value.code, raised.value.exit_code) == (grpc.StatusCode.INVALID_ARGUMENT, 67)
 
 
-def test_a_part_that_is_asked_for_again_does_not_hold_up_others(serve, tools):
+def test_a_part_that_is_retried_does_not_hold_up_others(serve, tools):
     served = serve()
     others = threading.Event()
 
@@ -104,7 +104,7 @@ def test_a_part_that_fails_is_asked_for_again_alone(serve, tools):
 
 
 @pytest.mark.parametrize("code", ["INTERNAL", "UNKNOWN", "RESOURCE_EXHAUSTED", "ABORTED"])
-def test_nothing_but_unavailable_is_asked_for_again(serve, code):
+def test_nothing_but_unavailable_is_retried(serve, code):
     served = serve()
     refusing(served, grpc.StatusCode[code], "broken", 0)
     with Client(served.target) as client, pytest.raises(RpcError, match=rf"{code}: broken"):
@@ -113,7 +113,7 @@ def test_nothing_but_unavailable_is_asked_for_again(serve, code):
 
 
 @pytest.mark.parametrize(("code", "details"), [("CANCELLED", "CANCELLED"), ("INTERNAL", "Received RST_STREAM with 2")])
-def test_what_a_server_that_ends_gives_up_is_asked_for_again(serve, tools, code, details):
+def test_what_a_server_that_ends_gives_up_is_retried(serve, tools, code, details):
     served = serve()
     generate, refused = served.prediction.generate, []
 

@@ -83,7 +83,7 @@ def test_requests_run_together_and_come_back_in_order_whichever_is_answered_firs
     assert 2 <= most[0] <= 3
 
 
-def test_a_server_that_takes_one_request_at_a_time_is_not_asked_for_more(serve, tools):
+def test_a_server_that_takes_one_request_at_a_time_gets_no_more(serve, tools):
     served = serve(at_once=1)
     with Client(served.target, concurrency=4, batch_size=5) as client:
         assert near(client.sample(60), expected(tools, range(60)))

@@ -83,7 +83,7 @@ def test_an_address_that_cannot_be_meant_is_named(fails):
     )
 
 
-def test_models_are_asked_for_by_name_where_there_is_no_list(genclient, serve):
+def test_models_are_looked_up_by_name_where_there_is_no_list(genclient, serve):
     served = serve(versions=[(3, "AVAILABLE", ""), (2, "END", "")])
     done = genclient("models", "digits", "cats", "--target", served.target)
     assert (done.returncode, done.stderr) == (1, b"")
@@ -194,7 +194,7 @@ def test_a_configuration_that_cannot_be_meant_is_not_sent(fails, serve, tmp_path
     assert not served.model.configs
 
 
-def test_each_request_is_told_with_v_and_no_secret_is(genclient, serve):
+def test_each_request_is_logged_with_v_and_no_secret_is(genclient, serve):
     done = genclient("sample", "--n", 1, "--target", serve().target, "--token", "geheim", "-v", "--out", "a.npz")
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 0

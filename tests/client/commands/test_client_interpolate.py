@@ -93,8 +93,8 @@ def test_apng_holds_every_pixel_and_what_made_it(genclient, serve, tools, tmp_pa
     options = ("--seeds", "0,4", "--frames", 3, "--fps", 30, "--truncation", 0.5, "--scale", 1)
     assert interpolated(genclient, serve(), *options, "--out", "a/w.png") == ["a/w.png"]
     shown, times = frames_of(tmp_path / "a/w.png")
-    wanted = tools.pixels(tools.render(walks([0, 4], frames=3).latents(Z) * 0.5)).astype(int)
-    assert np.abs(shown - wanted).max() <= 1
+    reference = tools.pixels(tools.render(walks([0, 4], frames=3).latents(Z) * 0.5)).astype(int)
+    assert np.abs(shown - reference).max() <= 1
     assert (times, sum(times)) == ([33, 34, 33, 33, 34, 33], 200)
     with Image.open(tmp_path / "a/w.png") as film:
         assert film.info["loop"] == 0
@@ -112,9 +112,9 @@ def test_gif_and_webp_show_the_walk_at_its_speed(genclient, serve, tools, tmp_pa
     options = ("--n", 3, "--frames", 3, "--fps", 12, "--scale", 8, "--no-loop")
     interpolated(genclient, serve(), *options, "--out", f"w.{suffix}")
     shown, times = frames_of(tmp_path / f"w.{suffix}")
-    wanted = expected(tools, walks([0, 1, 2], frames=3, loop=False)).repeat(8, axis=1).repeat(8, axis=2)
-    assert shown.shape == wanted.shape
-    assert np.abs(shown - wanted).mean() < 8  # WebP halves the resolution of colours
+    reference = expected(tools, walks([0, 1, 2], frames=3, loop=False)).repeat(8, axis=1).repeat(8, axis=2)
+    assert shown.shape == reference.shape
+    assert np.abs(shown - reference).mean() < 8  # WebP halves the resolution of colours
     assert sum(times) == pytest.approx(7000 / 12, abs=10)
     with Image.open(tmp_path / f"w.{suffix}") as film:
         said = film.info["comment"].decode() if suffix == "gif" else film.getexif()[0x010E]
@@ -125,7 +125,7 @@ def test_gif_and_webp_show_the_walk_at_its_speed(genclient, serve, tools, tmp_pa
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
-def test_an_animation_plays_for_ever_or_once_as_asked(tmp_path, suffix):
+def test_an_animation_plays_for_ever_or_once_as_requested(tmp_path, suffix):
     frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     for loop, plays in ((True, 0), (False, 1)):
         (path,) = open_animation(f"{tmp_path}/w.{suffix}", 10, loop, print).save(iter(frames), {})
@@ -161,9 +161,9 @@ def test_a_shorter_animation_in_the_same_folder_leaves_no_frame_of_the_longer_on
     for name in foreign:
         Image.new("L", (8, 8)).save(tmp_path / "f" / name)
     for count in (5, 2):
-        told = []
-        open_animation(f"{tmp_path}/{out}", 10, True, told.append).save(iter(frames[:count]), {"model": "digits"})
-        assert [path.name for path in told] == [names.format(number) for number in range(count)]
+        reported = []
+        open_animation(f"{tmp_path}/{out}", 10, True, reported.append).save(iter(frames[:count]), {"model": "digits"})
+        assert [path.name for path in reported] == [names.format(number) for number in range(count)]
     assert sorted(os.listdir(tmp_path / "f")) == sorted([*foreign, names.format(0), names.format(1)])
 
 
@@ -187,8 +187,8 @@ def test_grey_walks_keep_their_greys_in_a_gif(genclient, serve, tools, tmp_path)
         return tools.as_values(images[..., :1])
 
     interpolated(genclient, serve(encode=grey), "--n", 2, "--frames", 4, "--scale", 1)
-    wanted = expected(tools, walks([0, 1]))[..., :1]
-    assert np.abs(frames_of(tmp_path / "out.gif")[0] - wanted).max() <= 1
+    reference = expected(tools, walks([0, 1]))[..., :1]
+    assert np.abs(frames_of(tmp_path / "out.gif")[0] - reference).max() <= 1
 
 
 def test_walks_make_a_grid_and_classes_change_with_the_keyframes(genclient, serve, tools, tmp_path):
@@ -211,8 +211,8 @@ def test_walks_make_a_grid_and_classes_change_with_the_keyframes(genclient, serv
     walk = walks([10, 11], [12, 13], [14, 15], [16, 17], labels=[1, 0], frames=2)
     images = expected(tools, walk, walk.frame_labels()).reshape(4, 2, 2, *tools.IMAGE_SHAPE)
     height, width, channels = tools.IMAGE_SHAPE
-    wanted = images.transpose(0, 1, 3, 2, 4, 5).reshape(4, 2 * height, 2 * width, channels)
-    assert np.abs(frames_of(tmp_path / "w.png")[0] - wanted).max() <= 1
+    reference = images.transpose(0, 1, 3, 2, 4, 5).reshape(4, 2 * height, 2 * width, channels)
+    assert np.abs(frames_of(tmp_path / "w.png")[0] - reference).max() <= 1
 
 
 def test_one_seed_may_change_its_class_alone(genclient, serve, tools, tmp_path):
@@ -301,7 +301,7 @@ def test_an_ffmpeg_that_fails_is_quoted_and_leaves_nothing(fails, serve, tmp_pat
         (("--signature", "seeds"), "--signature: found one that takes seeds"),
     ],
 )
-def test_wrong_usage_is_told_before_any_image_is_asked_for(refused, serve, arguments, found):
+def test_wrong_usage_is_told_before_any_image_is_requested(refused, serve, arguments, found):
     served = serve()
     assert found in refused("interpolate", "--target", served.target, *arguments)
     assert not served.prediction.requests
@@ -311,9 +311,9 @@ def test_wrong_usage_is_told_before_any_image_is_asked_for(refused, serve, argum
 def manifest(tmp_path):
     """A manifest with two directions of the generator of these tests, and their vectors."""
     vectors = np.eye(Z, dtype=np.float32)[[3, 1]]
-    told = {"directions": [{"strength": 1.0, "latents": vector.tolist()} for vector in vectors]}
+    content = {"directions": [{"strength": 1.0, "latents": vector.tolist()} for vector in vectors]}
     (tmp_path / "models/digits/1").mkdir(parents=True)
-    (tmp_path / "models/digits/1/manifest.json").write_text(json.dumps(told))
+    (tmp_path / "models/digits/1/manifest.json").write_text(json.dumps(content))
     return vectors
 
 
@@ -323,8 +323,8 @@ def test_seeds_move_along_a_direction_there_and_back_or_in_an_image_grid(genclie
     options += ("--directions", "models/digits/1", "--scale", 1)
     assert interpolated(genclient, served, *options, "--frames", 4, "--out", "w.png") == ["w.png"]
     steps = np.array([-2, -1, 0, 1, 2, 1, 0, -1])[:, None]
-    wanted = tools.pixels(tools.render(latents(np.array([7]), Z) * 0.5 + steps * manifest[1])).astype(int)
-    assert np.abs(frames_of(tmp_path / "w.png")[0] - wanted).max() <= 1
+    reference = tools.pixels(tools.render(latents(np.array([7]), Z) * 0.5 + steps * manifest[1])).astype(int)
+    assert np.abs(frames_of(tmp_path / "w.png")[0] - reference).max() <= 1
     options = (*options[:7], "7,8", *options[8:-2])
     assert interpolated(genclient, served, *options, "--image-grid", "--scale", 20, "--out", "s.png") == ["s.png"]
     with Image.open(tmp_path / "s.png") as opened:
@@ -371,5 +371,5 @@ def test_keyframes_can_be_latents_that_sample_saved(genclient, serve, tools, tmp
     options = ("--save-latents", "--seeds", "3,8", "--truncation", 0.5, "--out", "z.npz")
     assert genclient("sample", "--target", served.target, *options).returncode == 0
     interpolated(genclient, served, "--latents", "z.npz", "--frames", 3, "--scale", 1, "--out", "w.png")
-    wanted = tools.pixels(tools.render(walks([3, 8], frames=3).latents(Z) * 0.5)).astype(int)
-    assert np.abs(frames_of(tmp_path / "w.png")[0] - wanted).max() <= 1
+    reference = tools.pixels(tools.render(walks([3, 8], frames=3).latents(Z) * 0.5)).astype(int)
+    assert np.abs(frames_of(tmp_path / "w.png")[0] - reference).max() <= 1

@@ -128,7 +128,7 @@ def test_no_picture_of_the_user_is_replaced(refused, genclient, address, photos,
     assert len(list((photos / "made").rglob("*.png"))) == 6
 
 
-def test_another_model_or_other_hints_are_told_from_the_same(genclient, address, photos, tmp_path):
+def test_another_model_or_other_hints_are_distinguished_from_the_same(genclient, address, photos, tmp_path):
     run = ("translate", "photos", "--target", address, "--out", "made/")
     assert genclient(*run, "--model", "hinted").returncode == 0
     done = genclient(*run, "--model", "negative")
@@ -158,8 +158,8 @@ def test_a_file_on_this_machine_makes_the_same_pictures(genclient, negatives, ph
         next(DeviceGenerator(str(negatives / "negative.tflite")).stream([1]))
 
 
-@pytest.mark.parametrize(("crop", "told"), [("none", "squeezed here"), ("pad", "all of each, resized here")])
-def test_a_file_says_how_training_brought_pictures_to_size(genclient, negatives, photos, tmp_path, crop, told):
+@pytest.mark.parametrize(("crop", "note"), [("none", "squeezed here"), ("pad", "all of each, resized here")])
+def test_a_file_says_how_training_brought_pictures_to_size(genclient, negatives, photos, tmp_path, crop, note):
     said = {"crop": crop, "background": "#20a0ff", "resize": "lanczos"}
     interface = {"inputs": [{"role": "latents"}, {"role": "image", "preprocessing": said}]}
     content = metadata.add((negatives / "negative.tflite").read_bytes(), {"name": "n", "interface": interface})
@@ -169,7 +169,7 @@ def test_a_file_says_how_training_brought_pictures_to_size(genclient, negatives,
         picture.save(photos / "c.webp", lossless=True)
     frame = Frame(SIDE, 3, crop=crop, background=said["background"])
     done = genclient("translate", "photos", "--tflite", "n.tflite", "--out", "made/")
-    assert told in done.stderr.decode()
+    assert note in done.stderr.decode()
     for name in ("a", "b", "c.webp"):
         expected = 255 - square(str(photos / MADE[name]), frame, SIDE, 3)
         assert near(read(tmp_path / f"made/{name}.png"), expected), name

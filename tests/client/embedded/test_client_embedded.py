@@ -165,13 +165,13 @@ def test_a_label_is_one_of_the_classes_that_the_file_names(fails, gensample, con
     assert fails("-l", 4, "letters.tflite", 1, "out.ppm") == (2, "label: found 4, expected 0 to 3")
 
 
-def test_a_truncation_beyond_the_integers_of_the_file_is_told(gensample, tflite, tmp_path):
+def test_a_truncation_beyond_the_integers_of_the_file_is_reported(gensample, tflite, tmp_path):
     names = ["a class of a long name"] * 400
     described = {"class_names": names, "latents": {"truncation_at_most": 0.8}}
     (tmp_path / "integers.tflite").write_bytes(metadata.add(tflite.read_bytes(), described))
-    for truncation, told in ((0.8, False), (-0.8, False), (0.9, True), (-0.9, True)):
+    for truncation, noted in ((0.8, False), (-0.8, False), (0.9, True), (-0.9, True)):
         done = gensample("-t", truncation, "integers.tflite", 1, "out.ppm")
-        assert (done.returncode, bool(done.stderr)) == (0, told)
+        assert (done.returncode, bool(done.stderr)) == (0, noted)
         assert differ(pixels(tmp_path / "out.ppm"), python_grid(tflite, [1], truncation=truncation)) <= 1
     assert done.stderr == (
         b"gensample: integers.tflite: its integers hold the generator's images up to a truncation of 0.8, not of -0.9; "
@@ -265,8 +265,14 @@ def arm_library(tmp_path_factory):
         [sys.executable, "-c", "from importlib.metadata import version; print(version('ai-edge-litert'))"],
         capture_output=True, text=True, check=True, timeout=60,
     ).stdout.strip()  # fmt: skip
-    wanted = ["--platform", "manylinux_2_27_aarch64", "--only-binary=:all:", "--no-deps", f"ai-edge-litert=={version}"]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", *wanted, "--dest", folder]
+    wheel_options = [
+        "--platform",
+        "manylinux_2_27_aarch64",
+        "--only-binary=:all:",
+        "--no-deps",
+        f"ai-edge-litert=={version}",
+    ]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", *wheel_options, "--dest", folder]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     wheels = list(folder.glob("*.whl"))
     if not wheels:

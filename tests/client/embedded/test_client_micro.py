@@ -163,16 +163,16 @@ def test_a_published_file_makes_the_images_of_the_python_runner(runtime, firmwar
 def test_the_preset_fits_a_controller_and_the_sample(runtime, preset_file):
     done = script("report.py", preset_file, "--ram", RAM, "--flash", FLASH - KERNELS)
     assert (done.returncode, done.stderr) == (0, "")
-    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
-    assert told["flash"] == f"{preset_file.stat().st_size:,} bytes"
-    assert told["input"].startswith("int8 (1, 32), scale ")
-    assert told["output"].startswith("int8 (1, 28, 28, 1), scale ")
-    arena = int(told["arena"].split()[0].replace(",", ""))
+    figures = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert figures["flash"] == f"{preset_file.stat().st_size:,} bytes"
+    assert figures["input"].startswith("int8 (1, 32), scale ")
+    assert figures["output"].startswith("int8 (1, 28, 28, 1), scale ")
+    arena = int(figures["arena"].split()[0].replace(",", ""))
     with pytest.raises(RuntimeError):
         runtime.Interpreter.from_bytes(preset_file.read_bytes(), arena_size=arena - 1024)
     sample = (MICRO / "main.cc").read_text()
     assert arena <= 1024 * int(re.search(r"kArenaBytes = (\d+) \* 1024", sample)[1])
-    assert set(told["ops"].split()) <= set(sample_ops())
+    assert set(figures["ops"].split()) <= set(sample_ops())
 
 
 def test_what_does_not_fit_is_said(runtime, preset_file):
@@ -181,7 +181,7 @@ def test_what_does_not_fit_is_said(runtime, preset_file):
     assert re.fullmatch(r"report.py: arena: [\d,]+ bytes, expected at most 10,000\n", done.stderr)
 
 
-def test_a_sheet_shows_what_a_controller_makes(runtime, preset_file, tmp_path):
+def test_an_image_grid_shows_what_a_controller_makes(runtime, preset_file, tmp_path):
     done = script("image_grid.py", preset_file, tmp_path / "grid.png", "--seeds", "0-4,-1")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/grid.png\n", "")
     expected = python_images(preset_file, [0, 1, 2, 3, 4, -1])

@@ -80,7 +80,7 @@ def test_one_tensor_alone_needs_no_name(foreign, tools):
         (LATENTS, IMAGES, {"images": "z"}, "names: found 'z' for images, expected one of images"),
     ],
 )
-def test_what_cannot_be_told_apart_is_said(foreign, inputs, outputs, names, message):
+def test_what_is_ambiguous_is_reported(foreign, inputs, outputs, names, message):
     target, got = foreign(inputs, outputs)
     with Client(target, names=names) as client, pytest.raises(ClientError, match=message):
         client.sample(1)
@@ -152,8 +152,8 @@ def test_channels_may_be_first_or_last(foreign, tools, channels, first):
     with Client(target) as client:
         images = client.sample(2)
     assert images.shape == (2, 6, 12, channels)
-    wanted = np.concatenate([expected(tools, [0, 1])] * 3, axis=2)[..., [0, 1, 2, 0][:channels]]
-    assert np.abs(images - wanted).max() <= 1
+    reference = np.concatenate([expected(tools, [0, 1])] * 3, axis=2)[..., [0, 1, 2, 0][:channels]]
+    assert np.abs(images - reference).max() <= 1
 
 
 def test_grey_images_need_no_channel(foreign, tools):

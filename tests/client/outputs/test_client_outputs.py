@@ -47,7 +47,7 @@ def conditional(serve, tools):
     return serve(signatures=tools.signature_table(conditional=True))
 
 
-def test_a_grid_has_the_columns_and_rows_that_are_asked_for(genclient, serve, tools, tmp_path):
+def test_a_grid_has_the_columns_and_rows_that_are_requested(genclient, serve, tools, tmp_path):
     sampled(genclient, serve(), "--grid", "5x2", "--scale", 1)
     found = cells(pixels(tmp_path / "out.png"), 5, 2, tools)
     assert np.abs(found - expected(tools, range(10))).max() <= 1
@@ -114,7 +114,7 @@ def test_places_that_are_left_over_and_gaps_are_white_or_transparent():
         (("--format", "json", "--out", "-"), "--format: found json beside --out -"),
     ],
 )
-def test_places_that_cannot_be_meant_are_told_before_anything_is_asked(refused, serve, arguments, found):
+def test_places_that_cannot_be_meant_are_reported_before_anything_is_sent(refused, serve, arguments, found):
     served = serve()
     assert found in refused("sample", "--target", served.target, *arguments)
     assert not served.prediction.requests
@@ -318,7 +318,7 @@ def test_the_cheapest_signature_is_called_unless_one_is_named(genclient, serve, 
     assert [r.model_spec.signature_name for r in served.prediction.requests] == ["uint8", "serving_default"]
 
 
-def test_a_version_can_be_asked_for(genclient, serve, fails, tools):
+def test_a_version_can_be_requested(genclient, serve, fails, tools):
     served = serve(version=2)
     sampled(genclient, served, "--n", 1, "--model-version", 2)
     assert served.prediction.requests[0].model_spec.version.value == 2

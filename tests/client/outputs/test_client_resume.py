@@ -22,8 +22,8 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def asked(served):
-    """How many images were asked for."""
+def requested(served):
+    """How many images were requested."""
     requests = served.prediction.requests
     return sum(next(iter(r.inputs.values())).tensor_shape.dim[0].size for r in requests)
 
@@ -33,7 +33,7 @@ def stop_after(served, images):
     held = threading.Event()
 
     def answer(request, context):
-        if asked(served) <= images:
+        if requested(served) <= images:
             return served.prediction.generate(request, context)
         held.set()
         gone = threading.Event()
@@ -119,18 +119,18 @@ def test_only_missing_pictures_are_fetched(genclient, serve, tmp_path):
     done = genclient(*options)
     assert (done.returncode, done.stdout) == (0, b"p/seed0002.png\np/seed0005.png\n")
     assert done.stderr == b"genclient: 4 of 6 images are in p/ already\n"
-    assert asked(served) == 6 + 2
+    assert requested(served) == 6 + 2
     assert contents(tmp_path / "p") == whole
     done = genclient(*options)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"genclient: all 6 images are in p/ already\n")
-    assert asked(served) == 6 + 2
+    assert requested(served) == 6 + 2
 
 
 def test_a_folder_takes_further_seeds(genclient, serve, tmp_path):
     served = serve()
     for seeds in ("0-3", "2-5", "0-1"):
         assert genclient("sample", "--target", served.target, "--seeds", seeds, "--out", "p/").returncode == 0
-    assert asked(served) == 6
+    assert requested(served) == 6
     found = json.loads((tmp_path / "p/manifest.json").read_text())
     assert (found["request"]["seeds"], found["complete"], len(found["files"])) == ("0-5", True, 6)
 
@@ -203,9 +203,9 @@ def test_overwriting_that_was_interrupted_is_gone_on_with(genclient, started, se
     process.kill()
     process.wait()
     served.prediction.answer = None
-    before = asked(served)
+    before = requested(served)
     assert b" of 24 images are in s/%d.tar already" in genclient(*options).stderr
-    assert asked(served) - before <= 16
+    assert requested(served) - before <= 16
     found = json.loads((tmp_path / "s/manifest.json").read_text())
     assert (found["complete"], found["request"]["truncation"]) == (True, 1.0)
 
@@ -258,7 +258,7 @@ def test_a_server_that_fails_half_way_leaves_finished_files(genclient, fails, se
     served = serve()
 
     def answer(request, context):
-        if asked(served) > 12:
+        if requested(served) > 12:
             context.abort(grpc_status("INTERNAL"), "out of luck")
         return served.prediction.generate(request, context)
 

@@ -84,8 +84,8 @@ def test_two_containers_write_two_archives_into_one_folder_and_mix_nothing(serve
     assert ended == ([0, 0], ["", ""])
     for name, first in (("a", 0), ("b", 500)):
         with np.load(tmp_path / f"sh/{name}.npz") as arrays:
-            wanted = tools.pixels(tools.render(tools.draw(range(first, first + 60))))
-            np.testing.assert_allclose(arrays["images"].astype(int), wanted.astype(int), atol=1)
+            reference = tools.pixels(tools.render(tools.draw(range(first, first + 60))))
+            np.testing.assert_allclose(arrays["images"].astype(int), reference.astype(int), atol=1)
     assert sorted(os.listdir(tmp_path / "sh")) == ["a.npz", "b.npz"]
 
 

@@ -83,8 +83,8 @@ def test_one_of_several_servers_may_die(serve, tools):
         images = [next(stream) for _ in range(10)]
         servers[0].stop()
         images += stream
-    wanted = tools.pixels(tools.render(tools.draw(range(80))))
-    assert np.abs(np.stack(images).astype(int) - wanted).max() <= 1
+    reference = tools.pixels(tools.render(tools.draw(range(80))))
+    assert np.abs(np.stack(images).astype(int) - reference).max() <= 1
 
 
 def test_all_addresses_of_a_name_take_turns(serve):
@@ -257,7 +257,7 @@ def relay():
         yield start
 
 
-def test_nothing_is_compressed_unless_asked(serve, relay):
+def test_nothing_is_compressed_unless_requested(serve, relay):
     latents = np.zeros((1000, 5), np.float32)
     sent = {}
     for compression in (None, "gzip", "deflate"):
@@ -282,13 +282,13 @@ def test_a_server_that_compresses_all_the_same_is_understood(serve):
         assert client.sample(64).shape[0] == 64
 
 
-def test_grpc_is_told_to_keep_connections_alive_and_to_leave_retries_to_the_library():
+def test_grpc_is_set_to_keep_connections_alive_and_to_leave_retries_to_the_library():
     options = dict(Connection(parse_target("localhost:8500"), 10).options())
     assert options["grpc.keepalive_time_ms"] > 300_000  # servers hang up on those who ping more often
     assert options["grpc.enable_retries"] == 0
 
 
-def test_the_first_question_is_asked_again_for_a_moment(serve):
+def test_the_first_call_is_retried_for_a_moment(serve):
     served = serve()
     refusals = []
     find = served.prediction._find

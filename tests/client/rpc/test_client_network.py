@@ -25,23 +25,23 @@ VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_pro
 
 @pytest.fixture
 def proxy(monkeypatch):
-    """Start a proxy that refuses all, and have the environment name it; gives its address and what it was asked."""
+    """Start a proxy that refuses all, and have the environment name it; gives its address and what it received."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    asked = []
+    seen = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def refuse():
             with contextlib.suppress(OSError):
                 while True:
                     with listener.accept()[0] as client:
-                        asked.append(client.recv(2**16))
+                        seen.append(client.recv(2**16))
                         client.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
 
         threading.Thread(target=refuse, daemon=True).start()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         monkeypatch.setenv("http_proxy", f"http://user:s3cret@{address}")
-        yield address, asked
+        yield address, seen
 
 
 def test_this_machine_is_never_reached_through_a_proxy(serve, proxy, tmp_path):
@@ -57,11 +57,11 @@ def test_this_machine_is_never_reached_through_a_proxy(serve, proxy, tmp_path):
     assert not proxy[1]
 
 
-def test_elsewhere_the_proxy_is_asked_and_named_without_its_password(proxy):
-    address, asked = proxy
+def test_elsewhere_the_proxy_is_used_and_named_without_its_password(proxy):
+    address, seen = proxy
     with Client("gpu-box.invalid:8500", retry_seconds=0) as client, pytest.raises(RpcError) as raised:
         client.info()
-    assert b"CONNECT gpu-box.invalid:8500 " in asked[0]
+    assert b"CONNECT gpu-box.invalid:8500 " in seen[0]
     found = str(raised.value)
     assert found.startswith(f"cannot reach gpu-box.invalid:8500 through the proxy {address} (http_proxy): ")
     assert "403" in found
@@ -147,7 +147,7 @@ def test_an_error_text_of_any_length_keeps_its_status_and_is_cut(serve):
 
 @pytest.fixture
 def forgetful():
-    """Start relays that forget their first connection when told to: nothing passes any more, and nobody is told."""
+    """Start relays that forget their first connection on demand: nothing passes any more, and nobody is told."""
     stopped, listeners = threading.Event(), []
 
     def pump(source, sink, forgotten):
@@ -288,7 +288,7 @@ def replace_model(served, tools, z, version):
     served.prediction.signatures = tools.signature_table(z=z)
 
 
-def test_a_model_that_is_replaced_by_one_with_other_latents_is_asked_anew(serve, tools):
+def test_a_model_that_is_replaced_by_one_with_other_latents_is_read_anew(serve, tools):
     served = serve()
     with Client(served.target) as client:
         for z, version in ((7, 4), (5, 5), (9, 6)):
@@ -309,7 +309,7 @@ def test_a_model_that_is_replaced_by_one_with_other_latents_is_asked_anew(serve,
     assert run_async(served.target, act) == [31]
 
 
-def test_a_refusal_of_a_model_that_has_not_changed_is_told_as_it_is(serve):
+def test_a_refusal_of_a_model_that_has_not_changed_is_reported_as_it_is(serve):
     served = serve()
     refusing(served, grpc.StatusCode.INVALID_ARGUMENT, "these labels I do not like", 0)
     with Client(served.target) as client, pytest.raises(RpcError, match="these labels I do not like"):
@@ -317,15 +317,15 @@ def test_a_refusal_of_a_model_that_has_not_changed_is_told_as_it_is(serve):
     assert len(served.prediction.requests) == 1
 
 
-def test_what_an_older_version_takes_is_asked_of_that_version(serve, tools, genclient):
+def test_what_an_older_version_takes_is_read_from_that_version(serve, tools, genclient):
     served = serve(signatures=tools.signature_table(z=9))
     find, table = served.prediction._find, tools.signature_table()
 
     def of_version(request, context):
         find(request, context)
-        asked = request.model_spec.version.value
-        served.prediction.signatures = table if asked == 1 else tools.signature_table(z=9)
-        served.prediction.version = asked or 2
+        seen = request.model_spec.version.value
+        served.prediction.signatures = table if seen == 1 else tools.signature_table(z=9)
+        served.prediction.version = seen or 2
 
     served.prediction._find = of_version
     with Client(served.target) as client:
@@ -339,7 +339,7 @@ def test_what_an_older_version_takes_is_asked_of_that_version(serve, tools, genc
     assert done.returncode == 0, done.stderr
 
 
-def test_a_reply_of_another_version_than_was_asked_for_is_refused(serve):
+def test_a_response_of_another_version_than_was_requested_is_refused(serve):
     served = serve()
     with Client(served.target) as client:
         with pytest.raises(ClientError, match=r"described version 3, expected 2, as requested$"):
@@ -357,7 +357,7 @@ def test_a_reply_of_another_version_than_was_asked_for_is_refused(serve):
         run_async(served.target, act)
 
 
-def test_a_version_can_be_asked_for_by_its_label(serve, tools, genclient):
+def test_a_version_can_be_requested_by_its_label(serve, tools, genclient):
     served = serve()
     with Client(served.target, version_label="stable", batch_size=2) as client:
         client.sample(4)

@@ -161,7 +161,9 @@ def test_what_does_not_fit_is_one_line(tint, target, exported, pictures):
                     run(**named)
 
 
-def test_a_model_of_a_task_that_nobody_registered_is_told_with_what_it_takes(monkeypatch, target, exported, pictures):
+def test_a_model_of_a_task_that_nobody_registered_is_reported_with_what_it_takes(
+    monkeypatch, target, exported, pictures
+):
     monkeypatch.setattr(registry, "_installed", tuple)
     with Client(target, "tint") as client:
         with pytest.raises(
@@ -200,14 +202,16 @@ def test_the_command_makes_images_of_pictures_once_a_package_with_the_task_is_in
     sample = ("sample", *where, "--n", 3)
     z, near = latents(np.arange(3), 5), {"atol": 1}
     one, each, array = ("photos/1.png", pictures[1:2]), ("photos/", pictures[:3]), ("photos.npy", pictures[:3])
-    for given, wanted in (one, each, array) if source == "server" else (each,):
+    for given, reference in (one, each, array) if source == "server" else (each,):
         done = command(package, tmp_path, *sample, "--input", f"image={given}", "--out", "out.npz")
         assert done.returncode == 0, done.stderr
         with np.load(tmp_path / "out.npz") as made:
-            np.testing.assert_allclose(made["images"].astype(int), tinted(tools, z, wanted).astype(int), **near)
+            np.testing.assert_allclose(made["images"].astype(int), tinted(tools, z, reference).astype(int), **near)
 
 
-def test_what_images_were_made_of_is_in_their_manifest_and_told_from_other_pictures(package, target, photos, tmp_path):
+def test_what_images_were_made_of_is_in_their_manifest_and_distinguishes_other_pictures(
+    package, target, photos, tmp_path
+):
     sample = ("sample", "--target", target, "--model", "tint", "--n", 3)
     done = command(package, tmp_path, *sample, "--input", "image=photos/", "--out", "made/")
     assert done.returncode == 0, done.stderr
@@ -228,9 +232,9 @@ def test_an_animation_and_a_load_take_one_picture_throughout(package, target, pi
     done = command(package, tmp_path, *walk, "--input", "image=photos/1.png")
     assert done.returncode == 0, done.stderr
     steps = interpolation.slerp(*latents(np.arange(2), 5), np.arange(4) / 3)
-    for number, wanted in enumerate(tinted(tools, steps, pictures[1:2])):
+    for number, reference in enumerate(tinted(tools, steps, pictures[1:2])):
         frame = np.asarray(Image.open(tmp_path / f"frames/frame{number:05d}.png")).astype(int)
-        assert np.abs(frame - wanted).max() <= 1
+        assert np.abs(frame - reference).max() <= 1
     np.save(tmp_path / "one.npy", pictures[:1])
     load = ("bench", *where, "--concurrency", 2, "--duration", 0.2, "--warm-up", 0, "--format", "json")
     done = command(package, tmp_path, *load, "--input", "image=one.npy")

@@ -26,7 +26,7 @@ def test_the_keyboard_alone_reaches_everything_in_order_and_what_has_the_focus_i
     assert [name for name in reached if name][: len(expected)] == expected
 
 
-def test_arrow_keys_move_on_the_sheet_and_pages_turn_it(plain, tflite):
+def test_arrow_keys_move_in_the_grid_and_pages_turn_it(plain, tflite):
     plain.press("Tab", "Tab", "ArrowRight", "ArrowDown")
     assert plain.text("#picked-title") == "Seed 5"
     plain.press("ArrowUp", "ArrowUp", "ArrowLeft", "ArrowLeft")
@@ -194,7 +194,7 @@ def test_the_dark_scheme_is_followed_and_timings_are_shown(plain):
     assert re.fullmatch(r"\d+\.\d\d s", plain.text("#load-time"))
 
 
-def test_what_changes_is_told_to_screen_readers(plain):
+def test_what_changes_is_announced_to_screen_readers(plain):
     assert plain.text("#status") == "Ready"
     plain.click("#next")
     plain.wait_for_images()

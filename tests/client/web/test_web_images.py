@@ -17,9 +17,9 @@ def test_latents_in_javascript_are_numpys(web):
     seeds = [0, 1, -1, 7, 2**31, 2**32, -(2**32), 2**53 + 1, 2**63 - 1, -(2**63)]
     seeds += np.random.default_rng(0).integers(-(2**63), 2**63 - 1, 200).tolist()
     for size in (1, 5, 128):
-        asked = json.dumps({"seeds": [str(seed) for seed in seeds], "size": size})
+        given = json.dumps({"seeds": [str(seed) for seed in seeds], "size": size})
         done = subprocess.run(
-            ["node", "test/latents.mjs"], cwd=web.folder, input=asked, capture_output=True, text=True, check=True
+            ["node", "test/latents.mjs"], cwd=web.folder, input=given, capture_output=True, text=True, check=True
         )
         np.testing.assert_allclose(json.loads(done.stdout), latents(np.array(seeds), size), rtol=0, atol=1e-5)
 
@@ -48,7 +48,7 @@ def test_negative_and_large_seeds_give_their_images(plain, tflite):
         assert_same(plain.grid(), python_images(tflite, range(seed, seed + 16)))
 
 
-def test_the_largest_seed_is_picked_on_the_last_sheet(plain, tflite):
+def test_the_largest_seed_is_picked_in_the_last_grid(plain, tflite):
     plain.enter("#seed", str(2**63 - 1))
     plain.wait_for_images()
     assert plain.text("#picked-title") == f"Seed {2**63 - 1}"
@@ -98,7 +98,7 @@ def test_the_ends_of_the_sliders_show_what_the_picked_image_becomes_there(plain,
     assert plain.ask(call="inputValue", args=["#d2"]) == "-4"
 
 
-def test_a_sheet_has_as_many_images_as_are_chosen(plain, tflite):
+def test_a_grid_has_as_many_images_as_are_chosen(plain, tflite):
     for count in (4, 36, 64):
         plain.enter("#seed", "0")
         plain.choose("#count", count)
@@ -114,7 +114,7 @@ def test_a_sheet_has_as_many_images_as_are_chosen(plain, tflite):
         assert plain.text("#range") == f"Seeds {count} to {2 * count - 1}"
 
 
-def test_a_larger_sheet_keeps_what_is_picked(plain, tflite):
+def test_a_larger_grid_keeps_what_is_picked(plain, tflite):
     plain.enter("#seed", str(2**63 - 3))
     plain.choose("#count", 64)
     plain.wait_for_images()
@@ -206,7 +206,7 @@ def test_the_morph_plays_there_and_back_and_pauses(plain):
     assert plain.text("#play") == "Play"
 
 
-def test_the_morph_goes_in_still_steps_where_less_motion_is_asked_for(plain):
+def test_the_morph_goes_in_still_steps_where_less_motion_is_preferred(plain):
     plain.ask(call="emulateMedia", args=[{"reducedMotion": "reduce"}])
     plain.slide("#speed", 2)
     assert plain.evaluate(POSITIONS.replace("UNTIL", "seen.length > 1")) == [0.125, 0.25]

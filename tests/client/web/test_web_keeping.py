@@ -51,7 +51,7 @@ def test_a_saved_morph_goes_there_and_back(plain, tflite):
     assert picture.text["seeds"] == "0,1"
 
 
-def test_a_saved_sheet_is_its_images_side_by_side(classes):
+def test_a_saved_grid_is_its_images_side_by_side(classes):
     classes.click("#class-buttons label:nth-child(3)")
     classes.wait_for_images()
     name, picture = classes.download("#save-grid")
@@ -75,7 +75,7 @@ def test_the_address_reproduces_what_is_shown(browser, site, classes):
     assert browser.text("#picked-title") == "Seed -5, class day"
 
 
-def test_a_sheet_of_another_size_is_in_the_address_and_saved_whole(browser, site, plain):
+def test_a_grid_of_another_size_is_in_the_address_and_saved_whole(browser, site, plain):
     plain.choose("#count", 36)
     plain.ask(call="waitForURL", args=["**/#*n=36*"])
     link = plain.evaluate("location.href")

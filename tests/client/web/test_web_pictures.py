@@ -50,8 +50,8 @@ def test_pictures_of_any_size_become_the_very_pixels_of_pillow(web):
         frame = {"width": int(width), "height": int(height), "channels": channels}
         cases.append((pixels, frame))
         expected.append(fitted(np.ascontiguousarray(pixels[..., :channels]), height, width))
-    for found, wanted, case in zip(brought_to_size(web, cases), expected, cases, strict=True):
-        assert np.array_equal(found, wanted.ravel()), (case[0].shape, case[1])
+    for found, reference, case in zip(brought_to_size(web, cases), expected, cases, strict=True):
+        assert np.array_equal(found, reference.ravel()), (case[0].shape, case[1])
 
 
 def test_pictures_are_cropped_and_laid_on_the_background_as_the_metadata_says(web):
@@ -67,8 +67,8 @@ def test_pictures_are_cropped_and_laid_on_the_background_as_the_metadata_says(we
                 file = io.BytesIO()
                 Image.fromarray(pixels).save(file, "PNG")
                 expected.append(prepared(file.getvalue(), (8, 12, channels), Preprocessing.of(how)))
-    for found, wanted, case in zip(brought_to_size(web, cases), expected, cases, strict=True):
-        assert np.abs(found - wanted.ravel()).max() <= 1, (case[0].shape, case[1])
+    for found, reference, case in zip(brought_to_size(web, cases), expected, cases, strict=True):
+        assert np.abs(found - reference.ravel()).max() <= 1, (case[0].shape, case[1])
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_what_was_made_is_saved_and_copied_and_can_be_pasted(page, site, tmp_pat
     assert page.ask(complaints=True) == [], "and nothing of it has left the page"
 
 
-def test_the_camera_gives_a_picture_and_one_that_is_refused_is_told_in_a_line(page):
+def test_the_camera_gives_a_picture_and_one_that_is_refused_is_reported_in_a_line(page):
     page.click("#shoot")
     page.wait("#camera[open]")
     page.evaluate("new Promise((done) => document.getElementById('view').requestVideoFrameCallback(done))")

@@ -67,8 +67,8 @@ def test_by_webgpu_the_page_shows_the_same_images(gpu_browser, site, tflite):
 
 LOST = """
   const request = GPUAdapter.prototype.requestDevice;
-  GPUAdapter.prototype.requestDevice = async function (wanted) {
-    const device = await request.call(this, wanted);
+  GPUAdapter.prototype.requestDevice = async function (descriptor) {
+    const device = await request.call(this, descriptor);
     let jobs = 0;
     self.addEventListener("message", ({ data }) => data.job && (jobs += 1) === 5 && device.destroy());
     return device;
