@@ -17,7 +17,7 @@ from genclient.model.role import Role
 from genclient.model.signature import SignatureSpec, TensorSpec
 from genclient.rpc import codec
 
-HINT = "names (--map) says which tensor is which"
+HINT = "say which tensor is which with names (--map), such as latents=z"
 
 Roles = Mapping[str, Role]
 

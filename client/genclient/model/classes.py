@@ -34,7 +34,7 @@ class Classes:
         if text in self.names:
             return self.names.index(text)
         among = f" or one of {', '.join(self.names)}" if self.names else ", since nothing here has names for them"
-        hint = "" if self.names else " (--classes can say them)"
+        hint = "" if self.names else "; give them with --classes"
         raise UsageError(f"{option}: found {text!r}, expected the index of a class{among}{hint}")
 
     def all(self) -> tuple[int, ...]:
@@ -44,7 +44,9 @@ class Classes:
             UsageError: it is not known how many there are.
         """
         if not self.count:
-            raise UsageError("--label: found 'all', but not how many classes there are; --classes says it")
+            raise UsageError(
+                "--label: found 'all', but not how many classes there are; give their number or names with --classes"
+            )
         return tuple(range(self.count))
 
 
