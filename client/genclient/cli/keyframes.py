@@ -124,8 +124,8 @@ def traversals(source: Source, options: dict[str, Any]) -> Traversals:
     path = options["directions"] or (beside(options["tflite"]) if options["tflite"] else None)
     if path is None:
         raise UsageError(
-            "--directions: found none, expected the manifest.json of the version, such as models/digits/1/manifest.json; "
-            "servers do not report directions"
+            "--directions: found none, expected the manifest.json of the version, such as "
+            "models/digits/1/manifest.json; servers do not report directions"
         )
     direction = read_direction(path, options["direction"], source.z)
     keys = latents(traversal_seeds(options), source.z) if options["latents"] is None else _keyframe_latents(options)
