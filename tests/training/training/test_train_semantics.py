@@ -287,6 +287,18 @@ def test_a_run_is_measured_each_time_so_many_images_are_over_and_at_its_end(
     np.testing.assert_array_equal(evaluator.unseen, holdout.split(COLOURS, 6)[1])
 
 
+def test_the_best_snapshot_is_chosen_by_other_held_out_images_than_it_is_reported_on(tmp_path: Path) -> None:
+    many = Dataset("many", np.random.default_rng(0).integers(0, 256, (250, SIDE, SIDE, 3), np.uint8))
+    meter = Meter(Progress(), lambda *_: None)
+    evaluator = Evaluator(tmp_path, meter, many, 1.0, "frechet", lambda line: None, held_out=100)
+    evaluator.set_model(gan_of())
+    chosen_by, reported_on = holdout.halves(holdout.split(many, 100)[1])
+    np.testing.assert_array_equal(evaluator._judge().compared, chosen_by)
+    assert sorted({*chosen_by} | {*reported_on}) == evaluator.unseen.tolist()
+    assert len(chosen_by) == len(reported_on) == 50
+    assert [len(half) for half in holdout.halves(evaluator.unseen[:99])] == [99, 99], "half of it would tell nothing"
+
+
 def test_a_generator_that_copies_is_never_the_best(tmp_path: Path) -> None:
     notes: list[str] = []
     gan = gan_of(kimg=1.0)

@@ -33,15 +33,17 @@ def evaluate(subject: Subject, dataset: Dataset, samples: int, net: FeatureNet, 
         out: where the report goes; None for the run's metrics.json.
         begun: when the command began, by `time.monotonic`.
     """
+    from gentrain.data import holdout
     from gentrain.metrics import nearest
     from gentrain.metrics.generate import generate
     from gentrain.metrics.judge import Judge, split
 
     unseen = subject.unseen(dataset)
+    held_out = {"unseen": unseen, "compared": None if unseen is None else holdout.halves(unseen)[1]}
     searched = min(len(dataset.distinct), nearest.LARGEST)
-    real, made = (len(indices) for indices in split(dataset, samples, unseen=unseen))
+    real, made = (len(indices) for indices in split(dataset, samples, **held_out))
     with Measuring(2 * (real + 2 * made) + made + searched) as measuring:
-        judge = Judge(dataset, net, samples, show=measuring.show, unseen=unseen, seen_through=subject.seen_through)
+        judge = Judge(dataset, net, samples, show=measuring.show, seen_through=subject.seen_through, **held_out)
         given = judge.given(subject.generator)
         labels = given.get("labels")
         images = generate(subject.generator, judge.samples, given=given, show=measuring.show)

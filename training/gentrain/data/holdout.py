@@ -29,6 +29,9 @@ SMALL = 400
 FEWEST = 200
 """Smaller data sets are trained on whole: every image counts there."""
 
+ENOUGH_TO_COMPARE = 50
+"""Fewer are no distribution; they only serve to recognise copies."""
+
 SMALLEST_CLASS = 20
 """Of smaller classes nothing is held out."""
 
@@ -71,6 +74,14 @@ def split(dataset: Dataset, held_out: int) -> tuple[Indices, Indices]:
         free = free[np.bincount(dataset.labels)[dataset.labels[free]] >= SMALLEST_CLASS]
     unseen = np.sort(np.random.default_rng(0).permutation(free)[: min(held_out, len(dataset.distinct) // 2)])
     return np.setdiff1d(indices, dataset.alike(unseen)), unseen
+
+
+def halves(unseen: Indices) -> tuple[Indices, Indices]:
+    """Every other one of these, and the rest: the best snapshot is chosen by the first and reported on the second.
+
+    So that no snapshot is praised for what it was chosen by. Of fewer than twice `ENOUGH_TO_COMPARE` both are all.
+    """
+    return (unseen, unseen) if len(unseen) < 2 * ENOUGH_TO_COMPARE else (unseen[::2], unseen[1::2])
 
 
 def split_inputs(dataset: Dataset, held_out: int) -> tuple[Indices, Indices]:

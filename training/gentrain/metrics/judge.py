@@ -30,14 +30,11 @@ COMPARED = 2
 
 FEWEST_IMAGES = 20
 
-FEWEST_HELD_OUT = 50
-"""Fewer are no distribution; they only serve to recognise copies."""
-
 SEARCHED = 10_000
 """Training images looked through for copies, beside every score of a generator."""
 
 
-def split(dataset: Dataset, samples: int, seed: int = 0, unseen: Any = None) -> tuple[Any, Any]:
+def split(dataset: Dataset, samples: int, seed: int = 0, unseen: Any = None, compared: Any = None) -> tuple[Any, Any]:
     """Indices of the real images to compare with, and of those that stand in for generated ones.
 
     Args:
@@ -45,17 +42,18 @@ def split(dataset: Dataset, samples: int, seed: int = 0, unseen: Any = None) -> 
         samples: images to generate; there may be fewer real ones to stand for them.
         seed: of a random order.
         unseen: indices of images held out of the training: those are compared with, if they are enough.
+        compared: those of `unseen` that are; all where none are named.
     """
     order = np.random.default_rng([seed, 0]).permutation(dataset.distinct)
     if is_held_out(unseen):
-        return unseen, order[~np.isin(order, unseen)][:samples]
+        return unseen if compared is None else compared, order[~np.isin(order, unseen)][:samples]
     samples = max(2, min(samples, len(order) // 2))
     return order[samples : (1 + COMPARED) * samples], order[:samples]
 
 
 def is_held_out(unseen: Any) -> bool:
     """Whether enough images were held out to compare with."""
-    return unseen is not None and len(unseen) >= FEWEST_HELD_OUT
+    return unseen is not None and len(unseen) >= holdout.ENOUGH_TO_COMPARE
 
 
 class Judge:
@@ -86,6 +84,7 @@ class Judge:
         show: Show | None = None,
         unseen: Any = None,
         seen_through: str = "",
+        compared: Any = None,
     ) -> None:
         """Prepare the feature net, the features of the real images and the reference.
 
@@ -97,6 +96,7 @@ class Judge:
             show: called with how many images went through the feature net.
             unseen: indices of images held out of the training, see `gentrain.data.holdout`.
             seen_through: the pretrained net that the generator was trained through; it is no judge of it.
+            compared: those of `unseen` that images are compared with, see `gentrain.data.holdout.halves`.
 
         Raises:
             TrainError: fewer than 20 real images, or no such features.
@@ -107,7 +107,7 @@ class Judge:
         self.dataset, self.seed, self.show, self.unseen = dataset, seed, show, unseen
         self.seen_through = seen_through
         self.features = features if callable(features) else features_for(dataset, features, None, seen_through)
-        self.compared, self.held_out = split(dataset, samples, seed, unseen)
+        self.compared, self.held_out = split(dataset, samples, seed, unseen, compared)
         self.samples = len(self.held_out)
         texture = self.second if self.features.name == "classifier" else None
         self.first = Opinion(self.features, dataset, self.compared, self.held_out, show, texture)
@@ -130,7 +130,7 @@ class Judge:
     def unknown(self) -> str:
         """In a sentence, what the numbers cannot say, since too few images were held out; empty otherwise."""
         count = 0 if self.unseen is None else len(self.unseen)
-        return holdout.unknown(len(self.dataset.images), count, FEWEST_HELD_OUT)
+        return holdout.unknown(len(self.dataset.images), count, holdout.ENOUGH_TO_COMPARE)
 
     @cached_property
     def small(self) -> FeatureNet:

@@ -28,7 +28,8 @@ class Evaluator(keras.callbacks.Callback):
     """Every so many kimg, and at the end: the metrics in the tick's line, and RUN/best/ where they are better.
 
     A run shorter than that is not measured. `held_out` images of the data set are not trained on; generated ones are
-    compared with those, and best/samples.png is the image grid of the best.
+    compared with one half of those, and `gentrain evaluate` compares with the other. best/samples.png is the image grid
+    of the best.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class Evaluator(keras.callbacks.Callback):
             indices = self.dataset.distinct if self.unseen is None else self.unseen
             return PairJudge(self.dataset, indices[:SAMPLES], "random")
         through = self.model.settings.seen_through
-        return Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through)
+        choosing = None if self.unseen is None else holdout.halves(self.unseen)[0]
+        return Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through, compared=choosing)
 
     def _is_better(self, value: float) -> bool:
         try:
