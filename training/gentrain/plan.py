@@ -20,7 +20,7 @@ from gentrain import sources
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
 from gentrain.presets import DEFAULT_PRESET, PRESETS, STYLE_PRESET, TEXT_PRESET, TRANSLATION_PRESET
-from gentrain.settings import MAY_CHANGE, Settings
+from gentrain.settings import BEFORE, MAY_CHANGE, Settings
 from gentrain.sources import pairs
 from gentrain.sources.folder import RUN_FILES
 from gentrain.training import checkpoints, initial
@@ -225,7 +225,7 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
 
 def _settings_of(run: Path, config: Mapping[str, Any]) -> Settings:
     try:
-        return Settings(**{"held_out": 0, **config["settings"]})  # older runs were trained on all images
+        return Settings(**{**BEFORE, **config["settings"]})
     except (KeyError, TypeError) as error:
         raise TrainError(f"{run / 'config.json'}: not of this version of genline ({error})") from error
 

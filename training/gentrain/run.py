@@ -111,7 +111,8 @@ def _resolved(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> Pla
     count, side, _, channels = dataset.images.shape
     s = plan.settings.resolved(side, channels, best_precision())
     s = dataclasses.replace(s, held_out=holdout.count(count, s))
-    note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}")
+    features = f", features_weight {s.features_weight:g}" if s.features_weight else ""
+    note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}{features}")
     if s.held_out:
         note(f"{s.held_out} of {count} images are held out for evaluation")
     if s.batch % devices.replicas:

@@ -264,7 +264,7 @@ def test_augmentation_follows_its_ramp_or_the_discriminators_lead() -> None:
     assert any(variable is held.augmented for variable in held.state), "it is kept in checkpoints"
 
 
-def test_gamma_and_augmentation_fit_the_images_unless_they_are_given() -> None:
+def test_gamma_augmentation_and_the_weight_of_features_fit_the_images_unless_they_are_given() -> None:
     def gammas(side: int, channels: int, **changes: float) -> tuple[float, float]:
         settings = Settings(**changes).resolved(side, channels, "float32")  # type: ignore[arg-type]
         assert settings.augment == (0.0 if channels == 1 else 0.8)
@@ -275,6 +275,14 @@ def test_gamma_and_augmentation_fit_the_images_unless_they_are_given() -> None:
     assert gammas(64, 3) == (40.0, 40.0)
     assert gammas(32, 3, gamma=2.0, gamma_final=0.0) == (2.0, 0.0)
     assert Settings(precision="float32").resolved(8, 1, "bfloat16").precision == "float32"
+
+    def features(side: int, channels: int, preset: str = "medium", **changes: object) -> float:
+        return dataclasses.replace(PRESETS[preset](), **changes).resolved(side, channels, "float32").features_weight
+
+    assert features(64, 3) == features(48, 3) == features(64, 3, "small") == 0.15
+    assert features(64, 1) == features(32, 3) == features(128, 3, "large") == features(64, 3, loss="bce") == 0.0
+    assert features(64, 3, "translate") == features(64, 3, "style") == features(64, 3, "dcgan64") == 0.0
+    assert (features(64, 3, features_weight=0.0), features(32, 1, features_weight=2.0)) == (0.0, 2.0)
 
 
 def test_labels_reach_both_networks() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gentrain import quiet
 from gentrain.errors import TrainError, UsageError
 from gentrain.presets import PRESETS
-from gentrain.settings import Settings
+from gentrain.settings import BEFORE, Settings
 from gentrain.training import checkpoints
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def retry(run: Path) -> str:
     From the last good checkpoint where there is one, else from the beginning; always in a folder of its own.
     """
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    settings = Settings(**{"held_out": 0, **config["settings"]})
+    settings = Settings(**{**BEFORE, **config["settings"]})
     standard = PRESETS.get(config["preset"], Settings)()
     rate = min(settings.learning_rate / 10, standard.learning_rate)
     changes = {"learning_rate": rate, "learning_rate_final": min(settings.learning_rate_final, rate)}
