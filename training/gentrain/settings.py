@@ -110,8 +110,8 @@ class Settings:
         With the resolution γ grows as the number of pixels (arXiv 1912.04958). It does not fall: where it does, D
         memorises few images in longer trainings. Colour images are augmented as far as D gets ahead; grey ones
         gain nothing by it. Of larger colour images a second discriminator sees outlines that the one on pixels misses:
-        with the weight `FEATURES` its gradient at the large shapes is as long as the other's, with 2 twelve times, and
-        then the other has no say in colours (measured on emoji).
+        with `FEATURES` its gradient at the large shapes is as long as the other's for three quarters of the run; where
+        it is twelve times as long, the other has no say in colours (measured on emoji).
         """
         gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)
         final = self.gamma_final if self.gamma_final >= 0 else gamma
@@ -125,7 +125,7 @@ class Settings:
         return dataclasses.replace(settled, features_weight=features, precision=precision)
 
 
-FEATURES = 0.15
+FEATURES = 0.4
 FEATURES_SIDES = range(48, 97)
 """Where the second discriminator fits. With larger images γ is larger and the first one weaker: not measured."""
 

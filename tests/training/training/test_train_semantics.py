@@ -219,7 +219,9 @@ def test_a_discriminator_on_features_is_learned_from_and_learns_by_itself(channe
         each.images_seen.assign(100)  # half of the way up the ramp
         images = np.random.default_rng(0).integers(0, 256, (2, 8, SIDE, SIDE, channels), np.uint8)
         logs = each.train_step({"images": tf.constant(images)})
-    np.testing.assert_allclose(float(features.weight_at(gan.progress())), 2.0 * 108 / 200)
+    np.testing.assert_allclose(float(features.weight_at(gan.progress())), 2.0 * 3 / 8 * 108 / 200)
+    for progress, weight in ((0.2, 0.75), (0.7, 0.75), (0.8, 2.0)):
+        np.testing.assert_allclose(float(features.weight_at(tf.constant(progress))), weight)
     assert {"g_features", "rival_features"} == {name for name in logs if "features" in name}
     assert all(np.array_equal(a, b) for a, b in zip(frozen, features.maps.get_weights(), strict=True))
     moved = [not np.array_equal(a, b) for a, b in zip(heads, features.rival.get_weights(), strict=True)]

@@ -23,6 +23,10 @@ AUGMENTED = 0.5
 RAMP = 0.2
 """The part of the run over which the weight rises from 0: what is drawn at first says nothing in these features."""
 
+EARLY, LATE = 3 / 8, 3 / 4
+"""So much of the weight until that part of the run is over, then all of it: while shapes and colours are learned from
+pixels, more of it makes the generator draw a few colours; at the end more of it brings clean outlines."""
+
 
 class Features(Auxiliary):
     """Both networks' terms of the discriminator on features."""
@@ -36,8 +40,8 @@ class Features(Auxiliary):
         self.maps, self.rival = maps, heads
 
     def weight_at(self, progress: tf.Tensor) -> tf.Tensor:
-        """Along the ramp."""
-        return self.weight * tf.minimum(progress / RAMP, 1.0)
+        """Along the ramp to `EARLY` of it, and all of it at the end."""
+        return self.weight * tf.where(progress < LATE, EARLY * tf.minimum(progress / RAMP, 1.0), 1.0)
 
     def of_generator(self, seen: Seen) -> tf.Tensor:
         """The generator's loss, the mean over places and maps."""
