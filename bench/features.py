@@ -20,7 +20,7 @@ HELD_OUT = 250
 PRESETS = {32: "small", 64: "medium"}
 RUNS = {
     32: {"features_weight=0 batch=64": 60.0, "features_weight=0.5 batch=64": 30.8, "features_weight=2 batch=64": 30.8},
-    64: {"features_weight=0 batch=64": 17.0, "features_weight=0 batch=16": 17.0, "features_weight=2 batch=16": 11.5},
+    64: {"features_weight=0 batch=64": 86.0, "features_weight=0 batch=16": 86.0, "features_weight=0.4 batch=16": 60.0},
 }
 """Side → settings of a run → kimg."""
 
