@@ -86,7 +86,8 @@ def report(found: dict[str, dict[str, Any]], days: str) -> str:
         f"""One run each, measured {days}: `gentrain fit --preset …`, cut short by `--minutes`, then `gentrain evaluate`
         of the last snapshot; the features are those of a classifier of the data's own labels, so rows with the same
         data and size can be compared. Memory is the most that the training allocated. Emoji are drawings of 64×64 and
-        stay so in `large`, which differs from `medium` there by its batch of 32. On pixels alone, in batches of 64, how far one run is from another: with
+        stay so in `large`, which differs from `medium` there by its batch of 32. How far
+        one run is from another on pixels alone, `medium` in batches of 64: with
         66 to 71 kimg, in faster hours of the machine, `large` gave 0.996 and `medium` 1.46, 1.58, and 11.6 where its
         discriminator lost its way from 6 to 14 kimg. That befell one run of 19, and none of 12 with `--batch 32`, of
         which one got no further than 0.78 in 250 kimg, where `medium` reaches 0.55."""

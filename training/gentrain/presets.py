@@ -49,8 +49,8 @@ def medium() -> Settings:
 def large() -> Settings:
     """Up to 128×128, in batches of 32, which make twice the steps of 64.
 
-    Emoji, 64×64 in colour, on pixels alone: in five minutes 49 to 71 kimg, 217 to 236 images/s, a Fréchet distance of 2.2 and 1.0. Not
-    measured at 128×128.
+    Emoji, 64×64 in colour, on pixels alone: in five minutes 49 to 71 kimg, 217 to 236 images/s, a Fréchet distance of
+    2.2 and 1.0. Not measured at 128×128.
     """
     return Settings(resolution=128, kimg=400.0, batch=32, kimg_per_evaluation=50.0)
 
