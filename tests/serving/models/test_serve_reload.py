@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 
@@ -15,7 +16,7 @@ from tensorflow_serving.apis import model_management_pb2, model_pb2, predict_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 AVAILABLE = 30
-SERVING, NOT_SERVING = 1, 2
+SERVING, NOT_SERVING, UNKNOWN = 1, 2, 3
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -148,20 +149,20 @@ def test_config_is_read_back_and_one_model_of_it_changed(served, counters, until
 
 
 def test_draining_server_tells_those_who_watch_its_health_and_is_not_held_up_by_them(served):
-    stub, seen = health_pb2_grpc.HealthStub(served.channel), []
-    watch = stub.Watch(health_pb2.HealthCheckRequest(service="PredictionService"))
-    first = next(watch)
+    stub, names = health_pb2_grpc.HealthStub(served.channel), ("PredictionService", "unknown")
+    watches = {name: stub.Watch(health_pb2.HealthCheckRequest(service=name)) for name in names}
+    seen = {name: [next(watch).status] for name, watch in watches.items()}
 
-    def follow():
-        try:
-            for update in watch:
-                seen.append(update.status)
-        except grpc.RpcError:
-            pass
+    def follow(name):
+        with contextlib.suppress(grpc.RpcError):
+            for update in watches[name]:
+                seen[name].append(update.status)
 
-    follower = threading.Thread(target=follow)
-    follower.start()
+    followers = [threading.Thread(target=follow, args=(name,)) for name in names]
+    for follower in followers:
+        follower.start()
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(60) == 0
-    follower.join(60)
-    assert (first.status, seen) == (SERVING, [NOT_SERVING])
+    for follower in followers:
+        follower.join(60)
+    assert seen == {"PredictionService": [SERVING, NOT_SERVING], "unknown": [UNKNOWN, UNKNOWN]}

@@ -152,6 +152,7 @@ def name_methods(path, **methods):
     signatures = model.meta_graphs[0].signature_def
     for key, method in methods.items():
         signatures[key].method_name = f"tensorflow/serving/{method}"
+    signatures["serving_default"].CopyFrom(signatures["regress"])
     # One function of three outputs as two signatures, which have one input, as an estimator's head has.
     for key, method, left_out in (("classify", "classify", ["outputs"]), ("regress", "regress", ["classes", "scores"])):
         signatures[f"head_{key}"].CopyFrom(signatures["head"])

@@ -94,6 +94,15 @@ def test_multi_inference_answers_all_tasks(server, prefix):
     assert (second.model_spec.signature_name, second.model_spec.version.value) == (f"{prefix}regress", 1)
 
 
+def test_multi_inference_takes_the_default_signature_for_no_name_and_no_signature_twice(server, fails):
+    unnamed, named = (("", "regress", "examples"), ("serving_default", "regress", "examples"))
+    (result,) = server.prediction.MultiInference(inference(unnamed)).results
+    assert [each.value for each in result.regression_result.regressions] == [20.0]
+    assert result.model_spec.signature_name == "serving_default"
+    with fails(INVALID, "Duplicate evaluation of signature: serving_default"):
+        server.prediction.MultiInference(inference(unnamed, named))
+
+
 @pytest.mark.parametrize(
     ("signature", "examples", "code", "message"),
     [
