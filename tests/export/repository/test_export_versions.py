@@ -260,6 +260,7 @@ def test_rollback_refuses_what_is_not_there_what_is_damaged_and_the_newest(base:
 def test_list_shows_every_model_its_versions_and_which_is_the_newest(base: Path, command) -> None:
     (base.parent / "other" / "12").mkdir(parents=True)
     (base.parent / "no model").mkdir()
+    (base.parent / ".snapshots" / "1").mkdir(parents=True)
     listed = command("genexport", "list", "--repository", base.parent)
     assert listed.returncode == 0, listed.stderr
     header, *lines = listed.stdout.splitlines()
