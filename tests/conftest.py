@@ -82,6 +82,22 @@ def repository(tmp_path_factory: pytest.TempPathFactory, command: Command, run_d
 
 
 @pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """A folder with `run`, whose generator draws what words say, and `models` with its `words/1`."""
+
+    def publish(folder: Path) -> None:
+        import speaker
+
+        shutil.rmtree(folder, ignore_errors=True)
+        run = speaker.run(folder / "run")
+        options = ("--repository", folder / "models", "--name", "words", "--files", "float32,int8")
+        done = command("genexport", "publish", run, *options)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "words", publish)
+
+
+@pytest.fixture(scope="session")
 def translator(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
     """A folder with `run`, whose generator makes a picture of a picture and hints, and `models` with its `colour/1`."""
 

@@ -115,10 +115,10 @@ async function readManifest(place) {
 /** A detector takes images, other models take other things: the page is for those that make images of these. */
 function checkKind(manifest, place) {
   const inputs = Object.keys(manifest?.signatures?.serving_default?.inputs ?? { latents: null });
-  const others = inputs.filter((name) => !["latents", "labels", "image", "hints"].includes(name));
+  const others = inputs.filter((name) => !["latents", "labels", "tokens", "image", "hints"].includes(name));
   if (others.length || !(inputs.includes("latents") || inputs.includes("image"))) {
     const found = `takes ${inputs.join(" and ") || "nothing"}`;
-    const expected = "a generator, which takes latents or an image, and perhaps labels and hints";
+    const expected = "a generator, which takes latents or an image, and perhaps labels, tokens and hints";
     throw new BuildError(`${place}: this model ${found}, expected ${expected}`);
   }
 }
@@ -143,6 +143,7 @@ function describe(manifest, version, file, content, runtimeBytes) {
     ...{ width, height, channels },
     classNames: Array.from({ length: classes }, (_, i) => String(names[i] ?? i)),
     truncationAtMost: described?.latents?.truncation_at_most,
+    words: wordsOf(described?.interface ?? manifest.interface),
     picture: pictureOf(described?.interface ?? manifest.interface),
     directions: (manifest.directions ?? []).filter(({ latents }) => latents?.length === latentSize),
   };
@@ -152,6 +153,15 @@ function describe(manifest, version, file, content, runtimeBytes) {
 function pictureOf(described) {
   const picture = described?.inputs?.find(({ role }) => role === "image");
   return picture && { preprocessing: picture.preprocessing ?? {} };
+}
+
+/** How texts become what the file takes, of a model that takes words. */
+function wordsOf(described) {
+  const tokens = described?.inputs?.find(({ role }) => role === "tokens");
+  if (!tokens) return undefined;
+  const { vocabulary, folding, alone, shape } = tokens;
+  if (!Array.isArray(vocabulary)) throw new BuildError("this model takes words, and its metadata has no vocabulary");
+  return { vocabulary, folding, alone, length: shape[1] };
 }
 
 function sha256(content) {

@@ -1,15 +1,15 @@
 /* gensample: images from a genline TFLite file, on LiteRT's C library and nothing else.
  *
- *     gensample [-t TRUNCATION] [-l LABEL] MODEL SEED[-LAST] OUT
+ *     gensample [-t TRUNCATION] [-l LABEL] [--text WORDS] MODEL SEED[-LAST] OUT
  *
  * One seed is one image, the same as genclient's and every other platform's; several make one image grid, row by row. It
- * takes any file of a version's tflite/ folder. Options come first, so that a seed may be negative.
+ * takes any file of a version's tflite/ folder. Options stand before the rest or behind it: a seed may be negative.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "model.h"
 #include "netpbm.h"
@@ -28,8 +28,8 @@ static void check_truncation(const Model *model, float truncation) {
 }
 
 /* The images of `count` seeds from `first` on, nearly as many rows as columns; places left over are black. */
-static uint8_t *image_grid(Model *model, int64_t first, size_t count, float truncation, long label, size_t *height,
-                      size_t *width) {
+static uint8_t *image_grid(Model *model, int64_t first, size_t count, float truncation, long label, const char *text,
+                           size_t *height, size_t *width) {
   const Tensor *images = &model->images;
   size_t columns = 1;
   while (columns * columns < count) ++columns;
@@ -39,6 +39,7 @@ static uint8_t *image_grid(Model *model, int64_t first, size_t count, float trun
   uint8_t *pixels = calloc(*height, stride);
   if (!pixels) stop(FAILED, "%s", strerror(ENOMEM));
   model_write_label(model, label);
+  model_write_text(model, text);
   for (size_t i = 0; i < count; ++i) {
     model_write_seed(model, first + (int64_t)i, truncation);
     const Status status = model_run(model);
@@ -69,29 +70,52 @@ static int64_t parse_seeds(const char *text, size_t *count) {
   return first;
 }
 
-int main(int argc, char **argv) {
-  static const char usage[] = "usage: gensample [-t TRUNCATION] [-l LABEL] MODEL SEED[-LAST] OUT   (OUT may be -)";
-  float truncation = 1;
-  long label = -1;
+static const char USAGE_LINE[] =
+    "usage: gensample [-t TRUNCATION] [-l LABEL] [--text WORDS] MODEL SEED[-LAST] OUT   (OUT may be -)";
+
+typedef struct {
+  float truncation;
+  long label;
+  const char *text;
+  int help;
+} Settings;
+
+/* Take options up to what is none. */
+static void take_options(int argc, char **argv, Settings *settings) {
+  static const struct option names[] = {{"text", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'}, {0}};
   int option;
-  begin("gensample");
-  while ((option = getopt(argc, argv, "+:t:l:h")) != -1) {
-    if (option == 't') truncation = parse_truncation(optarg);
-    else if (option == 'l') label = parse_label(optarg);
-    else if (option == 'h') return !out || fputs(usage, out) < 0 || fputs("\n", out) < 0 || fflush(out);
-    else if (option == ':') stop(USAGE, "-%c: found no value; %s", optopt, usage);
-    else stop(USAGE, "-%c: no such option; %s", optopt, usage);
+  while ((option = getopt_long(argc, argv, "+:t:l:h", names, NULL)) != -1) {
+    if (option == 't') settings->truncation = parse_truncation(optarg);
+    else if (option == 'l') settings->label = parse_label(optarg);
+    else if (option == 'w') settings->text = optarg;
+    else if (option == 'h') settings->help = 1;
+    else if (option == ':') stop(USAGE, "%s: found no value; %s", argv[optind - 1], USAGE_LINE);
+    else stop(USAGE, "%s: no such option; %s", argv[optind - 1], USAGE_LINE);
   }
-  if (argc - optind != 3) stop(USAGE, "found %d arguments, expected 3; %s", argc - optind, usage);
+}
+
+int main(int argc, char **argv) {
+  Settings settings = {1, -1, NULL, 0};
+  begin("gensample");
+  take_options(argc, argv, &settings);
+  char **const rest = argv + optind;
+  const int found = argc - optind;
+  if (found > 3) {
+    optind += 3;
+    take_options(argc, argv, &settings);
+  }
+  if (settings.help) return !out || fputs(USAGE_LINE, out) < 0 || fputs("\n", out) < 0 || fflush(out);
+  if (found < 3 || (found > 3 && optind != argc)) stop(USAGE, "found %d arguments, expected 3; %s", found, USAGE_LINE);
   size_t count, height, width;
-  const int64_t first = parse_seeds(argv[optind + 1], &count);
+  const int64_t first = parse_seeds(rest[1], &count);
   Model model;
-  model_load(&model, argv[optind]);
+  model_load(&model, rest[0]);
   if (model_input(&model, IMAGE)) stop(FAILED, "%s makes images of pictures: run gentranslate", model.path);
-  model_check_label(&model, label);
-  check_truncation(&model, truncation);
-  uint8_t *pixels = image_grid(&model, first, count, truncation, label, &height, &width);
-  write_picture(argv[optind + 2], pixels, height, width, model.images.channels);
+  model_check_label(&model, settings.label);
+  check_truncation(&model, settings.truncation);
+  uint8_t *pixels =
+      image_grid(&model, first, count, settings.truncation, settings.label, settings.text, &height, &width);
+  write_picture(rest[2], pixels, height, width, model.images.channels);
   free(pixels);
   model_release(&model);
   return 0;

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "../genline_seeds.h"
+#include "../genline_words.h"
 
-static const char *const NAMES[ROLES] = {"latents", "labels", "image", "hints"};
+static const char *const NAMES[ROLES] = {"latents", "labels", "tokens", "image", "hints"};
 static const char *program = "";
 FILE *out, *err;
 
@@ -104,7 +105,7 @@ static void describe_signature(Model *model, Handle signature) {
     describe(model, &model->input[i]);
   }
   if (known != model->inputs || outputs != 1 || (!model_input(model, LATENTS) && !model_input(model, IMAGE)))
-    stop(FAILED, "%s: its signature is not latents [, labels] → images, nor image [, hints] → images", model->path);
+    stop(FAILED, "%s: its signature is not latents [, labels] [, tokens] → images, nor image [, hints] → images", model->path);
   check(model, LiteRtGetSignatureOutputTensorByIndex(signature, 0, &model->images.tensor));
   describe(model, &model->images);
 }
@@ -145,14 +146,14 @@ static void check_signature(Model *model) {
   for (int role = 0; role < ROLES; ++role) {
     Tensor *input = &model->input[model->place[role]];
     if (!model_input(model, role)) continue;
-    shapes &= role == LATENTS ? is_one_row(input, 2) : role == LABELS ? is_one_row(input, 1) : is_picture(input);
-    types &= role == LABELS ? input->type.type == INT32 : takes_numbers(input);
+    shapes &= role == LATENTS || role == TOKENS ? is_one_row(input, 2) : role == LABELS ? is_one_row(input, 1) : is_picture(input);
+    types &= role == LABELS || role == TOKENS ? input->type.type == INT32 : takes_numbers(input);
     if (role == HINTS) shapes &= input->channels == 4;
   }
   if (!shapes)
-    stop(FAILED, "%s: expected latents (1, Z), labels (1,), image and images (1, H, W, C), hints (1, H, W, 4)", path);
+    stop(FAILED, "%s: expected latents (1, Z), labels (1,), tokens (1, L), images (1, H, W, C), hints (1, H, W, 4)", path);
   if (!types)
-    stop(FAILED, "%s: expected inputs in float32 or int8, labels in int32, images in float32, uint8 or int8", path);
+    stop(FAILED, "%s: expected inputs in float32 or int8, labels and tokens in int32, images in float32, uint8 or int8", path);
   if (!is_picture(&model->images))
     stop(FAILED, "%s: its images have %d channels, expected 1, 3 or 4", path, model->images.type.layout.sizes[3]);
 }
@@ -250,16 +251,22 @@ void model_pixels(const Model *model, uint8_t *cell, size_t stride) {
   check(model, LiteRtUnlockTensorBuffer(images->buffer));
 }
 
-/* What follows a key in the metadata, which is JSON; a text to be freed, NULL where the key is not there. */
-static char *said(const Model *model, const char *key) {
+/* The metadata, which is JSON; a text to be freed, NULL where there is none. */
+static char *metadata(const Model *model) {
   const void *bytes = NULL;
   size_t size = 0;
-  char quoted[64];
   if (LiteRtGetModelMetadata(model->model, "genline", &bytes, &size)) return NULL;
   char *text = malloc(size + 1);
   if (!text) stop(FAILED, "%s", strerror(ENOMEM));
   memcpy(text, bytes, size);
   text[size] = 0;
+  return text;
+}
+
+/* What follows a key in it; a text to be freed, NULL where the key is not there. */
+static char *said(const Model *model, const char *key) {
+  char quoted[64], *text = metadata(model);
+  if (!text) return NULL;
   snprintf(quoted, sizeof quoted, "\"%s\":", key);
   const char *found = strstr(text, quoted);
   char *rest = found ? strdup(found + strlen(quoted)) : NULL;
@@ -279,6 +286,31 @@ void model_text(const Model *model, const char *key, char *text, size_t size) {
   const size_t length = first && *first == '"' ? strcspn(++first, "\"\\") : 0;
   snprintf(text, size, "%.*s", length < size ? (int)length : 0, length ? first : "");
   free(rest);
+}
+
+void model_write_text(const Model *model, const char *text) {
+  const Tensor *input = model_input(model, TOKENS);
+  if (!input && text) stop(USAGE, "text: found '%s', expected none, since this generator takes no words", text);
+  if (!input) return;
+  const size_t count = (size_t)input->type.layout.sizes[1];
+  char *json = metadata(model);
+  GenlineWords words = {NULL, NULL, NULL};
+  void *bytes = NULL;
+  check(model, LiteRtLockTensorBuffer(input->buffer, &bytes, WRITE));
+  int32_t *tokens = bytes;
+  memset(tokens, 0, count * sizeof *tokens);
+  if (text && (!json || !genline_words(json, &words)))
+    stop(FAILED, "%s: its metadata has no vocabulary, which a text needs", model->path);
+  const size_t found = text ? genline_tokens(&words, text, tokens, count) : 0;
+  size_t unknown = 0;
+  if (found > count) stop(FAILED, "%s", strerror(ENOMEM));
+  for (size_t i = 0; i < found; ++i) unknown += tokens[i] == GENLINE_UNKNOWN;
+  if (found && unknown == found) stop(USAGE, "text: found no word that %s knows in '%s'", model->path, text);
+  if (unknown && err) fprintf(err, "%s: %s knows %zu of %zu words\n", program, model->path, found - unknown, found);
+  if (err) fflush(err);
+  check(model, LiteRtUnlockTensorBuffer(input->buffer));
+  free((void *)words.becomes);
+  free(json);
 }
 
 void model_check_label(const Model *model, long label) {

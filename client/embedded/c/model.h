@@ -8,7 +8,7 @@
 #include "litert.h"
 
 enum { FAILED = 1, USAGE = 2, MOST_BYTES = 1 << 28 };
-enum { LATENTS, LABELS, IMAGE, HINTS, ROLES };
+enum { LATENTS, LABELS, TOKENS, IMAGE, HINTS, ROLES };
 
 typedef struct {
   Handle tensor, buffer;
@@ -44,6 +44,8 @@ const Tensor *model_input(const Model *model, int role);
 /* Numbers in [0, 1], or latents, as the input takes them. */
 void model_write(const Tensor *input, const float *values, size_t count);
 void model_write_label(const Model *model, long label);
+/* Words that say what is to be seen, UTF-8; sees that the file takes some and knows any. */
+void model_write_text(const Model *model, const char *text);
 void model_write_seed(const Model *model, int64_t seed, float truncation);
 
 /* Run it; gives LiteRT's status. */

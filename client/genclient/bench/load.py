@@ -45,6 +45,7 @@ class LoadRequest:
     signature: str = "auto"
     truncation: float = 1.0
     label: int | None = None
+    text: str | None = None
     seed: int = 0
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -161,6 +162,7 @@ class Load:
         """The request for that many images; None: without an end."""
         request = self._request
         given: dict[str, Any] = {"truncation": request.truncation, "labels": request.label, **request.inputs}
+        given["texts"] = request.text
         given["seeds"] = seeds = counted_seeds(request.seed, count)
         if self._pictures is not None:
             given |= {name: Repeated(one, seeds.count) for name, one in self._pictures.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
 from genclient.cli.resolve import is_default
@@ -41,41 +42,39 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
     from genclient.latents.seeds import seed_range
 
     labels, n = _labels(source, options), options["n"]
-    if n is not None and labels is not None and n != len(labels):
-        raise UsageError(f"--n: found {n} beside --labels of {len(labels)} classes, expected one of the options")
+    said = keyframe_texts(options) if labels is None else labels
+    if n is not None and said is not None and n != len(said):
+        beside = f"--texts of {len(said)}" if labels is None else f"--labels of {len(said)} classes"
+        raise UsageError(f"--n: found {n} beside {beside}, expected one of the options")
     if n is not None and n < 2:
         raise UsageError(f"--n: found {n}, expected 2 keyframes or more")
-    keys = n or (DEFAULT_KEYS if labels is None else len(labels))
-    given = _latents_of_walks(options, count, labels)
+    keys = n or (DEFAULT_KEYS if said is None else len(said))
+    given = _latents_of_walks(options, count, said)
     if given is not None:
         seeds = seed_range(0, len(given))
     elif options["seeds"] is None:
         seeds = seed_range(options["seed"] or 0, keys * count)
     else:
-        seeds = _seeds_of_walks(options, count, labels, keys)
+        seeds = _seeds_of_walks(options, count, said, keys)
     return Walks(seeds.reshape(count, -1), labels, options["frames"], options["loop"], given)
 
 
-def _latents_of_walks(
-    options: dict[str, Any], count: int, labels: NDArray[np.int64] | None
-) -> NDArray[np.float32] | None:
-    """The keyframes of `--latents`."""
+def _latents_of_walks(options: dict[str, Any], count: int, said: Sized | None) -> NDArray[np.float32] | None:
+    """The keyframes of `--latents`; classes or texts of them are said, if any are."""
     if options["latents"] is None:
         return None
     if any(options[name] is not None for name in ("seeds", "seed", "n")):
         raise UsageError("--latents: found it beside --seeds, --seed or --n, expected one of them")
     given = _keyframe_latents(options)
-    if len(given) % count or (labels is not None and len(given) != len(labels) * count):
+    if len(given) % count or (said is not None and len(given) != len(said) * count):
         raise UsageError(
-            f"--latents: found {len(given)} for {count} walks, expected as many for each, and a class each"
+            f"--latents: found {len(given)} for {count} walks, expected as many for each, and a class or text each"
         )
     return given
 
 
-def _seeds_of_walks(
-    options: dict[str, Any], count: int, labels: NDArray[np.int64] | None, keys: int
-) -> NDArray[np.int64]:
-    """The keyframes of `--seeds`."""
+def _seeds_of_walks(options: dict[str, Any], count: int, said: Sized | None, keys: int) -> NDArray[np.int64]:
+    """The keyframes of `--seeds`; classes or texts of them are said, if any are."""
     import numpy as np
 
     from genclient.latents.seeds import parse_seeds
@@ -83,10 +82,10 @@ def _seeds_of_walks(
     if options["seed"] is not None or options["n"] is not None:
         raise UsageError("--seeds: found it beside --seed or --n, expected one of them")
     seeds = parse_seeds(options["seeds"])
-    if labels is not None and len(seeds) == count:  # one latent a walk, that only changes its class
+    if said is not None and len(seeds) == count:  # one latent a walk, that only changes its class or text
         seeds = np.repeat(seeds, keys)
-    if len(seeds) % count or (labels is not None and len(seeds) != keys * count):
-        expected = f"{keys} for each" if labels is not None else "as many for each"
+    if len(seeds) % count or (said is not None and len(seeds) != keys * count):
+        expected = f"{keys} for each" if said is not None else "as many for each"
         raise UsageError(f"--seeds: found {len(seeds)} for {count} walks, expected {expected}")
     return seeds
 
@@ -111,6 +110,20 @@ def _labels(source: Source, options: dict[str, Any]) -> NDArray[np.int64] | None
         else:
             labels.append(source.classes.index(part, "--labels"))
     return np.asarray(labels, np.int64)
+
+
+def keyframe_texts(options: dict[str, Any]) -> list[str] | None:
+    """The texts of keyframes; words are numbers and have nothing between two, as classes.
+
+    Raises:
+        UsageError: options do not fit each other.
+    """
+    if options["texts"] is None:
+        return None
+    for name in ("text", "labels"):
+        if options[name] is not None:
+            raise UsageError(f"--{name} and --texts: found both, expected one of them")
+    return [text.strip() for text in options["texts"].split(";")]
 
 
 def traversals(source: Source, options: dict[str, Any]) -> Traversals:

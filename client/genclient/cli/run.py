@@ -198,7 +198,7 @@ def draw(shown: list[NDArray[np.uint8]], image_set: ImageSet, on_stdout: bool) -
     file = sys.stdout if on_stdout else sys.stderr
     terminal = file is not None and file.isatty()
     columns = shutil.get_terminal_size().columns
-    pixels = grid(images, len(image_set.seeds) if image_set.labels else None)
+    pixels = grid(images, len(image_set.seeds) if image_set.rows > 1 else None)
     text = render(pixels, columns, os.environ if terminal else None)
     if on_stdout:
         emit(text)

@@ -14,6 +14,7 @@ import click
 from genclient.cli.server import Server, refuse_server
 from genclient.errors import ClientError, UsageError
 from genclient.model.classes import Classes, parse_classes
+from genclient.model.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,6 +98,18 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def unknown_words(self, texts: Sequence[str]) -> tuple[list[str], bool]:
+        """Words of texts that it does not know, each once, and whether it knows any; none where it cannot tell.
+
+        Raises:
+            ClientError: it cannot be reached.
+        """
+
+    def near_words(self, word: str) -> list[str]:
+        """Words that it knows and that are written much like one that it does not; none where it cannot tell."""
+        return []
+
+    @abstractmethod
     def resolve_version(self) -> None:
         """Find out its version.
 
@@ -120,7 +133,7 @@ class Served(Source):
     @property
     def z(self) -> int:
         """See `Source`."""
-        spec = self._binding().spec
+        spec = self._binding("latents").spec
         if spec.z is None:
             raise UsageError("--signature: found one that takes seeds, expected one that takes latents")
         return spec.z
@@ -157,7 +170,26 @@ class Served(Source):
 
     def stream(self, **arguments: Any) -> Iterator[Batch]:
         """See `Source`."""
+        texts = arguments.get("texts")
+        if texts is not None and "texts" not in self._binding(*_beside_texts(arguments)).spec.inputs:
+            arguments |= {"texts": None, "inputs": {**(arguments.get("inputs") or {}), "tokens": self._tokens(texts)}}
         return self._client.stream(signature=self._signature, version=self.version, **arguments)
+
+    def unknown_words(self, texts: Sequence[str]) -> tuple[list[str], bool]:
+        """As far as words are what stands between blanks: the server has the vocabulary."""
+        if "tokens" not in self._client.info(version=self.version).signatures:
+            return [], True
+        words = list(dict.fromkeys(word for text in texts for word in text.split()))
+        tokens = self._client.tokens([*words, *texts], version=self.version)
+        unknown = [word for word, found in zip(words, tokens, strict=False) if UNKNOWN in found]
+        return unknown, bool((tokens > UNKNOWN).any())
+
+    def _tokens(self, texts: str | Sequence[str]) -> NDArray[np.int32]:
+        """Of a text for all images (L,), or of one for each (N, L)."""
+        if isinstance(texts, str):
+            return self._client.tokens(texts, version=self.version)[0]
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        return self._client.tokens(list(places), version=self.version)[[places[text] for text in texts]]
 
     def fit(self, shard: int) -> None:
         """Batches end where shards do, so that a shard is made by the same requests whenever it is made."""
@@ -172,10 +204,17 @@ class Served(Source):
         even = next(rows for rows in range(min(most, shard), 0, -1) if shard % rows == 0)
         self._client.batch_size = even if 2 * even > most or even == shard else most
 
-    def _binding(self) -> Binding:
+    def _binding(self, *given: str) -> Binding:
         from genclient.tasks.registry import choose
 
-        return choose(self._client.info(version=self.version), self._signature, self._client.names, result="images")[1]
+        info = self._client.info(version=self.version)
+        return choose(info, self._signature, self._client.names, given=given, result="images")[1]
+
+
+def _beside_texts(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a signature has to take besides texts, which is latents where seeds will not do."""
+    given = arguments.get("latents") is not None or arguments.get("truncation", 1.0) != 1.0
+    return ("latents",) if given else ()
 
 
 class Local(Source):
@@ -222,6 +261,18 @@ class Local(Source):
             self.binding(), images, hints, variations=variations, read=True, preprocessing=how
         )
         return self._device.run(request.given)["images"]
+
+    def unknown_words(self, texts: Sequence[str]) -> tuple[list[str], bool]:
+        """By the vocabulary in its metadata."""
+        words = self._device.vocabulary
+        if words is None:
+            return [], True
+        unknown = words.unknown(texts)
+        return unknown, any(set(words.split(text)) - set(unknown) for text in texts)
+
+    def near_words(self, word: str) -> list[str]:
+        """See `Source`."""
+        return self._device.vocabulary.near(word) if self._device.vocabulary else []
 
     def resolve_version(self) -> None:
         """A file has no version."""

@@ -43,3 +43,13 @@ class BatchSize(click.ParamType):  # type: ignore[type-arg]
             return int(value)
         except ValueError:
             self.fail(f"found {value!r}, expected a number of images or auto", param, ctx)
+
+
+class Lines(click.ParamType):  # type: ignore[type-arg]
+    """A text; several in an environment variable, on lines of their own."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The texts in a variable."""
+        return [line.strip() for line in rv.splitlines()]

@@ -22,6 +22,7 @@ from genclient.client.awaited import AwaitedCalls
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds, Waiting
 from genclient.client.call import Batch
 from genclient.client.server_config import config_text, explained, server_config
+from genclient.client.texts import Texts, of_each, tokenization
 from genclient.client.translation import (
     Pictures,
     Variations,
@@ -113,11 +114,12 @@ class AsyncClient(AwaitedCalls):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
         inputs: Mapping[str, ArrayLike] | None = None,
     ) -> NDArray[np.uint8]:
         """As `Client.sample`."""
-        given = of_images(n, seed, seeds, latents, truncation, label, inputs)
+        given = of_each(of_images(n, seed, seeds, latents, truncation, label, inputs), texts)
         return (await self._collect(self.model, None, Request(given, signature, result="images")))["images"]
 
     async def run(
@@ -142,6 +144,7 @@ class AsyncClient(AwaitedCalls):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
         columns: int | None = None,
         scale: int | None = None,
@@ -154,10 +157,11 @@ class AsyncClient(AwaitedCalls):
             "latents": latents,
             "truncation": truncation,
             "label": label,
+            "texts": texts,
             "signature": signature,
         }
         images = await self.sample(n, seed, **arguments)  # type: ignore[arg-type]
-        lines = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
+        lines = captions_of(shown_numbers(n, seed, seeds, latents), label, texts) if captions else ()
         return ImageGrid(images, columns, scale, lines)
 
     sheet = grid  # its old name
@@ -170,10 +174,11 @@ class AsyncClient(AwaitedCalls):
         seeds: Seeds | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
     ) -> AsyncIterator[NDArray[np.uint8]]:
         """As `Client.iter_sample`."""
-        given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
+        given = of_images(n, seed, seeds, None, truncation, label, texts=texts, bounded=False)
         async for batch in self._batches(self.model, None, Request(given, signature, result="images")):
             for image in batch.images:
                 yield image
@@ -185,14 +190,19 @@ class AsyncClient(AwaitedCalls):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
         version: int | None = None,
         inputs: Mapping[str, ArrayLike] | None = None,
     ) -> AsyncIterator[Batch]:
         """As `Client.stream`."""
-        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
+        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs, texts)
         async for batch in self._batches(self.model, version, Request(given, signature, result="images")):
             yield batch
+
+    async def tokens(self, texts: Sequence[str] | str, *, version: int | None = None) -> NDArray[np.int32]:
+        """As `Client.tokens`."""
+        return (await self._collect(self.model, version, tokenization(texts)))["tokens"]
 
     async def score(
         self,

@@ -148,6 +148,7 @@ def of_images(
     truncation: float,
     label: Any,
     inputs: Mapping[str, Any] | None = None,
+    texts: Any = None,
     *,
     bounded: bool = True,
 ) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def of_images(
         UsageError: the arguments do not fit each other.
     """
     check_alone(n, seed, seeds, latents)
-    given: dict[str, Any] = {**named_inputs(inputs or {}), "truncation": truncation, "labels": label}
+    given: dict[str, Any] = {**named_inputs(inputs or {}), "truncation": truncation, "labels": label, "texts": texts}
     if latents is not None:
         given["latents"] = latents_array(latents)
     elif seeds is not None:

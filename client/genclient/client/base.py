@@ -50,6 +50,9 @@ FRESH_SECONDS = 1.0
 START_OVER = 3
 """Times that `sample` begins anew when the version of its first images is unloaded meanwhile."""
 
+WORDS = ("texts", "tokens")
+"""Inputs that decide which signature makes images of words."""
+
 DISCRIMINATOR_SUFFIX = "-critic"
 DISCRIMINATOR_SIGNATURE = "discriminate"
 
@@ -252,7 +255,8 @@ class Settings(ABC):
         if task is not None:
             return task, task.bind(info, signature, self.names)
         given = [name for name, value in request.given.items() if value is not None and name != "truncation"]
-        return choose(info, signature, self.names, given=() if request.result else given, result=request.result)
+        needed = [name for name in given if name in WORDS] if request.result else given
+        return choose(info, signature, self.names, given=needed, result=request.result)
 
     def _schedule(self, model: str, binding: Binding, examples: Examples) -> Schedule[Batch]:
         limits = self._limits.setdefault((model, binding.signature), Limits(example_bytes=_example_bytes(binding)))

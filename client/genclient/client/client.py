@@ -19,6 +19,7 @@ from genclient.client.arguments import COUNT, FIRST, check_files, check_grid, na
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, MAX_BATCH_SIZE, Request, Seeds, Waiting
 from genclient.client.blocking import BlockingCalls
 from genclient.client.call import Batch, Exchange
+from genclient.client.texts import Texts, of_each, tokenization
 from genclient.client.translation import (
     Pictures,
     Variations,
@@ -103,16 +104,19 @@ class Client(BlockingCalls):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
         inputs: Mapping[str, ArrayLike] | None = None,
     ) -> NDArray[np.uint8]:
         """Images of `n` seeds from `seed` on, of `seeds` or of `latents`, in one array.
 
-        It begins anew should the version of the first images be unloaded meanwhile.
+        Of several texts there are as many images of each, of the same seeds; those of the first come first. It begins
+        anew should the version of the first images be unloaded meanwhile.
 
         Example:
         ```python
         images = client.sample(16, seed=0)
+        images = client.sample(4, texts=["red heart", "moon"])
         images = client.sample(seeds=[3, 1, 4], truncation=0.7, label=2)
         images = client.sample(latents=np.random.default_rng(0).standard_normal((8, 64)))
         ```
@@ -120,7 +124,7 @@ class Client(BlockingCalls):
         Returns:
             uint8 (N, H, W, C). Arguments and errors are those of `stream`.
         """
-        given = of_images(n, seed, seeds, latents, truncation, label, inputs)
+        given = of_each(of_images(n, seed, seeds, latents, truncation, label, inputs), texts)
         return self._collect(self.model, None, Request(given, signature, result="images"))["images"]
 
     def run(
@@ -171,6 +175,7 @@ class Client(BlockingCalls):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
         columns: int | None = None,
         scale: int | None = None,
@@ -191,6 +196,7 @@ class Client(BlockingCalls):
             latents: float (N, Z), instead of seeds.
             truncation: see `stream`, as `label` and `signature`.
             label: the same for all, or one for each of them.
+            texts: n images of each, as `sample` makes them.
             signature: which of the model's functions to call.
             columns: of the grid; nearly as many as rows, unless given.
             scale: how many times images are enlarged; None: to about 512 pixels; 1: bare pixels.
@@ -202,10 +208,11 @@ class Client(BlockingCalls):
             "latents": latents,
             "truncation": truncation,
             "label": label,
+            "texts": texts,
             "signature": signature,
         }
         images = self.sample(n, seed, **arguments)  # type: ignore[arg-type]
-        lines = captions_of(shown_numbers(n, seed, seeds, latents), label) if captions else ()
+        lines = captions_of(shown_numbers(n, seed, seeds, latents), label, texts) if captions else ()
         return ImageGrid(images, columns, scale, lines)
 
     sheet = grid  # its old name
@@ -218,6 +225,7 @@ class Client(BlockingCalls):
         seeds: Seeds | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
     ) -> Iterator[NDArray[np.uint8]]:
         """Images one by one, uint8 (H, W, C), in the order of their seeds; of any number, in little memory.
@@ -234,13 +242,14 @@ class Client(BlockingCalls):
             seeds: instead of these.
             truncation: see `stream`, as `label` and `signature`.
             label: the same for all, or one for each of them.
+            texts: the same for all, or one for each of them.
             signature: which of the model's functions to call.
 
         Raises:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the server refuses, cannot be reached, or returns something that is not images.
         """
-        given = of_images(n, seed, seeds, None, truncation, label, bounded=False)
+        given = of_images(n, seed, seeds, None, truncation, label, texts=texts, bounded=False)
         batches = self._batches(self.model, None, Request(given, signature, result="images"))
         return (image for batch in batches for image in batch.images)
 
@@ -251,6 +260,7 @@ class Client(BlockingCalls):
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         signature: str = "auto",
         version: int | None = None,
         inputs: Mapping[str, ArrayLike] | None = None,
@@ -270,6 +280,7 @@ class Client(BlockingCalls):
             latents: float (N, Z), instead of seeds.
             truncation: factor on the latents; below 1 nearer to the average image.
             label: class of every image, or one for each, where the generator is conditional.
+            texts: what is to be seen, for all or for each, where the model takes words; None: whatever it likes.
             signature: which of the model's functions to call; `auto`: the cheapest that gives images.
             version: of the model that has to make them; None: the one that responds first.
             inputs: what the model takes besides, as `run` does: `{"image": pictures}`.
@@ -278,8 +289,19 @@ class Client(BlockingCalls):
             UsageError: the arguments do not fit each other or the model.
             ClientError: the server refuses, cannot be reached, or returns something that is not images.
         """
-        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
+        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs, texts)
         return self._batches(self.model, version, Request(given, signature, result="images"))
+
+    def tokens(self, texts: Sequence[str] | str, *, version: int | None = None) -> NDArray[np.int32]:
+        """Texts as the model hears them, int32 (N, L): each word by its index, 1 where it does not know it, then zeros.
+
+        `client.sample(inputs={"tokens": client.tokens("red heart")[0]}, truncation=0.7)`, as texts go with seeds alone.
+
+        Raises:
+            UsageError: they are no texts.
+            ClientError: the model has no signature that says so; the server refuses, or cannot be reached.
+        """
+        return self._collect(self.model, version, tokenization(texts))["tokens"]
 
     def score(
         self,

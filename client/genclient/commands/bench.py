@@ -23,6 +23,7 @@ from genclient.cli.options import (
     truncation_option,
 )
 from genclient.cli.server import Server, server_options, tensor_options, version_label_option
+from genclient.cli.texts import single_text_option
 from genclient.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ COMMON = (
 @click.option("--duration", type=float, default=5.0, show_default=True, metavar="SECONDS", help="Of each level.")
 @click.option("--warm-up", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Before each level.")
 @signature_option
+@single_text_option
 @label_option("Class of all images, by index or name.")
 @classes_option
 @truncation_option

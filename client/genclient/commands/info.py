@@ -14,6 +14,7 @@ from genclient.cli.server import Server, refuse_server, server_options, version_
 from genclient.errors import ClientError, printable
 from genclient.model.classes import Classes, parse_classes
 from genclient.model.describe import description, facts, picture_shape
+from genclient.model.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
     from genclient.client.base import Request
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from genclient.images.prepare import Preprocessing
 
 PROBES = 3
+
+MOST_WORDS = 8
+"""Words of a vocabulary that are shown; the most frequent ones stand first."""
 
 
 @command()
@@ -55,6 +59,10 @@ def info(
                 lines + _size_text(device.preprocessing),
                 data | {"preprocessing": asdict(device.preprocessing)},
             )
+        if device.vocabulary:
+            words = device.vocabulary.words[UNKNOWN + 1 :]
+            shown = ", ".join(words[:MOST_WORDS]) + (", …" if len(words) > MOST_WORDS else "")
+            lines, data = lines + printable(f"words      {len(words)}: {shown}") + "\n", data | {"words": list(words)}
         _print_result(console, lines, data, known, notes)
         return
     with server.client() as client:

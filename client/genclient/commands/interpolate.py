@@ -12,7 +12,7 @@ import click
 
 from genclient.cli.console import Console, emit
 from genclient.cli.inputs import read_inputs, single_input_option
-from genclient.cli.keyframes import DEFAULT_KEYS, movement, traversal_seeds, traversals
+from genclient.cli.keyframes import DEFAULT_KEYS, keyframe_texts, movement, traversal_seeds, traversals
 from genclient.cli.options import (
     command,
     dry_run_option,
@@ -25,7 +25,8 @@ from genclient.cli.options import (
 from genclient.cli.resolve import nearest
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
-from genclient.errors import UsageError
+from genclient.cli.texts import check_texts, single_text_option
+from genclient.errors import UsageError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +70,8 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 )
 @click.option("--sheet", is_flag=True, hidden=True)  # the old name of --image-grid
 @label_option("Class of all frames, by index or name.")
+@single_text_option
+@click.option("--texts", metavar="TEXT;…", help="Texts of the keyframes, such as 'sun;moon'.")
 @click.option("--labels", metavar="LIST", help="Classes of the keyframes, such as 0,rain,4-6, or all.")
 @click.option(
     "--frames", type=int, default=20, show_default=True, metavar="COUNT", help="Frames from keyframe to keyframe."
@@ -100,6 +103,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
         _write_grid(context, server, console, out, options)
         return
     options = nearest(context, options, ("label",), ("labels",))
+    options = nearest(context, options, ("text",), ("texts",))
     grid, written = _grid(options["walks"]), Written(console)
     animation = open_animation(out, options["fps"], options["loop"], written.add)
     options["scale"] = options["scale"] or (None if animation.enlarged else 1)
@@ -110,6 +114,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
             _print_plan(source, walks, grid, out, options, console)
             return
         source.resolve_version()
+        _check_texts(source, options, console)
         text = _text(source, walks, options)
         with closing(_frames(source, walks, grid, options, console)) as frames:
             files = animation.save(frames, {key: str(value) for key, value in text.items()})
@@ -164,6 +169,7 @@ def _frames(
     import numpy as np
 
     from genclient.images.grid import laid_out
+    from genclient.latents.interpolation import Walks
 
     count, done, rest = grid[0] * grid[1], 0, None
     labels = walks.frame_labels()
@@ -171,6 +177,10 @@ def _frames(
     if isinstance(label, str):
         label = source.classes.index(label)
     given = {"latents": walks.latents(source.z), "truncation": _truncation(options), "label": label}
+    texts = keyframe_texts(options)
+    given["texts"] = options["text"]
+    if texts is not None and isinstance(walks, Walks):
+        given["texts"] = [texts[key] for key in walks.nearest_keys().tolist()]
     batches = source.stream(**given, **_input_arguments(options))
     for note in source.notes():
         console.note(note)
@@ -183,6 +193,11 @@ def _frames(
             rest = images[whole:]
             done += whole // count
             meter.at(done)
+
+
+def _check_texts(source: Source, options: dict[str, Any], console: Console) -> None:
+    """As `check_texts`, of the text of all images or those of keyframes."""
+    check_texts(source, keyframe_texts(options) or ([] if options["text"] is None else [options["text"]]), console)
 
 
 def _images(source: Source, options: dict[str, Any]) -> tuple[GivenImages, ...]:
@@ -202,6 +217,7 @@ def _text(source: Source, walks: Walks | Traversals, options: dict[str, Any]) ->
 
     text = {"model": source.model, "version": source.version}
     text |= {f"{given.name}_sha256": given.sha256 for given in options["images"]}
+    text |= {name: printable(options[name]) for name in ("text", "texts") if options[name] is not None}
     if isinstance(walks, Traversals):
         text |= {name: options[name] for name in ("direction", "start", "end", "label", "truncation")}
         return {**text, "seeds": options["seeds"] or format_seeds(traversal_seeds(options))}
@@ -224,7 +240,7 @@ def _check(context: click.Context, options: dict[str, Any]) -> None:
             if given(name):
                 raise UsageError(f"--{flags.get(name, name)}: found it without --direction, expected both")
     else:
-        for name in ("labels", "walks"):
+        for name in ("labels", "texts", "walks"):
             if given(name):
                 raise UsageError(f"--{name}: found it beside --direction, expected one of them")
         if not 1 <= options["frames"] <= 100_000:
@@ -252,12 +268,13 @@ def _write_grid(context: click.Context, server: Server, console: Console, out: s
         raise UsageError(f"--out: found {out}, expected a name that ends in .png with --image-grid")
     with open_source(context, server, options) as source:
         source.resolve_version()
+        _check_texts(source, options, console)
         options["images"] = _images(source, options)
         moving = traversals(source, options)
         text = _text(source, moving, options)
         if not options["dry_run"]:
             label = None if options["label"] is None else source.classes.index(options["label"])
-            given = {"latents": moving.latents(source.z), "truncation": 1.0, "label": label}
+            given = {"latents": moving.latents(source.z), "truncation": 1.0, "label": label, "texts": options["text"]}
             batches = source.stream(**given, **_input_arguments(options))
             images = np.concatenate([batch.images for batch in batches])
             order = np.arange(len(images)).reshape(len(moving), -1).T.reshape(-1)

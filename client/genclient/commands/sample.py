@@ -21,6 +21,7 @@ from genclient.cli.resolve import is_default, nearest
 from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
+from genclient.cli.texts import check_texts, read_texts, text_options
 from genclient.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 DEFAULT_N = 16
 
-COMMON = ("n", "seed", "seeds", "label", "truncation", "out", "grid", "target", "model", "tflite")
+COMMON = ("n", "seed", "seeds", "text", "label", "truncation", "out", "grid", "target", "model", "tflite")
 """Options that --help shows."""
 
 
@@ -55,13 +56,16 @@ COMMON = ("n", "seed", "seeds", "label", "truncation", "out", "grid", "target", 
 @click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy, or of a .npz of this command; - is stdin.")
 @input_option
 @click.option("--save-latents", is_flag=True, help="Also write the latents of the seeds to the .npz.")
+@text_options
 @label_option("Class, by index or name, or all: every class of each seed.")
 @out_option(
     "out.png",
     "An image grid (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or -: grid on stdout.",
 )
 @image_set_options(
-    caption="its seed and class", overwrites="another set of images in the same folder", scale="to about 512 pixels"
+    caption="its seed, text and class",
+    overwrites="another set of images in the same folder",
+    scale="to about 512 pixels",
 )
 @generator_options
 @output_options
@@ -81,6 +85,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
     Folders and shards resume: run the same command again after an interruption, and only what is missing is fetched.
     """
     options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
+    options = nearest(context, options, ("text",), ("text_file",))
     grid = grid_of(options["grid"])
     check_stdout(out, console)
     with open_source(context, server, options) as source:
@@ -101,6 +106,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
         if options["dry_run"]:
             print_plan(source, output, console)
             return
+        check_texts(source, image_set.texts, console)
         batches = functools.partial(stream, source, image_set)
         Run(source, output, out, console, batches, options["show"]).go()
 
@@ -117,20 +123,24 @@ def stream(source: Source, image_set: ImageSet, places: Places) -> Any:
     given: dict[str, Any] = (
         {"seeds": numbers} if image_set.latents is None else {"latents": image_set.latents.array[numbers]}
     )
+    if image_set.texts:
+        given["texts"] = image_set.texts_of(places)
     if image_set.inputs:
         given["inputs"] = image_set.inputs_of(places)
     return source.stream(truncation=image_set.truncation, label=label, **given)
 
 
 def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | None) -> ImageSet:
+    from genclient.latents.seeds import MAX_IMAGES
     from genclient.outputs.image_set import ImageSet
 
     label: int | None = None
     labels: tuple[int, ...] = ()
+    texts = read_texts(options)
     if options["label"] == "all" and "all" not in source.classes.names:
         labels = source.classes.all()
-        if grid is not None:
-            raise UsageError("--grid: found it beside --label all, whose grid has a row for each class")
+        if len(texts) > 1:
+            raise UsageError("--label: found all beside several texts, expected one of them")
     elif options["label"] is not None:
         label = source.classes.index(options["label"])
     latents = _latents(options)
@@ -140,6 +150,11 @@ def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | 
             options["truncation"] = latents.truncation
         if latents.labels is not None and options["label"] is None:
             seeds, label, labels = _as_they_were(latents.labels)
+    if len(texts) * len(seeds) > MAX_IMAGES:
+        raise UsageError(f"--text: found {len(texts)} texts of {len(seeds)} images each, expected {MAX_IMAGES} in all")
+    if grid is not None and (labels or len(texts) > 1):
+        what = "--label all" if labels else "several texts"
+        raise UsageError(f"--grid: found it beside {what}, whose grid has a row for each")
     if grid is not None and len(seeds) > grid[0] * grid[1]:
         raise UsageError(f"--grid: found {options['grid']} for {len(seeds)} images, expected a place for each")
     return ImageSet(
@@ -152,6 +167,7 @@ def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | 
         latents,
         source.model_sha256,
         read_inputs(options, source.inputs(), len(seeds)) if options["input"] else (),
+        texts,
     )
 
 

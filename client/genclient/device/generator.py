@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, check_count, check_files, named_inputs, of_images
 from genclient.client.call import Batch, Collection
+from genclient.client.texts import Texts
 from genclient.client.translation import Pictures, Variations
 from genclient.device import interpreter, layout
 from genclient.device.interpreter import Function, litert_errors
@@ -34,6 +35,7 @@ from genclient.model.binding import Binding
 from genclient.model.inputs import Examples
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
+from genclient.model.text_roles import encoded
 from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
 
@@ -62,6 +64,7 @@ class DeviceGenerator:
     Attributes:
         class_names: names of the labels 0, 1, …, where the file says them.
         preprocessing: how pictures that it takes are brought to size; None: it does not say.
+        vocabulary: which words it knows; None: it takes none, or does not say.
         notes: how a file was read that is not genline's own, a sentence each; complete after `stream`.
     """
 
@@ -89,6 +92,7 @@ class DeviceGenerator:
         self.class_names, self._class_count = (metadata.class_names, metadata.class_count) if metadata else ((), 0)
         self._truncation_at_most = metadata.truncation_at_most if metadata else None
         self.preprocessing = metadata.preprocessing if metadata else None
+        self.vocabulary = metadata.vocabulary if metadata else None
         self._range = (0.0, 1.0) if metadata else None  # lowest and highest pixel; None: not known yet
         self._layout = layout.find(functions)
         note = self._layout.note() if self._layout else None
@@ -118,6 +122,7 @@ class DeviceGenerator:
         latents: ArrayLike | None = None,
         truncation: float = 1.0,
         label: Label = None,
+        texts: Texts = None,
         inputs: Mapping[str, ArrayLike] | None = None,
     ) -> Iterator[Batch]:
         """Images of `seeds` or `latents`, in their order, a few at a time; arguments as in `Client.stream`.
@@ -129,7 +134,7 @@ class DeviceGenerator:
             UsageError: the arguments do not fit each other or the model.
             ClientError: the file is no generator's, fails to run, or makes something that is not images.
         """
-        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs)
+        given = of_images(COUNT, FIRST, seeds, latents, truncation, label, inputs, texts)
         if self._layout is None or not self._layout.makes_images:
             raise layout.not_a_generator(self._info)
         return self._stream(self._examples(given))
@@ -194,12 +199,30 @@ class DeviceGenerator:
     def _examples(self, given: Mapping[str, Any]) -> Examples:
         """The request, checked."""
         plan = self._usable()
+        given = self._with_tokens(given)
         examples = plan.task.examples(plan.binding(), given)
         self._check_classes(given.get("labels"))
         self._check_truncation(given.get("truncation", 1.0))
         if self._range is None and plan.makes_images:
             self._find_range(examples, given)
         return examples
+
+    def _with_tokens(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Texts as tokens, where the file takes words.
+
+        Raises:
+            UsageError: they are no texts.
+            ClientError: the file has no vocabulary.
+        """
+        texts, tokens = given.get("texts"), self._usable().inputs.get("tokens")
+        if texts is None or tokens is None:
+            return given
+        if self.vocabulary is None:
+            raise ClientError(f"{self._name}: its metadata has no vocabulary, which texts need; tokens can be given")
+        several = [texts] if isinstance(texts, str) else texts
+        encoded(several)  # sees that they are texts
+        made = self.vocabulary.tokens(several, tokens[1].shape[1] or 0)
+        return {**given, "texts": None, "tokens": made[0] if isinstance(texts, str) else made}
 
     def _find_range(self, examples: Examples, given: Mapping[str, Any]) -> None:
         """Judge the range of pixels by the images of four seeds; of a model that takes more, by its first images."""

@@ -55,7 +55,9 @@ class ImageGrid:
 Sheet = ImageGrid  # its old name
 
 
-def captions(seeds: Sequence[int] | NDArray[Any], label: Any) -> list[str]:
-    """The seed of each image, and its class where there is one."""
+def captions(seeds: Sequence[int] | NDArray[Any], label: Any, texts: str | Sequence[str] | None = None) -> list[str]:
+    """The seed of each image, its class and its text where there are such; of several texts all seeds of each."""
     classes = [None] * len(seeds) if label is None else np.broadcast_to(np.asarray(label), len(seeds)).tolist()
-    return [f"{int(s)}" + ("" if c is None else f" class {c}") for s, c in zip(seeds, classes, strict=True)]
+    said = [f"{int(s)}" + ("" if c is None else f" class {c}") for s, c in zip(seeds, classes, strict=True)]
+    several = [""] if texts is None else [texts] if isinstance(texts, str) else texts
+    return [f"{one} {text}".rstrip() for text in several for one in said]

@@ -59,10 +59,12 @@ class Walks:
 
     def frame_labels(self) -> NDArray[np.int64] | None:
         """Labels int64 (F·W,): of the nearer keyframe, since a class is a number and has nothing between two."""
-        if self.labels is None:
-            return None
-        nearest = (np.arange(len(self)) + self.frames // 2) // self.frames % len(self.labels)
-        return np.repeat(self.labels[nearest], len(self.seeds))
+        return None if self.labels is None else self.labels[self.nearest_keys()]
+
+    def nearest_keys(self) -> NDArray[np.int64]:
+        """Which keyframe is nearer, int64 (F·W,)."""
+        nearest = (np.arange(len(self)) + self.frames // 2) // self.frames % self.seeds.shape[1]
+        return np.repeat(nearest, len(self.seeds))
 
     def _way(self, keys: NDArray[np.float32]) -> NDArray[np.float32]:
         steps = np.arange(self.frames, dtype=np.float64) / self.frames

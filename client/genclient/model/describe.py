@@ -26,6 +26,8 @@ def description(model: ModelInfo, versions: list[VersionStatus], generator: Sign
         lines += [f"image      {_sizes(picture)}", f"hints      {'yes' if takes_hints(signatures) else 'no'}"]
     if not picture or z != "unknown":
         lines.append(f"latents    {z}")
+    if takes_texts(signatures):
+        lines.append("texts      yes")
     lines += [f"images     {images}"]
     if not picture or conditional:
         lines += [f"labels     {'yes' if conditional else 'no'}"]
@@ -43,6 +45,11 @@ def picture_shape(signatures: Iterable[SignatureSpec]) -> tuple[int | None, ...]
 def takes_hints(signatures: Iterable[SignatureSpec]) -> bool:
     """Whether colours may be given at some places of a picture."""
     return any({"hints", "hints_bytes"} & set(signature.inputs) for signature in signatures)
+
+
+def takes_texts(signatures: Iterable[SignatureSpec]) -> bool:
+    """Whether words say what is to be seen."""
+    return any({"texts", "tokens"} & set(signature.inputs) for signature in signatures)
 
 
 def _sizes(shape: tuple[int | None, ...]) -> str:
@@ -65,6 +72,7 @@ def facts(model: ModelInfo, versions: list[VersionStatus], generator: SignatureS
         "latents": next((signature.z for signature in signatures if signature.z), None),
         "image": list(picture) if (picture := picture_shape(signatures)) else None,
         "hints": takes_hints(signatures),
+        "texts": takes_texts(signatures),
         "images": list(shapes[0]) if shapes else None,
         "conditional": any(signature.conditional for signature in signatures),
         "signatures": {

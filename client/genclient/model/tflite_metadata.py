@@ -13,6 +13,7 @@ from typing import Any
 
 from genclient.errors import ClientError
 from genclient.images.prepare import Preprocessing
+from genclient.model.vocabulary import Vocabulary
 
 ENTRY = "genline"
 """Name of the metadata entry; its buffer holds JSON in UTF-8."""
@@ -32,12 +33,14 @@ class Metadata:
         class_count: 0 where that is not said.
         truncation_at_most: the greatest truncation that it was checked with; None: any will do, or nothing is said.
         preprocessing: how pictures that it takes are brought to size; None: it does not say.
+        vocabulary: of its tokens; None: it takes none, or does not say.
     """
 
     class_names: tuple[str, ...]
     class_count: int
     truncation_at_most: float | None = None
     preprocessing: Preprocessing | None = None
+    vocabulary: Vocabulary | None = None
 
 
 def read(content: bytes, name: str) -> Metadata | None:
@@ -70,16 +73,25 @@ def _checked(entry: Any, name: str) -> Metadata:
     most = latents.get("truncation_at_most") if isinstance(latents, dict) else None
     if most is not None and (type(most) not in (int, float) or not 0 < most < float("inf")):
         raise ClientError(f"{name}: metadata {ENTRY!r}: found truncation_at_most {most!r:.40}, expected a number")
-    return Metadata(tuple(names), count or len(names), most, _preprocessing(entry))
+    try:
+        vocabulary = Vocabulary.of(_input(entry, "tokens"))
+    except ValueError as error:
+        raise ClientError(f"{name}: metadata {ENTRY!r}: {error}") from None
+    return Metadata(tuple(names), count or len(names), most, _preprocessing(entry), vocabulary)
 
 
 def _preprocessing(entry: dict[str, Any]) -> Preprocessing | None:
     """Of the input whose role is a picture."""
+    picture = _input(entry, "image")
+    return Preprocessing.of(picture.get("preprocessing")) if picture else None
+
+
+def _input(entry: dict[str, Any], role: str) -> dict[str, Any]:
+    """The input of that role as the interface describes it; empty where there is none."""
     interface = entry.get("interface")
     inputs = interface.get("inputs") if isinstance(interface, dict) else None
     tensors = [tensor for tensor in inputs if isinstance(tensor, dict)] if isinstance(inputs, list) else []
-    pictures = (tensor for tensor in tensors if tensor.get("role") == "image")
-    return next((Preprocessing.of(tensor.get("preprocessing")) for tensor in pictures), None)
+    return next((tensor for tensor in tensors if tensor.get("role") == role), {})
 
 
 class _Damaged(Exception):

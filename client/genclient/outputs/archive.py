@@ -21,8 +21,8 @@ from genclient.outputs.translation import Translation
 
 class Archive(Output):
     """Arrays `images` uint8 (N, H, W, C) and whatever else the model gives, `seeds` int64 (N,) or `latents` float32
-    (N, Z), `labels` int32 (N,), and what made them: `truncation`, `model`, and `version` where it is known. Latents are
-    not yet scaled.
+    (N, Z), `labels` int32 (N,), `texts` (N,), and what made them: `truncation`, `model`, and `version` where it is
+    known. Latents are not yet scaled.
     """
 
     def __init__(self, image_set: ImageSet, path: Path, z: int | None = None) -> None:
@@ -101,6 +101,8 @@ class Archive(Output):
             arrays["latents"] = latents(image_set.numbers, self._z)
         if image_set.image_labels is not None:
             arrays["labels"] = image_set.image_labels.astype(np.int32)
+        if image_set.texts:
+            arrays["texts"] = np.asarray(image_set.texts_of(np.arange(len(image_set))))
         arrays.update({name: np.concatenate(parts) for name, parts in sorted(self._others.items())})
         if not isinstance(image_set, Translation):
             arrays["truncation"] = np.asarray(image_set.truncation, np.float64)

@@ -30,7 +30,7 @@ class Grid(Output):
         """Take a path, or None and what sends the file elsewhere; columns and rows; what `laid_out` takes."""
         super().__init__(image_set)
         self._path, self._send = path, send
-        self._grid = (len(image_set.seeds), len(image_set.labels)) if image_set.labels else grid
+        self._grid = (len(image_set.seeds), image_set.rows) if image_set.labels or image_set.rows > 1 else grid
         self._scale, self._captions = scale, captions
         self._cells: NDArray[np.uint8] | None = None
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from genclient.errors import UsageError, printable
 from genclient.latents.file import Latents
 from genclient.latents.seeds import format_seeds, parse_seeds
+from genclient.model.vocabulary import well_formed
 
 if TYPE_CHECKING:
     from genclient.images.arrays import GivenImages
@@ -34,6 +35,7 @@ class ImageSet:
         latents: instead of seeds.
         model_sha256: of the model's file, where it is one.
         inputs: what the model takes besides, one for all or one for each seed.
+        texts: what is to be seen; each makes an image of each seed.
     """
 
     model: str
@@ -45,13 +47,19 @@ class ImageSet:
     latents: Latents | None = None
     model_sha256: str | None = None
     inputs: tuple[GivenImages, ...] = ()
+    texts: tuple[str, ...] = ()
 
     growing: ClassVar[str] = "seeds"
     """What a later request may have more of."""
 
     def __len__(self) -> int:
         """How many images."""
-        return len(self.seeds) * max(1, len(self.labels))
+        return len(self.seeds) * self.rows
+
+    @property
+    def rows(self) -> int:
+        """How many images each seed makes: one for each class or text."""
+        return max(1, len(self.labels), len(self.texts))
 
     @property
     def number_name(self) -> str:
@@ -66,7 +74,7 @@ class ImageSet:
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
         """The seed, or the index into the latents, of each image: int64 (N,)."""
-        return np.tile(self.seeds, max(1, len(self.labels)))
+        return np.tile(self.seeds, self.rows)
 
     @cached_property
     def image_labels(self) -> NDArray[np.int64] | None:
@@ -90,6 +98,8 @@ class ImageSet:
     def entry(self, place: int) -> dict[str, Any]:
         """What the manifest says of the file of an image."""
         entry: dict[str, Any] = {self.number_name: int(self.numbers[place])}
+        if self.texts:
+            entry["text"] = self.text_of(place)
         return entry if self.image_labels is None else {**entry, "label": int(self.image_labels[place])}
 
     def once(self) -> ImageSet:
@@ -108,23 +118,24 @@ class ImageSet:
         return replace(self, seeds=np.union1d(parse_seeds(old), self.seeds))
 
     def key(self, place: int) -> str:
-        """What an image is called within its folder: `seed0006`; with several classes `seed0006_3`."""
+        """What an image is called within its folder: `seed0006`; with several classes or texts `seed0006_3`."""
         number = f"{self.number_name}{int(self.numbers[place]):04d}"
-        return f"{number}_{self._padded(place)}" if self.labels else number
+        return f"{number}_{self._padded(place)}" if self.labels or self.rows > 1 else number
 
     def picture_name(self, place: int) -> str:
-        """The file of an image within a folder: `seed0006.png`; with several classes `3-rain/seed0006.png`."""
+        """The file of an image within a folder: `seed0006.png`; of several classes or texts `3-rain/seed0006.png`."""
         name = f"{self.number_name}{int(self.numbers[place]):04d}.png"
-        if not self.labels:
+        if not self.labels and self.rows == 1:
             return name
-        class_name = re.sub(r"[^\w-]+", "_", self.class_name(self._label(place)) or "")[:100]
-        return f"{self._padded(place)}{class_name and '-' + class_name}/{name}"
+        called = self.class_name(self._label(place)) if self.labels else self.text_of(place)
+        words = re.sub(r"[^\w-]+", "_", well_formed(called or ""))[: 100 if self.labels else 60]
+        return f"{self._padded(place)}{words and '-' + words}/{name}"
 
     def caption(self, place: int) -> str:
-        """An image in a few letters: `7`; with a class `7 rain`, or `7 class 3` where it has no name."""
+        """An image in a few letters: `7`; `7 red heart` of a text, `7 rain` of a class, else `7 class 3`."""
         label = self.label_of(place)
         name = "" if label is None else f" {self.class_name(label) or f'class {label}'}"
-        return f"{int(self.numbers[place])}{name}"
+        return f"{int(self.numbers[place])} {self.text_of(place) or ''}".rstrip() + name
 
     def about_json(self, place: int, version: int | None) -> str:
         """What made an image, as JSON."""
@@ -142,6 +153,8 @@ class ImageSet:
         if self.labels:
             text.pop("class", None)
             text["label"] = format_seeds(np.asarray(self.labels, np.int64))
+        if self.texts:
+            text["text"] = printable("; ".join(self.texts))
         return {**numbers, **text}
 
     def request(self) -> dict[str, Any]:
@@ -154,6 +167,7 @@ class ImageSet:
             "classes": list(self.classes),
             "latents_sha256": None if self.latents is None else self.latents.sha256,
             "seeds": format_seeds(self.seeds),
+            **({"texts": list(map(well_formed, self.texts))} if self.texts else {}),
             **({"inputs": {given.name: given.sha256 for given in self.inputs}} if self.inputs else {}),
         }
 
@@ -162,30 +176,42 @@ class ImageSet:
         return {given.name: given.of(places % len(self.seeds)) for given in self.inputs}
 
     def _shared(self, place: int, version: int | None) -> tuple[dict[str, str], str]:
-        """What images of a class have in common, as text and as JSON; made once, as there may be a million."""
+        """What images of a class or text have in common, as text and as JSON; made once, as there may be a million."""
         label = None if self.image_labels is None else self._label(place)
-        if (label, version) not in self._made:
+        known = (label, self.text_of(place), version)
+        if known not in self._made:
             shared: dict[str, Any] = {"model": self.model, "version": version, "truncation": self.truncation}
             shared.update(label=label, latents_sha256=None if self.latents is None else self.latents.sha256)
             shared.update({f"{given.name}_sha256": given.sha256 for given in self.inputs})
+            shared["text"] = known[1]
             shared["class"] = None if label is None else self.class_name(label)
             values = {key: value for key, value in shared.items() if value is not None}
             text = {key: printable(str(value)) for key, value in values.items()}
-            self._made[label, version] = text, json.dumps(values, ensure_ascii=False)[1:]
-        return self._made[label, version]
+            self._made[known] = text, json.dumps(values, ensure_ascii=False)[1:]
+        return self._made[known]
 
     @cached_property
-    def _made(self) -> dict[tuple[int | None, int | None], tuple[dict[str, str], str]]:
+    def _made(self) -> dict[tuple[int | None, str | None, int | None], tuple[dict[str, str], str]]:
         return {}
 
     def label_of(self, place: int) -> int | None:
         """The class of an image."""
         return None if self.image_labels is None else int(self.image_labels[place])
 
+    def text_of(self, place: int) -> str | None:
+        """The text of an image."""
+        return well_formed(self.texts[place // len(self.seeds)]) if self.texts else None
+
+    def texts_of(self, places: NDArray[np.int64]) -> list[str]:
+        """The texts of some images."""
+        return [well_formed(self.texts[row]) for row in (places // len(self.seeds)).tolist()]
+
     def _label(self, place: int) -> int:
         assert self.image_labels is not None
         return int(self.image_labels[place])
 
     def _padded(self, place: int) -> str:
-        """The label with zeros before it, so that names sort as numbers do."""
-        return f"{self._label(place):0{len(str(max(self.labels)))}d}"
+        """The label, or which text it is, with zeros before it, so that names sort as numbers do."""
+        if self.labels:
+            return f"{self._label(place):0{len(str(max(self.labels)))}d}"
+        return f"{place // len(self.seeds):0{len(str(len(self.texts) - 1))}d}"

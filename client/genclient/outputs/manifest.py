@@ -93,7 +93,7 @@ def check(path: Path, old: Manifest, request: Mapping[str, Any], version: int | 
     Raises:
         UsageError: it is another; the message says in what.
     """
-    for key, value in {"inputs": None, **request}.items():
+    for key, value in {"inputs": None, "texts": None, **request}.items():
         if key != growing and old.request.get(key) != value:
             found, expected = (_short(value) for value in (old.request.get(key), value))
             raise UsageError(f"{path}: found a set with {key} {found}, expected {expected} as requested; {_ADVICE}")

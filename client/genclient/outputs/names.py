@@ -29,7 +29,7 @@ def file_names(request: Mapping[str, Any]) -> Iterator[str]:
         return
     if count is not None:
         yield from (template.name(shard, count) for shard in range(count))
-    elif image_set.labels:
+    elif image_set.rows > 1 or image_set.labels:
         yield from map(image_set.picture_name, range(len(image_set)))
     else:
         yield from map(template.name, image_set.numbers.tolist())
@@ -51,5 +51,6 @@ def _image_set(request: Mapping[str, Any]) -> ImageSet:
         label=label if isinstance(label, int) else None,
         labels=tuple(map(int, label)) if isinstance(label, list) else (),
         classes=tuple(map(str, request["classes"])),
+        texts=tuple(map(str, request.get("texts") or ())),
         latents=None if digest is None else Latents("", np.empty((0, 0), np.float32), str(digest)),
     )

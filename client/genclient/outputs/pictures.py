@@ -31,10 +31,11 @@ class Pictures(FileSet):
         Raises:
             UsageError: the template has one name for several images.
         """
-        if template and image_set.labels:
+        if template and (image_set.labels or image_set.rows > 1):
+            several = "labels" if image_set.labels else "texts"
             raise UsageError(
-                f"--out: found {template.text}, which names one file a seed, beside several labels; expected a folder, "
-                "an archive or shards"
+                f"--out: found {template.text}, which names one file a seed, beside several {several}; expected a "
+                "folder, an archive or shards"
             )
         super().__init__(image_set, folder / (template.manifest_name if template else "manifest.json"), overwrite)
         self._folder, self._template = folder, template
@@ -76,7 +77,7 @@ class Pictures(FileSet):
         """All images, but of those with the same name only the first."""
         seeds = self.image_set.seeds
         first = np.sort(np.unique(seeds, return_index=True)[1])
-        each = np.arange(max(1, len(self.image_set.labels)))[:, None] * len(seeds)
+        each = np.arange(self.image_set.rows)[:, None] * len(seeds)
         return (each + first).reshape(-1)
 
     def _missing(self, fresh: bool) -> Places:

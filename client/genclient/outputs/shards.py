@@ -179,13 +179,15 @@ class TarShards(Shards):
                 picture,
                 self.image_set.about_json(place, version),
                 self.image_set.label_of(place),
+                self.image_set.text_of(place),
             )
             for place, picture in zip(places.tolist(), pictures, strict=True)
         ]
 
     def is_whole(self, file: IO[bytes], places: Places) -> bool:
         """Members by name and with their seeds; see `Shards.is_whole`."""
-        suffixes = ("png", "json") if self.image_set.image_labels is None else ("png", "cls", "json")
+        classes = () if self.image_set.image_labels is None else ("cls",)
+        suffixes = ("png", *classes, *(("txt",) if self.image_set.texts else ()), "json")
         expected = ((place, suffix) for place in places.tolist() for suffix in suffixes)
         pairs = itertools.zip_longest(expected, webdataset.members(file), fillvalue=(0, ""))
         return all(self._fits(place, suffix, *member) for (place, suffix), member in pairs)
@@ -197,11 +199,10 @@ class TarShards(Shards):
             return False
         if suffix == "png":
             return png.is_whole(content, key, mark)
-        return (
-            content == str(self.image_set.label_of(place)).encode()
-            if suffix == "cls"
-            else str(json.loads(content)[key]) == mark
-        )
+        if suffix == "json":
+            return str(json.loads(content)[key]) == mark
+        said = self.image_set.label_of(place) if suffix == "cls" else self.image_set.text_of(place)
+        return content == str(said).encode()
 
 
 class RecordShards(Shards):
@@ -230,4 +231,6 @@ class RecordShards(Shards):
     def _numbers(self, place: int) -> dict[str, bytes | int]:
         image_set = self.image_set
         numbers: dict[str, bytes | int] = {image_set.number_name: int(image_set.numbers[place])}
+        if image_set.texts:
+            numbers["text"] = (image_set.text_of(place) or "").encode()
         return numbers if image_set.image_labels is None else {**numbers, "label": int(image_set.image_labels[place])}

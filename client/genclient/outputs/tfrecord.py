@@ -1,7 +1,7 @@
 """Records of TFRecord shards, each a tf.train.Example, written without TensorFlow, for `tf.data.TFRecordDataset`.
 
 Features: `image/encoded` (PNG), `image/format`, `image/height`, `image/width`, `image/channels`, `seed` (or `latents`,
-the row) and, where there are classes, `label`. Sources: TensorFlow's record_writer.cc and example.proto.
+the row) and, where there are such, `label` and `text`. Sources: TensorFlow's record_writer.cc and example.proto.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Tasks: what models do, each in a file of its own. The roles of a signature's tensors say which one it is.
 
-`task.py` has what a task is, `image_generation.py`, `image_to_image.py` and `fake_detection.py` are genline's own,
+`task.py` has what a task is, `image_generation.py`, `image_to_image.py`, `text_to_image.py` and `fake_detection.py` are
+genline's own,
 `registry.py` knows all of them and chooses. A task from outside:
 
     from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task, register
@@ -12,11 +13,13 @@ from genclient.model.binding import Binding
 from genclient.model.inputs import Examples
 from genclient.model.role import Column, Role
 from genclient.model.roles import FILES, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS
+from genclient.model.text_roles import TEXTS, TOKENS
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
 from genclient.tasks.registry import choose, register, tasks
 from genclient.tasks.task import Task
+from genclient.tasks.text_to_image import TEXT_TO_IMAGE
 
 __all__ = [
     "FAKE_DETECTION",
@@ -31,6 +34,9 @@ __all__ = [
     "PNG",
     "SCORES",
     "SEEDS",
+    "TEXTS",
+    "TEXT_TO_IMAGE",
+    "TOKENS",
     "Binding",
     "Column",
     "Examples",

@@ -11,9 +11,11 @@
 import { hintsOf } from "./dots.js";
 import { classOfSeed, latentsOfSeed, truncate } from "./latents.js";
 import { prepared } from "./pictures.js";
+import { Words } from "./words.js";
 
 export { classOfSeed, latentsOfSeed, LEAST_SEED, MOST_SEED, moveAlong, parseSeed, slerp, truncate } from "./latents.js";
 export { prepared } from "./pictures.js";
+export { Words } from "./words.js";
 export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
 
 /**
@@ -37,6 +39,8 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @property {number} channels 1, 3 or 4.
  * @property {Picture} [picture] what it makes images of, where it takes pictures.
  * @property {string[]} classNames one a class; empty where the generator is not conditional.
+ * @property {import("./words.js").Described & {length: number}} [words] that it knows, and how many of a text it hears,
+ *     where it takes words.
  * @property {number} [truncationAtMost] the greatest truncation that the file's integers hold images of.
  * @property {{strength: number, latents: number[]}[]} directions the strongest first; of unit length.
  *
@@ -67,6 +71,8 @@ export class Generator {
   #ended;
   /** @type {number[]} */
   #milliseconds = [];
+  /** @type {Words | undefined} */
+  #words;
 
   /**
    * Use `Generator.load`.
@@ -77,6 +83,7 @@ export class Generator {
   constructor(info, worker) {
     /** @type {Info} what the generator is and takes. */
     this.info = info;
+    this.#words = info.words && new Words(info.words);
     /** @type {"wasm" | "webgpu"} what the last image was made with. */
     this.accelerator = "wasm";
     this.#worker = worker;
@@ -132,7 +139,9 @@ export class Generator {
     const onBytes = (/** @type {number} */ bytes) => onProgress?.(Math.min(1, (arrived += bytes) / expected));
     const found = await this.#send({ load: { folder, accelerator, model: this.info.model } }, onBytes);
     const described = this.info.classNames.length > 0;
-    if (found.latentSize !== this.info.latentSize || found.conditional !== described) {
+    const { latentSize, words } = this.info;
+    const fits = found.latentSize === latentSize && found.conditional === described;
+    if (!fits || found.tokenCount !== (words?.length ?? 0)) {
       throw new GeneratorError(`${this.info.model.file} does not fit model.json: found ${JSON.stringify(found)}`);
     }
     const { background = "white", ...others } = this.info.picture?.preprocessing ?? {};
@@ -145,14 +154,14 @@ export class Generator {
    * The image of a seed: the same as from every server and device.
    *
    * @param {bigint | number | string} seed a whole number of 64 bits, signed.
-   * @param {{truncation?: number, label?: number}} [options] ψ scales the latents; the class, where there
-   *     are some: the seed modulo their number if left out.
+   * @param {{truncation?: number, label?: number, text?: string}} [options] ψ scales the latents; the class, where there
+   *     are some: the seed modulo their number if left out; what is to be seen, where the model takes words.
    * @returns {Promise<ImageData>}
-   * @throws {RangeError} the seed or the label is out of its range.
+   * @throws {RangeError} the seed or the label is out of its range, or the text is for another model.
    * @throws {GeneratorError} the model failed to run.
    */
-  async image(seed, { truncation = 1, label = classOfSeed(seed, this.info.classNames.length) } = {}) {
-    return this.run(truncate(latentsOfSeed(seed, this.info.latentSize), truncation), label);
+  async image(seed, { truncation = 1, label = classOfSeed(seed, this.info.classNames.length), text = "" } = {}) {
+    return this.run(truncate(latentsOfSeed(seed, this.info.latentSize), truncation), label, text);
   }
 
   /**
@@ -160,15 +169,16 @@ export class Generator {
    *
    * @param {Float32Array} latents of shape (Z,).
    * @param {number} [label] the class, where there are some: 0 if left out.
+   * @param {string} [text] what is to be seen, where the model takes words; none: whatever it likes.
    * @returns {Promise<ImageData>}
-   * @throws {RangeError} the latents or the label do not fit the generator.
+   * @throws {RangeError} the latents, the label or the text do not fit the generator.
    * @throws {GeneratorError} the model failed to run.
    */
-  async run(latents, label = 0) {
+  async run(latents, label = 0, text = "") {
     const { latentSize, picture } = this.info;
     if (picture) throw new RangeError("image: found none, expected a picture: this generator translates");
     if (latents.length !== latentSize) throw new RangeError(`latents: found ${latents.length}, expected ${latentSize}`);
-    return this.#make({ latents, ...this.#labels(label) });
+    return this.#make({ latents, ...this.#labels(label), ...this.#tokens(text) });
   }
 
   /**
@@ -203,6 +213,16 @@ export class Generator {
       throw new RangeError(`label: found ${label}, expected 0 to ${Math.max(1, classes) - 1}`);
     }
     return classes ? { labels: Int32Array.of(label) } : {};
+  }
+
+  /**
+   * @param {string} text
+   * @returns {import("./model.js").Job}
+   */
+  #tokens(text) {
+    const { words } = this.info;
+    if (text && !words) throw new RangeError(`text: found “${text}”, expected none: this generator takes no words`);
+    return this.#words && words ? { tokens: this.#words.tokens(text, words.length) } : {};
   }
 
   /**

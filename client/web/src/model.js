@@ -10,14 +10,20 @@ import { Tensor } from "@litertjs/core";
  * @typedef {import("@litertjs/core").Environment} Environment
  * @typedef {Record<string, Float32Array | Int32Array>} Job an array for each input, by its name; pictures in [0, 1].
  * @typedef {{height: number, width: number, channels: number}} Size
- * @typedef {Size & {latentSize: number, conditional: boolean, picture?: Size & {hints: boolean}}} Shape
+ * @typedef {Size & {latentSize: number, conditional: boolean, tokenCount: number, picture?: Size & {hints: boolean}}} Shape
  */
 
 /** Type and rank of what a file may take. @type {Record<string, [string, number]>} */
-const INPUTS = { latents: ["float32", 2], labels: ["int32", 1], image: ["float32", 4], hints: ["float32", 4] };
+const INPUTS = {
+  latents: ["float32", 2],
+  labels: ["int32", 1],
+  tokens: ["int32", 2],
+  image: ["float32", 4],
+  hints: ["float32", 4],
+};
 const CHANNELS = [1, 3, 4];
 const EXPECTED =
-  "latents float32 (1, Z) or image float32 (1, H, W, C), and perhaps labels int32 (1) and hints float32 (1, H, W, 4), → images float32 or uint8 (1, H, W, C)";
+  "latents float32 (1, Z) or image float32 (1, H, W, C), and perhaps labels int32 (1), tokens int32 (1, L) and hints float32 (1, H, W, 4), → images float32 or uint8 (1, H, W, C)";
 
 /**
  * What the file takes and gives.
@@ -28,7 +34,7 @@ const EXPECTED =
  */
 export function describe(signature) {
   const [ins, outs] = [signature.getInputDetails(), signature.getOutputDetails()];
-  const { latents, labels, image, hints } = Object.fromEntries(ins.map((tensor) => [tensor.name, tensor]));
+  const { latents, labels, tokens, image, hints } = Object.fromEntries(ins.map((tensor) => [tensor.name, tensor]));
   const images = outs.find((tensor) => tensor.name === "images");
   const known = ins.every((tensor) => tensor.name in INPUTS && is(tensor, ...INPUTS[tensor.name]));
   const fits = known && (latents || image) && isPicture(image) && (!hints || (image && hints.shape[3] === 4));
@@ -36,7 +42,8 @@ export function describe(signature) {
     throw new Error(`it does ${words(ins)} → ${words(outs)}, and this page shows ${EXPECTED}`);
   }
   const picture = image && { ...size(image), hints: hints !== undefined };
-  return { latentSize: latents?.shape[1] ?? 0, ...size(images), conditional: labels !== undefined, picture };
+  const [latentSize, tokenCount] = [latents, tokens].map((tensor) => tensor?.shape[1] ?? 0);
+  return { latentSize, ...size(images), conditional: labels !== undefined, tokenCount, picture };
 }
 
 /**
@@ -76,7 +83,7 @@ function words(tensors) {
 export function sample(signature) {
   const inputs = signature.getInputDetails().map(({ name, shape }) => {
     const length = [...shape].reduce((product, side) => product * side, 1);
-    if (name === "labels") return [name, new Int32Array(length)];
+    if (name === "labels" || name === "tokens") return [name, new Int32Array(length)];
     const value = (/** @type {number} */ i) => (name === "latents" ? Math.sin(i + 1) : Math.abs(Math.sin(i + 1)));
     return [name, new Float32Array(length).map((_, i) => value(i))];
   });

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genexport.describe import tables
 from genexport.kinds.generator import Generator
+
+if TYPE_CHECKING:
+    from genexport.generator.load import Generator as Model
+    from genexport.savedmodel.signatures import Signature
 
 
 class TextToImage(Generator):
@@ -14,6 +18,17 @@ class TextToImage(Generator):
 
     name = "text-to-image"
     tasks = ("text-to-image",)
+
+    def endpoints(self, model: Model) -> dict[str, Signature]:
+        """With `tokens`: texts → tokens, which tells a client what words the model knows."""
+        import tensorflow as tf
+
+        from genexport.savedmodel.signatures import Signature
+
+        found = super().endpoints(model)
+        (tokenizer,) = found["text"].resources
+        texts = tf.TensorSpec([None], tf.string, name="texts")
+        return {**found, "tokens": Signature(lambda texts: {"tokens": tokenizer(texts)}, [texts], [tokenizer])}
 
     def card(self, manifest: Mapping[str, Any]) -> str:
         from genexport.describe import model_card
@@ -34,9 +49,9 @@ curl localhost:8501/v1/models/{name}:predict \\
   -d '{{"signature_name": "text", "instances": [{{"texts": "{_example(manifest)}", "seeds": 7}}]}}'
 ```
 
-The signature `text` takes `texts` and `seeds` and gives pixels; the words are looked up in the graph. Every other
-signature, and the TFLite files, take `tokens`: docs/contracts.md says how a text is cut, and the words are in
-`assets/vocabulary.txt`.
+The signature `text` takes `texts` and `seeds` and gives pixels; the words are looked up in the graph. `tokens` says
+what becomes of texts: 1 stands for a word that it does not know. Every other signature, and the TFLite files, take
+`tokens`: docs/contracts.md says how a text is cut, and the words are in `assets/vocabulary.txt`.
 
 {model_card.from_python(manifest)}""",
                 limits=(

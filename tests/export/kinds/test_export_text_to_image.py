@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -13,11 +12,8 @@ import pytest
 import speaker
 import tensorflow as tf
 from described import metadata_of
-from genexport.describe import directions
 from genexport.errors import ExportError
 from genexport.generator.load import load
-from genexport.options import Options
-from genexport.publish import publish
 from genexport.repository import manifest
 from genexport.savedmodel.saved_model import ServingSession
 from genexport.verify import verify
@@ -33,14 +29,9 @@ TEXTS = (
 
 
 @pytest.fixture(scope="module")
-def version(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def version(words: Path) -> Path:
     """Version 1 of the model `words`."""
-    root = tmp_path_factory.mktemp("words")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(directions, "MOST_SEEDS", 64)
-        run = speaker.run(root / "run")
-        generator = load(run)
-        yield publish(generator, root / "models", "words", run=run, options=Options(files=("float32", "int8")))
+    return words / "models" / "words" / "1"
 
 
 def pixels(session: ServingSession, texts: list[bytes], seeds: list[int]) -> np.ndarray:

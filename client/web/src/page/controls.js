@@ -4,6 +4,7 @@ import { parseSeed } from "../latents.js";
 import { mountClasses } from "./classes.js";
 import { mountDirections } from "./directions.js";
 import { element, make } from "./elements.js";
+import { mountText } from "./text.js";
 import { COUNTS, gridAt, mostTruncation, resized } from "./state.js";
 
 /**
@@ -24,6 +25,7 @@ export function mountControls(info, store) {
   const truncation = element("truncation");
   truncation.max = String(mostTruncation(info));
   truncation.addEventListener("input", () => store.update({ truncation: Number(truncation.value) }));
+  const showText = mountText(info, store);
   const showClass = mountClasses(info, store);
   const showAmounts = mountDirections(info, store);
   const show = () => {
@@ -31,6 +33,7 @@ export function mountControls(info, store) {
     count.value = String(store.state.count);
     truncation.value = String(store.state.truncation);
     element("truncation-value").value = store.state.truncation.toFixed(2);
+    showText(store.state.text);
     showClass(store.state.label);
     showAmounts(store.state.amounts);
   };

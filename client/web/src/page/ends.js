@@ -52,7 +52,7 @@ export function mountEnds(generator, store, grid) {
   const makeEnd = async (/** @type {any} */ canvas, /** @type {State} */ state, /** @type {number[]} */ amounts) => {
     const seed = pickedSeed(state);
     const latents = latentsAt(seed, { ...state, amounts }, generator.info);
-    draw(canvas, await generator.run(latents, labelOf(seed, state, generator.info)));
+    draw(canvas, await generator.run(latents, labelOf(seed, state, generator.info), state.text));
     canvas.hidden = false;
   };
   const later = () => {
@@ -70,5 +70,5 @@ export function mountEnds(generator, store, grid) {
  * @param {number} k
  */
 function ingredients(state, k) {
-  return [pickedSeed(state), state.truncation, state.label, ...state.amounts.with(k, 0)].join();
+  return [pickedSeed(state), state.truncation, state.label, state.text, ...state.amounts.with(k, 0)].join();
 }

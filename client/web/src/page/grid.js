@@ -58,14 +58,14 @@ export class Grid extends EventTarget {
 
   /** Show the state: what depends on it is made anew. */
   refresh() {
-    const { seed, count, pick, truncation, label, amounts } = this.store.state;
+    const { seed, count, pick, truncation, label, text, amounts } = this.store.state;
     if (count !== this.#cells.length) this.#lay(count);
     this.#cells.forEach((cell, place) => {
       cell.tabIndex = place === pick ? 0 : -1;
       cell.setAttribute("aria-selected", String(place === pick));
       cell.firstChild.setAttribute("aria-label", this.title(place));
     });
-    const shown = [seed, count, truncation, label, ...amounts].join();
+    const shown = [seed, count, truncation, label, text, ...amounts].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#version += 1;
@@ -117,7 +117,7 @@ export class Grid extends EventTarget {
     const { info } = this.generator;
     const version = this.#version;
     const seed = state.seed + BigInt(place);
-    const image = await this.generator.run(latentsAt(seed, state, info), labelOf(seed, state, info));
+    const image = await this.generator.run(latentsAt(seed, state, info), labelOf(seed, state, info), state.text);
     if (place >= this.#cells.length) return; // fewer are shown by now
     this.#made[place] = version;
     this.#next = place + 1;

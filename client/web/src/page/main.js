@@ -50,6 +50,7 @@ function describe(info) {
   const from = picture ? `a picture of ${picture.width}×${picture.height}` : `${latentSize} numbers`;
   const facts = [`${info.width}×${info.height} pixels from ${from}`];
   if (info.classNames.length) facts.push(`${info.classNames.length} classes`);
+  if (info.words) facts.push(`${info.words.vocabulary.length - 2} words`);
   if (info.version) facts.push(`version ${info.version}`);
   element("about").textContent = facts.join(" · ");
   const { file, kind, licence } = info.model;

@@ -63,8 +63,8 @@ export class Morph {
 
   /** Draw anew if what is shown depends on what has changed. */
   refresh() {
-    const { from, to, truncation, amounts } = this.store.state;
-    const shown = [from, to, truncation, this.store.state.label, ...amounts].join();
+    const { from, to, truncation, label, text, amounts } = this.store.state;
+    const shown = [from, to, truncation, label, text, ...amounts].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#draw();
@@ -143,7 +143,7 @@ export class Morph {
     const ends = [state.from, state.to].map((seed) => latentsOfSeed(seed, info.latentSize));
     const [from, to] = ends.map((latents) => truncate(latents, state.truncation));
     const label = labelOf(position < 0.5 ? state.from : state.to, state, info);
-    return this.generator.run(move(slerp(from, to, position), state, info), label);
+    return this.generator.run(move(slerp(from, to, position), state, info), label, state.text);
   }
 
   /** There and back as a file that plays in every browser, at the speed that is set. */

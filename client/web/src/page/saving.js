@@ -63,10 +63,11 @@ async function save(image, info, name, text) {
  * @param {number} [label]
  * @returns {Record<string, string>}
  */
-export function described({ truncation, amounts, label: chosen }, info, label = chosen) {
+export function described({ truncation, amounts, text, label: chosen }, info, label = chosen) {
   /** @type {Record<string, string>} */
   const fields = { model: info.name, version: String(info.version), truncation: String(truncation) };
   if (info.classNames.length) fields.label = label === EACH ? "each" : String(label);
+  if (text) fields.text = text;
   if (amounts.some((amount) => amount !== 0)) fields.directions = amounts.join();
   return fields;
 }

@@ -27,6 +27,7 @@ export function mostTruncation({ truncationAtMost }) {
  * @property {number} pick the image in the grid that is picked, from 0.
  * @property {number} truncation
  * @property {number} label the class of every image; EACH gives each seed its own.
+ * @property {string} text what is to be seen, where the model takes words.
  * @property {number[]} amounts along each direction.
  * @property {bigint} from the morph's first seed.
  * @property {bigint} to its last.
@@ -138,6 +139,7 @@ export function move(latents, { amounts }, { directions }) {
 export function toLink(state, info) {
   const fields = new URLSearchParams({ seed: String(state.seed), truncation: String(state.truncation) });
   if (info.classNames.length) fields.set("class", state.label === EACH ? "each" : String(state.label));
+  if (state.text) fields.set("text", state.text);
   if (state.count !== USUAL_COUNT) fields.set("n", String(state.count));
   if (state.pick) fields.set("pick", String(state.pick));
   state.amounts.forEach((amount, k) => amount && fields.set(`d${k + 1}`, String(amount)));
@@ -186,6 +188,7 @@ export function fromLink(link, info) {
     pick: fields.has("pick") ? Math.round(number("pick", 0, count - 1, 0)) : place.pick,
     truncation: number("truncation", 0, mostTruncation(info), Math.min(1, mostTruncation(info))),
     label: each ? EACH : Math.round(number("class", 0, classes - 1, 0)),
+    text: info.words ? (fields.get("text") ?? "") : "",
     amounts: info.directions.map((_, k) => number(`d${k + 1}`, -REACH, REACH, 0)),
     from: seed("from", place.seed),
     to: seed("to", place.seed + 1n),
