@@ -103,6 +103,30 @@ def test_a_label_chooses_the_class(gensample, conditional_tflite, tmp_path):
         assert differ(pixels(tmp_path / "one.ppm"), python_grid(conditional_tflite, [7], label=label)) <= 1
 
 
+def test_words_say_what_is_to_be_seen(gensample, fails, words, tflite, tmp_path):
+    for kind in ("float32", "int8"):
+        file = words / f"models/words/1/tflite/words-{kind}.tflite"
+        for arguments in (["--text", "BLUE café", file, "-2", "one.ppm"], [file, "-2", "one.ppm", "--text=BLUE café"]):
+            done = gensample(*arguments)
+            assert (done.returncode, done.stderr) == (0, b"")
+            assert differ(pixels(tmp_path / "one.ppm"), python_grid(file, [-2], texts="BLUE café")) <= 1
+    assert gensample(file, "0-3", "one.ppm").returncode == 0, "whatever it likes"
+    assert differ(pixels(tmp_path / "one.ppm"), python_grid(file, range(4))) <= 1
+    done = gensample(file, 0, "one.ppm", "--text", "red hart, gren")
+    assert (done.returncode, done.stderr) == (0, f"gensample: {file} knows 1 of 3 words\n".encode())
+    assert fails("--text", "hart", file, 0, "o.ppm") == (2, f"text: found no word that {file} knows in 'hart'")
+    assert fails("--text", "red", tflite, 0, "o.ppm") == (
+        2,
+        "text: found 'red', expected none, since this generator takes no words",
+    )
+    mute = tmp_path / "mute.tflite"
+    mute.write_bytes(file.read_bytes().replace(b'"vocabulary"', b'"vocabulari"'))
+    assert fails("--text", "red", mute, 0, "o.ppm") == (
+        1,
+        f"{mute}: its metadata has no vocabulary, which a text needs",
+    )
+
+
 def test_quantised_pixels_are_the_pixels(gensample, quantised_tflite, tmp_path):
     assert gensample(quantised_tflite, "0-3", "grid.ppm").returncode == 0
     assert differ(pixels(tmp_path / "grid.ppm"), python_grid(quantised_tflite, range(4))) <= 1
@@ -130,7 +154,8 @@ def test_help_is_a_line_on_stdout(gensample):
     [
         ([], "found 0 arguments, expected 3; usage"),
         (["MODEL", "1"], "found 2 arguments"),
-        (["MODEL", "1", "out.ppm", "-t", "1"], "found 5 arguments"),
+        (["MODEL", "1", "out.ppm", "more"], "found 4 arguments"),
+        (["MODEL", "1", "out.ppm", "--text"], "--text: found no value"),
         (["-q", "MODEL", "1", "out.ppm"], "-q: no such option"),
         (["-t"], "-t: found no value"),
         (["-t", "nan", "MODEL", "1", "out.ppm"], "truncation: found 'nan'"),
@@ -193,7 +218,7 @@ def test_files_that_cannot_be_run_are_named(fails, tflite, other_tflite, tmp_pat
     )
     assert fails(other_tflite, 1, "out.ppm") == (
         1,
-        f"{other_tflite}: its signature is not latents [, labels] → images, nor image [, hints] → images",
+        f"{other_tflite}: its signature is not latents [, labels] [, tokens] → images, nor image [, hints] → images",
     )
 
 
