@@ -89,8 +89,11 @@ static void take_options(int argc, char **argv, Settings *settings) {
     else if (option == 'l') settings->label = parse_label(optarg);
     else if (option == 'w') settings->text = optarg;
     else if (option == 'h') settings->help = 1;
-    else if (option == ':') stop(USAGE, "%s: found no value; %s", argv[optind - 1], USAGE_LINE);
-    else stop(USAGE, "%s: no such option; %s", argv[optind - 1], USAGE_LINE);
+    else {
+      const char letter[] = {'-', (char)optopt, 0};
+      const char *name = optopt && optopt != 'w' ? letter : argv[optind - 1]; /* of several letters, the one meant */
+      stop(USAGE, "%s: %s; %s", name, option == ':' ? "found no value" : "no such option", USAGE_LINE);
+    }
   }
 }
 
