@@ -7,6 +7,7 @@ types.py        their types
 resolve.py      where values come from: command line, environment, configuration file (config.py)
 source.py       opens the server or the .tflite file that images come from
 inputs.py       --input: pictures that a model takes beside latents
+texts.py        --text: words that say what is to be seen, and which of them a model knows
 keyframes.py    which latents an animation goes through
 translating.py  makes pictures of a user's pictures, a few at a time
 run.py          fetches what is missing, writes it, and prints the paths

@@ -1,8 +1,7 @@
 """Tasks: what models do, each in a file of its own. The roles of a signature's tensors say which one it is.
 
 `task.py` has what a task is, `image_generation.py`, `image_to_image.py`, `text_to_image.py` and `fake_detection.py` are
-genline's own,
-`registry.py` knows all of them and chooses. A task from outside:
+genline's own, `registry.py` knows all of them and chooses. A task from outside:
 
     from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task, register
 
