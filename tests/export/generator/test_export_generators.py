@@ -13,6 +13,7 @@ import tensorflow as tf
 from foreign_generators import LABELS, LATENTS, drawn, in_unit_range, kernel, save, sigmoid_generator
 from genexport.errors import ExportError
 from genexport.generator.load import Generator, load
+from genexport.generator.output_range import find as find_range
 from keras import layers
 
 
@@ -31,6 +32,8 @@ def test_a_generator_in_bytes_is_scaled_down(tmp_path: Path) -> None:
     generator = load(save(model, tmp_path))
     assert generator.output_range == (0.0, 255.0)
     np.testing.assert_allclose(generator.images(LATENTS), inner(LATENTS), atol=1e-6)
+    a_little_above = np.array([0.0, 128.0, 255.01])
+    assert find_range(tmp_path, model, a_little_above, "auto")[0] == (0.0, 255.0), "rounding is larger at 255"
 
 
 def rescaled(scale: float, offset: float) -> keras.Model:
@@ -68,7 +71,8 @@ def test_a_range_that_could_be_another_is_said_to_be_ambiguous(tmp_path: Path) -
 def test_a_last_activation_settles_the_range_of_images_that_are_all_bright(tmp_path: Path) -> None:
     for activation, span in (("tanh", (-1.0, 1.0)), ("sigmoid", (0.0, 1.0))):
         inner = rescaled(0.5, 0.2)
-        bright = keras.Model(inner.inputs, layers.Activation(activation)(inner.outputs[0]))
+        images = layers.Activation(activation)(inner.outputs[0])
+        bright = keras.Model(inner.inputs, layers.Reshape(images.shape[1:])(images))
         generator = load(save(bright, tmp_path))
         assert generator.output_range == span
         assert "ambiguous" not in generator.notes[0]
