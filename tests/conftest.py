@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -11,17 +12,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 pytest_plugins = ["ci_skips"]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_collection_finish() -> None:
+    """What is imported by now is there to stay, and TFLite's converter looks through it for garbage each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Decoded images are kept apart from those of whoever runs the tests."""
+    """Decoded images, and nets trained on them, are kept apart from those of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
+        folder = shared_folder(tmp_path_factory) / "cache"
         patch.setenv("GENLINE_CACHE", str(folder))
         yield folder
 
@@ -43,11 +51,32 @@ def command() -> Command:
     return run
 
 
-def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A copy of a folder that one worker makes for all."""
+@pytest.fixture(scope="session")
+def genexport() -> Callable[..., Result]:
+    """`genexport("publish", …)`: the command in this process, which has TensorFlow already; errors are raised."""
+
+    def run(*arguments: object) -> Result:
+        from genexport.cli import cli
+
+        result = CliRunner().invoke(cli, list(map(str, arguments)))
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers have."""
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
     shared.mkdir(exist_ok=True)
+    return shared
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A copy of a folder that one worker makes for all."""
+    shared = shared_folder(tmp_path_factory)
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / name).exists():

@@ -26,7 +26,7 @@ def target(repository: Path, command) -> Iterator[str]:
         [genserve, "--port", str(port), "--model_name", "digits", "--model_base_path", repository / "digits"]
     )
     try:
-        waited = command("genclient", "wait", "--target", f"localhost:{port}", "--model", "digits", "--timeout", 60)
+        waited = command("genclient", "wait", "--target", f"localhost:{port}", "--model", "digits", "--timeout", 180)
         assert waited.returncode == 0, waited.stderr
         yield f"localhost:{port}"
     finally:

@@ -61,8 +61,11 @@ def pictures() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, run: Run, pictures: np.ndarray) -> Path:
-    """Trained a few steps by `gentrain fit`, published and verified by genexport: the version's folder."""
+def published(tmp_path_factory: pytest.TempPathFactory, run: Run, pictures: np.ndarray, genexport) -> Path:
+    """Trained a few steps by `gentrain fit`, published and verified by genexport, where the package is not installed.
+
+    Gives the version's folder.
+    """
     folder = tmp_path_factory.mktemp("seam")
     np.savez(folder / "pictures.npz", images=pictures)
     settings = [part for setting in ["conditions=blurred", *SETS] for part in ("--set", setting)]
@@ -80,8 +83,10 @@ def published(tmp_path_factory: pytest.TempPathFactory, run: Run, pictures: np.n
     ]
     run("gentrain", *fit)
     options = ["--repository", folder / "models", "--name", "sharpen", "--files", "float32"]
-    version = Path(run("genexport", "publish", folder / "run", *options).stdout.strip())
-    run("genexport", "verify", version)
+    done = genexport("publish", folder / "run", *options)
+    assert done.exit_code == 0, done.output
+    version = Path(done.stdout.strip())
+    assert genexport("verify", version).exit_code == 0
     return version
 
 

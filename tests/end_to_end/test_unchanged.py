@@ -45,7 +45,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory, command) -> Iterator[list[ob
     options = ["--port", "0", "--grpc_socket_path", folder / "socket", "--model_name", "exact"]
     server = subprocess.Popen([program, *options, "--model_base_path", folder / "exact"])
     try:
-        waited = command("genclient", "wait", "--target", socket, "--model", "exact", "--timeout", 60)
+        waited = command("genclient", "wait", "--target", socket, "--model", "exact", "--timeout", 180)
         assert waited.returncode == 0, waited.stderr
         yield ["--target", socket, "--model", "exact"]
     finally:

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import pytest
-from click.testing import CliRunner, Result
-from genexport.cli import cli
 from genexport.generator.load import load
 from genexport.options import Options
 from genexport.publish import publish
 from keras import layers
-
-
-@pytest.fixture(scope="session")
-def genexport() -> Callable[..., Result]:
-    """`genexport("publish", …)`: the command in this process, which has TensorFlow already; errors are raised."""
-
-    def run(*arguments: object) -> Result:
-        result = CliRunner().invoke(cli, list(map(str, arguments)))
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
 
 
 @pytest.fixture(scope="session")

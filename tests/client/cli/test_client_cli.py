@@ -260,7 +260,7 @@ def test_wait_gives_up_when_its_time_is_over(fails, serve):
 def test_a_closed_port_is_reported_at_once(fails, tmp_path):
     target = f"127.0.0.1:{free_port()}"
     for command in ("sample", "info", "status"):
-        code, line = fails(command, "--target", target, timeout=10)
+        code, line = fails(command, "--target", target, timeout=30)
         assert code == 64 + grpc.StatusCode.UNAVAILABLE.value[0]
         help_text = "start one with genserve, or see --target"
         assert line == f"nothing listens at {target} (connection refused); {help_text}"

@@ -189,7 +189,7 @@ def test_interrupted_it_writes_nothing(run: Path) -> None:
         if line.startswith("features: random"):
             process.send_signal(signal.SIGINT)
             break
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130, err
     assert out == ""
     assert not (run / "metrics.json").exists()

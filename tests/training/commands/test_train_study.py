@@ -27,6 +27,7 @@ from PIL import Image, ImageStat
 
 SIDE, EACH, NAMES = 12, 50, ("across", "down", "square")
 NET = ["--set", "generator_width=4", "--set", "discriminator_width=4", "--set", "latent_size=4"]
+NET += ["--set", "loss=bce", "--set", "gamma=0.0"]  # compiled in a quarter of the time
 
 
 def shapes(seed: int = 0) -> Dataset:

@@ -64,16 +64,19 @@ def test_two_workers_of_a_cluster_make_the_steps_of_one_and_go_on_after_a_stop(t
     assert [json.loads(line)["kimg"] for line in (run / "log.jsonl").read_text().splitlines()] == [0.512, 1.024, 1.536]
 
 
-def test_a_batch_that_cannot_be_shared_and_a_broken_tf_config_are_told(tmp_path: Path, command) -> None:
+def test_a_batch_that_cannot_be_shared_and_a_broken_tf_config_are_told(
+    tmp_path: Path, gentrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = [sys.executable, "-c", TWO_CPUS, "fit", *RUN, "--run", tmp_path / "run"]
     done = subprocess.run(
         [*arguments, "--batch", "7", "--strategy", "mirrored"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 1
     assert "batch 7 cannot be shared by 2 devices" in done.stderr
-    broken = command("gentrain", "fit", *RUN, "--run", tmp_path / "run", env={**os.environ, "TF_CONFIG": "{"})
-    assert broken.returncode == 2
-    assert broken.stderr.startswith("gentrain: TF_CONFIG: expected JSON")
+    monkeypatch.setenv("TF_CONFIG", "{")
+    code, _, err = gentrain("fit", *RUN, "--run", tmp_path / "run")
+    assert code == 2
+    assert err.startswith("gentrain: TF_CONFIG: expected JSON")
 
 
 def finish_cluster(arguments: list[str]) -> None:

@@ -153,7 +153,7 @@ def test_polite_stop_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None
         process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
         wait_until(lambda: logged_images(run) > kept, process)  # noqa: B023
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=180)
         assert process.returncode == 130
         assert f"go on with: gentrain fit --run {run}" in stderr
         assert "Traceback" not in stderr
