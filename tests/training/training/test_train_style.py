@@ -162,11 +162,11 @@ def test_a_measurement_stands_beside_doing_nothing_and_recolouring(run: Path, fo
 
 
 def test_it_is_published_and_translates_on_a_device_and_from_a_server(
-    run: Path, folders: tuple[str, str], tmp_path: Path, command
+    run: Path, folders: tuple[str, str], tmp_path: Path, command, genexport
 ) -> None:
     options = ["--repository", tmp_path / "models", "--name", "pale", "--files", "float32", "--no-onnx"]
-    done = command("genexport", "publish", run, *options)
-    assert done.returncode == 0, done.stderr
+    done = genexport("publish", run, *options)
+    assert done.exit_code == 0, done.output
     tflite = Path(done.stdout.strip()) / "tflite" / "pale-float32.tflite"
     done = command("genclient", "translate", folders[0], "--tflite", tflite, "--out", tmp_path / "made/", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
