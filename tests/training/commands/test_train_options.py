@@ -69,6 +69,7 @@ ELSEWHERE = {
     "init_from": "test_train_init_from.py",
     "hints": "test_train_translate.py",
     "style": "test_train_style.py",
+    "captions": "test_train_words.py",
 }
 
 
@@ -132,7 +133,7 @@ def test_no_option_is_without_its_test() -> None:
     assert names == DATA.keys() | {"source", "sheet"} | OF_SOURCES
 
 
-OF_SOURCES = {"value_range", "max_megapixels", "split", "labels", "input_from", "input_side", "style"}
+OF_SOURCES = {"value_range", "max_megapixels", "split", "labels", "input_from", "input_side", "style", "captions"}
 """Options of data that are tested with the sources."""
 
 
@@ -144,7 +145,7 @@ SETTINGS = {
     "ema_halflife_kimg": 1.0, "ema_rampup": 0.5, "kimg_per_tick": 1.0, "kimg_per_checkpoint": 2.0,
     "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
     "jitter": 0.1, "l1": 5.0, "adversarial": 0.5, "features_weight": 0.5, "nce": 0.5,
-    "nce_identity": 0.5,
+    "nce_identity": 0.5, "mismatch": 0.5, "diversity": 0.5,
 }  # fmt: skip
 
 
