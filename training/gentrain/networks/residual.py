@@ -22,7 +22,7 @@ from gentrain.settings import Settings
 
 HALVINGS = 2
 BLOCKS = 4
-COMPARED = 2  # the contrast looks no further than this block: half of the blocks cost it half as much
+COMPARED = 2  # the contrast looks no further than this block
 WIDEST = 3  # times the width at full size
 
 discriminate = unet.discriminate
