@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 UNKNOWN = 1
 """The index of words that the model does not know; 0 is no word."""
@@ -71,6 +72,8 @@ class Vocabulary:
 
     def tokens(self, texts: Sequence[str], length: int) -> NDArray[np.int32]:
         """int32 (N, L): the first `length` words of each text by their index, filled up with zeros."""
+        import numpy as np  # --help needs this module, and no arrays
+
         tokens = np.zeros((len(texts), length), np.int32)
         for row, text in zip(tokens, texts, strict=True):
             indices = [self._index.get(word, UNKNOWN) for word in self.split(text)[:length]]

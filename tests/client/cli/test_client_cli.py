@@ -189,6 +189,7 @@ def test_help_shows_the_options_that_matter_and_help_all_the_rest(capsys):
         "--n",
         "--seed",
         "--seeds",
+        "--text",
         "--label",
         "--out",
         "--grid",
