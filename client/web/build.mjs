@@ -115,10 +115,10 @@ async function readManifest(place) {
 /** A detector takes images, other models take other things: the page is for those that make images of these. */
 function checkKind(manifest, place) {
   const inputs = Object.keys(manifest?.signatures?.serving_default?.inputs ?? { latents: null });
-  const others = inputs.filter((name) => !["latents", "labels", "tokens", "image", "hints"].includes(name));
-  if (others.length || !(inputs.includes("latents") || inputs.includes("image"))) {
+  const known = inputs.includes("image") ? ["image", "hints", "latents", "labels"] : ["latents", "labels", "tokens"];
+  if (!inputs.every((name) => known.includes(name)) || !inputs.some((name) => ["latents", "image"].includes(name))) {
     const found = `takes ${inputs.join(" and ") || "nothing"}`;
-    const expected = "a generator, which takes latents or an image, and perhaps labels, tokens and hints";
+    const expected = "a generator, which takes latents and perhaps labels or tokens, or an image and perhaps hints";
     throw new BuildError(`${place}: this model ${found}, expected ${expected}`);
   }
 }

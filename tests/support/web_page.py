@@ -107,6 +107,13 @@ class Page:
     def wait_for_images(self):
         self.wait("#grid[aria-busy=false]")
 
+    def wait_for_address(self, part):
+        for _ in range(300):
+            if part in self.evaluate("location.hash"):
+                return
+            self.ask(call="waitForTimeout", args=[100])
+        raise AssertionError(f"{part} is not in {self.evaluate('location.hash')}")
+
     def wait_for_translation(self):
         self.wait("#made[aria-busy=false]")
 

@@ -30,7 +30,6 @@ class Tokens(Role):
     """Words that say what is to be seen."""
 
     name = "tokens"
-    facts = {"word_count": 0}  # noqa: RUF012
 
     def feed(self, tensor: Tensor, signature: str) -> Feed:
         if signature == "text":

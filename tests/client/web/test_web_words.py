@@ -38,7 +38,7 @@ def test_the_page_draws_what_is_typed_and_completes_it(page, words):
     name, picture = page.download("#save-image")
     assert (name, picture.info["text"]) == ("words-seed0003.png", "green star")
     assert_same(np.asarray(picture), python_images(file, [3], texts="green star")[0])
-    page.ask(call="waitForFunction", args=["location.hash.includes('text=green+star')"])
+    page.wait_for_address("text=green+star")
 
 
 def test_awkward_texts_are_cut_as_by_python(page):

@@ -70,5 +70,6 @@ export function mountEnds(generator, store, grid) {
  * @param {number} k
  */
 function ingredients(state, k) {
-  return [pickedSeed(state), state.truncation, state.label, state.text, ...state.amounts.with(k, 0)].join();
+  const words = state.text ? [state.text] : [];
+  return [pickedSeed(state), state.truncation, state.label, ...state.amounts.with(k, 0), ...words].join();
 }
