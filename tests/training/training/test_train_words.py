@@ -140,6 +140,16 @@ def test_words_reach_every_level_and_need_latents() -> None:
         condition.configure(Settings(latent_size=0))
 
 
+def test_a_word_more_changes_an_image_as_much_as_a_seed_does_from_the_start() -> None:
+    names = [f"{colour} {thing}" for colour in COLOURS for thing in ("star", "heart", "moon")] * 2
+    condition = Tokens(Vocabulary.of(names), [names])
+    generator = build_generator(16, 3, (condition,), Settings(latent_size=32))
+    latents, tokens = np.random.default_rng(0).normal(size=(9, 32)), condition.tokens(names[:9])
+    by_words = generator([np.repeat(latents[:1], 9, axis=0), tokens]).numpy().std(axis=0).mean()
+    by_seeds = generator([latents, np.repeat(tokens[:1], 9, axis=0)]).numpy().std(axis=0).mean()
+    assert 0.5 < by_words / by_seeds < 4
+
+
 def test_diversity_tells_whether_seeds_or_captions_change_an_image() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 3), np.uint8)
     texts = np.array([f"caption {row // 4}".encode() for row in range(40)])

@@ -30,6 +30,9 @@ LONGEST = 16
 
 WORD_SIZE, GENERATOR_SIZE, DISCRIMINATOR_SIZE = 96, 64, 128
 
+USUAL = 3
+"""Words of a text, as requests have them."""
+
 LEFT_OUT = 0.15
 """The part of a caption's words that is left out at random in training: requests are shorter than captions."""
 
@@ -126,12 +129,21 @@ class Tokens(Condition):
         return layers.Dot(axes=1, dtype="float32")([features, expected])
 
     def _bag(self, inputs: Tensors, init: Initializers) -> Any:
-        """The mean of the embeddings of all tokens, padding too, (N, 96)."""
+        """The embeddings of a text's words together, (N, 96): of unit spread for as many words as is usual.
+
+        Padding starts as zeros. With a spread like a word's it would be most of the mean, and captions would hardly
+        be seen beside the latents.
+        """
         from keras import layers
 
-        spread = init.normal(LONGEST**0.5 / 2)
-        words = layers.Embedding(len(self.vocabulary.words), WORD_SIZE, embeddings_initializer=spread, name="words")
-        return layers.GlobalAveragePooling1D()(words(inputs["tokens"]))
+        embedding = layers.Embedding(
+            len(self.vocabulary.words), WORD_SIZE, embeddings_initializer=init.normal(), name="words"
+        )
+        mean = layers.GlobalAveragePooling1D()(embedding(inputs["tokens"]))
+        (vectors,) = embedding.get_weights()
+        vectors[0] = 0
+        embedding.set_weights([vectors])
+        return layers.Rescaling(LONGEST / USUAL**0.5)(mean)
 
 
 def captions_of(dataset: Dataset) -> list[list[str]]:
