@@ -131,19 +131,17 @@ class Tokens(Condition):
     def _bag(self, inputs: Tensors, init: Initializers) -> Any:
         """The embeddings of a text's words together, (N, 96): of unit spread for as many words as is usual.
 
-        Padding starts as zeros. With a spread like a word's it would be most of the mean, and captions would hardly
-        be seen beside the latents.
+        Padding adds exactly nothing. Were it a word like others, it would be most of the mean: captions would hardly be
+        seen beside the latents, and its rounding in a TFLite file would count a dozen times.
         """
         from keras import layers
 
-        embedding = layers.Embedding(
-            len(self.vocabulary.words), WORD_SIZE, embeddings_initializer=init.normal(), name="words"
-        )
-        mean = layers.GlobalAveragePooling1D()(embedding(inputs["tokens"]))
-        (vectors,) = embedding.get_weights()
-        vectors[0] = 0
-        embedding.set_weights([vectors])
-        return layers.Rescaling(LONGEST / USUAL**0.5)(mean)
+        count = len(self.vocabulary.words)
+        words = layers.Embedding(count, WORD_SIZE, embeddings_initializer=init.normal(), name="words")
+        is_word = layers.Embedding(count, 1, trainable=False, name="is_word")
+        vectors = layers.Multiply()([words(inputs["tokens"]), is_word(inputs["tokens"])])
+        is_word.set_weights([np.arange(count, dtype=np.float32)[:, None] > 0])
+        return layers.Rescaling(LONGEST / USUAL**0.5)(layers.GlobalAveragePooling1D()(vectors))
 
 
 def captions_of(dataset: Dataset) -> list[list[str]]:
