@@ -18,6 +18,7 @@ class TextToImage(Generator):
 
     name = "text-to-image"
     tasks = ("text-to-image",)
+    leaves_out_integers = True
 
     def endpoints(self, model: Model) -> dict[str, Signature]:
         """With `tokens`: texts → tokens, which tells a client what words the model knows."""

@@ -12,8 +12,13 @@ import pytest
 import speaker
 import tensorflow as tf
 from described import metadata_of
-from genexport.errors import ExportError
+from genexport.compare.parity import Limits
+from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.load import load
+from genexport.kinds.generator import proof
+from genexport.kinds.generator import version as generator_version
+from genexport.kinds.text_to_image import TextToImage
+from genexport.options import Options
 from genexport.repository import manifest
 from genexport.savedmodel.saved_model import ServingSession
 from genexport.verify import verify
@@ -58,6 +63,12 @@ def test_texts_are_cut_in_the_graph_as_training_cut_them(version: Path) -> None:
     assert damaged[0, 0, 0].argmax() == 0, "bytes that are no UTF-8 part words"
     assert by_text[0, 0, 0].argmax() == 0
     assert (version / "assets" / "vocabulary.txt").read_text().splitlines() == [*known.words]
+
+
+def test_an_integer_file_past_its_limit_is_left_out(words: Path, version: Path) -> None:
+    proven = proof.Proof(version, "words", *proof.reference(load(words / "run"), 4), Limits(int8_db=99))
+    with pytest.raises(CannotBeMade, match=r"^tflite/int8: .* limit 99.0 dB; --limit int8_db=\d+ accepts it$"):
+        generator_version._check_file(proven, "int8", Options(), TextToImage.leaves_out_integers)
 
 
 def test_a_server_gives_a_text_its_picture_by_the_official_stub(version: Path) -> None:
