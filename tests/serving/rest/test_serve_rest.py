@@ -294,7 +294,9 @@ def test_body_that_unpacks_to_too_much_is_413(rest):
 def test_body_that_is_announced_too_large_is_413_at_once(rest):
     with rest.connect() as client:
         client.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n".encode())
-        assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
+        response = client.recv(1000)
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nconnection: close\r\n" in response.lower(), "what is not read of the body is no next request"
 
 
 def test_pages_of_other_origins_may_call(rest):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genserve.errors import ServeError
+from genserve.loading.loader import RowLimit
 from genserve.models.model import Model
 from genserve.rest.api import Api
 from genserve.rpcs import predict
@@ -83,6 +84,12 @@ def test_request_of_more_rows_than_the_flag_says_is_refused(server, fails):
     message = "1001 rows in one request: expected at most 1000 (--max_request_rows)"
     with fails(grpc.StatusCode.INVALID_ARGUMENT, message):
         server.predict(x=np.zeros((1001, 3), np.float32))
+
+
+def test_the_input_with_most_rows_counts(toy_path):
+    limited = RowLimit(SavedModelServable.load("toy", 3, toy_path / "00000003"), 2)
+    with pytest.raises(ServeError, match="3 rows in one request: expected at most 2"):
+        limited.run({"few": np.zeros((1, 3)), "many": np.zeros((3, 3)), "none": np.zeros(())}, [])
 
 
 def test_deadline_that_passes_before_the_model_is_free_spares_it(toy_path):
