@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, check_files, check_grid, named_inputs, of_images, shown_numbers
 from genclient.client.awaited import AwaitedCalls
-from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds, Waiting
+from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds
 from genclient.client.call import Batch
 from genclient.client.server_config import config_text, explained, server_config
 from genclient.client.texts import Texts, of_each, tokenization
@@ -31,13 +31,12 @@ from genclient.client.translation import (
     picture_shape,
     translation_request,
 )
-from genclient.errors import ClientError, RpcError
+from genclient.errors import RpcError
 from genclient.images.image_grid import ImageGrid
 from genclient.images.image_grid import captions as captions_of
 from genclient.model.roles import Label
 from genclient.rpc import channel, wire
 from genclient.rpc.channel import Method
-from genclient.rpc.status import VersionStatus, version_statuses
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
 
@@ -58,28 +57,6 @@ class AsyncClient(AwaitedCalls):
     async def __aenter__(self) -> AsyncClient:
         """Return itself."""
         return self
-
-    async def status(self, model: str | None = None) -> list[VersionStatus]:
-        """As `Client.status`."""
-        return version_statuses(await self._call_with_retries(channel.STATUS, self._status_request(model)))
-
-    async def wait(self, timeout_seconds: float = 60.0) -> int:
-        """As `Client.wait`."""
-        waiting = Waiting(self.model, timeout_seconds)
-        while waiting.seconds_left > 0:
-            try:
-                response = await self._call(
-                    channel.STATUS, self._status_request(None), waiting.seconds_left, waiting.no_server
-                )
-                version = waiting.seen(response)
-                if version is not None:
-                    return version
-            except RpcError as error:
-                waiting.failed(error)
-            if self.on_wait is not None:
-                self.on_wait(waiting.last_seen, waiting.seconds_left)
-            await asyncio.sleep(waiting.pause)
-        raise ClientError(waiting.timeout_message())
 
     async def reload(self, config: str) -> None:
         """As `Client.reload`."""

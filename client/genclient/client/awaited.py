@@ -12,13 +12,14 @@ import grpc
 from grpc import aio
 from numpy.typing import NDArray
 
-from genclient.client.base import START_OVER, Request, Settings
+from genclient.client.base import START_OVER, Request, Settings, Waiting
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.schedule import Part
 from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
 from genclient.model.signature import ModelInfo
 from genclient.rpc import channel
 from genclient.rpc.channel import Method, Renewal, log_call
+from genclient.rpc.status import VersionStatus, version_statuses
 
 
 class AwaitedCalls(Settings):
@@ -56,6 +57,28 @@ class AwaitedCalls(Settings):
             return self._infos[name, version]
         request = self._info_request(name, version)
         return self._keep_info(name, version, await self._call_with_retries(channel.METADATA, request))
+
+    async def status(self, model: str | None = None) -> list[VersionStatus]:
+        """As `Client.status`."""
+        return version_statuses(await self._call_with_retries(channel.STATUS, self._status_request(model)))
+
+    async def wait(self, timeout_seconds: float = 60.0) -> int:
+        """As `Client.wait`."""
+        waiting = Waiting(self.model, timeout_seconds)
+        while waiting.seconds_left > 0:
+            try:
+                response = await self._call(
+                    channel.STATUS, self._status_request(None), waiting.seconds_left, waiting.no_server
+                )
+                version = waiting.seen(response)
+                if version is not None:
+                    return version
+            except RpcError as error:
+                waiting.failed(error)
+            if self.on_wait is not None:
+                self.on_wait(waiting.last_seen, waiting.seconds_left)
+            await asyncio.sleep(waiting.pause)
+        raise ClientError(waiting.timeout_message())
 
     async def _collect(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
         """As `BlockingCalls._collect`."""

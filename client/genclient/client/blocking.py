@@ -1,4 +1,7 @@
-"""Calls that block the thread they are made in: what `Client` stands on. `awaited.py` has the same for asyncio."""
+"""What `Client` stands on: calls that block the thread they are made in, and what a server says of its models.
+
+`awaited.py` has the same for asyncio.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from genclient.client.base import START_OVER, Request
+from genclient.client.base import START_OVER, Request, Waiting
 from genclient.client.call import Batch, Call, Collection
 from genclient.client.requests import Requests
 from genclient.client.server_models import ServerModels
@@ -17,6 +20,7 @@ from genclient.errors import ClientError, RpcError, VersionGoneError
 from genclient.model.signature import ModelInfo
 from genclient.rpc import channel
 from genclient.rpc.channel import Method
+from genclient.rpc.status import VersionStatus, version_statuses
 
 
 class BlockingCalls(ServerModels):
@@ -42,6 +46,48 @@ class BlockingCalls(ServerModels):
         return self._keep_info(
             name, version, self._call_with_retries(channel.METADATA, self._info_request(name, version))
         )
+
+    def status(self, model: str | None = None) -> list[VersionStatus]:
+        """Every version that the server knows of, the newest first.
+
+        Example:
+        ```python
+        client.status()  # [VersionStatus(version=3, state="AVAILABLE", message="")]
+        ```
+
+        Raises:
+            ClientError: the server refuses, cannot be reached, or does not know the model.
+        """
+        return version_statuses(self._call_with_retries(channel.STATUS, self._status_request(model)))
+
+    def wait(self, timeout_seconds: float = 60.0) -> int:
+        """Return the newest available version, as soon as there is one; the server need not run yet.
+
+        Example:
+        ```python
+        version = client.wait(timeout_seconds=120)  # 3
+        ```
+
+        Raises:
+            ClientError: none became available in time, or the server refuses to tell.
+        """
+        waiting = Waiting(self.model, timeout_seconds)
+        while waiting.seconds_left > 0:
+            try:
+                # The first call tells why there is no server. The next has to wait for one: called again and again,
+                # gRPC does not get on with a connection, which it may do only while a call waits for it.
+                response = self._channel.call(
+                    channel.STATUS, self._status_request(None), waiting.seconds_left, wait_for_ready=waiting.no_server
+                )
+                version = waiting.seen(response)
+                if version is not None:
+                    return version
+            except RpcError as error:
+                waiting.failed(error)
+            if self.on_wait is not None:
+                self.on_wait(waiting.last_seen, waiting.seconds_left)
+            time.sleep(waiting.pause)
+        raise ClientError(waiting.timeout_message())
 
     def _collect(self, model: str, version: int | None, request: Request) -> dict[str, NDArray[Any]]:
         """All results of a call; it begins anew should the version of the first ones be unloaded meanwhile."""

@@ -6,7 +6,6 @@ with Client("localhost:8500", "digits") as client:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, check_files, check_grid, named_inputs, of_images, shown_numbers
-from genclient.client.base import DISCRIMINATOR_SIGNATURE, MAX_BATCH_SIZE, Request, Seeds, Waiting
+from genclient.client.base import DISCRIMINATOR_SIGNATURE, MAX_BATCH_SIZE, Request, Seeds
 from genclient.client.blocking import BlockingCalls
 from genclient.client.call import Batch, Exchange
 from genclient.client.texts import Texts, of_each, tokenization
@@ -28,12 +27,10 @@ from genclient.client.translation import (
     picture_shape,
     translation_request,
 )
-from genclient.errors import ClientError, RpcError
 from genclient.images.image_grid import ImageGrid
 from genclient.images.image_grid import captions as captions_of
 from genclient.model.roles import Label
-from genclient.rpc import channel
-from genclient.rpc.status import VersionStatus, version_statuses
+from genclient.rpc.status import VersionStatus
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 
 __all__ = ["MAX_BATCH_SIZE", "Batch", "Client", "Exchange", "VersionStatus"]
@@ -52,48 +49,6 @@ class Client(BlockingCalls):
     def __enter__(self) -> Client:
         """Return itself."""
         return self
-
-    def status(self, model: str | None = None) -> list[VersionStatus]:
-        """Every version that the server knows of, the newest first.
-
-        Example:
-        ```python
-        client.status()  # [VersionStatus(version=3, state="AVAILABLE", message="")]
-        ```
-
-        Raises:
-            ClientError: the server refuses, cannot be reached, or does not know the model.
-        """
-        return version_statuses(self._call_with_retries(channel.STATUS, self._status_request(model)))
-
-    def wait(self, timeout_seconds: float = 60.0) -> int:
-        """Return the newest available version, as soon as there is one; the server need not run yet.
-
-        Example:
-        ```python
-        version = client.wait(timeout_seconds=120)  # 3
-        ```
-
-        Raises:
-            ClientError: none became available in time, or the server refuses to tell.
-        """
-        waiting = Waiting(self.model, timeout_seconds)
-        while waiting.seconds_left > 0:
-            try:
-                # The first call tells why there is no server. The next has to wait for one: called again and again,
-                # gRPC does not get on with a connection, which it may do only while a call waits for it.
-                response = self._channel.call(
-                    channel.STATUS, self._status_request(None), waiting.seconds_left, wait_for_ready=waiting.no_server
-                )
-                version = waiting.seen(response)
-                if version is not None:
-                    return version
-            except RpcError as error:
-                waiting.failed(error)
-            if self.on_wait is not None:
-                self.on_wait(waiting.last_seen, waiting.seconds_left)
-            time.sleep(waiting.pause)
-        raise ClientError(waiting.timeout_message())
 
     def sample(
         self,
