@@ -174,3 +174,6 @@ def test_settings_of_adam_reach_both_optimisers_and_its_rate_falls_to_the_final_
         rates.append(float(gan.g_optimizer.learning_rate.numpy()))
         assert float(gan.d_optimizer.learning_rate.numpy()) == rates[-1]
     assert rates == pytest.approx([1e-3, (1e-3 + 1e-5) / 2, 1e-5], rel=1e-3)
+    gan.images_total.assign(100_000)  # a finished run goes on: the schedule is near its beginning again
+    gan.train_step({"images": tf.zeros((2, 8, 8, 8, 1), tf.uint8)})
+    assert float(gan.g_optimizer.learning_rate.numpy()) == pytest.approx(1e-5 + 1e-3 * 8 / 5000, rel=1e-3)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 # With a discriminator ahead of its target all the time, augmentation goes from none to all in as many images.
 IMAGES_TO_AUGMENT_ALL = 100_000
 
+# A learning rate rises from none to all in as many images at the least: where a finished run goes on, optimisers have
+# the small steps of its end in their means.
+IMAGES_TO_RISE = 5_000
+
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -138,6 +142,13 @@ class GAN(keras.Model):
         """The weight of R1 and R2 now, float32."""
         return _cosine(self.settings.gamma, self.settings.gamma_final, self.progress())
 
+    def learning_rate(self, batch_size: int) -> tf.Tensor:
+        """The learning rate of this step, float32: the schedule's, but no sudden rise over that of the last step."""
+        s = self.settings
+        scheduled = _cosine(s.learning_rate, s.learning_rate_final, self.progress())
+        rise = max(s.learning_rate, s.learning_rate_final) * batch_size / IMAGES_TO_RISE
+        return tf.minimum(scheduled, self.g_optimizer.learning_rate + rise)
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of the discriminator, one of the generator, one of the EMA.
 
@@ -148,7 +159,7 @@ class GAN(keras.Model):
         """
         s = self.settings
         draws = Draws(s.seed, self.images_seen, data["images"].shape[1], self.replicas)
-        learning_rate = _cosine(s.learning_rate, s.learning_rate_final, self.progress())
+        learning_rate = self.learning_rate(draws.batch_size)
         for optimizer in (self.d_optimizer, self.g_optimizer, *(optimizer for _, optimizer in self.helpers.values())):
             optimizer.learning_rate.assign(learning_rate)
         for loss in self.auxiliary:
