@@ -11,10 +11,10 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -37,6 +37,29 @@ NODE = re.compile(r"Name:'([^']+)'|Node ?\(([^)]+)\)|In Node, \(\"([^\"]+)\"")
 """Where a message of ONNX Runtime names a node."""
 
 
+class Model(Protocol):
+    """A Keras model, the file that it is from, and examples for it."""
+
+    @property
+    def model(self) -> Any:
+        """The Keras model."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
+    def examples(self, count: int) -> dict[str, tf.Tensor]:
+        """Values for the inputs by name."""
+
+
+class About(NamedTuple):
+    """What an ONNX file says of itself: a name, a sentence, and its metadata."""
+
+    name: str
+    summary: str
+    facts: Mapping[str, str]
+
+
 def place(name: str) -> str:
     """Where the file lies in a version of the model `name`."""
     return f"onnx/{name}-float32.onnx"
@@ -55,32 +78,41 @@ def convert(generator: Generator, name: str) -> bytes:
     Raises:
         ExportError: a package is missing, or the generator needs an op that ONNX has not.
     """
+    specs = signatures.signatures(generator)["serving_default"].specs
+    function = tf.function(lambda *values: {"images": generator.images(*values)})
+    return converted(generator, function, specs, _about(generator, name))
+
+
+def converted(model: Model, function: Any, specs: Sequence[tf.TensorSpec], about: About) -> bytes:
+    """A function with one output as an ONNX file, which ONNX Runtime has run on two examples.
+
+    Raises:
+        ExportError: as `convert`.
+    """
     require()
     from tf2onnx import convert as tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    specs = signatures.signatures(generator)["serving_default"].specs
-    function = tf.function(lambda *values: {"images": generator.images(*values)})
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     try:
-        model, _ = tf2onnx.from_function(function, input_signature=specs, opset=OPSET)
+        graph, _ = tf2onnx.from_function(function, input_signature=specs, opset=OPSET)
     except Exception as error:  # whatever tf2onnx meets in the graph
-        raise CannotBeMade(f"{generator.path}: no ONNX file: {_reason(generator, str(error))}") from error
+        raise CannotBeMade(f"{model.path}: no ONNX file: {_reason(model, str(error))}") from error
     finally:
         if level is not None:  # tf2onnx sets it when it is imported
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = level
-    if lacking := _without_schema(model):
-        raise CannotBeMade(f"{generator.path}: no ONNX file: {_lacking(generator, lacking)}")
-    _describe(model, generator, name)
-    content = bytes(model.SerializeToString())
-    _try(generator, content)
+    if lacking := _without_schema(graph):
+        raise CannotBeMade(f"{model.path}: no ONNX file: {_lacking(model, lacking)}")
+    _describe(graph, about)
+    content = bytes(graph.SerializeToString())
+    _try(model, content)
     return content
 
 
 def run(
     file: Path, inputs: Mapping[str, Any], progress: Progress | None = None
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Images by ONNX Runtime on the processor, of the inputs that the file knows; float32 (N, H, W, C).
+    """The output by ONNX Runtime on the processor, of the inputs that the file knows: images float32 (N, H, W, C).
 
     Raises:
         ExportError: a package is missing, or ONNX Runtime refuses the file.
@@ -96,7 +128,7 @@ def run(
         count = len(next(iter(feeds.values())))
         batch = at_once([*(values.shape[1:] for values in feeds.values()), session.get_outputs()[0].shape[1:]])
         batches = [
-            session.run(["images"], {name: values[i : i + batch] for name, values in feeds.items()})
+            session.run(None, {name: values[i : i + batch] for name, values in feeds.items()})
             for i in (progress or Progress.none()).over(range(0, count, batch), "batches")
         ]
     except Exception as error:  # ONNX Runtime's own classes share no base
@@ -104,15 +136,15 @@ def run(
     return np.concatenate([batch[0] for batch in batches])
 
 
-def _try(generator: Generator, content: bytes) -> None:
+def _try(model: Model, content: bytes) -> None:
     """Run it on two examples, so that what ONNX Runtime refuses is reported by layer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "generator.onnx"
         file.write_bytes(content)
         try:
-            run(file, generator.examples(2))
+            run(file, model.examples(2))
         except CannotBeMade as error:
-            raise CannotBeMade(f"{generator.path}: no ONNX file: {_reason(generator, str(error))}") from error
+            raise CannotBeMade(f"{model.path}: no ONNX file: {_reason(model, str(error))}") from error
 
 
 def _without_schema(model: Any) -> dict[str, str]:
@@ -122,17 +154,17 @@ def _without_schema(model: Any) -> dict[str, str]:
     return {node.op_type: node.name for node in model.graph.node if not defs.has(node.op_type, node.domain)}
 
 
-def _lacking(generator: Generator, nodes: dict[str, str]) -> str:
-    layers = {op: layer_names.find(generator.model, node) for op, node in nodes.items()}
+def _lacking(model: Model, nodes: dict[str, str]) -> str:
+    layers = {op: layer_names.find(model.model, node) for op, node in nodes.items()}
     said = (f"{op}, of layer {layer}" if layer else op for op, layer in layers.items())
     return f"ONNX has no op for {'; '.join(said)}"
 
 
-def _reason(generator: Generator, message: str) -> str:
+def _reason(model: Model, message: str) -> str:
     """What a converter's or a runtime's message says, with the layer where a node is named."""
     text = " ".join(message.split())
     nodes = [node for found in NODE.findall(text) for node in found if node]
-    layers = [layer for node in nodes if (layer := layer_names.find(generator.model, node))]
+    layers = [layer for node in nodes if (layer := layer_names.find(model.model, node))]
     text = text.rpartition("Status Message: ")[2].rpartition("[ShapeInferenceError] ")[2][:200]
     return f"ONNX Runtime refuses layer {layers[0]}: {text}" if layers else text
 
@@ -146,15 +178,9 @@ def require() -> None:
             raise ExportError(f"ONNX needs {error.name}; {INSTALL}, or leave it out with --no-onnx") from error
 
 
-def _describe(model: Any, generator: Generator, name: str) -> None:
-    """A batch of a readable name, and what a reader of the file alone wants to know."""
-    model.graph.name = name
+def _about(generator: Generator, name: str) -> About:
+    """What a reader of a generator's file alone wants to know."""
     takes = " and ".join(tensor.role for tensor in generator.inputs)
-    model.producer_name, model.doc_string = "genline", f"{name}: {takes} to images in [0, 1]"
-    for value in (*model.graph.input, *model.graph.output):
-        dimension = value.type.tensor_type.shape.dim[0]
-        dimension.ClearField("dim_value")
-        dimension.dim_param = "N"
     facts = {
         "name": name,
         "latent_size": str(generator.latent_size),
@@ -165,5 +191,16 @@ def _describe(model: Any, generator: Generator, name: str) -> None:
         facts |= ROLES[tensor.role].onnx(tensor)
     if generator.description:
         facts["interface"] = json.dumps(generator.description.json, ensure_ascii=False)
-    for key, value in facts.items():
-        model.metadata_props.add(key=key, value=value)
+    return About(name, f"{name}: {takes} to images in [0, 1]", facts)
+
+
+def _describe(graph: Any, about: About) -> None:
+    """A batch of a readable name, and what the file says of itself."""
+    graph.graph.name = about.name
+    graph.producer_name, graph.doc_string = "genline", about.summary
+    for value in (*graph.graph.input, *graph.graph.output):
+        dimension = value.type.tensor_type.shape.dim[0]
+        dimension.ClearField("dim_value")
+        dimension.dim_param = "N"
+    for key, value in about.facts.items():
+        graph.metadata_props.add(key=key, value=value)

@@ -62,6 +62,8 @@ def publish(
     if options.insists_on("onnx"):
         onnx.require()
     kind = kinds.of_task(model.task)
+    if wrong := [file for file in options.files if file not in kind.files]:
+        raise ExportError(f"--files {','.join(wrong)}: of a {kind.name} there are {', '.join(kind.files)}")
     parts = [Companion("", kind, model), *kind.companions(model, run, options)]
     bases = [root / f"{name}{part.suffix}" for part in parts]
     if version is not None:

@@ -91,7 +91,7 @@ class Difference:
 
 
 def compare(images: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> Difference:
-    """Differences of two float (N, H, W, C) in [0, 1]; values that are not finite count as infinitely far.
+    """Differences of images (N, H, W, C), or scores (N,), in [0, 1]; values that are not finite are infinitely far.
 
     Args:
         images: of the file.
@@ -111,11 +111,11 @@ def compare(images: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> Dif
     return Difference(float(error.max()), float(error.mean()), None if psnr is None else float(psnr), of_spread=share)
 
 
-def check(what: str, difference: Difference, limit: Limit) -> None:
-    """Raise ExportError, by how much, where a difference is past its limit."""
+def check(what: str, difference: Difference, limit: Limit, results: str = "pixels") -> None:
+    """Raise ExportError, by how much, where a difference of `results` is past its limit."""
     if limit.max_error is not None and not difference.max_error <= limit.max_error:
         raise ExportError(
-            f"{what}: pixels differ from Keras by {difference.max_error:.2g}, limit {limit.max_error:.2g}"
+            f"{what}: {results} differ from Keras by {difference.max_error:.2g}, limit {limit.max_error:.2g}"
         )
     psnr = np.inf if difference.psnr_db is None else difference.psnr_db
     if limit.min_psnr_db is not None and not psnr >= limit.min_psnr_db:

@@ -39,6 +39,9 @@ class Words:
         compared: goes on from "each file".
         calling: how to call it, Markdown.
         limits: what it cannot do, a sentence each.
+        quality: Markdown, where it is not measured as generators are.
+        results: what of each file was compared.
+        licence_reaches: what the data's licence may extend to.
     """
 
     task: str
@@ -47,6 +50,9 @@ class Words:
     compared: str
     calling: str
     limits: Sequence[str]
+    quality: str = ""
+    results: str = "pixels"
+    licence_reaches: str = "generated images"
 
 
 PIPELINES = {
@@ -75,13 +81,13 @@ def text(manifest: Mapping[str, Any], words: Words | None = None) -> str:
         "## Training",
         _training(manifest),
         "## Quality",
-        _quality(manifest),
+        words.quality or _quality(manifest),
         "## Files",
-        _files(manifest, words.compared),
+        _files(manifest, words),
         "## How to call it",
         words.calling,
         "## Limits",
-        _limits(manifest, words.limits),
+        _limits(manifest, words),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -201,10 +207,10 @@ def _beside(score: Mapping[str, float] | None) -> list[str]:
     return [f"{score['value']:.4g}", f"{score['floor']:.4g}" if "floor" in score else "not measured"]
 
 
-def _files(manifest: Mapping[str, Any], compared: str) -> str:
+def _files(manifest: Mapping[str, Any], words: Words) -> str:
     rows = [row for row in tables.parity_rows(manifest) if row[-1]]
     about = (
-        f"Before publishing, each file {compared}, which were compared with Keras (pixels "
+        f"Before publishing, each file {words.compared}, which were compared with Keras ({words.results} "
         "from 0 to 1). `manifest.json` has the SHA-256 of every file; `genexport verify` repeats the checks."
     )
     header = ["file", *tables.PARITY_HEADER[1:]]
@@ -251,14 +257,14 @@ def _sizes(shape: Sequence[int | None]) -> str:
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
-def _limits(manifest: Mapping[str, Any], limits: Sequence[str]) -> str:
-    lines = list(limits)
-    if not manifest["quality"]:
+def _limits(manifest: Mapping[str, Any], words: Words) -> str:
+    lines = list(words.limits)
+    if not manifest["quality"] and not words.quality:
         lines.append("Its quality has not been measured.")
     licence = manifest["data"]["licence"]
     stated = "was not stated at export" if licence == NOT_STATED else f"is {_plain(licence)}, as stated at export"
     lines.append(
-        f"The licence of the data {stated}; whether it extends to generated images depends on your jurisdiction."
+        f"The licence of the data {stated}; whether it extends to {words.licence_reaches} depends on your jurisdiction."
     )
     return "\n".join(f"- {line}" for line in lines)
 

@@ -59,11 +59,11 @@ class RealExamples:
         return self.values[role][start + np.arange(count) % (len(self) - start)]
 
 
-def of_run(run: Path, inputs: Sequence[Tensor], images: Tensor) -> RealExamples | None:
-    """The examples.npz of a run, or None where there is none.
+def of_run(run: Path, inputs: Sequence[Tensor], images: Tensor | None = None) -> RealExamples | None:
+    """The examples.npz of a run, or None where there is none; `images` is the output whose right values it may hold.
 
     Raises:
-        ExportError: it cannot be read, or does not fit the generator's inputs.
+        ExportError: it cannot be read, or does not fit the model's inputs.
     """
     file = run / FILE
     if not file.exists():
@@ -77,7 +77,8 @@ def of_run(run: Path, inputs: Sequence[Tensor], images: Tensor) -> RealExamples 
     if not values or not min(map(len, values.values())):
         names = ", ".join(tensor.name for tensor in inputs if tensor.role != "latents")
         raise ExportError(f"{file}: expected examples of {names}, found {', '.join(arrays) or 'nothing'}")
-    return RealExamples(values, _values(file, arrays[images.name], images) if images.name in arrays else None, FILE)
+    truth = _values(file, arrays[images.name], images) if images and images.name in arrays else None
+    return RealExamples(values, truth, FILE)
 
 
 def of_folder(folder: Path, inputs: Sequence[Tensor]) -> RealExamples:

@@ -6,6 +6,7 @@ generator/          images from latents, and from whatever else a generator take
 image_to_image.py   images from pictures
 text_to_image.py    images from words
 discriminator/      the discriminator of a run: scores of images; it goes with its generator
+detector/           detectors of generated pictures: scores and verdicts
 
 A further kind is a class in a file of its own, with a line in `KINDS`; from outside, a module that `--import` names
 can `register` one.
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genexport.errors import ExportError
+from genexport.kinds.detector import Detector
 from genexport.kinds.discriminator import Discriminator
 from genexport.kinds.generator import Generator
 from genexport.kinds.image_to_image import ImageToImage
@@ -25,7 +27,9 @@ from genexport.kinds.text_to_image import TextToImage
 
 __all__ = ["KINDS", "Kind", "Source", "load", "of", "of_task", "register"]
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Generator(), ImageToImage(), TextToImage(), Discriminator())}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (Generator(), ImageToImage(), TextToImage(), Detector(), Discriminator())
+}
 """Name → kind. The first is that of whatever no other one claims."""
 
 

@@ -87,6 +87,9 @@ class Kind(ABC):
     step = "SavedModel"
     """What a publish calls the step in which its signatures are written."""
 
+    files: tuple[str, ...] = ("float32", "onnx", "float16", "dynamic", "int8", "micro")
+    """Those of `options.FILES` that a version can hold."""
+
     warms_with_pictures = False
     """Whether warm-up requests hold the examples' pictures; else grey ones, which take no room."""
 

@@ -59,8 +59,8 @@ class ServingSession:
     def __exit__(self, *_: object) -> None:
         self.session.close()
 
-    def run_all(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-        """The one output of a signature for many examples, of whose values it takes those that it knows.
+    def run_all(self, signature: str, inputs: Mapping[str, Any], output: str = "") -> np.ndarray[Any, Any]:
+        """An output of a signature for many examples, of whose values it takes those that it knows; as `run`.
 
         The first example goes alone, so that an image which depends on the others in its batch differs from Keras'.
         """
@@ -73,23 +73,23 @@ class ServingSession:
             for start, end in zip([0, *ends], ends, strict=False)
             if start < end
         ]
-        return np.concatenate([self.run(signature, batch) for batch in batches])
+        return np.concatenate([self.run(signature, batch, output) for batch in batches])
 
     def _at_once(self) -> int:
         """Examples of a run: no batch that a server would not use, and no more memory than needed."""
         infos = [info for one in self.signatures.values() for info in (*one.inputs.values(), *one.outputs.values())]
         return at_once([size.size for size in info.tensor_shape.dim[1:]] for info in infos)
 
-    def run(self, signature: str, inputs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-        """The one output of a signature.
+    def run(self, signature: str, inputs: Mapping[str, Any], output: str = "") -> np.ndarray[Any, Any]:
+        """An output of a signature by its name; none is needed where there is but one.
 
         Raises:
             tf.errors.OpError: whatever the graph raises.
         """
         definition = self.signatures[signature]
-        (output,) = definition.outputs.values()
+        (found,) = [definition.outputs[output]] if output else definition.outputs.values()
         feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
-        return np.asarray(self.session.run(output.name, feeds))
+        return np.asarray(self.session.run(found.name, feeds))
 
 
 def _specs(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +25,19 @@ from genexport.generator.load import Generator
 from genexport.progress import Progress
 from genexport.savedmodel import saved_model, signatures
 from genexport.tflite import float16, kept_floats, metadata, ops, quantize, subpixel
+
+
+class Loaded(Protocol):
+    """A Keras model and the file that it is from."""
+
+    @property
+    def model(self) -> Any:
+        """The Keras model."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
 
 VARIANTS: tuple[str, ...] = ("float32", "float16", "dynamic", "int8", "micro")
 """float16: weights of half the size. dynamic: weights in int8. int8: activations too, float32 latents in and uint8
@@ -192,9 +205,9 @@ class Converter:
                 place = Path(self._folder.name) / str(len(self._saved))
                 saved_model.write({"generate": signatures.on_device(self.generator)}, place)
                 self._saved[tuple(rewritten)] = place
-        converter = _converter(place, variant)
+        converter = converter_of(place, variant)
         converter._experimental_disable_per_channel_quantization_for_dense_layers = one_scale
-        return _convert(self.generator, variant, converter.convert)
+        return carefully(self.generator, variant, converter.convert)
 
     def _in_integers(self, variant: str) -> bytes:
         """Variants whose activations are int8."""
@@ -204,10 +217,10 @@ class Converter:
         with self._faster(variant) as rewritten:
             calibrated = self._calibrated.get(tuple(rewritten))
             if calibrated is None:
-                calibrated = _convert(self.generator, variant, partial(quantize.calibrate, self.generator))
+                calibrated = carefully(self.generator, variant, partial(quantize.calibrate, self.generator))
                 self._calibrated[tuple(rewritten)] = calibrated
         make = partial(quantize.quantize, calibrated, inputs, outputs)
-        content = _convert(self.generator, variant, make)
+        content = carefully(self.generator, variant, make)
         if variant == "int8" and any(tensor.role == "image" for tensor in self.generator.inputs):
             content = self._near_enough(content, quantize.by_layer(calibrated, self.generator.model), make)
         quantize.check_pixels(self.generator.path, content, (1 / 255, zero))
@@ -234,9 +247,13 @@ class Converter:
 
 
 def run(
-    file: Path, inputs: Mapping[str, Any], progress: Progress | None = None
+    file: Path,
+    inputs: Mapping[str, Any],
+    progress: Progress | None = None,
+    signature: str = "generate",
+    output: str = "images",
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Images one after the other, of the inputs that the file knows; float32 (N, H, W, C) in [0, 1].
+    """Results one after the other, of the inputs that the file knows: images float32 (N, H, W, C) in [0, 1].
 
     Integers are scaled on the way in and out, as the file says.
 
@@ -245,13 +262,13 @@ def run(
     """
     progress = progress or Progress.none()
     try:
-        generate = _interpreter(file).get_signature_runner("generate")
+        generate = _interpreter(file).get_signature_runner(signature)
         feeds = {name: _quantized(inputs[name], details) for name, details in generate.get_input_details().items()}
         images = [
-            generate(**{name: values[i : i + 1] for name, values in feeds.items()})["images"]
+            generate(**{name: values[i : i + 1] for name, values in feeds.items()})[output]
             for i in progress.over(range(len(next(iter(feeds.values())))))
         ]
-        scale, zero = generate.get_output_details()["images"]["quantization"]
+        scale, zero = generate.get_output_details()[output]["quantization"]
     except (RuntimeError, ValueError, KeyError) as error:
         raise CannotBeMade(f"{file.name}: LiteRT cannot run it: {' '.join(str(error).split())}") from error
     outputs = np.concatenate(images)
@@ -265,8 +282,9 @@ def _run_bytes(content: bytes, inputs: Mapping[str, Any]) -> Any:
         return run(file, inputs)
 
 
-def _converter(folder: Path, variant: str) -> Any:
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["generate"])
+def converter_of(folder: Path, variant: str, signature: str = "generate") -> Any:
+    """TensorFlow's converter for a signature of a SavedModel, to a variant whose activations are float32."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if variant != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -275,7 +293,12 @@ def _converter(folder: Path, variant: str) -> Any:
     return converter
 
 
-def _convert(generator: Generator, variant: str, work: Callable[[], bytes]) -> bytes:
+def carefully(model: Loaded, variant: str, work: Callable[[], bytes]) -> bytes:
+    """What a conversion gives.
+
+    Raises:
+        CannotBeMade: it fails; the message names the ops that TFLite lacks and their layers.
+    """
     failure = None
     with quiet.stderr():
         try:
@@ -284,7 +307,7 @@ def _convert(generator: Generator, variant: str, work: Callable[[], bytes]) -> b
             raise
         except Exception as error:  # the converter's own error class is private
             failure = error
-    raise CannotBeMade(f"{generator.path}: no TFLite {variant} file: {_reason(generator, failure)}") from failure
+    raise CannotBeMade(f"{model.path}: no TFLite {variant} file: {_reason(model, failure)}") from failure
 
 
 def _quantized(values: Any, details: dict[str, Any]) -> np.ndarray[Any, Any]:
@@ -305,13 +328,13 @@ def _interpreter(file: Path) -> Any:
     return interpreter
 
 
-def _reason(generator: Generator, error: Exception) -> str:
+def _reason(model: Loaded, error: Exception) -> str:
     """The ops that TFLite lacks and the layers they come from; else the first line of what the converter says."""
     lacking = {}
     for one in getattr(error, "errors", []):
         node = next((call.name for call in one.location.call if call.name), "")
         if one.operator.name:
-            lacking[one.operator.name] = layer_names.find(generator.model, node)
+            lacking[one.operator.name] = layer_names.find(model.model, node)
     if lacking:
         ops = "; ".join(f"{op}, of layer {layer}" if layer else op for op, layer in lacking.items())
         return (
