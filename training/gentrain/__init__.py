@@ -15,5 +15,6 @@ training/                            the training step, devices, callbacks, chec
 plan.py                              what is to be trained
 run.py                               one training, from the plan to the run directory
 report/                              one HTML page about a run
+detection/                           a detector of generated pictures
 commands/, cli.py                    the command line
 """

@@ -11,6 +11,7 @@ import click
 
 from gentrain.commands.augment_study import augment_study
 from gentrain.commands.data import data
+from gentrain.commands.detector import detector
 from gentrain.commands.evaluate import evaluate
 from gentrain.commands.fit import fit
 from gentrain.commands.presets import presets
@@ -24,7 +25,7 @@ def cli() -> None:
     """Train a generator on a folder of images."""
 
 
-for command in (fit, presets, data, evaluate, report, augment_study):
+for command in (fit, presets, data, evaluate, report, augment_study, detector):
     cli.add_command(command)
 
 

@@ -49,6 +49,9 @@ ARTIFACTS = (
 
 LOCK = ".lock"
 
+DETECTION = "fake-detection"
+"""What config.json names as the task of a detector."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -208,6 +211,7 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
         if path.exists():
             if fresh:
                 return None
+            refuse_detector(run)
             config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return config
         found = {entry.name for entry in run.iterdir()} if run.exists() else set()
@@ -221,6 +225,16 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise TrainError(f"{path}: cannot be read ({error}); take another --run, or move this one away") from error
     return None
+
+
+def refuse_detector(run: Path) -> None:
+    """Raise TrainError for a run directory of `gentrain detector`, in which no generator is."""
+    try:
+        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if isinstance(config, dict) and config.get("task") == DETECTION:
+        raise TrainError(f"{run}: holds a detector, not a generator; its figures are in {run / 'metrics.json'}")
 
 
 def _settings_of(run: Path, config: Mapping[str, Any]) -> Settings:

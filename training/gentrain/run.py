@@ -81,7 +81,7 @@ def fit(
     networks.check(conditioning, plan.settings)
     devices = devices or Devices("auto")
     plan = _resolved(plan, dataset, devices, note)
-    with _locked(plan.run, note) if devices.first else nullcontext():
+    with locked(plan.run, note) if devices.first else nullcontext():
         if devices.first:
             _prepare(plan, dataset)
         gan = _gan(plan, dataset, conditioning, devices, note)
@@ -231,7 +231,7 @@ def _prepare(plan: Plan, dataset: Dataset) -> None:
 
 
 @contextmanager
-def _locked(run: Path, note: Note) -> Iterator[None]:
+def locked(run: Path, note: Note) -> Iterator[None]:
     """Keep a second training out of the same run directory; the lock goes with the process."""
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -167,7 +167,7 @@ from pathlib import Path
 from gentrain import run, sources
 from gentrain.data.dataset import Frame
 print(*sources.read("digits", Frame(32)).notes, sep="\\n")
-with run._locked(Path(sys.argv[1]), print):
+with run.locked(Path(sys.argv[1]), print):
     assert (Path(sys.argv[1]) / ".lock").exists()
 """
 

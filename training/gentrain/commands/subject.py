@@ -163,6 +163,7 @@ def find(path: Path, data: str | None = None, snapshot: str | None = None) -> Su
             f"{path}: no run (it has no config.json) and no .keras file; "
             f"`gentrain fit --data SOURCE --run {path}` makes one"
         )
+    plan.refuse_detector(path)
     best, last = path / "best" / "generator.keras", path / "generator.keras"
     chosen = snapshot or ("best" if best.exists() else "last")
     file = best if chosen == "best" else last

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gentrain.errors import TrainError
+from gentrain.plan import refuse_detector
 from gentrain.training import checkpoints
 from gentrain.training.checkpoints import Progress
 
@@ -94,6 +95,7 @@ def read(run: Path) -> Record:
     if not path.is_file():
         made = f"a folder made by gentrain fit --data SOURCE --run {run}"
         raise TrainError(f"{run}: no run (it has no config.json); expected {made}")
+    refuse_detector(run)
     config = _json(path)
     if not config:
         raise TrainError(f"{path}: cannot be read; expected the JSON that gentrain fit writes")
