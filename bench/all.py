@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "serving": ("serving", "serving_attack"),
     "training": (
         *("training_speed", "training_quality", "training_growth", "training_devices"),
-        *("training_presets", "emoji", "features", "augmentation"),
+        *("training_presets", "emoji", "features", "augmentation", "detector"),
     ),
 }
 

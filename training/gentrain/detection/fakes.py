@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gentrain import quiet
-from gentrain.data.dataset import Frame, Pixels
+from gentrain.data.dataset import LARGEST_SIDE, Frame, Pixels
 from gentrain.errors import TrainError
 from gentrain.images import to_pixels
 from gentrain.plan import refuse_detector
@@ -35,6 +35,11 @@ class Generator:
     draw: Draw
     preprocessing: Mapping[str, Any]
     discriminator: Path | None = None
+
+    @property
+    def side(self) -> int:
+        """What real pictures can be read at that is not larger than these."""
+        return min(self.shape[0] // 4 * 4, LARGEST_SIDE)
 
 
 def find(source: str) -> Generator | None:
@@ -255,7 +260,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def frame(generators: list[Generator], resolution: int | None, crop: str | None) -> Frame:
     """How real pictures are to be read, so that they are as large as generated ones and cut as their training was."""
-    sides = [generator.shape[0] for generator in generators]
+    sides = [generator.side for generator in generators]
     known = next((each.preprocessing for each in generators if each.preprocessing), {})
     return Frame(
         resolution or min(sides, default=64),

@@ -104,10 +104,11 @@ def gather(
     frame = fakes.frame(generators, resolution, crop)
     sets = {name: read(name, frame) for name, generator in found.items() if generator is None}
     dataset = read(real, frame)
-    shapes = [_shape(each) for each in (dataset, *sets.values())] + [generator.shape for generator in generators]
-    side, channels = min(shape[0] for shape in shapes), min(shape[2] for shape in shapes)
+    shapes = [_shape(each) for each in (dataset, *sets.values())]
+    shapes += [(each.side, each.shape[2]) for each in generators]
+    side, channels = (min(numbers) for numbers in zip(*shapes, strict=True))
     wanted = replace(frame, resolution=side, channels=channels)
-    notes = _notes(real, names, shapes, side, channels, resolution)
+    notes = _notes(shapes, side, resolution)
     dataset = _again(dataset, real, wanted, read)
     enough = max(min(len(dataset.distinct), DRAWN), FEWEST)
     of_real = _split(real, "pictures", np.asarray(dataset.images), dataset.distinct, True)
@@ -137,20 +138,18 @@ def _overlap(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
-def _shape(dataset: Dataset) -> tuple[int, int, int]:
-    _, height, width, channels = dataset.images.shape
-    return height, width, 1 if dataset.grey_in_colour else channels
+def _shape(dataset: Dataset) -> tuple[int, int]:
+    """Side and channels."""
+    return dataset.images.shape[1], 1 if dataset.grey_in_colour else dataset.images.shape[3]
 
 
-def _notes(
-    real: str, names: Sequence[str], shapes: Sequence[Any], side: int, channels: int, resolution: int | None
-) -> list[str]:
+def _notes(shapes: Sequence[tuple[int, int]], side: int, resolution: int | None) -> list[str]:
     notes = []
     if len({shape[0] for shape in shapes}) > 1:
         notes.append(f"pictures of several sizes are brought to {side}×{side}, that of the smallest source")
     if resolution and side < resolution:
         notes.append(f"--resolution {resolution}: there is a source of {side}×{side}, and nothing is enlarged")
-    if len({shape[2] for shape in shapes}) > 1:
+    if len({shape[1] for shape in shapes}) > 1:
         notes.append("all pictures are made grey, as those of one source are")
     return notes
 

@@ -14,6 +14,7 @@ FALSE_ALARMS = 0.05
 
 SURE = (0.025, 0.975)  # of 95% intervals
 DRAWS = 200_000
+SUREST = 12.0  # no logit is larger in the end: so few pictures warrant no more, and float32 can tell scores from 1
 
 
 def auroc(real: Scores, fake: Scores) -> float:
@@ -56,7 +57,8 @@ def temperature(real: Scores, fake: Scores) -> float:
 
     Source: "On Calibration of Modern Neural Networks", arXiv 1706.04599.
     """
-    candidates = np.geomspace(0.05, 50.0, 400)
+    lowest = max(float(np.abs(real).max()), float(np.abs(fake).max()), 1e-3) / SUREST
+    candidates = np.geomspace(lowest, 100 * lowest, 400)
     loss = [np.logaddexp(0, -real / t).mean() + np.logaddexp(0, fake / t).mean() for t in candidates]
     return float(candidates[int(np.argmin(loss))])
 
