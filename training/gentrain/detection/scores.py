@@ -13,7 +13,7 @@ FALSE_ALARMS = 0.05
 """Of real pictures, those that the threshold calls generated."""
 
 SURE = (0.025, 0.975)  # of 95% intervals
-DRAWS = 200_000
+DRAWS = 100_000
 SUREST = 12.0  # no logit is larger in the end: so few pictures warrant no more, and float32 can tell scores from 1
 
 
