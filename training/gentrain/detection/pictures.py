@@ -179,7 +179,7 @@ def _split(
     order = np.random.default_rng(0).permutation(distinct)[:MOST]
     each = min(max(round(HELD_OUT * len(order)), 5), MOST_HELD_OUT)
     test, calibration, training = (np.sort(rows) for rows in np.split(order, (each, 2 * each)))
-    discriminator = generator and generator.discriminator
+    discriminator = generator.discriminator if generator else None
     return Part(name, kind, images[training], images[calibration], images[test], seen, discriminator)
 
 
