@@ -139,3 +139,21 @@ def translator(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Pa
         assert done.returncode == 0, done.stderr
 
     return made_once(tmp_path_factory, "translator", publish)
+
+
+@pytest.fixture(scope="session")
+def clip_models(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """A folder with `runs`, of clips from latents and from pictures, and `models` with `moving/1` and `alive/1`."""
+
+    def publish(folder: Path) -> None:
+        import clips
+
+        shutil.rmtree(folder, ignore_errors=True)
+        made = {"moving": clips.of_latents, "alive": clips.of_pictures}
+        for name, files in {"moving": "float32,int8,onnx", "alive": "float32"}.items():
+            run = made[name](folder / "runs" / name)
+            options = ("--repository", folder / "models", "--name", name, "--files", files)
+            done = command("genexport", "publish", run, *options)
+            assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "clips", publish)

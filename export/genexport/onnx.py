@@ -71,7 +71,7 @@ def missing() -> str:
 
 
 def convert(generator: Generator, name: str) -> bytes:
-    """The ONNX file: the inputs of `serving_default` → `images` float32 (N, H, W, C) in [0, 1].
+    """The ONNX file: the inputs of `serving_default` → `images` float32 (N, H, W, C), or `clips`, in [0, 1].
 
     Any N, also where the generator's layers name none. Name, Z and the seed rule are in the file's metadata.
 
@@ -79,7 +79,7 @@ def convert(generator: Generator, name: str) -> bytes:
         ExportError: a package is missing, or the generator needs an op that ONNX has not.
     """
     specs = signatures.signatures(generator)["serving_default"].specs
-    function = tf.function(lambda *values: {"images": generator.images(*values)})
+    function = tf.function(lambda *values: {generator.output: generator.images(*values)})
     return converted(generator, function, specs, _about(generator, name))
 
 
@@ -112,7 +112,7 @@ def converted(model: Model, function: Any, specs: Sequence[tf.TensorSpec], about
 def run(
     file: Path, inputs: Mapping[str, Any], progress: Progress | None = None
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The output by ONNX Runtime on the processor, of the inputs that the file knows: images float32 (N, H, W, C).
+    """The output by ONNX Runtime on the processor, of the inputs that the file knows: float32 (N, …).
 
     Raises:
         ExportError: a package is missing, or ONNX Runtime refuses the file.
@@ -181,17 +181,18 @@ def require() -> None:
 def _about(generator: Generator, name: str) -> About:
     """What a reader of a generator's file alone wants to know."""
     takes = " and ".join(tensor.role for tensor in generator.inputs)
+    sizes = "N, T, H, W, C" if generator.frame_count else "N, H, W, C"
     facts = {
         "name": name,
         "latent_size": str(generator.latent_size),
         "class_names": "\n".join(generator.class_names),
-        "images": "float32 (N, H, W, C) in [0, 1]",
+        generator.output: f"float32 ({sizes}) in [0, 1]",
     }
     for tensor in generator.inputs:
         facts |= ROLES[tensor.role].onnx(tensor)
     if generator.description:
         facts["interface"] = json.dumps(generator.description.json, ensure_ascii=False)
-    return About(name, f"{name}: {takes} to images in [0, 1]", facts)
+    return About(name, f"{name}: {takes} to {generator.output} in [0, 1]", facts)
 
 
 def _describe(graph: Any, about: About) -> None:

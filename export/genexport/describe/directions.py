@@ -19,6 +19,7 @@ from genexport.describe import image_grid
 from genexport.generator import layer_names
 from genexport.generator.keras_file import one_line
 from genexport.generator.load import Generator
+from genexport.roles.tensor import at_once
 
 FILE = "directions.png"
 
@@ -57,7 +58,7 @@ def strongest(generator: Generator) -> list[dict[str, Any]]:
         and `strength`: the root mean square by which a pixel in [0, 1] changes for a step of length 1, by the slope.
     """
     gradients = _gradients(generator)
-    pixels = int(np.prod(generator.image_shape))
+    pixels = int(np.prod(generator.output_shape))
     values, vectors = np.linalg.eigh(gradients.T @ gradients / (len(gradients) * pixels))
     directions = []
     for value, vector in list(zip(values, vectors.T, strict=True))[::-1][:COUNT]:
@@ -70,21 +71,25 @@ def strongest(generator: Generator) -> list[dict[str, Any]]:
 
 
 def draw(generator: Generator, directions: list[dict[str, Any]], file: Path) -> None:
-    """Write an image grid: a row for each of the eight strongest directions, seed 0 from −3 to +3 along it."""
+    """Write an image grid: a row for each of the eight strongest directions, seed 0 from −3 to +3 along it.
+
+    Of a clip the frame in its middle is shown.
+    """
     first = generator.examples(1)
     rows = {}
     for number, direction in enumerate(directions[:SHOWN], start=1):
         line = tf.constant(STEPS)[:, None] * tf.constant(direction["latents"])[None, :]
         inputs = {role: tf.repeat(values, len(STEPS), axis=0) for role, values in first.items()}
-        images = generator.images(*{**inputs, "latents": inputs["latents"] + line}.values())
+        images = np.asarray(generator.images(*{**inputs, "latents": inputs["latents"] + line}.values()))
         caption = f"{number}   {STEPS[0]:+g} … {STEPS[-1]:+g}   strength {direction['strength']:.3f}"
-        rows[caption] = np.asarray(images)
+        rows[caption] = images[:, generator.frame_count // 2] if generator.frame_count else images
     image_grid.write(rows, file)
 
 
 def _gradients(generator: Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Jᵀr (seeds, Z): for every seed its own random signs."""
-    seeds = int(np.clip(PIXELS // np.prod(generator.image_shape), FEWEST_SEEDS, MOST_SEEDS)) // BATCH * BATCH
+    seeds = int(np.clip(PIXELS // np.prod(generator.output_shape), FEWEST_SEEDS, MOST_SEEDS)) // BATCH * BATCH
+    batch = min(BATCH, at_once([generator.output_shape]))
     examples = generator.examples(seeds)
     signs = np.random.default_rng(0)
 
@@ -96,8 +101,8 @@ def _gradients(generator: Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
 
     call = tf.function(pulled_back)
     gradients = []
-    for start in range(0, seeds, BATCH):
-        inputs = {role: values[start : start + BATCH] for role, values in examples.items()}
-        r = tf.constant(signs.choice([-1.0, 1.0], (BATCH, *generator.image_shape)).astype(np.float32))
+    for start in range(0, seeds, batch):
+        inputs = {role: values[start : start + batch] for role, values in examples.items()}
+        r = tf.constant(signs.choice([-1.0, 1.0], (len(inputs["latents"]), *generator.output_shape)).astype(np.float32))
         gradients.append(np.asarray(call(inputs, r), np.float64))
     return np.concatenate(gradients)

@@ -44,6 +44,7 @@ def common(
     folder: Path,
     differences: Mapping[str, Difference],
     options: Options,
+    warmed_shape: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """What the manifests of all kinds have in common; `folder` holds the SavedModel."""
     packages = ("genline", "tensorflow", "keras", "ai-edge-litert")
@@ -56,7 +57,7 @@ def common(
         "image_shape": list(model.image_shape),
         **interface,
         "signatures": saved_model.describe(folder),
-        "warmup_batch_sizes": list(batch_sizes.BATCH_SIZES),
+        "warmup_batch_sizes": list(batch_sizes.warmed(warmed_shape)),
         "limits": asdict(options.limits.over(0.0)),
         "parity": {what: difference.as_json() for what, difference in differences.items()},
         "provenance": {**model.provenance, "versions": {package: version_of(package) for package in packages}},
@@ -70,9 +71,10 @@ def described(
     folder: Path,
     differences: Mapping[str, Difference],
     options: Options,
+    warmed_shape: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """The same of a generator, and of what judges its images."""
-    entries = common(generator, name, kind, folder, differences, options)
+    entries = common(generator, name, kind, folder, differences, options, warmed_shape)
     return {**entries, "output_range_of_the_generator": list(generator.output_range)}
 
 

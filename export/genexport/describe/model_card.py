@@ -42,6 +42,7 @@ class Words:
         quality: Markdown, where it is not measured as generators are.
         results: what of each file was compared.
         licence_reaches: what the data's licence may extend to.
+        pipeline: the hub's tag, where it is another than that of the task.
     """
 
     task: str
@@ -53,6 +54,7 @@ class Words:
     quality: str = ""
     results: str = "pixels"
     licence_reaches: str = "generated images"
+    pipeline: str = ""
 
 
 PIPELINES = {
@@ -72,7 +74,7 @@ def text(manifest: Mapping[str, Any], words: Words | None = None) -> str:
     """
     words = words or of_generator(manifest)
     parts = [
-        _front_matter(manifest, words.task),
+        _front_matter(manifest, words.task, words.pipeline),
         f"# {_plain(manifest['name'])}",
         f"{_plain(words.summary)} Exported {manifest['created']}.",
         f"![{words.contact_sheet}](contact_sheet.png)",
@@ -120,7 +122,7 @@ def smallest(manifest: Mapping[str, Any]) -> str:
     return next((file for file in manifest["files"] if file.endswith(("-dynamic.tflite", "-float32.tflite"))), "")
 
 
-def _front_matter(manifest: Mapping[str, Any], task: str) -> str:
+def _front_matter(manifest: Mapping[str, Any], task: str, pipeline: str = "") -> str:
     licence = manifest["data"]["licence"]
     known = licence.lower() in LICENCES.split()
     lines = ["# That of the training data, as stated at export."]
@@ -131,7 +133,7 @@ def _front_matter(manifest: Mapping[str, Any], task: str) -> str:
     tags += ["tflite", "litert"] if any(name.startswith("tflite/") for name in manifest["files"]) else []
     tags += ["onnx"] if any(name.startswith("onnx/") for name in manifest["files"]) else []
     tags += ["class-conditional"] if manifest["class_count"] else []
-    lines += ["library_name: keras", f"pipeline_tag: {PIPELINES.get(task, task)}", "tags:"]
+    lines += ["library_name: keras", f"pipeline_tag: {pipeline or PIPELINES.get(task, task)}", "tags:"]
     return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---"])
 
 
@@ -245,10 +247,11 @@ def from_python(manifest: Mapping[str, Any]) -> str:
     """How Python calls the SavedModel, a sentence."""
     roles = _inputs(manifest)
     arguments = ", ".join(f"{role.name}=…" for role, _ in roles)
+    gives = "clips are float32 (N, T, H, W, C)" if manifest.get("frame_count") else "images are float32 (N, H, W, C)"
     takes = " and ".join(f"`{role.name}` {spec['dtype']} {_sizes(spec['shape'])}" for role, spec in roles if spec)
     return (
         f'From Python: `tf.saved_model.load(folder).signatures["serving_default"]({arguments})`, {takes};\n'
-        "images are float32 (N, H, W, C) from 0 to 1."
+        f"{gives} from 0 to 1."
     )
 
 

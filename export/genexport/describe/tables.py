@@ -71,9 +71,10 @@ def total_bytes(manifest: Mapping[str, Any]) -> int:
 
 
 def shape_text(manifest: Mapping[str, Any]) -> str:
-    """`28×28×1`."""
+    """`28×28×1`, of clips `16 frames of 28×28×1`."""
     height, width, channels = manifest["image_shape"]
-    return f"{width}×{height}×{channels}"
+    frames = f"{manifest['frame_count']} frames of " if manifest.get("frame_count") else ""
+    return f"{frames}{width}×{height}×{channels}"
 
 
 def quality_text(manifest: Mapping[str, Any]) -> str:

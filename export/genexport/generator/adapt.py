@@ -291,7 +291,7 @@ def _one_output(path: Path, model: Any, outputs: Sequence[Any], name: str | None
         return outputs[names.index(name)], [f"of {listed} the output {name} is taken"] if len(names) > 1 else []
     if len(outputs) == 1:
         return outputs[0], []
-    pictures = [i for i, output in enumerate(outputs) if len(output.shape) == 4 and output.shape[-1] in CHANNELS]
+    pictures = [i for i, out in enumerate(outputs) if len(out.shape) in (4, 5) and out.shape[-1] in CHANNELS]
     if len(pictures) != 1:
         raise ExportError(f"{path}: several outputs, {listed}; --output NAME says which has the images")
     return outputs[pictures[0]], [f"of {listed} the output {names[pictures[0]]} is taken; --output NAME takes another"]

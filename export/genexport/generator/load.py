@@ -1,8 +1,9 @@
-"""Load a generator and check that it is one. From here on it maps values of its inputs to images in [0, 1]."""
+"""Load a generator and check that it is one. From here on it maps values of its inputs to images or clips in [0, 1]."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from genexport.errors import ExportError
 from genexport.generator import determinism, interface, keras_file, real_examples, rebuild
-from genexport.generator.adapt import Choices, adapt
+from genexport.generator.adapt import CHANNELS, Choices, adapt
 from genexport.generator.interface import Interface
 from genexport.generator.output_range import OUTPUT_RANGES
 from genexport.generator.output_range import find as find_range
@@ -28,6 +29,10 @@ __all__ = ["OUTPUT_RANGES", "Generator", "load"]
 PROBES = 64
 COMPARED = 8
 
+FEWEST_COMPARED = 16
+MOST_COMPARED_BYTES = 1 << 28
+"""Of float32 clips: so many bytes are compared with Keras, but no fewer than 16 clips."""
+
 CALIBRATION_SEED = 1_000_000
 """The first of the seeds that integers are calibrated on."""
 
@@ -38,14 +43,15 @@ class Generator:
 
     Attributes:
         model: the Keras model, in float32.
-        interface: how it is called; its images come out as (N, H, W, C).
+        interface: how it is called; its images come out as (N, H, W, C), clips as (N, T, H, W, C).
         path: the file, or the folder of a SavedModel.
-        image_shape: (H, W, C).
+        image_shape: (H, W, C); of clips, that of a frame.
         output_range: the model's own lowest and highest pixel values.
         provenance: where it comes from, for the manifest.
         notes: what was found and what was rebuilt, a sentence each, for the user.
         description: the run's interface.json, where there is one.
         real_examples: of the pictures that it takes, where there are any.
+        frame_count: T, of clips; 0 of images.
     """
 
     model: Any
@@ -57,18 +63,39 @@ class Generator:
     notes: tuple[str, ...] = ()
     description: Description | None = None
     real_examples: RealExamples | None = None
+    frame_count: int = 0
 
     @property
     def task(self) -> str:
         """What it does, as interface.json calls it."""
         if self.description:
             return self.description.task
+        if self.frame_count:
+            return "video-generation"
         return "image-to-image" if any(tensor.role == "image" for tensor in self.inputs) else "image-generation"
+
+    @property
+    def output(self) -> str:
+        """The role of what it gives, which is its name in signatures: `images` or `clips`."""
+        return "clips" if self.frame_count else "images"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(H, W, C), or (T, H, W, C)."""
+        return (self.frame_count, *self.image_shape) if self.frame_count else self.image_shape
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """Of clips, where interface.json says so."""
+        return self.description.outputs[0].frames_per_second if self.description else None
 
     @property
     def compared(self) -> int:
         """On how many examples its files are compared with Keras."""
         most = min(ROLES[tensor.role].compared for tensor in self.inputs)
+        if self.frame_count:
+            fitting = MOST_COMPARED_BYTES // (4 * math.prod(self.output_shape))
+            most = min(most, PROBES, max(FEWEST_COMPARED, fitting))
         return min(most, len(self.real_examples)) if self.real_examples else most
 
     @property
@@ -78,10 +105,12 @@ class Generator:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What manifests and files say of the inputs: `latent_size`, `class_count`, `class_names`."""
+        """What manifests and files say of it: `latent_size`, `class_count`, `class_names`; `frame_count` of clips."""
         facts = {key: value for role in ROLES.values() for key, value in role.facts.items()}
         for tensor in self.inputs:
             facts.update(ROLES[tensor.role].facts_of(tensor))
+        if self.frame_count:
+            facts |= {"frame_count": self.frame_count, "frames_per_second": self.frames_per_second}
         return facts
 
     @property
@@ -100,7 +129,7 @@ class Generator:
         return tuple(self.facts["class_names"])
 
     def images(self, *values: tf.Tensor) -> tf.Tensor:
-        """Values (latents float32 (N, Z), labels int32 (N,), …) → float32 (N, H, W, C) in [0, 1]; may be traced."""
+        """Values (latents float32 (N, Z), labels int32 (N,), …) → float32 (N, H, W, C), or clips, in [0, 1]; may be traced."""
         return tf.clip_by_value(self.uncut(*values), 0.0, 1.0)
 
     def uncut(self, *values: tf.Tensor) -> tf.Tensor:
@@ -114,7 +143,7 @@ class Generator:
         values = [inputs[tensor.role] for tensor in self.inputs]
         specs = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in values]
         call = tf.function(self.images, input_signature=specs)  # a batch of known size is not always the same to Keras
-        batch = at_once([self.image_shape])
+        batch = at_once([self.output_shape])
         starts = range(0, len(values[0]), batch)
         pieces = [call(*(tf.constant(each[i : i + batch]) for each in values)) for i in starts]
         return np.concatenate([np.asarray(piece) for piece in pieces])
@@ -143,7 +172,7 @@ def load(
     choices: Choices | None = None,
     examples: Path | None = None,
 ) -> Generator:
-    """Load the generator of a run directory, or any Keras file or SavedModel that makes images.
+    """Load the generator of a run directory, or any Keras file or SavedModel that makes images or clips.
 
     Without an interface.json it takes latents (and labels), or a picture.
 
@@ -188,12 +217,13 @@ def load(
         model=rebuilt.model,
         interface=rebuilt,
         path=path,
-        image_shape=(images.shape[1], images.shape[2], images.shape[3]),
+        image_shape=(images.shape[-3], images.shape[-2], images.shape[-1]),
         output_range=span,
         provenance=provenance(source, path),
         notes=tuple(note for note in notes if note),
         description=description,
         real_examples=real,
+        frame_count=images.shape[1] if images.ndim == 5 else 0,
     )
 
 
@@ -290,12 +320,12 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
     pieces = [_call(path, model, tuple(values[i : i + batch] for values in inputs)) for i in range(0, PROBES, batch)]
     images = np.concatenate([np.asarray(piece, np.float32) for piece in pieces])
     sizes = images.shape
-    if len(sizes) != 4 or sizes[3] not in (1, 3, 4):
-        first = " (channels first? images have channels last)" if len(sizes) == 4 and sizes[1] in (1, 3, 4) else ""
+    if len(sizes) not in (4, 5) or sizes[-1] not in CHANNELS:
+        first = " (channels first? images have channels last)" if set(sizes[1:-2]) & set(CHANNELS) else ""
         first = " (--image-shape HxWxC reshapes flat images)" if len(sizes) == 2 else first
         raise ExportError(
-            f"{path}: expected one output of images, (N, height, width, 1, 3 or 4 channels); "
-            f"found {shape((None, *sizes[1:]))}{first}"
+            f"{path}: expected one output of images, (N, height, width, 1, 3 or 4 channels), or of clips, "
+            f"(N, frames, height, width, channels); found {shape((None, *sizes[1:]))}{first}"
         )
     if sizes[0] != PROBES:
         raise ExportError(
@@ -307,10 +337,10 @@ def _images(path: Path, model: Interface, inputs: tuple[Any, ...]) -> np.ndarray
 
 
 def _output(description: Description) -> Tensor:
-    """The images that interface.json promises."""
-    if [tensor.role for tensor in description.outputs] != ["images"]:
+    """The images or clips that interface.json promises."""
+    if [tensor.role for tensor in description.outputs] not in (["images"], ["clips"]):
         roles = ", ".join(tensor.role for tensor in description.outputs)
-        raise ExportError(f"{description.path}: expected one output of the role images, found {roles}")
+        raise ExportError(f"{description.path}: expected one output of the role images or clips, found {roles}")
     return description.outputs[0]
 
 

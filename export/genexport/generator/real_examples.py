@@ -37,7 +37,7 @@ class RealExamples:
 
     Attributes:
         values: role → (N, …) as `serving_default` takes them, pictures in whole pixels.
-        truth: the right images (N, H, W, C) in [0, 1], where they are known.
+        truth: the right images (N, H, W, C) or clips in [0, 1], where they are known.
         source: where they come from, for people.
     """
 
@@ -111,7 +111,7 @@ def _values(file: Path, array: Array, tensor: Tensor) -> Array:
     if tuple(array.shape[1:]) != tensor.shape[1:]:
         sizes = shape((None, *array.shape[1:]))
         raise ExportError(f"{file}: {tensor.name} is {sizes}, expected {shape(tensor.shape)} as the generator has it")
-    if len(tensor.shape) != 4:
+    if len(tensor.shape) not in (4, 5):
         return array.astype(tensor.dtype)
     if array.dtype != np.uint8:
         raise ExportError(f"{file}: {tensor.name} is {array.dtype}; expected pixels, uint8")

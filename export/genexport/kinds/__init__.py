@@ -5,6 +5,7 @@ build.py            a version of any kind
 generator/          images from latents, and from whatever else a generator takes
 image_to_image.py   images from pictures
 text_to_image.py    images from words
+video_generation.py clips from latents or from a picture
 discriminator/      the discriminator of a run: scores of images; it goes with its generator
 detector/           detectors of generated pictures: scores and verdicts
 
@@ -24,11 +25,13 @@ from genexport.kinds.generator import Generator
 from genexport.kinds.image_to_image import ImageToImage
 from genexport.kinds.kind import Kind, Source
 from genexport.kinds.text_to_image import TextToImage
+from genexport.kinds.video_generation import VideoGeneration
 
 __all__ = ["KINDS", "Kind", "Source", "load", "of", "of_task", "register"]
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (Generator(), ImageToImage(), TextToImage(), Detector(), Discriminator())
+    kind.name: kind
+    for kind in (Generator(), ImageToImage(), TextToImage(), VideoGeneration(), Detector(), Discriminator())
 }
 """Name → kind. The first is that of whatever no other one claims."""
 

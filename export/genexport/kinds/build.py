@@ -24,7 +24,8 @@ def build(kind: Kind, model: Any, version: Version) -> None:
     endpoints = kind.endpoints(model)
     version.report(f"{kind.step}: " + ", ".join(endpoints))
     saved_model.write(endpoints, version.folder)
-    warmup.write(endpoints, partial(kind.warm, model), version.name, version.folder, kind.warms_with_pictures)
+    real, shape = kind.warms_with_pictures, kind.warmed_shape(model)
+    warmup.write(endpoints, partial(kind.warm, model), version.name, version.folder, real, shape)
     if (described := kind.interface(model)) is not None:
         (version.folder / ASSET).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     manifest.write(version.folder, {**kind.compare(model, version), "kind": kind.name})

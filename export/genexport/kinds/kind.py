@@ -121,6 +121,10 @@ class Kind(ABC):
         """The interface.json that describes the signatures' inputs, where there is one."""
         return None
 
+    def warmed_shape(self, model: Any) -> tuple[int, ...]:
+        """The shape of what an example becomes, where warm-up batches are bounded by its bytes; else nothing."""
+        return ()
+
     @abstractmethod
     def compare(self, model: Any, version: Version) -> dict[str, Any]:
         """With the SavedModel in the folder: write and compare every other file, and give what the manifest says.

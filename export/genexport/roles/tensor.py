@@ -42,6 +42,7 @@ class Tensor:
         classes: names of the classes, where it holds labels with names.
         preprocessing: how picture files became its values.
         words: of tokens, how texts become such.
+        frames_per_second: of clips, where that is known.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Tensor:
     classes: tuple[str, ...] = ()
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     words: Words | None = None
+    frames_per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def _tensor(stored: Mapping[str, Any]) -> Tensor:
         classes=tuple(map(str, stored.get("classes") or ())),
         preprocessing=dict(stored.get("preprocessing") or {}),
         words=_words(stored) if "vocabulary" in stored else None,
+        frames_per_second=_rate(stored.get("frames_per_second")),
     )
 
 
@@ -130,6 +133,12 @@ def _words(found: Mapping[str, Any]) -> Words:
         raise ValueError("a word stands twice in the vocabulary")
     folding = {str(becomes): str(letters) for becomes, letters in (found.get("folding") or {}).items()}
     return Words(vocabulary, folding, tuple((int(first), int(last)) for first, last in found.get("alone") or ()))
+
+
+def _rate(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not 0 < float(value) < math.inf):
+        raise ValueError(f"frames_per_second {value!r}")
+    return None if value is None else float(value)
 
 
 def _span(low: float, high: float) -> tuple[float, float]:

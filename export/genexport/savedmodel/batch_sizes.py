@@ -5,6 +5,7 @@ Source: BatchingParameters of tensorflow_serving/servables/tensorflow/session_bu
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from genexport.errors import ExportError
@@ -12,6 +13,9 @@ from genexport.repository import store
 
 # The same as allowed_batch_sizes in serving/deploy/batching_parameters.txt.
 BATCH_SIZES = (1, 4, 16, 64)
+
+LARGEST = 1 << 26
+"""Bytes of float32 that a warm-up request makes, at most, but for one of a single example."""
 
 FILE = "batching_parameters.txt"
 
@@ -31,6 +35,12 @@ max_enqueued_batches {{ value: 100 }}
 # One batch at a time keeps one GPU busy; the second is assembled meanwhile.
 num_batch_threads {{ value: 2 }}
 """
+
+
+def warmed(output_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes that there are warm-up requests for, where an example becomes float32 of this shape."""
+    example = 4 * math.prod(output_shape)
+    return tuple(size for size in BATCH_SIZES if size == 1 or size * example <= LARGEST)
 
 
 def write(base: Path) -> Path:

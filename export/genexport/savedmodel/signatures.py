@@ -11,7 +11,8 @@ from genexport.generator.load import Generator
 from genexport.roles import ROLES
 from genexport.roles.role import Feed
 
-Output = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+Output = Callable[[str, tf.Tensor], dict[str, tf.Tensor]]
+"""Of a role and its values, images or clips in [0, 1]."""
 
 
 class Signature(NamedTuple):
@@ -41,7 +42,7 @@ def _signature(generator: Generator, name: str, output: Output) -> Signature:
 
     def endpoint(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         values = [feed.read(value) for feed, value in zip(feeds, inputs, strict=True)]
-        return output(with_one_example(generator.images, *values))
+        return output(generator.output, with_one_example(generator.images, *values))
 
     return Signature(endpoint, [feed.spec() for feed in feeds], [feed.resource for feed in feeds if feed.resource])
 
@@ -51,16 +52,17 @@ def feeds_of(generator: Generator, signature: str) -> list[Feed]:
     return [ROLES[tensor.role].feed(tensor, signature) for tensor in generator.inputs]
 
 
-def _floats(images: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {"images": images}
+def _floats(role: str, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {role: images}
 
 
-def _bytes(images: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {"images": to_pixels(images)}
+def _bytes(role: str, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {role: to_pixels(images)}
 
 
-def _files(images: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {"png_bytes": tf.io.encode_png(to_pixels(images))}
+def _files(role: str, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """A file an image; of clips one a frame, (N, T)."""
+    return {"png_bytes": tf.ensure_shape(tf.io.encode_png(to_pixels(images)), images.shape[:-3])}
 
 
 def examples(generator: Generator, count: int) -> dict[str, Any]:
@@ -72,10 +74,10 @@ def examples(generator: Generator, count: int) -> dict[str, Any]:
 
 
 def on_device(generator: Generator) -> Signature:
-    """The one signature of the TFLite files, `generate`: (1, Z) → (1, H, W, C), a static batch of one."""
+    """The one signature of the TFLite files, `generate`: (1, Z) → (1, H, W, C), or a clip; a static batch of one."""
 
     def generate(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"images": generator.images(*values)}
+        return {generator.output: generator.images(*values)}
 
     return Signature(generate, [feed.spec(1) for feed in feeds_of(generator, "generate")])
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from genexport.roles import requests
-from genexport.savedmodel.batch_sizes import BATCH_SIZES
+from genexport.savedmodel import batch_sizes
 from genexport.savedmodel.signatures import Signature
 
 PLACE = "assets.extra/tf_serving_warmup_requests"
@@ -25,6 +25,7 @@ def write(
     name: str,
     folder: Path,
     real: bool = False,
+    output_shape: tuple[int, ...] = (),
 ) -> None:
     """Write one PredictionLog for every signature and batch size, as TFRecord, into a version's `folder`.
 
@@ -34,11 +35,12 @@ def write(
         name: the model's.
         folder: the version's.
         real: whether pictures are those of the examples; else they are grey.
+        output_shape: of what an example becomes: batches of large ones are small, as a server runs all of them.
     """
     file = folder / PLACE
     file.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
-        for batch in BATCH_SIZES:
+        for batch in batch_sizes.warmed(output_shape):
             values = examples(batch)
             for signature, (_, specs, *_) in endpoints.items():
                 request = predict_pb2.PredictRequest()

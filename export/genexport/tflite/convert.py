@@ -144,7 +144,7 @@ class Converter:
 
         def errors(content: bytes, rows: Any) -> Any:
             images, expected = self._images(content, rows)
-            return np.abs(images - expected).max(axis=(1, 2, 3))
+            return np.abs(images - expected).max(axis=tuple(range(1, images.ndim)))
 
         half = self._from_floats("float16")
         content, in_float32 = float16.within(
@@ -251,11 +251,11 @@ def run(
     inputs: Mapping[str, Any],
     progress: Progress | None = None,
     signature: str = "generate",
-    output: str = "images",
+    output: str = "",
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Results one after the other, of the inputs that the file knows: images float32 (N, H, W, C) in [0, 1].
+    """Results one after the other, of the inputs that the file knows: images float32 (N, H, W, C) or clips in [0, 1].
 
-    Integers are scaled on the way in and out, as the file says.
+    Integers are scaled on the way in and out, as the file says. `output` is the one that is meant, of several.
 
     Raises:
         CannotBeMade: LiteRT refuses the file.
@@ -264,6 +264,7 @@ def run(
     try:
         generate = _interpreter(file).get_signature_runner(signature)
         feeds = {name: _quantized(inputs[name], details) for name, details in generate.get_input_details().items()}
+        output = output or next(iter(generate.get_output_details()))
         images = [
             generate(**{name: values[i : i + 1] for name, values in feeds.items()})[output]
             for i in progress.over(range(len(next(iter(feeds.values())))))

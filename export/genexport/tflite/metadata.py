@@ -17,12 +17,13 @@ NAME = "genline"
 
 def describe(generator: Generator, name: str, variant: str) -> dict[str, Any]:
     """What there is to know for whoever holds nothing but the file."""
+    layout = "NTHWC" if generator.frame_count else "NHWC"
     described: dict[str, Any] = {
         "name": name,
         "variant": variant,
         "signature": "generate",
         "image_shape": list(generator.image_shape),
-        "images": {"range": [0.0, 1.0], "layout": "NHWC", "dequantised": "scale * (value - zero_point)"},
+        generator.output: {"range": [0.0, 1.0], "layout": layout, "dequantised": "scale * (value - zero_point)"},
         **generator.facts,
         "generator_sha256": generator.provenance["generator_sha256"],
         "genline": version("genline"),

@@ -51,7 +51,7 @@ def calibrate(generator: Generator) -> bytes:
 
     def generate(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         # Always ends in an op whose output range is free: a sigmoid's is fixed at 1/256, which is no pixel's.
-        return {"images": tf.nn.relu(generator.uncut(*values))}
+        return {generator.output: tf.nn.relu(generator.uncut(*values))}
 
     inputs = {role: np.asarray(values) for role, values in generator.calibration().items()}
 

@@ -233,7 +233,10 @@ def changed(**values: object) -> dict:
         (changed(name="z"), r"expected the input z float32 \(N, 4\), as interface\.json says; found noise"),
         (changed(inputs=[LATENTS, LABELS]), r"does not describe every input of generator\.keras: .*sketch"),
         (changed(inputs=[LATENTS, LATENTS]), r"expected each role at most once .*, found \['latents', 'latents'\]"),
-        (changed(outputs=[IMAGES | {"role": "clips"}]), r"expected one output of the role images, found clips"),
+        (
+            changed(outputs=[IMAGES | {"role": "smells"}]),
+            r"expected one output of the role images or clips, found smells",
+        ),
         (changed(outputs=[IMAGES | {"range": [0, 1]}]), r"pixels lie in .*, not within \[0, 1\] as interface\.json"),
         ({"version": 1}, r"does not follow docs/contracts\.md: no 'inputs'"),
         ([1], r"interface\.json: does not follow docs/contracts\.md"),

@@ -43,10 +43,10 @@ class Generator(Kind):
         from genexport.roles import ROLES
 
         low, high = model.output_range
-        height, width, channels = model.image_shape
+        shape = tables.shape_text({"image_shape": model.image_shape, **model.facts})
         facts = {**model.facts, "class_names": ()}
         takes = ", ".join(ROLES[tensor.role].words(tensor.shape, facts) for tensor in model.inputs)
-        return f"{width}×{height}×{channels} from {takes}, pixels from {low:g} to {high:g}"
+        return f"{shape} from {takes}, pixels from {low:g} to {high:g}"
 
     def endpoints(self, model: Model) -> dict[str, Signature]:
         from genexport.savedmodel import signatures
@@ -96,6 +96,9 @@ class Generator(Kind):
     ) -> dict[str, Images]:
         """The rows of the contact sheet: each file's images, and the pictures that they are made of."""
         return {**rows, **{f"given: {name}": pictures for name, pictures in inputs.items()}}
+
+    def draw(self, model: Model, images: Images, folder: Path) -> None:
+        """Write further pictures of what Keras makes, (N, …) in [0, 1], into a version's folder."""
 
     def card(self, manifest: Mapping[str, Any]) -> str:
         """MODEL_CARD.md, of a manifest with the files beside it."""

@@ -48,7 +48,7 @@ class Proof:
         folder: of the version.
         name: the model's.
         inputs: name → values, as many as `expected`, of which `roles.requests.fit` makes every signature's inputs.
-        expected: Keras' images, float32 (N, H, W, C) in [0, 1]; the first 256 are compared pixel by pixel.
+        expected: Keras' images, float32 (N, H, W, C), or clips, in [0, 1]; the first 256 are compared pixel by pixel.
         limits: what may differ.
         features: the net for the rise of the Fréchet distance, of all N images.
         worst_layer: TFLite variant → the layer that loses most, named in the message where a limit is exceeded.
@@ -81,7 +81,7 @@ class Proof:
                 if "tokens" in served.signatures[signature].outputs:
                     continue  # no images; those of the signature `text` are made by the same tables
                 outputs = served.run_all(signature, inputs)
-                pixels = np.stack([decode_png(data) for data in outputs]) if outputs.dtype == object else outputs
+                pixels = decode_pngs(outputs) if outputs.dtype == object else outputs
                 self._check(f"savedmodel/{signature}", (pixels / 255.0).astype(np.float32))
 
     def file(self, kind: str) -> None:
@@ -144,6 +144,12 @@ def file_of(folder: Path, name: str, kind: str) -> Path:
 def tflite_file(folder: Path, name: str, variant: str) -> Path:
     """Where a variant lies in a version of the model `name`."""
     return folder / "tflite" / f"{name}-{variant}.tflite"
+
+
+def decode_pngs(files: Images) -> Images:
+    """PNG files (N,) or (N, T) → uint8 with (H, W, C) behind that."""
+    pictures = np.stack([decode_png(data) for data in files.ravel()])
+    return pictures.reshape(*files.shape, *pictures.shape[1:])
 
 
 def decode_png(data: bytes) -> Images:

@@ -37,7 +37,7 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     count = frechet.EXAMPLES if features else generator.compared
     inputs, expected = proof.reference(generator, count)
     kept_inputs = requests.keep({key: values[: generator.compared] for key, values in inputs.items()})
-    np.savez_compressed(version.folder / REFERENCE, **kept_inputs, images=expected[: proof.GRID_COLUMNS])
+    np.savez_compressed(version.folder / REFERENCE, **kept_inputs, **{generator.output: expected[: proof.GRID_COLUMNS]})
     options, report = _with_rounding(version.options, generator, inputs, expected), version.report
 
     worst = partial(worst_layer.worst_layer, generator, report=report)
@@ -55,9 +55,16 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
             left_out["directions"] = reason
             report(f"no directions: {reason}")
     _contact_sheet(kind, generator, comparison)
+    kind.draw(generator, comparison.expected, version.folder)
     described = {
         **manifest_entries.described(
-            generator, version.name, kind.name, version.folder, comparison.differences, options
+            generator,
+            version.name,
+            kind.name,
+            version.folder,
+            comparison.differences,
+            options,
+            kind.warmed_shape(generator),
         ),
         **manifest_entries.of_run(generator, version.run, options.licence),
         **kind.entries(generator),
@@ -77,7 +84,8 @@ def verify(
 ) -> dict[str, Difference]:
     """Run a version: the SavedModel beside the images that it keeps of Keras', every file beside the SavedModel."""
     limits = Limits(**{"int8_spread": float("inf"), **entries.get("limits", {})})  # older versions do not have this one
-    kept_images, inputs = reference.pop("images"), requests.restore(reference)
+    kept_images = reference.pop("clips" if "clips" in reference else "images")
+    inputs = requests.restore(reference)
     with ServingSession(folder) as served:
         expected = served.run_all("serving_default", inputs)
     difference = parity.compare(expected[: len(kept_images)], kept_images)
