@@ -18,7 +18,7 @@ def of_latents(folder: Path) -> Path:
     """A run: latents (N, 8) → clips (N, 6, 12, 16, 3), 8 frames a second."""
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(1)
-    height, width, channels = SHAPE
+    height, width, _ = SHAPE
     latents = keras.Input((Z,), name="latents")
     cells = layers.Reshape((height // 4, width // 4, 8))(layers.Dense(height * width // 2)(latents))
     _clips([latents], layers.UpSampling2D(4, interpolation="bilinear")(cells), FRAMES, SHAPE).save(

@@ -89,6 +89,12 @@ def scale_option(what: str, default: str) -> Decorator:
     return click.option("--scale", type=click.IntRange(1, 64), metavar="FACTOR", help=text)
 
 
+def clip_rate_option(of: str) -> Decorator:
+    """`--fps`; the command takes `fps`."""
+    text = f"Frames per second of {of}.  [default: the file's where it says so, else 12]"
+    return click.option("--fps", type=float, metavar="RATE", help=text)
+
+
 def image_set_options(*, caption: str, overwrites: str, scale: str) -> Decorator:
     """How a set of images is laid out and written: --grid to --dry-run, as `outputs.place.open_output` takes them."""
     options = (

@@ -198,6 +198,8 @@ def draw(shown: list[NDArray[np.uint8]], image_set: ImageSet, on_stdout: bool) -
     file = sys.stdout if on_stdout else sys.stderr
     terminal = file is not None and file.isatty()
     columns = shutil.get_terminal_size().columns
+    if images.ndim == 5:  # clips: the first frame of each
+        images = images[:, 0]
     pixels = grid(images, len(image_set.seeds) if image_set.rows > 1 else None)
     text = render(pixels, columns, os.environ if terminal else None)
     if on_stdout:

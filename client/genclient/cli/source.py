@@ -37,6 +37,7 @@ class Source(ABC):
         classes: what is known of its classes.
         model_sha256: of its file, where it is one.
         preprocessing: how pictures are brought to size here; None: by their middle.
+        frames_per_second: of clips, where it says so.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Source(ABC):
     classes: Classes
     model_sha256: str | None = None
     preprocessing: Preprocessing | None = None
+    frames_per_second: float | None = None
 
     @property
     @abstractmethod
@@ -63,6 +65,14 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def clip_shape(self) -> tuple[int | None, ...] | None:
+        """(T, H, W, C) of the clips that it makes; None where it makes images.
+
+        Raises:
+            ClientError: it cannot be reached.
+        """
+
+    @abstractmethod
     def stream(self, **arguments: Any) -> Iterator[Batch]:
         """Images, as in `Client.stream`, from `version` where it is known."""
 
@@ -72,7 +82,7 @@ class Source(ABC):
 
     @abstractmethod
     def binding(self, of_files: bool = True) -> Binding:
-        """What it makes pictures of pictures by, of files or of pixels.
+        """What it makes pictures or clips of pictures by, of files or of pixels.
 
         Raises:
             ClientError: it makes none, or cannot be reached.
@@ -86,7 +96,7 @@ class Source(ABC):
     def translate(
         self, images: Sequence[bytes] | NDArray[np.uint8], hints: bytes | None, variations: Variations
     ) -> NDArray[np.uint8]:
-        """What it makes of pictures: uint8 (N, H, W, C), `variations.n` of each in a row.
+        """What it makes of pictures: uint8 (N, H, W, C), `variations.n` of each in a row; or clips, one of each.
 
         Args:
             images: contents of files that `pictures.load` gave, or pixels (N, H, W, C) of the model's size.
@@ -142,6 +152,12 @@ class Served(Source):
         """See `Source`."""
         return self._binding().spec.inputs
 
+    def clip_shape(self) -> tuple[int | None, ...] | None:
+        """See `Source`."""
+        from genclient.model.describe import clip_shape
+
+        return clip_shape(self._client.info(version=self.version).signatures.values())
+
     def binding(self, of_files: bool = True) -> Binding:
         """See `Source`."""
         from genclient.client.translation import binding_for
@@ -193,14 +209,17 @@ class Served(Source):
 
     def fit(self, shard: int) -> None:
         """Batches end where shards do, so that a shard is made by the same requests whenever it is made."""
-        from genclient.client.base import BATCH_BYTES, MAX_BATCH_SIZE
+        from genclient.client.base import BATCH_BYTES, MAX_BATCH_BYTES, MAX_BATCH_SIZE
 
         if self._client.batch_size is not None or self._binding().fixed_batch:
             return
-        shapes = (spec.image_shape for spec in self._client.info(version=self.version).signatures.values())
+        shapes = (
+            spec.clip_shape or spec.image_shape for spec in self._client.info(version=self.version).signatures.values()
+        )
         shape = next((shape for shape in shapes if shape and None not in shape), None)
         bytes_each = 4 * math.prod(side or 1 for side in shape) if shape else BATCH_BYTES // MAX_BATCH_SIZE
-        most = max(16, min(MAX_BATCH_SIZE, BATCH_BYTES // max(1, bytes_each)))
+        least = max(1, min(16, MAX_BATCH_BYTES // bytes_each))
+        most = max(least, min(MAX_BATCH_SIZE, BATCH_BYTES // max(1, bytes_each)))
         even = next(rows for rows in range(min(most, shard), 0, -1) if shard % rows == 0)
         self._client.batch_size = even if 2 * even > most or even == shard else most
 
@@ -224,6 +243,7 @@ class Local(Source):
         """Take the loaded file, and classes where the user says them."""
         self._device = device
         self.model, self.preprocessing = device.info().name, device.preprocessing
+        self.frames_per_second = device.frames_per_second
         self.classes = classes or Classes(device.class_names, device.class_count)
         with open(path, "rb") as file:
             self.model_sha256 = hashlib.sha256(file.read()).hexdigest()
@@ -240,6 +260,12 @@ class Local(Source):
         """See `Source`."""
         spec = self._device.generator()
         return {} if spec is None else spec.inputs
+
+    def clip_shape(self) -> tuple[int | None, ...] | None:
+        """See `Source`."""
+        from genclient.model.describe import clip_shape
+
+        return clip_shape(self._device.info().signatures.values())
 
     def binding(self, of_files: bool = True) -> Binding:
         """See `Source`."""

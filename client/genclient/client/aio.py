@@ -28,6 +28,7 @@ from genclient.client.translation import (
     Variations,
     are_files,
     binding_for,
+    check_result,
     picture_shape,
     translation_request,
 )
@@ -233,6 +234,26 @@ class AsyncClient(AwaitedCalls):
         info = await self.info(name, version)
         images, whole = await asyncio.to_thread(translation.taken, images, tile, picture_shape(info), ranges, hints)
         binding = binding_for(info, signature, self.names, are_files(images))
+        check_result(binding, name, clips=False)
         request = await asyncio.to_thread(translation_request, binding, images, hints, ranges, variations)
         made = (await self._collect(name, version, request))["images"]
         return await asyncio.to_thread(whole, made, variations.n)
+
+    async def animate(
+        self,
+        images: Pictures,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> NDArray[np.uint8]:
+        """As `Client.animate`."""
+        from genclient.images.value_ranges import of_pair
+
+        check_files("images", images)
+        name, ranges = self._model_or_default(model), of_pair(value_range)
+        binding = binding_for(await self.info(name, version), signature, self.names, are_files(images))
+        check_result(binding, name, clips=True)
+        request = await asyncio.to_thread(translation_request, binding, images, None, ranges)
+        return (await self._collect(name, version, request))["images"]

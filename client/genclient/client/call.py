@@ -57,7 +57,7 @@ class Batch:
 
     @property
     def images(self) -> NDArray[np.uint8]:
-        """uint8 (N, H, W, C)."""
+        """uint8 (N, H, W, C); clips (N, T, H, W, C)."""
         return self.outputs["images"]
 
 

@@ -24,6 +24,7 @@ from genclient.client.translation import (
     Variations,
     are_files,
     binding_for,
+    check_result,
     picture_shape,
     translation_request,
 )
@@ -77,7 +78,7 @@ class Client(BlockingCalls):
         ```
 
         Returns:
-            uint8 (N, H, W, C). Arguments and errors are those of `stream`.
+            uint8 (N, H, W, C), of a model of clips (N, T, H, W, C). Arguments and errors are those of `stream`.
         """
         given = of_each(of_images(n, seed, seeds, latents, truncation, label, inputs), texts)
         return self._collect(self.model, None, Request(given, signature, result="images"))["images"]
@@ -372,5 +373,43 @@ class Client(BlockingCalls):
         info = self.info(name, version)
         images, whole = translation.taken(images, tile, picture_shape(info), ranges, hints)
         binding = binding_for(info, signature, self.names, are_files(images))
+        check_result(binding, name, clips=False)
         made = self._collect(name, version, translation_request(binding, images, hints, ranges, variations))["images"]
         return whole(made, variations.n)
+
+    def animate(
+        self,
+        images: Pictures,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Clips that a model makes of pictures: uint8 (N, T, H, W, C), one of each.
+
+        Example:
+        ```python
+        clips = client.animate(["photo.png", "other.jpg"])
+        ```
+
+        Args:
+            images: as for `translate`.
+            model: another one than the client's.
+            version: of the model; None: the one that responds first.
+            signature: which of its functions to call; `auto`: of files the one that takes files.
+            value_range: what is black and what is white in pictures of 32 bits or floats.
+
+        Raises:
+            UsageError: the arguments do not fit the model.
+            ClientError: a picture cannot be read; the model makes no clips of pictures; the server refuses, cannot be
+                reached, or returns something that is not clips.
+        """
+        from genclient.images.value_ranges import of_pair
+
+        check_files("images", images)
+        name, ranges = self._model_or_default(model), of_pair(value_range)
+        binding = binding_for(self.info(name, version), signature, self.names, are_files(images))
+        check_result(binding, name, clips=True)
+        request = translation_request(binding, images, None, ranges)
+        return self._collect(name, version, request)["images"]

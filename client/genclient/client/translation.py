@@ -13,12 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from genclient.client.arguments import whole
 from genclient.client.base import Request
-from genclient.errors import UsageError
+from genclient.errors import ClientError, UsageError
 from genclient.latents.array import counted_seeds, latents_array
 from genclient.model.binding import Binding
 from genclient.model.signature import ModelInfo
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
 from genclient.tasks.task import AUTO, Task
+from genclient.tasks.video_generation import ANIMATION
 
 if TYPE_CHECKING:
     from genclient.images.prepare import Preprocessing
@@ -87,12 +88,12 @@ def are_files(images: Any) -> bool:
 
 
 def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files: bool) -> Binding:
-    """The signature to call: of files the one that brings them to size as training did, where there is one.
+    """The signature that makes pictures or clips: of files the one that brings them to size as training did, if any.
 
     Raises:
-        ClientError: the model makes no pictures of pictures.
+        ClientError: the model makes neither pictures nor clips of pictures.
     """
-    tasks = (IMAGE_TO_IMAGE, MULTIMODAL)
+    tasks = (IMAGE_TO_IMAGE, MULTIMODAL, ANIMATION)
     if files and signature == AUTO:
         for task in tasks:
             for name in ("png", *task.by_cost(info)):
@@ -103,6 +104,28 @@ def binding_for(info: ModelInfo, signature: str, names: Mapping[str, str], files
     return next((binding for binding in fitting if binding is not None), None) or IMAGE_TO_IMAGE.bind(
         info, signature, names
     )
+
+
+def check_result(binding: Binding, model: str, clips: bool) -> None:
+    """See that a model makes clips of pictures, or pictures.
+
+    Raises:
+        ClientError: it makes the other; the message says what is for that.
+    """
+    if clips and not makes_clips(binding):
+        raise ClientError(
+            f"model {model!r} makes pictures of pictures, no clips; run genclient translate PICTURE, or "
+            "Client.translate(pictures)"
+        )
+    if makes_clips(binding) and not clips:
+        raise ClientError(
+            f"model {model!r} makes clips of pictures; run genclient animate PICTURE, or Client.animate(pictures)"
+        )
+
+
+def makes_clips(binding: Binding) -> bool:
+    """Whether what a signature gives is clips."""
+    return "clips" in binding.outputs
 
 
 def task_of(info: ModelInfo, names: Mapping[str, str]) -> Task | None:
@@ -164,6 +187,8 @@ def translation_request(
         given |= {
             name: _repeated(given[name], variations.n) for name in ("image", "image_bytes", *HINTS) if name in given
         }
+    if makes_clips(binding):
+        return Request(given, binding.signature, ANIMATION)
     return Request(given, binding.signature, MULTIMODAL if is_multimodal(binding) else IMAGE_TO_IMAGE)
 
 

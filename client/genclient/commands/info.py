@@ -59,6 +59,11 @@ def info(
                 lines + _size_text(device.preprocessing),
                 data | {"preprocessing": asdict(device.preprocessing)},
             )
+        if device.frames_per_second:
+            lines, data = (
+                lines + f"rate       {device.frames_per_second:g} frames a second\n",
+                data | {"frames_per_second": device.frames_per_second},
+            )
         if device.vocabulary:
             words = device.vocabulary.words[UNKNOWN + 1 :]
             shown = ", ".join(words[:MOST_WORDS]) + (", …" if len(words) > MOST_WORDS else "")

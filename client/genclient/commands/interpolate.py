@@ -189,10 +189,16 @@ def _frames(
             images = batch.images if rest is None else np.concatenate([rest, batch.images])
             whole = len(images) // count * count
             for start in range(0, whole, count):
-                yield laid_out(images[start : start + count], *grid, scale=options["scale"])
+                shown = frames_of(images[start : start + count], done + start // count)
+                yield laid_out(shown, *grid, scale=options["scale"])
             rest = images[whole:]
             done += whole // count
             meter.at(done)
+
+
+def frames_of(images: NDArray[np.uint8], frame: int) -> NDArray[np.uint8]:
+    """Images as they are; of clips (N, T, H, W, C) the frame whose turn it is, so that their motion goes on."""
+    return images[:, frame % images.shape[1]] if images.ndim == 5 else images
 
 
 def _check_texts(source: Source, options: dict[str, Any], console: Console) -> None:
@@ -276,7 +282,7 @@ def _write_grid(context: click.Context, server: Server, console: Console, out: s
             label = None if options["label"] is None else source.classes.index(options["label"])
             given = {"latents": moving.latents(source.z), "truncation": 1.0, "label": label, "texts": options["text"]}
             batches = source.stream(**given, **_input_arguments(options))
-            images = np.concatenate([batch.images for batch in batches])
+            images = np.concatenate([frames_of(batch.images, 0) for batch in batches])
             order = np.arange(len(images)).reshape(len(moving), -1).T.reshape(-1)
             captions = [f"{step:+.3g}" for step in moving.steps] * len(moving.keys)
             drawn = laid_out(images[order], len(moving), scale=options["scale"], captions=captions)

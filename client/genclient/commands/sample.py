@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genclient.cli.console import Console, emit
+from genclient.cli.console import Console
 from genclient.cli.inputs import input_option, read_inputs
 from genclient.cli.options import (
+    clip_rate_option,
     command,
     generator_options,
     image_set_options,
@@ -17,6 +18,7 @@ from genclient.cli.options import (
     out_option,
     output_options,
 )
+from genclient.cli.placing import place_of
 from genclient.cli.resolve import is_default, nearest
 from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
@@ -60,8 +62,10 @@ COMMON = ("n", "seed", "seeds", "text", "label", "truncation", "out", "grid", "t
 @label_option("Class, by index or name, or all: every class of each seed.")
 @out_option(
     "out.png",
-    "An image grid (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or -: grid on stdout.",
+    "An image grid (.png), arrays (.npz), a folder, img_%05d.png, %06d.tar, %06d.tfrecord, or -: grid on stdout; "
+    "of clips also .gif, .webp, .apng or .mp4.",
 )
+@clip_rate_option("clips")
 @image_set_options(
     caption="its seed, text and class",
     overwrites="another set of images in the same folder",
@@ -81,6 +85,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
     --out shards/%06d.tar   WebDataset: seed0006.png and seed0006.json for each image, 1024 images a file
     --out %05d.tfrecord     tf.train.Example: image/encoded (PNG), seed, label
     --out -                 the image grid on stdout
+    --out clips.gif         of a model of clips: all of them side by side (.webp, .apng and .mp4 too)
 
     Folders and shards resume: run the same command again after an interruption, and only what is missing is fetched.
     """
@@ -90,19 +95,8 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
     check_stdout(out, console)
     with open_source(context, server, options) as source:
         image_set = _image_set(source, options, grid)
-        from genclient.outputs.place import open_output
-
-        output = open_output(
-            out,
-            image_set,
-            emit,
-            grid=grid,
-            shard_size=options["shard_size"],
-            overwrite=options["overwrite"],
-            scale=options["scale"],
-            captions=options["captions"],
-            latent_size=_latent_size(source, image_set, options["save_latents"]),
-        )
+        latent_size = _latent_size(source, image_set, options["save_latents"])
+        output = place_of(out, image_set, source, {**options, "grid": grid}, latent_size=latent_size)
         if options["dry_run"]:
             print_plan(source, output, console)
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genclient.cli.console import Console, emit
+from genclient.cli.given import collected, protect, surveyed
 from genclient.cli.options import (
     command,
     image_set_options,
@@ -23,8 +23,8 @@ from genclient.cli.options import (
 from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
-from genclient.cli.translating import AT_A_TIME, Picture, TiledTranslator, Translator
-from genclient.errors import ClientError, UsageError, printable
+from genclient.cli.translating import Picture, TiledTranslator, Translator
+from genclient.errors import ClientError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,18 +87,21 @@ def translate(
     are taken: a model that takes files resizes them as training did. Those that cannot be read are reported, the
     others are translated, and the exit code is then 1. Folders and shards resume: run the same command again.
     """
+    from genclient.client.translation import check_result
+
     options["grid"] = grid_of(options["grid"])
     ranges = value_ranges(options["value_range"])
     check_stdout(out, console)
-    given = list(_collected(pictures, out))
+    given = list(collected(pictures, out))
     hints = _content(options["hints"]) if options["hints"] else None
     variations = _variations(options)
     animation, seen = _animation(out, given, options)
     with open_source(context, server, options) as source:
         if not options["dry_run"]:
             source.resolve_version()
+        check_result(source.binding(), source.model, clips=False)
         variations.given(source.binding(), 1)  # or refuses them
-        good, originals, failed = _surveyed(source, seen, ranges, _tiled(out, options), console)
+        good, originals, failed = surveyed(source, seen, ranges, _tiled(out, options), console)
         for line in failed:
             console.note(line)
         if not good:
@@ -106,7 +109,7 @@ def translate(
         is_grid = out == "-" or (out.lower().endswith(".png") and "%" not in out and not os.path.isdir(out))
         in_one = is_grid or animation is not None
         image_set = _image_set(source, originals, hints, variations, options, is_grid=in_one)
-        _protect(out, image_set, given, options["overwrite"])
+        protect(out, image_set, given, options["overwrite"])
         kind = TiledTranslator if options["tile"] else Translator
         translator = kind(source, good, ranges, hints, variations, is_grid=in_one)
         if animation is not None:
@@ -117,61 +120,8 @@ def translate(
         context.exit(1)
 
 
-def _collected(places: tuple[str, ...], out: str) -> Iterator[Picture]:
-    """The pictures that are meant, but for those that an earlier run put into `out`."""
-    from genclient.images import pictures
-
-    own = Path(out).resolve() if os.path.isdir(out) else None
-    for place in places:
-        if place == "-":
-            yield Picture("standard input", "stdin", _stdin())
-            continue
-        for path in pictures.find([place]):
-            if own is None or own not in path.resolve().parents or Path(place).resolve() == own:
-                below = path.relative_to(place) if Path(place).is_dir() else Path(path.name)
-                yield Picture(str(path), below.as_posix(), path)
-
-
-def _stdin() -> bytes:
-    if sys.stdin is None or sys.stdin.isatty():
-        raise UsageError("PICTURE -: found a terminal or nothing on stdin, expected a picture file")
-    return sys.stdin.buffer.read()
-
-
-def _surveyed(
-    source: Source, pictures_given: list[Picture], ranges: Any, tiled: str | None, console: Console
-) -> tuple[list[Picture], list[Original], list[str]]:
-    """The pictures that can be read, what is known of them, and what is wrong with the others.
-
-    `tiled` is None, or the place where pictures as large as they are go, empty where it takes any.
-    """
-    from genclient.images import pictures
-    from genclient.outputs.translation import Original, names_for
-
-    good: list[Picture] = []
-    hashes, failed, sizes = [], [], []
-    with console.meter(len(pictures_given), "pictures looked at") as meter:
-        for start in range(0, len(pictures_given), AT_A_TIME):
-            some = pictures_given[start : start + AT_A_TIME]
-            for picture, checked in zip(some, pictures.check([p.file for p in some], ranges), strict=True):
-                if isinstance(checked, str):
-                    failed.append(f"{printable(picture.shown)}: {printable(checked)}")
-                    continue
-                good.append(picture)
-                hashes.append(checked.sha256)
-                sizes.append((checked.height, checked.width))
-            meter.at(start + len(some))
-    if tiled is None:
-        _note_sizes(source, sizes, console)
-    elif tiled and len(set(sizes)) > 1:
-        raise UsageError(
-            f"--tile: found pictures of {len(set(sizes))} sizes, expected one in {tiled}; a folder takes any"
-        )
-    return good, list(map(Original, names_for([picture.path for picture in good]), hashes)), failed
-
-
 def _tiled(out: str, options: dict[str, Any]) -> str | None:
-    """As `_surveyed` takes it."""
+    """As `surveyed` takes it."""
     if not options["tile"]:
         return None
     if options["hints"]:
@@ -315,39 +265,6 @@ def _save(
     files = [str(file) for file in animation.save(drawn(), image_set.grid_text(source.version))]
     about = {"files": files, "images": count, "model": source.model, "version": source.version}
     console.result("".join(f"{file}\n" for file in files), about, "\n".join([*files, ""]))
-
-
-def _note_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) -> None:
-    """Say how many pictures are not of the model's size, and what becomes of them."""
-    binding, shape = source.binding(), source.size()
-    if shape is None or None in shape[:2]:
-        return
-    other = sum(size != shape[:2] for size in sizes)
-    crop = source.preprocessing.crop if source.preprocessing else "center"
-    here = {"none": "squeezed here", "pad": "all of each, resized here"}.get(crop, "their middle, resized here")
-    how = "by the model" if "image_bytes" in binding.spec.inputs else here
-    if other:
-        console.note(f"{other} of {len(sizes)} pictures are brought to {shape[1]}×{shape[0]} pixels: {how}")
-
-
-def _protect(out: str, image_set: Translation, given: list[Picture], overwrite: bool) -> None:
-    """See that no picture is replaced by what is made of it, and no other file without --overwrite.
-
-    Raises:
-        UsageError: one would be.
-    """
-    if out == "-":
-        return
-    originals = {picture.file.resolve() for picture in given if isinstance(picture.file, Path)}
-    is_folder = os.path.isdir(out) or not Path(out).suffix
-    targets = [Path(out), *(Path(out) / original.name for original in image_set.originals if is_folder)]
-    for target in targets:
-        if target.resolve() in originals:
-            raise UsageError(f"--out: found {out}, where it would replace {target}; choose another place")
-    if is_folder and not overwrite and not (Path(out) / "manifest.json").exists():
-        for target in targets[1:]:
-            if target.exists():
-                raise UsageError(f"--out: found {target}, which is not this command's; choose another, or --overwrite")
 
 
 def _content(path: str, of: str = "--hints") -> bytes:

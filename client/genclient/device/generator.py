@@ -38,6 +38,7 @@ from genclient.model.signature import ModelInfo, SignatureSpec
 from genclient.model.text_roles import encoded
 from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
+from genclient.tasks.video_generation import ANIMATION
 
 BATCH_SIZE = 16
 """Images between two signs of progress, at most; the batch of a file that takes any number."""
@@ -65,6 +66,7 @@ class DeviceGenerator:
         class_names: names of the labels 0, 1, …, where the file says them.
         preprocessing: how pictures that it takes are brought to size; None: it does not say.
         vocabulary: which words it knows; None: it takes none, or does not say.
+        frames_per_second: of clips; None: it makes none, or does not say.
         notes: how a file was read that is not genline's own, a sentence each; complete after `stream`.
     """
 
@@ -93,6 +95,7 @@ class DeviceGenerator:
         self._truncation_at_most = metadata.truncation_at_most if metadata else None
         self.preprocessing = metadata.preprocessing if metadata else None
         self.vocabulary = metadata.vocabulary if metadata else None
+        self.frames_per_second = metadata.frames_per_second if metadata else None
         self._range = (0.0, 1.0) if metadata else None  # lowest and highest pixel; None: not known yet
         self._layout = layout.find(functions)
         note = self._layout.note() if self._layout else None
@@ -173,6 +176,7 @@ class DeviceGenerator:
         """
         check_files("images", images)
         binding, ranges, variations = self.translation(), of_pair(value_range), Variations.of(n, seed, latents)
+        translation.check_result(binding, self._name, clips=False)
         shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
         images, whole = translation.taken(images, tile, shape, ranges, hints)
         how = self.preprocessing
@@ -181,8 +185,23 @@ class DeviceGenerator:
         )["images"]
         return whole(made, variations.n)
 
+    def animate(self, images: Pictures, *, value_range: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+        """Clips that the file makes of pictures, uint8 (N, T, H, W, C); arguments as in `Client.animate`.
+
+        Raises:
+            UsageError: the arguments do not fit the model.
+            ClientError: the file makes no clips of pictures, or fails to run.
+        """
+        check_files("images", images)
+        binding = self.translation()
+        translation.check_result(binding, self._name, clips=True)
+        request = translation.translation_request(
+            binding, images, None, of_pair(value_range), preprocessing=self.preprocessing
+        )
+        return self.run(request.given)["images"]
+
     def translation(self) -> Binding:
-        """The function that makes pictures of pictures.
+        """The function that makes pictures or clips of pictures.
 
         Raises:
             ClientError: there is none.
@@ -191,9 +210,9 @@ class DeviceGenerator:
             functions = interpreter.functions(interpreter.open_interpreter(self._content))
             self._layout = layout.find_for(MULTIMODAL, functions)
         plan = self._layout
-        if plan is None or plan.task not in (IMAGE_TO_IMAGE, MULTIMODAL):
+        if plan is None or plan.task not in (IMAGE_TO_IMAGE, MULTIMODAL, ANIMATION):
             signatures = "; ".join(str(spec) for spec in self._info.signatures.values())
-            raise ClientError(f"{self._name} takes no pictures: found {signatures}, expected image → images")
+            raise ClientError(f"{self._name} takes no pictures: found {signatures}, expected image → images or clips")
         return plan.binding()
 
     def _examples(self, given: Mapping[str, Any]) -> Examples:
@@ -232,7 +251,7 @@ class DeviceGenerator:
             one = None if label is None else int(np.ravel(np.asarray(label))[0])
             probe = {"seeds": counted_seeds(0, _PROBES), "labels": one}
             examples, count = plan.task.examples(plan.binding(), probe), _PROBES
-        self._range = _range_of(self._make(examples.inputs(0, count), threading.Event())["images"])
+        self._range = _range_of(self._make(examples.inputs(0, count), threading.Event())[plan.output])
         if self._range != (0.0, 1.0):
             by = f"the images of {count} seeds" if plan.task is IMAGE_GENERATION else f"{count} images"
             self.notes.append(f"{self._name}: pixels lie in {_RANGES[self._range]}, by {by}")
@@ -300,16 +319,19 @@ class DeviceGenerator:
                 return Function(interpreter.open_interpreter(self._content), self._usable().signature)
 
     def _batch(self, examples: Examples, start: int, stop: int, made: Future[dict[str, NDArray[Any]]]) -> Batch:
-        outputs = {name: self._read(name, array) for name, array in made.result().items()}
+        roles = self._usable().task.outputs
+        outputs = {roles[name].result: self._read(name, array) for name, array in made.result().items()}
         return Batch(examples.numbers(start, stop), outputs, None, examples.labels(start, stop))
 
     def _read(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """An output as results have it."""
-        if name != "images":
+        if name != self._usable().output:
             return self._usable().task.outputs[name].reader(None)(array, name)
         low, high = self._range or (0.0, 1.0)
         if array.dtype.kind == "f" and (low, high) != (0.0, 1.0):
             array = (array.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+        if name == "clips":
+            return pixels.to_pixels(array.reshape(-1, *array.shape[2:]), name).reshape(array.shape)
         return pixels.to_pixels(array, name)
 
 

@@ -48,8 +48,13 @@ class Layout:
 
     @property
     def makes_images(self) -> bool:
-        """Whether it is a generator."""
-        return "images" in self.outputs
+        """Whether it is a generator, of images or of clips."""
+        return self.output in self.outputs
+
+    @property
+    def output(self) -> str:
+        """The output that has its images: `clips`, or `images`."""
+        return "clips" if "clips" in self.outputs else "images"
 
     def binding(self) -> Binding:
         """The function in genline's words, with the file's names."""

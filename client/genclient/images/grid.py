@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from genclient.errors import ClientError
 
-__all__ = ["check_channels", "factor", "grid", "laid_out", "picture", "png"]
+__all__ = ["check_channels", "clip_rows", "factor", "grid", "laid_out", "picture", "png"]
 
 COMFORTABLE = 512
 """Pixels of a grid's longer side, about, unless specified."""
@@ -109,6 +109,14 @@ def grid(images: NDArray[np.uint8], columns: int | None = None, rows: int | None
     tiled = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     canvas: NDArray[np.uint8] = tiled.reshape(rows * height, columns * width, channels)
     return canvas
+
+
+def clip_rows(clips: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Clips (N, T, H, W, C) as pictures (N, H, T·W and gaps, C): the frames of each side by side."""
+    n, frames, height, width, channels = clips.shape
+    gap = np.full((n, frames, height, GAP, channels), 255, np.uint8)
+    cells = np.concatenate([clips, gap], axis=3).swapaxes(1, 2)
+    return cells.reshape(n, height, frames * (width + GAP), channels)[:, :, :-GAP]
 
 
 def check_channels(channels: int) -> None:

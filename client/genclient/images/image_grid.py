@@ -17,8 +17,8 @@ class ImageGrid:
     """Images side by side, for people.
 
     Attributes:
-        images: uint8 (N, H, W, C), as they came.
-        columns: nearly as many as rows, unless given.
+        images: uint8 (N, H, W, C), as they came; of clips (N, T, H, W, C) each is a row of frames.
+        columns: nearly as many as rows, unless given; of clips 1.
         scale: how many times they are enlarged; None: to about 512 pixels; 1: bare pixels.
         captions: a line below each image, or none.
     """
@@ -31,8 +31,11 @@ class ImageGrid:
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The picture: uint8 (height, width, C)."""
-        from genclient.images.grid import laid_out
+        from genclient.images.grid import clip_rows, laid_out
 
+        if self.images.ndim == 5:
+            rows = clip_rows(self.images)
+            return laid_out(rows, self.columns or 1, scale=self.scale, captions=self.captions)
         return laid_out(self.images, self.columns, scale=self.scale, captions=self.captions)
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -18,17 +18,19 @@ def description(model: ModelInfo, versions: list[VersionStatus], generator: Sign
     z = next((signature.z for signature in signatures if signature.z), "unknown")
     shape = next((signature.image_shape for signature in signatures if signature.image_shape), None)
     images = "unknown" if shape is None else _sizes(shape)
+    clip = clip_shape(signatures)
     conditional = any(signature.conditional for signature in signatures)
     lines = [f"model      {model.name}"]
     lines += [f"version    {version_line(version)}" for version in versions]
     picture = picture_shape(signatures)
     if picture:
-        lines += [f"image      {_sizes(picture)}", f"hints      {'yes' if takes_hints(signatures) else 'no'}"]
+        lines.append(f"image      {_sizes(picture)}")
+        lines += [f"hints      {'yes' if takes_hints(signatures) else 'no'}"] if clip is None else []
     if not picture or z != "unknown":
         lines.append(f"latents    {z}")
     if takes_texts(signatures):
         lines.append("texts      yes")
-    lines += [f"images     {images}"]
+    lines += [f"images     {images}"] if clip is None else [f"clips      {clip[0]} frames of {_sizes(clip[1:])}"]
     if not picture or conditional:
         lines += [f"labels     {'yes' if conditional else 'no'}"]
     width = max((len(name) for name in model.signatures), default=0)
@@ -40,6 +42,11 @@ def picture_shape(signatures: Iterable[SignatureSpec]) -> tuple[int | None, ...]
     """(H, W, C) of the pictures that a model makes others of; None where no signature says so."""
     shapes = (signature.inputs["image"].shape for signature in signatures if "image" in signature.inputs)
     return next((shape[1:] for shape in shapes if shape and len(shape) == 4), None)
+
+
+def clip_shape(signatures: Iterable[SignatureSpec]) -> tuple[int | None, ...] | None:
+    """(T, H, W, C) of the clips that a model makes; None where no signature says so."""
+    return next((signature.clip_shape for signature in signatures if signature.clip_shape), None)
 
 
 def takes_hints(signatures: Iterable[SignatureSpec]) -> bool:
@@ -74,6 +81,7 @@ def facts(model: ModelInfo, versions: list[VersionStatus], generator: SignatureS
         "hints": takes_hints(signatures),
         "texts": takes_texts(signatures),
         "images": list(shapes[0]) if shapes else None,
+        "clips": list(clip) if (clip := clip_shape(signatures)) else None,
         "conditional": any(signature.conditional for signature in signatures),
         "signatures": {
             name: {"inputs": _tensors(signature.inputs), "outputs": _tensors(signature.outputs)}

@@ -1,4 +1,4 @@
-"""What a model says about itself: signatures, their tensors, Z, the image shape.
+"""What a model says about itself: signatures, their tensors, Z, the shape of images and clips.
 
 Both a server's metadata and a TFLite file are put in these words, so that one wording serves both. It fetches nothing
 and opens no file; which tensor of a signature is which is for reading.py.
@@ -58,6 +58,12 @@ class SignatureSpec:
         """(H, W, C), or None where the signature gives no images or does not say."""
         shape = self.outputs["images"].shape if "images" in self.outputs else None
         return shape[1:] if shape and len(shape) == 4 else None
+
+    @property
+    def clip_shape(self) -> tuple[int | None, ...] | None:
+        """(T, H, W, C), or None where the signature gives no clips or does not say."""
+        shape = self.outputs["clips"].shape if "clips" in self.outputs else None
+        return shape[1:] if shape and len(shape) == 5 else None
 
     @property
     def conditional(self) -> bool:

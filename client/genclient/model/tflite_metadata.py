@@ -34,6 +34,7 @@ class Metadata:
         truncation_at_most: the greatest truncation that it was checked with; None: any will do, or nothing is said.
         preprocessing: how pictures that it takes are brought to size; None: it does not say.
         vocabulary: of its tokens; None: it takes none, or does not say.
+        frames_per_second: of clips; None: it makes none, or does not say.
     """
 
     class_names: tuple[str, ...]
@@ -41,6 +42,7 @@ class Metadata:
     truncation_at_most: float | None = None
     preprocessing: Preprocessing | None = None
     vocabulary: Vocabulary | None = None
+    frames_per_second: float | None = None
 
 
 def read(content: bytes, name: str) -> Metadata | None:
@@ -77,7 +79,10 @@ def _checked(entry: Any, name: str) -> Metadata:
         vocabulary = Vocabulary.of(_input(entry, "tokens"))
     except ValueError as error:
         raise ClientError(f"{name}: metadata {ENTRY!r}: {error}") from None
-    return Metadata(tuple(names), count or len(names), most, _preprocessing(entry), vocabulary)
+    rate = entry.get("frames_per_second")
+    if rate is not None and (type(rate) not in (int, float) or not 0 < rate < float("inf")):
+        raise ClientError(f"{name}: metadata {ENTRY!r}: found frames_per_second {rate!r:.40}, expected a number")
+    return Metadata(tuple(names), count or len(names), most, _preprocessing(entry), vocabulary, rate)
 
 
 def _preprocessing(entry: dict[str, Any]) -> Preprocessing | None:

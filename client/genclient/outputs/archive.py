@@ -20,8 +20,8 @@ from genclient.outputs.translation import Translation
 
 
 class Archive(Output):
-    """Arrays `images` uint8 (N, H, W, C) and whatever else the model gives, `seeds` int64 (N,) or `latents` float32
-    (N, Z), `labels` int32 (N,), `texts` (N,), and what made them: `truncation`, `model`, and `version` where it is
+    """Arrays `images` uint8 (N, H, W, C), or `clips` (N, T, H, W, C), and whatever else the model gives, `seeds` int64
+    (N,) or `latents` float32 (N, Z), `labels` int32 (N,), `texts` (N,), and what made them: `truncation`, `model`, and `version` where it is
     known. Latents are not yet scaled.
     """
 
@@ -81,7 +81,7 @@ class Archive(Output):
         self._new = NewFile(self._path)
         self._zip = zipfile.ZipFile(self._new.file, "w")
         with writing(self._path):
-            member = self._member("images")
+            member = self._member("clips" if len(shape) == 5 else "images")
             npy.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
         return member
 

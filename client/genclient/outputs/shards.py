@@ -160,6 +160,8 @@ class TarShards(Shards):
     """Shards for WebDataset."""
 
     ending = webdataset.END
+    suffix = "png"
+    """Of pictures."""
 
     def __init__(
         self, image_set: ImageSet, out: Path, template: Template | None, size: int | None, overwrite: bool
@@ -180,6 +182,7 @@ class TarShards(Shards):
                 self.image_set.about_json(place, version),
                 self.image_set.label_of(place),
                 self.image_set.text_of(place),
+                self.suffix,
             )
             for place, picture in zip(places.tolist(), pictures, strict=True)
         ]
@@ -187,7 +190,7 @@ class TarShards(Shards):
     def is_whole(self, file: IO[bytes], places: Places) -> bool:
         """Members by name and with their seeds; see `Shards.is_whole`."""
         classes = () if self.image_set.image_labels is None else ("cls",)
-        suffixes = ("png", *classes, *(("txt",) if self.image_set.texts else ()), "json")
+        suffixes = (self.suffix, *classes, *(("txt",) if self.image_set.texts else ()), "json")
         expected = ((place, suffix) for place in places.tolist() for suffix in suffixes)
         pairs = itertools.zip_longest(expected, webdataset.members(file), fillvalue=(0, ""))
         return all(self._fits(place, suffix, *member) for (place, suffix), member in pairs)
@@ -197,12 +200,16 @@ class TarShards(Shards):
         key, mark = self.image_set.mark(place)
         if name != f"{self.image_set.key(place)}.{suffix}":
             return False
-        if suffix == "png":
-            return png.is_whole(content, key, mark)
+        if suffix == self.suffix:
+            return self.is_whole_picture(content, key, mark)
         if suffix == "json":
             return str(json.loads(content)[key]) == mark
         said = self.image_set.label_of(place) if suffix == "cls" else self.image_set.text_of(place)
         return content == str(said).encode()
+
+    def is_whole_picture(self, content: bytes, key: str, mark: str) -> bool:
+        """Whether a picture is one that `encode` made, to its last byte."""
+        return png.is_whole(content, key, mark)
 
 
 class RecordShards(Shards):

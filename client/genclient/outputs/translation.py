@@ -38,10 +38,12 @@ class Translation(ImageSet):
     Attributes:
         originals: in order.
         settings: what else decides about the pixels, by name, such as the signature.
+        task: of the model.
     """
 
     originals: tuple[Original, ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
+    task: str = "image-to-image"
 
     growing = "pictures"
 
@@ -89,7 +91,7 @@ class Translation(ImageSet):
     def request(self) -> dict[str, Any]:
         """What distinguishes this set from another."""
         return {
-            "task": "image-to-image",
+            "task": self.task,
             "model": self.model,
             "model_sha256": self.model_sha256,
             **dict(self.settings),
@@ -114,7 +116,8 @@ class Translation(ImageSet):
         if not isinstance(old, dict):
             raise UsageError(f"--out: found a manifest with pictures {old!r:.40}, expected names")
         both = {**old, **{original.name: original.sha256 for original in self.originals}}
-        return translation(self.model, [Original(*pair) for pair in both.items()], self.model_sha256, self.settings)
+        originals = [Original(*pair) for pair in both.items()]
+        return translation(self.model, originals, self.model_sha256, self.settings, self.task)
 
     def _about(self, place: int, version: int | None) -> dict[str, Any]:
         key, sha256 = self.mark(place)
@@ -134,10 +137,13 @@ def translation(
     originals: Sequence[Original],
     model_sha256: str | None = None,
     settings: Sequence[tuple[str, Any]] = (),
+    task: str = "image-to-image",
 ) -> Translation:
     """The set of what a model makes of some pictures."""
     places = np.arange(len(originals), dtype=np.int64)
-    return Translation(model, places, model_sha256=model_sha256, originals=tuple(originals), settings=tuple(settings))
+    return Translation(
+        model, places, model_sha256=model_sha256, originals=tuple(originals), settings=tuple(settings), task=task
+    )
 
 
 def variation_names(name: str, marks: Sequence[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """Records of WebDataset shards: tar files with KEY.png, KEY.json and, where there are such, KEY.cls and KEY.txt.
 
+Of clips KEY.webp stands in the place of KEY.png.
+
 Headers are the same whenever and by whomever they are written. Sources: POSIX ustar (pax, "ustar Interchange Format"),
 WebDataset's naming (github.com/webdataset/webdataset, "The WebDataset Format").
 """
@@ -21,9 +23,11 @@ END = bytes(2 * _BLOCK)
 """What a tar file ends with."""
 
 
-def record(key: str, picture: bytes, about: str, label: int | None, text: str | None = None) -> bytes:
+def record(
+    key: str, picture: bytes, about: str, label: int | None, text: str | None = None, suffix: str = "png"
+) -> bytes:
     """The members of one image; `about` is JSON."""
-    parts = [_member(f"{key}.png", picture), _member(f"{key}.json", about.encode())]
+    parts = [_member(f"{key}.{suffix}", picture), _member(f"{key}.json", about.encode())]
     if label is not None:
         parts.insert(1, _member(f"{key}.cls", str(label).encode()))
     if text is not None:

@@ -1,7 +1,7 @@
 """Tasks: what models do, each in a file of its own. The roles of a signature's tensors say which one it is.
 
-`task.py` has what a task is, `image_generation.py`, `image_to_image.py`, `text_to_image.py` and `fake_detection.py` are
-genline's own, `registry.py` knows all of them and chooses. A task from outside:
+`task.py` has what a task is, `image_generation.py`, `image_to_image.py`, `text_to_image.py`, `video_generation.py` and
+`fake_detection.py` are genline's own, `registry.py` knows all of them and chooses. A task from outside:
 
     from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task, register
 
@@ -9,6 +9,7 @@ genline's own, `registry.py` knows all of them and chooses. A task from outside:
 """
 
 from genclient.model.binding import Binding
+from genclient.model.clip_roles import CLIP_FILES, CLIPS
 from genclient.model.inputs import Examples
 from genclient.model.role import Column, Role
 from genclient.model.roles import FILES, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS
@@ -19,8 +20,12 @@ from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
 from genclient.tasks.registry import choose, register, tasks
 from genclient.tasks.task import Task
 from genclient.tasks.text_to_image import TEXT_TO_IMAGE
+from genclient.tasks.video_generation import ANIMATION, VIDEO_GENERATION
 
 __all__ = [
+    "ANIMATION",
+    "CLIPS",
+    "CLIP_FILES",
     "FAKE_DETECTION",
     "FILES",
     "FILES_DETECTION",
@@ -36,6 +41,7 @@ __all__ = [
     "TEXTS",
     "TEXT_TO_IMAGE",
     "TOKENS",
+    "VIDEO_GENERATION",
     "Binding",
     "Column",
     "Examples",

@@ -20,10 +20,19 @@ from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
 from genclient.tasks.task import AUTO, Task
 from genclient.tasks.text_to_image import TEXT_TO_IMAGE
+from genclient.tasks.video_generation import ANIMATION, VIDEO_GENERATION
 
 GROUP = "genclient.tasks"
 
-_OWN = (IMAGE_GENERATION, FAKE_DETECTION, FILES_DETECTION, IMAGE_TO_IMAGE, TEXT_TO_IMAGE)
+_OWN = (
+    IMAGE_GENERATION,
+    FAKE_DETECTION,
+    FILES_DETECTION,
+    IMAGE_TO_IMAGE,
+    TEXT_TO_IMAGE,
+    VIDEO_GENERATION,
+    ANIMATION,
+)
 _registered: list[Task] = []
 
 

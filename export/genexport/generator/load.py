@@ -129,7 +129,7 @@ class Generator:
         return tuple(self.facts["class_names"])
 
     def images(self, *values: tf.Tensor) -> tf.Tensor:
-        """Values (latents float32 (N, Z), labels int32 (N,), …) → float32 (N, H, W, C), or clips, in [0, 1]; may be traced."""
+        """Values (latents float32 (N, Z), labels int32 (N,), …) → float32 images or clips in [0, 1]; may be traced."""
         return tf.clip_by_value(self.uncut(*values), 0.0, 1.0)
 
     def uncut(self, *values: tf.Tensor) -> tf.Tensor:

@@ -37,7 +37,8 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     count = frechet.EXAMPLES if features else generator.compared
     inputs, expected = proof.reference(generator, count)
     kept_inputs = requests.keep({key: values[: generator.compared] for key, values in inputs.items()})
-    np.savez_compressed(version.folder / REFERENCE, **kept_inputs, **{generator.output: expected[: proof.GRID_COLUMNS]})
+    kept_inputs[generator.output] = expected[: proof.GRID_COLUMNS]
+    np.savez_compressed(version.folder / REFERENCE, **kept_inputs)
     options, report = _with_rounding(version.options, generator, inputs, expected), version.report
 
     worst = partial(worst_layer.worst_layer, generator, report=report)

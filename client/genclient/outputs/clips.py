@@ -1,0 +1,161 @@
+"""Places for clips, which batches have as `images` (N, T, H, W, C): one animation, one picture, an archive, shards."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genclient.errors import UsageError
+from genclient.images.grid import check_channels, clip_rows, laid_out, picture
+from genclient.outputs.animation import Animation, open_animation
+from genclient.outputs.archive import Archive
+from genclient.outputs.grid import Grid
+from genclient.outputs.image_set import ImageSet
+from genclient.outputs.output import Output, Outputs, Places
+from genclient.outputs.shards import TarShards
+from genclient.outputs.template import parse_template
+
+FPS = 12.0
+"""Frames a second, where nobody says otherwise."""
+
+ANIMATIONS = (".gif", ".webp", ".apng", ".mp4")
+
+_EXPECTED = "a name that ends in .gif, .webp, .apng, .mp4, .png, .npz or .tar, a folder, frame%05d.png, or -"
+
+
+class ClipAnimation(Output):
+    """All clips side by side, playing together; in a folder the frames of that."""
+
+    def __init__(
+        self,
+        image_set: ImageSet,
+        animation: Animation,
+        files: Sequence[Path],
+        grid: tuple[int, int] | None,
+        scale: int | None,
+        captions: bool,
+    ) -> None:
+        """Take the animation, the list that it puts finished files of a folder in, and how clips are laid out."""
+        super().__init__(image_set)
+        self._animation, self._files, self._captions = animation, files, captions
+        self._scale = scale or (None if animation.enlarged else 1)
+        rows = (len(image_set.seeds), image_set.rows) if image_set.rows > 1 else None
+        self._grid = rows or grid
+        self._clips: NDArray[np.uint8] | None = None
+
+    def add(self, places: Places, encoded: Any, version: int | None) -> Sequence[Path]:
+        """Put clips in their places."""
+        if self._clips is None:
+            check_channels(encoded.shape[-1])
+            self._clips = np.empty((len(self.image_set), *encoded.shape[1:]), np.uint8)
+        self._clips[places] = encoded
+        self.version = version
+        return []
+
+    def finish(self) -> Sequence[Path]:
+        """Write the animation."""
+        assert self._clips is not None
+        written = self._animation.save(self._frames(self._clips), self.image_set.grid_text(self.version))
+        self._clips = None
+        return [*self._files, *written]
+
+    def discard(self) -> None:
+        """Forget the clips."""
+        self._clips = None
+
+    def plan(self, missing: Places) -> list[str]:
+        """The animation."""
+        return [str(self._animation.path)]
+
+    def _frames(self, clips: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+        captions = [self.image_set.caption(place) for place in range(len(self.image_set))] if self._captions else []
+        for frame in range(clips.shape[1]):
+            yield laid_out(clips[:, frame], *(self._grid or ()), scale=self._scale, captions=captions)
+
+
+class ClipGrid(Grid):
+    """One picture, in which each clip is a row of its frames."""
+
+    def encode(self, places: Places, outputs: Outputs, version: int | None) -> NDArray[np.uint8]:
+        """Rows."""
+        return clip_rows(outputs["images"])
+
+
+class ClipShards(TarShards):
+    """Shards for WebDataset with `KEY.webp`, an animation of exactly these pixels, for each clip."""
+
+    suffix = "webp"
+    fps = FPS
+
+    def encode(self, places: Places, outputs: Outputs, version: int | None) -> list[bytes]:
+        """Records."""
+        clips = outputs["images"]
+        return self.records(places, [_webp(clip, self.fps) for clip in clips], clips.shape[1:], version)
+
+    def is_whole_picture(self, content: bytes, key: str, mark: str) -> bool:
+        """Whether it ends where it says; whose it is stands in the JSON beside it."""
+        return content[:4] == b"RIFF" and int.from_bytes(content[4:8], "little") + 8 == len(content)
+
+
+def open_clips(
+    out: str,
+    image_set: ImageSet,
+    send: Callable[[bytes], None],
+    *,
+    fps: float,
+    grid: tuple[int, int] | None = None,
+    shard_size: int | None = None,
+    overwrite: bool = False,
+    scale: int | None = None,
+    captions: bool = False,
+    latent_size: int | None = None,
+) -> Output:
+    """The place for clips that `out` names; arguments are those of `place.open_output`, and frames per second.
+
+    Raises:
+        UsageError: it names no place for clips, or not with these settings.
+        ClientError: it would need a program that is not there.
+    """
+    path, suffix = Path(out), Path(out).suffix.lower()
+    is_folder = out.endswith(("/", os.sep)) or os.path.isdir(out) or not suffix
+    archive, shards = suffix == ".npz" and not is_folder, suffix == ".tar" and not is_folder
+    for option, given in (("grid", grid is not None), ("scale", scale is not None), ("captions", captions)):
+        if given and (archive or shards):
+            raise UsageError(f"--{option}: found it beside --out {out}, expected an animation or a picture")
+    if latent_size is not None and not archive:
+        raise UsageError(f"--save-latents: found it beside --out {out}, expected it with an archive, a .npz file")
+    if shard_size is not None and not shards:
+        raise UsageError(f"--shard-size: found it beside --out {out}, expected it with .tar")
+    if archive:
+        return Archive(image_set, path, latent_size)
+    if shards:
+        made = ClipShards(image_set, path, parse_template(out, 2), shard_size, overwrite)
+        made.fps = fps
+        return made
+    is_template = suffix == ".png" and parse_template(out, 1) is not None
+    if out == "-" or (suffix == ".png" and not is_folder and not is_template):
+        layout = grid or (1, len(image_set))
+        return ClipGrid(image_set, None if out == "-" else path, send, layout, scale, captions)
+    if not (is_folder or is_template or suffix in ANIMATIONS):
+        raise UsageError(f"--out: found {out}, expected {_EXPECTED}")
+    files: list[Path] = []
+    return ClipAnimation(image_set, open_animation(out, fps, True, files.append), files, grid, scale, captions)
+
+
+def _webp(clip: NDArray[np.uint8], fps: float) -> bytes:
+    """A clip (T, H, W, C) as WebP that loses nothing; grey is written as colour."""
+    check_channels(clip.shape[-1])
+    frames, content = [picture(frame) for frame in clip], io.BytesIO()
+    frames = [frame if frame.mode == "RGBA" else frame.convert("RGB") for frame in frames]
+    ends = [round(number * 1000 / fps) for number in range(len(frames) + 1)]
+    times = [end - start for start, end in itertools.pairwise(ends)]
+    settings: dict[str, Any] = {"lossless": True, "exact": True, "loop": 0, "duration": times}
+    frames[0].save(content, "WEBP", save_all=True, append_images=frames[1:], **settings)
+    return content.getvalue()
