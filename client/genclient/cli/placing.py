@@ -29,12 +29,15 @@ def place_of(
     settings = {name: options[name] for name in ("grid", "shard_size", "overwrite", "scale", "captions")}
     settings["latent_size"] = latent_size
     animated = out.lower().endswith(clips.ANIMATIONS) and not os.path.isdir(out)
-    output = None if animated else open_output(out, image_set, emit, **settings)
+    # What suits clips alone is for later; any other fault is told before a server is asked.
+    frames = any(settings[name] for name in ("grid", "scale", "captions")) and clips.is_of_frames(out)
+    output = None if animated or frames else open_output(out, image_set, emit, **settings)
     if not _makes_clips(source, options["dry_run"], animated):
         if options["fps"] is not None:
             raise UsageError(f"--fps: found {options['fps']:g}, expected none: {source.model} makes images, no clips")
         return output or open_output(out, image_set, emit, **settings)
-    fps = options["fps"] or source.frames_per_second or clips.FPS
+    rate = source.frames_per_second or clips.FPS
+    fps = rate if options["fps"] is None else options["fps"]
     return clips.open_clips(out, image_set, emit, fps=fps, **settings)
 
 

@@ -21,8 +21,8 @@ from genclient.outputs.translation import Translation
 
 class Archive(Output):
     """Arrays `images` uint8 (N, H, W, C), or `clips` (N, T, H, W, C), and whatever else the model gives, `seeds` int64
-    (N,) or `latents` float32 (N, Z), `labels` int32 (N,), `texts` (N,), and what made them: `truncation`, `model`, and `version` where it is
-    known. Latents are not yet scaled.
+    (N,) or `latents` float32 (N, Z), `labels` int32 (N,), `texts` (N,), and what made them: `truncation`, `model`, and
+    `version` where it is known. Latents are not yet scaled.
     """
 
     def __init__(self, image_set: ImageSet, path: Path, z: int | None = None) -> None:

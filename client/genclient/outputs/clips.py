@@ -124,7 +124,7 @@ def open_clips(
         ClientError: it would need a program that is not there.
     """
     path, suffix = Path(out), Path(out).suffix.lower()
-    is_folder = out.endswith(("/", os.sep)) or os.path.isdir(out) or not suffix
+    is_folder = _is_folder(out)
     archive, shards = suffix == ".npz" and not is_folder, suffix == ".tar" and not is_folder
     for option, given in (("grid", grid is not None), ("scale", scale is not None), ("captions", captions)):
         if given and (archive or shards):
@@ -139,14 +139,22 @@ def open_clips(
         made = ClipShards(image_set, path, parse_template(out, 2), shard_size, overwrite)
         made.fps = fps
         return made
-    is_template = suffix == ".png" and parse_template(out, 1) is not None
-    if out == "-" or (suffix == ".png" and not is_folder and not is_template):
+    if out == "-" or (suffix == ".png" and not is_of_frames(out)):
         layout = grid or (1, len(image_set))
         return ClipGrid(image_set, None if out == "-" else path, send, layout, scale, captions)
-    if not (is_folder or is_template or suffix in ANIMATIONS):
+    if not (is_of_frames(out) or suffix in ANIMATIONS):
         raise UsageError(f"--out: found {out}, expected {_EXPECTED}")
     files: list[Path] = []
     return ClipAnimation(image_set, open_animation(out, fps, True, files.append), files, grid, scale, captions)
+
+
+def is_of_frames(out: str) -> bool:
+    """Whether a place gets a picture for each frame: a folder, or names with a number."""
+    return _is_folder(out) or (out.lower().endswith(".png") and parse_template(out, 1) is not None)
+
+
+def _is_folder(out: str) -> bool:
+    return out != "-" and (out.endswith(("/", os.sep)) or os.path.isdir(out) or not Path(out).suffix)
 
 
 def _webp(clip: NDArray[np.uint8], fps: float) -> bytes:
