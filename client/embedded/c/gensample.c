@@ -3,7 +3,7 @@
  *     gensample [-t TRUNCATION] [-l LABEL] [--text WORDS] MODEL SEED[-LAST] OUT
  *
  * One seed is one image, the same as genclient's and every other platform's; several make one image grid, row by row. It
- * takes any file of a version's tflite/ folder. Options stand before the rest or behind it: a seed may be negative.
+ * takes any file of a version's tflite/ folder; of clips it writes numbered frames. Options stand before the rest or behind it: a seed may be negative.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
@@ -27,7 +27,8 @@ static void check_truncation(const Model *model, float truncation) {
   fflush(err);
 }
 
-/* The images of `count` seeds from `first` on, nearly as many rows as columns; places left over are black. */
+/* The images of `count` seeds from `first` on, nearly as many rows as columns; places left over are black. Of clips, one
+ * such grid for each frame. */
 static uint8_t *image_grid(Model *model, int64_t first, size_t count, float truncation, long label, const char *text,
                            size_t *height, size_t *width) {
   const Tensor *images = &model->images;
@@ -35,8 +36,9 @@ static uint8_t *image_grid(Model *model, int64_t first, size_t count, float trun
   while (columns * columns < count) ++columns;
   const size_t row = images->width * images->channels, stride = columns * row;
   *height = (count + columns - 1) / columns * images->height, *width = columns * images->width;
-  if (stride > MOST_BYTES / *height) stop(USAGE, "seed: %zu images of this size are too many for an image grid", count);
-  uint8_t *pixels = calloc(*height, stride);
+  if (stride > MOST_BYTES / *height / model->frames)
+    stop(USAGE, "seed: %zu images of this size are too many for an image grid", count);
+  uint8_t *pixels = calloc(model->frames * *height, stride);
   if (!pixels) stop(FAILED, "%s", strerror(ENOMEM));
   model_write_label(model, label);
   model_write_text(model, text);
@@ -44,7 +46,9 @@ static uint8_t *image_grid(Model *model, int64_t first, size_t count, float trun
     model_write_seed(model, first + (int64_t)i, truncation);
     const Status status = model_run(model);
     if (status) stop(FAILED, "%s fails to run%s: status %d", model->path, label < 0 ? "" : " with that label", status);
-    model_pixels(model, pixels + i / columns * images->height * stride + i % columns * row, stride);
+    uint8_t *cell = pixels + i / columns * images->height * stride + i % columns * row;
+    for (size_t frame = 0; frame < model->frames; ++frame, cell += *height * stride)
+      model_pixels(model, frame, cell, stride);
   }
   return pixels;
 }
@@ -118,7 +122,7 @@ int main(int argc, char **argv) {
   check_truncation(&model, settings.truncation);
   uint8_t *pixels =
       image_grid(&model, first, count, settings.truncation, settings.label, settings.text, &height, &width);
-  write_picture(rest[2], pixels, height, width, model.images.channels);
+  write_pictures(rest[2], pixels, model.frames, height, width, model.images.channels);
   free(pixels);
   model_release(&model);
   return 0;

@@ -120,9 +120,9 @@ static void translate(Model *model, const char *name) {
   const size_t row = images->width * images->channels;
   const Status status = model_run(model);
   if (status) stop(FAILED, "%s fails to run: status %d", model->path, status);
-  uint8_t *pixels = given(malloc(images->height * row));
-  model_pixels(model, pixels, row);
-  write_picture(name, pixels, images->height, images->width, images->channels);
+  uint8_t *pixels = given(malloc(model->frames * images->height * row));
+  for (size_t i = 0; i < model->frames; ++i) model_pixels(model, i, pixels + i * images->height * row, row);
+  write_pictures(name, pixels, model->frames, images->height, images->width, images->channels);
   free(pixels);
 }
 

@@ -125,12 +125,15 @@ static int is_one_row(const Tensor *tensor, uint32_t rank) {
   return 1;
 }
 
-/* Note the sizes of a picture, and whether it is one. */
+/* Note the sizes of a picture, or of the frames of a clip, and whether it is a picture. */
 static int is_picture(Tensor *tensor) {
   const int32_t *sizes = tensor->type.layout.sizes;
-  if (!is_one_row(tensor, 4) || (sizes[3] != 1 && sizes[3] != 3 && sizes[3] != 4)) return 0;
+  const uint32_t rank = tensor->type.layout.rank & 0x7F;
+  if (!is_one_row(tensor, rank) || rank < 4) return 0;
+  sizes += rank - 4; /* of a clip, those of a frame */
+  if (sizes[3] != 1 && sizes[3] != 3 && sizes[3] != 4) return 0;
   tensor->height = (size_t)sizes[1], tensor->width = (size_t)sizes[2], tensor->channels = (size_t)sizes[3];
-  return 1;
+  return rank == 4;
 }
 
 /* Whether numbers can be written into it. */
@@ -142,7 +145,8 @@ static int takes_numbers(const Tensor *tensor) {
 static void check_signature(Model *model) {
   const char *path = model->path;
   const int made = model->images.type.type;
-  int shapes = is_one_row(&model->images, 4), types = made == FLOAT32 || made == UINT8 || made == INT8;
+  const int clip = is_one_row(&model->images, 5);
+  int shapes = clip || is_one_row(&model->images, 4), types = made == FLOAT32 || made == UINT8 || made == INT8;
   for (int role = 0; role < ROLES; ++role) {
     Tensor *input = &model->input[model->place[role]];
     if (!model_input(model, role)) continue;
@@ -151,11 +155,12 @@ static void check_signature(Model *model) {
     if (role == HINTS) shapes &= input->channels == 4;
   }
   if (!shapes)
-    stop(FAILED, "%s: expected latents (1, Z), labels (1,), tokens (1, L), images (1, H, W, C), hints (1, H, W, 4)", path);
+    stop(FAILED, "%s: expected latents (1, Z), labels (1,), tokens (1, L), images (1, H, W, C), clips (1, T, H, W, C), hints (1, H, W, 4)", path);
   if (!types)
     stop(FAILED, "%s: expected inputs in float32 or int8, labels and tokens in int32, images in float32, uint8 or int8", path);
-  if (!is_picture(&model->images))
-    stop(FAILED, "%s: its images have %d channels, expected 1, 3 or 4", path, model->images.type.layout.sizes[3]);
+  if (!is_picture(&model->images) && !(clip && model->images.channels))
+    stop(FAILED, "%s: its images have %d channels, expected 1, 3 or 4", path, model->images.type.layout.sizes[clip ? 4 : 3]);
+  model->frames = clip ? (size_t)model->images.type.layout.sizes[1] : 1;
 }
 
 static void make_buffer(const Model *model, Tensor *tensor, Handle needs) {
@@ -236,7 +241,7 @@ Status model_run(Model *model) {
   return LiteRtRunCompiledModel(model->compiled, model->signature, model->inputs, inputs, 1, &model->images.buffer);
 }
 
-void model_pixels(const Model *model, uint8_t *cell, size_t stride) {
+void model_pixels(const Model *model, size_t frame, uint8_t *cell, size_t stride) {
   const Tensor *images = &model->images;
   const Quantisation *q = &images->quantisation;
   const int type = images->type.type;
@@ -244,8 +249,9 @@ void model_pixels(const Model *model, uint8_t *cell, size_t stride) {
   void *bytes = NULL;
   check(model, LiteRtLockTensorBuffer(images->buffer, &bytes, READ));
   for (size_t i = 0; i < images->height * row; ++i) {
-    const int step = type == UINT8 ? ((uint8_t *)bytes)[i] : ((int8_t *)bytes)[i];
-    const float value = type == FLOAT32 ? ((float *)bytes)[i] : (float)(step - q->zero_point) * q->scale;
+    const size_t at = frame * images->height * row + i;
+    const int step = type == UINT8 ? ((uint8_t *)bytes)[at] : ((int8_t *)bytes)[at];
+    const float value = type == FLOAT32 ? ((float *)bytes)[at] : (float)(step - q->zero_point) * q->scale;
     cell[i / row * stride + i % row] = genline_pixel(value);
   }
   check(model, LiteRtUnlockTensorBuffer(images->buffer));

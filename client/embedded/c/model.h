@@ -24,6 +24,7 @@ typedef struct {
   size_t signature, inputs;
   size_t place[ROLES]; /* of each role among the inputs; `inputs` where the file takes none */
   Tensor input[ROLES], images;
+  size_t frames; /* of a clip; 1 of an image */
 } Model;
 
 extern FILE *out, *err; /* streams of the program's own */
@@ -51,8 +52,8 @@ void model_write_seed(const Model *model, int64_t seed, float truncation);
 /* Run it; gives LiteRT's status. */
 Status model_run(Model *model);
 
-/* Pixel (y, x) of the image is at cell[y * stride + x], whatever the type of the model's output. */
-void model_pixels(const Model *model, uint8_t *cell, size_t stride);
+/* Pixel (y, x) of a frame of the image or clip is at cell[y * stride + x], whatever the type of the model's output. */
+void model_pixels(const Model *model, size_t frame, uint8_t *cell, size_t stride);
 
 /* What the file says of itself in its metadata: the number, or the text, behind the first such key; 0, or "", where it
  * does not. */

@@ -105,3 +105,19 @@ void write_picture(const char *name, const uint8_t *pixels, size_t height, size_
   if (failed && !direct) unlink(beside);
   if (failed) stop(FAILED, "cannot write %s: %s", name, strerror(reason));
 }
+
+void write_pictures(const char *name, const uint8_t *pixels, size_t frames, size_t height, size_t width,
+                    size_t channels) {
+  char numbered[PATH_MAX + 1];
+  const char *base = strrchr(name, '/'), *dot = strrchr(base ? base : name, '.');
+  const int stem = dot ? (int)(dot - name) : (int)strlen(name);
+  int digits = 2;
+  for (size_t most = 100; most < frames; most *= 10) ++digits;
+  if (frames > 1 && !strcmp(name, "-")) stop(USAGE, "OUT: found -, expected a name, since a clip has %zu frames", frames);
+  for (size_t i = 0; i < frames; ++i) {
+    const char *place = frames > 1 ? numbered : name;
+    if (snprintf(numbered, sizeof numbered, "%.*s-%0*zu%s", stem, name, digits, i, dot ? dot : "") > PATH_MAX)
+      stop(FAILED, "cannot write %s: %s", name, strerror(ENAMETOOLONG));
+    write_picture(place, pixels + i * height * width * channels, height, width, channels);
+  }
+}

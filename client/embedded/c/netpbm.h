@@ -12,4 +12,9 @@ uint8_t *read_picture(const char *name, size_t *height, size_t *width, size_t *c
 /* Write one, whole or not at all; `-` is stdout. Grey is a PPM where the name ends in .ppm. */
 void write_picture(const char *name, const uint8_t *pixels, size_t height, size_t width, size_t channels);
 
+/* The same of one frame after another, into files with a number before the ending: x-00.ppm, x-01.ppm, …; of a single
+ * one into `name` itself. */
+void write_pictures(const char *name, const uint8_t *pixels, size_t frames, size_t height, size_t width,
+                    size_t channels);
+
 #endif /* NETPBM_H_ */

@@ -9,7 +9,9 @@ source.py       opens the server or the .tflite file that images come from
 inputs.py       --input: pictures that a model takes beside latents
 texts.py        --text: words that say what is to be seen, and which of them a model knows
 keyframes.py    which latents an animation goes through
+given.py        the pictures that a command is given
 translating.py  makes pictures of a user's pictures, a few at a time
+placing.py      which place --out means, of images or of clips
 run.py          fetches what is missing, writes it, and prints the paths
 console.py      prints results, notes and progress
 interrupts.py   Ctrl-C before a command runs and after it is done

@@ -1,7 +1,7 @@
 """What a model takes and gives.
 
 signature.py         what it says about itself: signatures, tensors, shapes
-role.py              what a tensor can be for; genline's own roles are in roles.py, picture_roles.py and text_roles.py
+role.py              what a tensor can be for; genline's are in roles.py, picture_roles.py, text_roles.py, clip_roles.py
 binding.py           which tensor has which role
 inputs.py            the examples that are sent
 classes.py           names of classes

@@ -173,7 +173,7 @@ def options_in(text):
 
 def test_help_shows_the_options_that_matter_and_help_all_the_rest(capsys):
     pages = {}
-    commands = "sample interpolate detect translate info models status wait reload bench"
+    commands = "sample interpolate detect translate animate info models status wait reload bench"
     for command in commands.split():
         for flag in ("--help", "--help-all"):
             with contextlib.suppress(click.exceptions.Exit):
