@@ -37,6 +37,16 @@ def image_grid(
     return canvas
 
 
+def save_webp(clips: np.ndarray[Any, np.dtype[np.uint8]], path: Path, columns: int, fps: float) -> None:
+    """Write clips uint8 (N, T, H, W, C) beside each other as one animated WebP that loops; whole or not at all."""
+    frames = [image_grid(clips[:, number], columns) for number in range(clips.shape[1])]
+    first, *others = (Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels) for pixels in frames)
+    with replacing(path) as temporary:
+        first.save(
+            temporary, "WEBP", save_all=True, append_images=others, duration=round(1000 / fps), loop=0, quality=80
+        )
+
+
 def save_png(pixels: np.ndarray[Any, np.dtype[np.uint8]], path: Path) -> None:
     """Write uint8 (H, W, C) as PNG, enlarged where it would be small on a screen; whole or not at all."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -19,7 +19,7 @@ from typing import Any
 from gentrain import sources
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
-from gentrain.presets import DEFAULT_PRESET, PRESETS, STYLE_PRESET, TEXT_PRESET, TRANSLATION_PRESET
+from gentrain.presets import ANIMATION_PRESET, DEFAULT_PRESET, PRESETS, STYLE_PRESET, TEXT_PRESET, TRANSLATION_PRESET
 from gentrain.settings import BEFORE, MAY_CHANGE, Settings
 from gentrain.sources import pairs
 from gentrain.sources.folder import RUN_FILES
@@ -43,6 +43,8 @@ ARTIFACTS = (
     "metrics.json",
     "nearest.png",
     "translations.png",
+    "animations.png",
+    "animations.webp",
     "report.html",
     "timelapse.webp",
 )
@@ -161,6 +163,8 @@ def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path 
 
 def _fitting(data: str, changes: Mapping[str, Any]) -> str | None:
     """The preset for these data, where they are no plain images."""
+    if changes.get("conditions") == "still":
+        return ANIMATION_PRESET
     if changes.get("style"):
         return STYLE_PRESET
     if changes.get("captions"):

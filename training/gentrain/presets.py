@@ -104,6 +104,11 @@ def style() -> Settings:
     )
 
 
+def animate() -> Settings:
+    """Stills to clips of 16 frames, up to 64×64: a U-Net that says what moves, and what comes there."""
+    return replace(translate(), networks="animate", conditions="still", frames=16, kimg=20.0)
+
+
 def text() -> Settings:
     """Pictures from words, up to 32×32: captions move and scale every level of the generator."""
     return Settings(captions="auto", conditions="tokens", kimg=300.0, kimg_per_evaluation=50.0)
@@ -161,6 +166,7 @@ PRESETS: dict[str, Callable[[], Settings]] = {
     "large": large,
     "translate": translate,
     "style": style,
+    "animate": animate,
     "text": text,
     "dcgan28": dcgan28,
     "tf-tutorial": tf_tutorial,
@@ -168,3 +174,4 @@ PRESETS: dict[str, Callable[[], Settings]] = {
     "celeba64": celeba64,
 }
 DEFAULT_PRESET, TRANSLATION_PRESET, STYLE_PRESET, TEXT_PRESET = "small", "translate", "style", "text"
+ANIMATION_PRESET = "animate"

@@ -37,8 +37,9 @@ def summary(dataset: Dataset) -> str:
     """One line on a data set, one on what was understood, one for files skipped, and one for each note and warning."""
     if dataset.inputs is not None:
         return f"{summary(dataset.inputs)}\n{summary(replace(dataset, inputs=None))}"
-    count, height, width, channels = dataset.images.shape
-    lines = [f"{dataset.source}: {count} images, {width}×{height}, {'grey' if channels == 1 else 'colour'}"]
+    height, width, channels = dataset.picture_shape
+    things = f"{len(dataset.images)} {dataset.things}" + (f" of {dataset.frames} frames" if dataset.frames else "")
+    lines = [f"{dataset.source}: {things}, {width}×{height}, {'grey' if channels == 1 else 'colour'}"]
     if dataset.class_names:
         lines[0] += f", {len(dataset.class_names)} classes"
     lines.append(f"  {dataset.understood}")

@@ -108,13 +108,13 @@ def _resolved(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> Pla
     """The plan with nothing left open in its settings; raises TrainError for a batch that the devices cannot share."""
     from gentrain.training.devices import best_precision
 
-    count, side, _, channels = dataset.images.shape
+    count, (side, _, channels) = len(dataset.images), dataset.picture_shape
     s = plan.settings.resolved(side, channels, best_precision())
     s = dataclasses.replace(s, held_out=holdout.count(count, s))
     features = f", features_weight {s.features_weight:g}" if s.features_weight else ""
     note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}{features}")
     if s.held_out:
-        note(f"{s.held_out} of {count} images are held out for evaluation")
+        note(f"{s.held_out} of {count} {dataset.things} are held out for evaluation")
     if s.batch % devices.replicas:
         shared = -(-s.batch // devices.replicas) * devices.replicas
         raise TrainError(f"batch {s.batch} cannot be shared by {devices.replicas} devices; try --batch {shared}")
@@ -129,7 +129,7 @@ def _gan(plan: Plan, dataset: Dataset, conditioning: conditions.Conditions, devi
     from gentrain.training.gan import GAN
 
     s = plan.settings
-    _, side, _, channels = dataset.images.shape
+    side, _, channels = dataset.picture_shape
     with devices.strategy.scope():
         gan = GAN(side, channels, conditioning, s)
         gan.compile(steps_per_execution=STEPS_PER_EXECUTION)

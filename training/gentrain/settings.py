@@ -28,6 +28,9 @@ class Settings:
     style: str = ""  # translation without pairs: the source of the pictures that those of the data are to look like
     labels: str = "auto"  # where classes come from: auto, folders, from-name[:PATTERN], none, or a column's name
     captions: str = ""  # where captions come from: auto, classes, or a column's name; empty: none are read
+    frames: int = 0  # of a clip, for what moves; 0: pictures
+    fps: float = 12.0  # frames a second that clips are cut at; 0: every frame that a file has
+    short: str = "loop"  # a file of fewer frames than a clip has; skip: it is left out
     flip: bool = False  # mirror each image left to right half of the time
     jitter: float = 0.0  # move each image at random, by at most this part of the side; its edges are repeated
     conditional: bool = False  # the generator takes the classes of the data as `labels`
@@ -89,7 +92,7 @@ class Settings:
                     raise UsageError(f"{field.name} must be from {low:g} to {high:g}, got {value:g}")
             elif field.name in CHOICES and value not in CHOICES[field.name]:
                 raise UsageError(f"{field.name} must be one of {', '.join(CHOICES[field.name])}, got {value!r}")
-        if self.best_by in PAIRED and "image" not in self.conditions.split(","):
+        if self.best_by in PAIRED and not {"image", "still"} & {*self.conditions.split(",")}:
             raise UsageError(f"best_by {self.best_by} needs pairs to compare with: conditions=image")
         self.frame  # noqa: B018, raises for images that cannot be
 
@@ -97,6 +100,11 @@ class Settings:
     def frame(self) -> Frame:
         """Which images are used, and how."""
         return Frame(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Frame)})
+
+    @property
+    def shown_fps(self) -> float:
+        """Frames a second that clips are played at: 12 where every frame of a file was taken."""
+        return self.fps or UNKNOWN_FPS
 
     @property
     def seen_through(self) -> str:
@@ -124,6 +132,8 @@ class Settings:
         settled = dataclasses.replace(self, gamma=gamma, gamma_final=final, augment=augment)
         return dataclasses.replace(settled, features_weight=features, precision=precision)
 
+
+UNKNOWN_FPS = 12.0
 
 FEATURES = 0.4
 FEATURES_SIDES = range(48, 97)
@@ -164,7 +174,15 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "networks": ("genline", "dcgan28", "dcgan64", "celeba64", "unet", "residual"),  # files of gentrain/networks
+    "networks": (
+        "genline",
+        "dcgan28",
+        "dcgan64",
+        "celeba64",
+        "unet",
+        "residual",
+        "animate",
+    ),  # files of gentrain/networks
     "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),  # files of gentrain/losses
     "precision": ("auto", "float32", "bfloat16"),
     "best_by": ("frechet", "kernel", "precision", "recall", "density", "coverage", "l1", "psnr", "ssim"),

@@ -48,6 +48,7 @@ FIT = {
     "labels": (["--labels", "none"], {"labels": "none"}),
     "input_from": (["--from", "blur"], {"input_from": "blur", "preset": "translate"}),
     "input_side": (["--side", "right"], {"input_side": "right"}),
+    "fps": (["--fps", "5"], {"fps": 5.0}),
     "flip": (["--flip"], {"flip": True}),
     "conditional": (["--conditional"], {"conditional": True}),
     "loss": (["--loss", "hinge"], {"loss": "hinge"}),
@@ -67,6 +68,8 @@ ELSEWHERE = {
     "fresh": "test_train_run.py",
     "dry_run": "every test here",
     "init_from": "test_train_init_from.py",
+    "frames": "test_train_animate.py",
+    "animate": "test_train_animate.py",
     "hints": "test_train_translate.py",
     "style": "test_train_style.py",
     "captions": "test_train_words.py",
@@ -133,7 +136,11 @@ def test_no_option_is_without_its_test() -> None:
     assert names == DATA.keys() | {"source", "sheet"} | OF_SOURCES
 
 
-OF_SOURCES = {"value_range", "max_megapixels", "split", "labels", "input_from", "input_side", "style", "captions"}
+OF_SOURCES = {"value_range", "max_megapixels", "split", "labels", "input_from", "input_side", "style", "captions"} | {
+    "frames",
+    "fps",
+    "short",
+}
 """Options of data that are tested with the sources."""
 
 
@@ -145,7 +152,7 @@ SETTINGS = {
     "ema_halflife_kimg": 1.0, "ema_rampup": 0.5, "kimg_per_tick": 1.0, "kimg_per_checkpoint": 2.0,
     "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
     "jitter": 0.1, "l1": 5.0, "adversarial": 0.5, "features_weight": 0.5, "nce": 0.5,
-    "nce_identity": 0.5, "mismatch": 0.5, "diversity": 0.5,
+    "short": "skip", "nce_identity": 0.5, "mismatch": 0.5, "diversity": 0.5,
 }  # fmt: skip
 
 

@@ -5,5 +5,6 @@ augment_study.py                                      `gentrain augment-study`; 
 detector.py                                           `gentrain detector`; the detector itself is in gentrain.detection
 subject.py                                            what `gentrain evaluate` measures: of a run, or a bare file
 generated.py, translated.py, styled.py                how: images; pictures from pictures, with pairs and without
+animated.py                                           and clips of stills
 reading.py, options.py                                what several commands share
 """

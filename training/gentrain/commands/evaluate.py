@@ -42,7 +42,7 @@ WITH_WEIGHTS = ("inception", "resnet50", "mobilenet-v2", "convnext-tiny")  # fil
 @click.option(
     "--on",
     metavar="SOURCE",
-    help="Other pairs, or pictures to be given a style, to measure on.  [default: those held out]",
+    help="Other pairs, clips, or pictures to be given a style, to measure on.  [default: those held out]",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the scores.  [default: RUN/metrics.json]")
 def evaluate(
@@ -58,7 +58,8 @@ def evaluate(
     """Score the generator of RUN, a run directory or a .keras file, against real images it was not trained on.
 
     Writes RUN/metrics.json and RUN/nearest.png: generated images above their nearest training images. A generator that
-    translates pictures is measured on pairs that it was not trained on, and shown in RUN/translations.png.
+    translates pictures is measured on pairs that it was not trained on, and shown in RUN/translations.png; one that
+    makes clips of stills in RUN/animations.png and .webp.
 
     \b
     gentrain evaluate runs/digits
@@ -77,11 +78,14 @@ def evaluate(
     echo(summary(dataset))
 
     quiet.import_tensorflow()
-    from gentrain.commands import generated, styled, translated
+    from gentrain.commands import animated, generated, styled, translated
     from gentrain.metrics.features import features_for
     from gentrain.metrics.translation import translates
 
     is_translation = translates(subject.generator)
+    if dataset.frames and is_translation:
+        click.echo(animated.evaluate(subject, dataset, samples, on, out))
+        return
     if on is not None and not is_translation:
         raise click.UsageError(f"--on {on}: {run} makes images of latents; --on is for what translates pictures")
     echo("features: preparing the feature extractor; training a classifier takes about 15 seconds …")

@@ -50,6 +50,9 @@ from gentrain.progress import Training, duration, echo, summary
 @click.option("--side", "input_side", metavar="left|right", help="Of pairs side by side, the half that is the input.")
 @click.option("--style", metavar="SOURCE", help="Pictures that those of --data are to look like; no pairs are needed.")
 @click.option("--hints", is_flag=True, help="Translate with dots of colour as hints, at places that a user chooses.")
+@click.option("--frames", type=int, metavar="N", help="Cut clips of so many frames, for what moves: 16.")
+@click.option("--fps", type=float, help="Frames a second that clips are cut at; 0: every frame.  [default: 12]")
+@click.option("--animate", is_flag=True, help="Learn to make a clip of a still picture, the first frame of each clip.")
 @click.option("--flip/--no-flip", default=None, help="Mirror images left to right at random.")
 @click.option("--conditional/--unconditional", default=None, help="Condition on the class labels.")
 @click.option("--loss", metavar="NAME", help="Adversarial loss: rpgan, bce, lsgan, hinge or wgan-gp.")
@@ -94,6 +97,7 @@ def fit(
     dry_run: bool,
     init_from: Path | None,
     hints: bool,
+    animate: bool,
     **options: Any,
 ) -> None:
     """Train a GAN. The same command again resumes a run that was stopped.
@@ -106,6 +110,7 @@ def fit(
     gentrain fit --preset translate --data pairs:outlines/,pictures/ --run runs/colour --hints
     gentrain fit --data photos/ --style paintings/ --run runs/painted
     gentrain fit --data emoji:package/ --captions auto --run runs/words
+    gentrain fit --data gifs/ --frames 16 --animate --run runs/moving
     """
     from gentrain import plan as plans
     from gentrain import run as training
@@ -114,7 +119,9 @@ def fit(
 
     if sum(length is not None for length in (options["kimg"], epochs, options["minutes"])) > 1:
         raise click.UsageError("--kimg, --epochs and --minutes all set the length; give one of them")
-    changes = _changes(options, sets, hints)
+    if hints and animate:
+        raise click.UsageError("--hints are for pictures, and --animate makes clips; give one of them")
+    changes = _changes(options, sets, "image,hints" if hints else "still" if animate else "")
     plan = plans.plan(run, data, preset, changes, epochs, fresh, reading.read, init_from)
     if plan.finished and not dry_run:
         if plan.moved:
@@ -143,7 +150,7 @@ def fit(
     click.echo(run)
 
 
-def _changes(options: dict[str, Any], sets: tuple[str, ...], hints: bool) -> dict[str, Any]:
+def _changes(options: dict[str, Any], sets: tuple[str, ...], conditions: str) -> dict[str, Any]:
     """The settings that options and --set give; raises click.UsageError where two give one setting different values."""
     from gentrain.settings import parse_change
 
@@ -152,8 +159,8 @@ def _changes(options: dict[str, Any], sets: tuple[str, ...], hints: bool) -> dic
         name, value = parse_change(text)
         if changes.setdefault(name, value) != value:
             raise click.UsageError(f"{name} is set twice, to {changes[name]} and to {value}")
-    if hints:
-        changes["conditions"] = "image,hints"
+    if conditions:
+        changes["conditions"] = conditions
     return changes
 
 

@@ -15,6 +15,7 @@ from gentrain.data.dataset import Frame
 from gentrain.errors import TrainError, UsageError
 from gentrain.files import write_json
 from gentrain.progress import echo
+from gentrain.settings import UNKNOWN_FPS
 from gentrain.training import checkpoints
 
 if TYPE_CHECKING:
@@ -61,12 +62,12 @@ class Subject:
             return self._plan.frame
         shape = tuple(self.generator.output_shape) if len(self.generator.outputs) == 1 else ()
         try:
-            _, side, width, channels = shape
-            if side != width:
+            *before, side, width, channels = shape
+            if side != width or len(before) not in (1, 2):
                 raise ValueError
-            return Frame(side, channels)
+            return Frame(side, channels, frames=before[1] if before[1:] else 0)
         except (ValueError, TypeError, UsageError):
-            expected = "images (N, side, side, 1 or 3), side a multiple of 4 from 8 to 256"
+            expected = "images (N, side, side, 1 or 3) or clips (N, T, …), side a multiple of 4 from 8 to 256"
             raise TrainError(f"{self.file}: output is {shape}, expected {expected}") from None
 
     @property
@@ -101,6 +102,11 @@ class Subject:
         return holdout.split(dataset, self.held_out)[1] if self.held_out > 0 else None
 
     @property
+    def fps(self) -> float:
+        """Frames a second that its clips are played at."""
+        return self._plan.settings.shown_fps if self.run else UNKNOWN_FPS
+
+    @property
     def held_out(self) -> int:
         """How many images the run held out of its training; 0 where that is not known."""
         return max(self._plan.settings.held_out, 0) if self.run else 0
@@ -117,7 +123,7 @@ class Subject:
     def keep(
         self,
         report: dict[str, Any],
-        judge: Judge | PairJudge | StyleJudge,
+        judge: Judge | PairJudge | StyleJudge | None,
         out: Path | None,
         picture: str,
         draw: Callable[[Path], object],
@@ -126,7 +132,7 @@ class Subject:
 
         Args:
             report: what metrics.json is to hold.
-            judge: whose feature net is kept.
+            judge: whose feature net is kept; None for none.
             out: where the report goes; None for the run's metrics.json.
             picture: the picture's file name.
             draw: writes it to a path.
@@ -139,7 +145,7 @@ class Subject:
         beside = target.with_name(picture)
         draw(beside)
         write_json(target, report)
-        if self.run:
+        if self.run and judge is not None:
             feature_files.keep(judge, self.run)
         echo(f"{target}, {beside}")
 

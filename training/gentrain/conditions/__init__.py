@@ -4,6 +4,7 @@ base.py        the class that each of them derives from, and what its methods do
 labels.py      classes of images
 image.py       a picture to be translated
 unpaired.py    the same without a right answer, to look like pictures of a style
+still.py       a picture that is to move
 hints.py       dots of colour that say how
 tokens.py      words that say what is to be seen; vocabulary.py cuts texts into them
 interface.py   what interface.json says of a run and its conditions
@@ -24,6 +25,7 @@ from gentrain.conditions.base import Array, Condition, Tensors
 from gentrain.conditions.hints import Hints
 from gentrain.conditions.image import Image
 from gentrain.conditions.labels import Labels
+from gentrain.conditions.still import Still
 from gentrain.conditions.tokens import Tokens
 from gentrain.conditions.unpaired import Unpaired
 from gentrain.errors import TrainError, UsageError
@@ -38,6 +40,7 @@ __all__ = [
     "Hints",
     "Image",
     "Labels",
+    "Still",
     "Tokens",
     "Unpaired",
     "columns",
@@ -58,7 +61,7 @@ Conditions = Sequence[Condition]
 ENTRY_POINTS = "gentrain.conditions"
 """Where a package says which conditions it brings: `depth = my_package:Depth`."""
 
-REGISTERED: dict[str, type[Condition]] = {one.name: one for one in (Labels, Image, Hints, Unpaired, Tokens)}
+REGISTERED: dict[str, type[Condition]] = {one.name: one for one in (Labels, Image, Hints, Unpaired, Still, Tokens)}
 
 
 def register(condition: type[Condition]) -> type[Condition]:

@@ -14,6 +14,7 @@ from gentrain.images import image_grid
 
 COLUMNS = 8
 MOST_ROWS = 32
+CLIPS = 16
 
 # Images are enlarged in whole steps to about this many pixels, so that names beside them can be read.
 SHOWN_SIDE = 64
@@ -24,7 +25,8 @@ MARGIN = 8
 def save_contact_sheet(dataset: Dataset, path: Path) -> str:
     """Write a PNG with up to 8 images of each class in a row (of the first 32 classes), or 64 where there are none.
 
-    Which ones is drawn at random, the same every time.
+    Of clips a row is one, 8 of its frames, and of each class there is at least one. Which ones is drawn at random, the
+    same every time.
 
     Returns:
         That the sheet is cut, where there are more classes; else nothing.
@@ -32,6 +34,8 @@ def save_contact_sheet(dataset: Dataset, path: Path) -> str:
     Raises:
         TrainError: `path` cannot be written.
     """
+    if dataset.frames:
+        return _save_clips(dataset, path)
     scale = max(1, round(SHOWN_SIDE / dataset.images.shape[1]))
     chosen = [_some(dataset, rows) for rows in _rows(dataset)]
     picture = Image.fromarray(_enlarged(_laid(chosen), scale))
@@ -41,6 +45,26 @@ def save_contact_sheet(dataset: Dataset, path: Path) -> str:
         picture.save(temporary, "PNG", pnginfo=marked("a contact sheet"))
     classes = len(dataset.class_names) if dataset.labels is not None else 0
     return f"the first {MOST_ROWS} of {classes} classes" if classes > MOST_ROWS else ""
+
+
+def _save_clips(dataset: Dataset, path: Path) -> str:
+    """The same of clips: of each class as many, up to 16 in all, or one of each of the first 32 classes."""
+    rows = _rows(dataset) if dataset.labels is not None else [np.arange(len(dataset.images))]
+    each = max(1, CLIPS // len(rows))
+    chosen = np.concatenate([np.sort(np.random.default_rng(0).permutation(row)[:each]) for row in rows])
+    frames = np.linspace(0, dataset.frames - 1, min(COLUMNS, dataset.frames)).round().astype(int)
+    height, width, channels = dataset.picture_shape
+    scale = max(1, round(SHOWN_SIDE / height))
+    laid = image_grid(dataset.images[chosen][:, frames].reshape(-1, height, width, channels), len(frames))
+    picture = Image.fromarray(_enlarged(np.broadcast_to(laid, (*laid.shape[:2], 3)), scale))
+    if dataset.class_names:
+        assert dataset.labels is not None
+        names = tuple(dataset.class_names[label] for label in dataset.labels[chosen])
+        picture = _with_names(picture, names, scale * (height + 2))
+    with replacing(path) as temporary:
+        picture.save(temporary, "PNG", pnginfo=marked("a contact sheet"))
+    count = len(dataset.images)
+    return f"{len(chosen)} of {count} clips" if len(chosen) < count else ""
 
 
 def _rows(dataset: Dataset) -> list[np.ndarray]:

@@ -31,6 +31,9 @@ CROPS = ("center", "none", "pad")
 INPUTS = ("", "outline", "grey", "blur", "small", "mask")
 SIDES = ("left", "right")
 
+FEWEST_FRAMES, MOST_FRAMES, MOST_FPS = 2, 64, 120
+SHORT = ("loop", "skip")
+
 # cat.0.jpg, cat_001.png and `cat (3).jpg` are of the class cat.
 NAME_AND_NUMBER = r"^(.*?[^\W\d_])[\W_]*\d+[\W_]*\.[^.]*$"
 
@@ -68,6 +71,9 @@ class Frame:
         style: the source of the pictures that others are to look like, where there are no pairs.
         captions: where texts come from: `auto`, `classes` for the names of classes, or a column of the metadata; empty
             where none are to be read.
+        frames: of a clip; 0 for pictures that stand still.
+        fps: frames a second that clips are cut at; 0 for every frame that a file has.
+        short: what is done with a file of fewer frames than a clip has: `loop` or `skip`.
 
     Raises:
         UsageError: a value outside its range.
@@ -85,6 +91,9 @@ class Frame:
     input_side: str = "left"
     style: str = ""
     captions: str = ""
+    frames: int = 0
+    fps: float = 12.0
+    short: str = "loop"
 
     def __post_init__(self) -> None:
         """Refuse what no image can be brought to."""
@@ -102,6 +111,14 @@ class Frame:
             raise UsageError(f"input_from must be one of {', '.join(INPUTS[1:])}, got {self.input_from!r}")
         if self.input_side not in SIDES:
             raise UsageError(f"input_side must be {' or '.join(SIDES)}, got {self.input_side!r}")
+        if self.frames and not FEWEST_FRAMES <= self.frames <= MOST_FRAMES:
+            raise UsageError(f"frames must be from {FEWEST_FRAMES} to {MOST_FRAMES}, or 0, got {self.frames}")
+        if self.frames and (self.input_from or self.style or self.captions):
+            raise UsageError("--frames cuts clips; inputs made of images, styles and captions are for pictures")
+        if not 0 <= self.fps <= MOST_FPS:
+            raise UsageError(f"fps must be from 0 to {MOST_FPS}, got {self.fps:g}")
+        if self.short not in SHORT:
+            raise UsageError(f"short must be {' or '.join(SHORT)}, got {self.short!r}")
         # These raise for what cannot be.
         self.background_rgb, self.low_and_high, self.name_pattern  # noqa: B018
 
@@ -219,7 +236,8 @@ class Dataset:
     `labels` are indices into `class_names`. `first_alike` int64 (N,) has for each image the first one of the very same
     pixels; None where all differ. `grey_in_colour` is whether none has a colour, though nobody requested three
     channels. `inputs` are, of a translation without pairs, the pictures that are to look like these: a data set of its
-    own, with examples of its own. The rest is as in `Contents`.
+    own, with examples of its own. Of clips `images` are uint8 (N, T, H, W, C), and where several are cut from a file a
+    column `origin` says which. The rest is as in `Contents`.
     """
 
     source: str
@@ -237,6 +255,22 @@ class Dataset:
     columns: Columns = field(default_factory=dict)
     known_fingerprint: str | None = field(default=None, repr=False)
     inputs: Dataset | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip; 0 where the images are pictures."""
+        return self.images.shape[1] if self.images.ndim == 5 else 0
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of a picture, of clips that of a frame."""
+        height, width, channels = self.images.shape[-3:]
+        return height, width, channels
+
+    @property
+    def things(self) -> str:
+        """What the images are, for a user."""
+        return "clips" if self.frames else "images"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -273,8 +307,12 @@ class Dataset:
         return np.arange(len(self.images)) if self.first_alike is None else np.unique(self.first_alike)
 
     def alike(self, indices: Indices) -> Indices:
-        """These indices, which must be among `distinct`, and those of all copies."""
-        return indices if self.first_alike is None else np.flatnonzero(np.isin(self.first_alike, indices))
+        """These indices, which must be among `distinct`, those of all copies, and of all clips of the same files."""
+        if self.first_alike is not None:
+            indices = np.flatnonzero(np.isin(self.first_alike, indices))
+        if (origin := self.columns.get("origin")) is not None:
+            indices = np.flatnonzero(np.isin(origin, np.asarray(origin)[indices]))
+        return indices
 
     @property
     def understood(self) -> str:
@@ -295,14 +333,17 @@ class Dataset:
         """What makes these images hard to learn from, a line each."""
         found, count = [], len(self.images)
         if count < FEW_IMAGES:
-            found.append(f"only {count} images: a GAN learns so few by heart, some thousands are a good start")
+            start = "some hundreds" if self.frames else "some thousands"
+            found.append(f"only {count} {self.things}: a GAN learns so few by heart, {start} are a good start")
         few = [f"{name} ({count})" for name, count in self.class_counts().items() if count < FEW_OF_A_CLASS]
         if few:
-            found.append(f"classes of fewer than {FEW_OF_A_CLASS} images: {_some(few)}")
+            found.append(f"classes of fewer than {FEW_OF_A_CLASS} {self.things}: {_some(few)}")
         if copies := count - len(self.distinct):
-            found.append(f"{copies} of {count} images are copies of others, pixel by pixel; measures take each once")
+            found.append(
+                f"{copies} of {count} {self.things} are copies of others, pixel by pixel; measures take each once"
+            )
         if self.grey_in_colour:
-            found.append("all images are grey though stored in colour; --channels 1 makes them so")
+            found.append(f"all {self.things} are grey though stored in colour; --channels 1 makes them so")
         return tuple(found)
 
     def describe(self) -> dict[str, Any]:

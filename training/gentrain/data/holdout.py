@@ -42,6 +42,8 @@ def count(images: int, s: Settings) -> int:
         return min(s.held_out, images // 2)
     if "unpaired" in s.conditions.split(","):  # a result cannot be a copy of what was trained on
         return min(max(round(PART * images), 2), ENOUGH[0], images // 2)
+    if s.frames:  # each is many pictures
+        return min(max(round(PART * images), 2), ENOUGH[1], images // 2)
     if images < FEWEST:  # but a translation is judged, and shown, by what it has not seen
         return max(1, round(PART * images)) if "image" in s.conditions.split(",") else 0
     part = round(PART * images)
@@ -67,12 +69,17 @@ def unknown(images: int, held_out: int, enough: int) -> str:
 def split(dataset: Dataset, held_out: int) -> tuple[Indices, Indices]:
     """Indices to train on and `held_out` ones that are not, fewer where classes are small; the same every time.
 
-    Copies of what is held out are not trained on either.
+    Copies of what is held out are not trained on either, nor are other clips of the same file: so of a file one clip at
+    most is held out, and of the files at most a third.
     """
     indices, free = np.arange(len(dataset.images)), dataset.distinct
     if dataset.labels is not None:
         free = free[np.bincount(dataset.labels)[dataset.labels[free]] >= SMALLEST_CLASS]
-    unseen = np.sort(np.random.default_rng(0).permutation(free)[: min(held_out, len(dataset.distinct) // 2)])
+    most = len(dataset.distinct) // 2
+    if (origin := dataset.columns.get("origin")) is not None:
+        first_of_each = np.unique(np.asarray(origin)[free], return_index=True)[1]
+        free, most = free[first_of_each], max(1, round(MOST * len(first_of_each)))
+    unseen = np.sort(np.random.default_rng(0).permutation(free)[: min(held_out, most)])
     return np.setdiff1d(indices, dataset.alike(unseen)), unseen
 
 

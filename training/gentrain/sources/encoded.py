@@ -77,7 +77,7 @@ def decode(
     """
     with warnings.catch_warnings():  # around the threads: it is not safe within them
         warnings.simplefilter("ignore")
-        side, channels = _shape(items(), load, frame)
+        side, channels = shape(items(), load, frame)
         ranges = Ranges(frame, partial(_deep_images, items, load, frame))
 
         def decode_one(item: Item) -> Pixels:
@@ -114,7 +114,7 @@ def decode_pairs(
     frames = (replace(frame, channels=0), frame)
     with warnings.catch_warnings():  # around the threads: it is not safe within them
         warnings.simplefilter("ignore")
-        shapes = [_shape(items(), _part(load, part), frames[part]) for part in (0, 1)]
+        shapes = [shape(items(), _part(load, part), frames[part]) for part in (0, 1)]
         side = shapes[0][0] if shapes[0][0] == shapes[1][0] else frame.resolution
         deep = (_deep_images(items, _part(load, part), frame) for part in (0, 1))
         ranges = Ranges(frame, lambda: itertools.chain(*deep))
@@ -169,7 +169,7 @@ def refuse_if_mostly_broken(name: str, count: int, skipped: list[Skipped], thing
         raise TrainError(f"{name}: {len(skipped)} of {count} {things} are broken, for one {example}")
 
 
-def _shape(items: Iterable[Item], load: Load, frame: Frame) -> tuple[int, int]:
+def shape(items: Iterable[Item], load: Load, frame: Frame) -> tuple[int, int]:
     """Side and channels of the squares, from the headers; stops as soon as no further header can change them."""
     sizes: set[tuple[int, int]] = set()
     grey = True

@@ -6,12 +6,13 @@ import contextlib
 import io
 import os
 import threading
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from gentrain.data.dataset import Frame, Pixels
 from gentrain.files import MARK
@@ -185,6 +186,29 @@ def whole(file: str | IO[bytes], frame: Frame) -> Image.Image:
         with contextlib.suppress(Exception):
             image = ImageOps.exif_transpose(opened)
         return _flat(image, opened, kind, frame.background_rgb, None).copy()
+
+
+def animation(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> Iterator[tuple[Pixels, float]]:
+    """Every frame of an animated picture, as `square` has it, and how many milliseconds it says that it is shown.
+
+    Raises:
+        Unfit: it has a single frame; else nearly anything on broken files.
+    """
+    with _open(file) as image:
+        if not is_animated(image):
+            raise Unfit("a single picture, no clip")
+        for opened in ImageSequence.Iterator(image):
+            _load(opened, frame, 0)
+            pixels = to_square(_flat(opened, opened, None, frame.background_rgb, None), side, channels, frame)
+            yield pixels, float(opened.info.get("duration") or 0)
+
+
+def is_animated(image: str | IO[bytes] | Image.Image) -> bool:
+    """Whether a picture has several frames; raises nearly anything on broken files."""
+    if isinstance(image, Image.Image):
+        return bool(getattr(image, "n_frames", 1) > 1)
+    with _open(image) as opened:
+        return is_animated(opened)
 
 
 def deep_extremes(file: str | IO[bytes], frame: Frame) -> tuple[str, Extremes] | None:

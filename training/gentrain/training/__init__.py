@@ -3,6 +3,7 @@
 gan.py           the Keras model: networks, optimisers and one step for both
 auxiliaries.py   its losses beside the adversarial one, with the networks that these bring along
 draws.py         the random numbers of a step
+frames.py        clips as one picture of many channels
 augment.py       DiffAugment
 devices.py       precision, and one device or several
 loop.py          `fit` for several devices

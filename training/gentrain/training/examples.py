@@ -14,7 +14,7 @@ import numpy as np
 from gentrain import conditions
 from gentrain.data import holdout
 from gentrain.files import replacing
-from gentrain.images import to_pixels
+from gentrain.images import image_grid, to_pixels
 
 if TYPE_CHECKING:
     from gentrain.data.dataset import Dataset, Pixels
@@ -41,11 +41,25 @@ class Examples:
         """Write examples.npz (docs/contracts.md): pictures uint8, everything else as the model takes it."""
         arrays = {name: _pixels(np.asarray(tensor)) for name, tensor in self.given.items()}
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays | ({"images": self.images} if self.known else {}))  # type: ignore[arg-type]
+            name = "clips" if self.images.ndim == 5 else "images"
+            np.savez_compressed(file, **arrays | ({name: self.images} if self.known else {}))  # type: ignore[arg-type]
 
     def shown(self, generated: Pixels) -> Pixels:
-        """Input, generated and true, or one of the style, side by side: uint8 (N, H, 3 W, 3)."""
+        """Input, generated and true, or one of the style, side by side: uint8 (N, H, 3 W, 3).
+
+        Of clips (N, T, H, 3 W, 3), the still beside every frame.
+        """
+        if self.images.ndim == 5:
+            still = np.repeat(self.inputs()[:, None], self.images.shape[1], axis=1)
+            return np.concatenate([as_colour(still), as_colour(generated), as_colour(self.images)], axis=3)
         return np.concatenate([as_colour(self.inputs()), as_colour(generated), as_colour(self.images)], axis=2)
+
+    def rows(self, generated: Pixels, most: int = 8) -> Pixels:
+        """Of clips a row each, as one picture: the still, so many of the later frames as generated, and as true."""
+        later = np.linspace(1, generated.shape[1] - 1, min(most, generated.shape[1] - 1)).round().astype(int)
+        row = [self.inputs()[:, None], generated[:, later], self.images[:, later]]
+        pixels = np.concatenate([as_colour(part) for part in row], axis=1)
+        return image_grid(pixels.reshape(-1, *pixels.shape[2:]), pixels.shape[1])
 
     def inputs(self) -> Pixels:
         """The pictures that are given, with the dots that are given on them; uint8 (N, H, W, 1 or 3)."""
@@ -90,8 +104,8 @@ def translates(conditioning: conditions.Conditions) -> bool:
 
 
 def as_colour(images: Pixels) -> Pixels:
-    """uint8 (N, H, W, 1 or 3) → (N, H, W, 3)."""
-    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+    """uint8 (…, 1 or 3) → (…, 3)."""
+    return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
 
 def _pixels(tensor: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -23,6 +23,7 @@ from gentrain.settings import Settings
 from gentrain.training import auxiliaries
 from gentrain.training.augment import augment, changes, moved
 from gentrain.training.draws import Draws
+from gentrain.training.frames import as_channels, as_clips
 
 if TYPE_CHECKING:
     from gentrain.training.examples import Examples
@@ -153,9 +154,9 @@ class GAN(keras.Model):
         """One step of the discriminator, one of the generator, one of the EMA.
 
         Args:
-            data: a dictionary: `images` uint8 (parts, N, H, W, C) and each column of the conditions (parts, N, …), N
-                being a device's part of the batch: part 0 for the discriminator, and unless both share a pass part 1
-                for the generator.
+            data: a dictionary: `images` uint8 (parts, N, H, W, C), clips (parts, N, T, H, W, C), and each column of the
+                conditions (parts, N, …), N being a device's part of the batch: part 0 for the discriminator, and unless
+                both share a pass part 1 for the generator.
         """
         s = self.settings
         draws = Draws(s.seed, self.images_seen, data["images"].shape[1], self.replicas)
@@ -301,12 +302,12 @@ class GAN(keras.Model):
         return at_images.gradient(logits, between)
 
     def _prepare(self, batch: Mapping[str, tf.Tensor], draws: Draws) -> tuple[tf.Tensor, Tensors]:
-        """Images uint8 → float32 in [-1, 1], and what the conditions make of their columns.
+        """Images uint8 → float32 in [-1, 1], clips with frames as channels, and what conditions make of their columns.
 
         Where settings say so, half of the images are mirrored and all are moved a little, and with them what belongs
         to their pixels.
         """
-        images = tf.cast(batch["images"], tf.float32) / 127.5 - 1.0
+        images = as_channels(tf.cast(batch["images"], tf.float32) / 127.5 - 1.0)
         given = prepared(self.conditions, batch)
         if self.settings.flip:
             mirrored = draws.uniform(1)[:, :, None, None] < 0.5
@@ -327,14 +328,15 @@ class GAN(keras.Model):
         return change(images), given
 
     def _make(self, latents: tf.Tensor, given: Tensors) -> tf.Tensor:
-        return self.generator(together(latents, given), training=True)
+        return as_channels(self.generator(together(latents, given), training=True))
 
     def _judge(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tf.Tensor:
         if self.settings.augment:
             images, given = tf.cond(
                 self.augmented > 0.0, lambda: self._augment(images, given, draws), lambda: (images, given)
             )
-        return self.discriminator(together(images, {name: given[name] for name in self.judged}), training=True)
+        first = as_clips(images, self.settings.frames)
+        return self.discriminator(together(first, {name: given[name] for name in self.judged}), training=True)
 
     def _augment(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tuple[tf.Tensor, Tensors]:
         colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))

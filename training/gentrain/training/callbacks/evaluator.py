@@ -67,18 +67,22 @@ class Evaluator(keras.callbacks.Callback):
             self.judge = self._judge()
             if self.judge.unknown:
                 self.note(f"warning: {self.judge.unknown}")
-            feature_files.keep(self.judge, self.run)
+            if not self.dataset.frames:
+                feature_files.keep(self.judge, self.run)
         return self.judge.score_generator(self.model.ema, FIRST_SEED)
 
     def _judge(self) -> Any:
         from gentrain.metrics.judge import Judge
+        from gentrain.metrics.motion import ClipJudge
         from gentrain.metrics.style import StyleJudge
         from gentrain.metrics.translation import PairJudge, translates
 
         if self.dataset.inputs is not None:
             return StyleJudge(self.dataset, self.held_out, SAMPLES, "random")
+        indices = self.dataset.distinct if self.unseen is None else self.unseen
+        if self.dataset.frames:
+            return ClipJudge(self.dataset, indices[:SAMPLES])
         if translates(self.model.ema):
-            indices = self.dataset.distinct if self.unseen is None else self.unseen
             return PairJudge(self.dataset, indices[:SAMPLES], "random")
         through = self.model.settings.seen_through
         choosing = None if self.unseen is None else holdout.halves(self.unseen)[0]

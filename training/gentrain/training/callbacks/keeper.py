@@ -10,7 +10,7 @@ import numpy as np
 
 from gentrain.conditions import examples
 from gentrain.files import replacing
-from gentrain.images import image_grid, save_png, to_pixels
+from gentrain.images import image_grid, save_png, save_webp, to_pixels
 from gentrain.networks.latents import latents_of_seeds
 from gentrain.training import checkpoints
 from gentrain.training.callbacks.log import Log
@@ -21,6 +21,7 @@ COLUMNS = 8
 ROWS = 8
 MOST_EXAMPLES = 16
 PAIRS, PAIR_COLUMNS = 32, 4
+CLIPS = 16
 
 
 class Keeper(keras.callbacks.Callback):
@@ -55,10 +56,14 @@ class Keeper(keras.callbacks.Callback):
         """Write samples/NNNNNNkimg.png: seeds 0 to 63, the images that `genclient sample --n 64` will fetch.
 
         With conditions a row is one example, such as a class, and a column one seed. Of a translation it shows input,
-        generated and true for pairs that are not trained on, four in a row.
+        generated and true for pairs that are not trained on, four in a row. Of clips a row is one, the still and later
+        frames as generated and as they are, and NNNNNNkimg.webp shows them as they move.
         """
         picture = grid(self.model)
-        save_png(picture, self.run / "samples" / f"{images_seen // 1000:06d}kimg.png")
+        place = self.run / "samples" / f"{images_seen // 1000:06d}kimg.png"
+        save_png(picture, place)
+        if self.model.settings.frames:
+            save_webp(moving(self.model), place.with_suffix(".webp"), PAIR_COLUMNS, self.model.settings.shown_fps)
         self.log.picture("samples", picture, images_seen)
 
 
@@ -74,9 +79,19 @@ def grid(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The image grid, uint8 (H, W, C), of the EMA generator as it is now."""
     if gan.examples is None:
         return image_grid(to_pixels(np.asarray(_draw(gan))), COLUMNS)
+    if gan.settings.frames:
+        some = gan.examples.first(CLIPS)
+        return some.rows(to_pixels(np.asarray(_translated(gan, some.given))))
     some = gan.examples.first(PAIRS)
     generated = to_pixels(np.asarray(_translated(gan, some.given)))
     return image_grid(some.shown(generated), PAIR_COLUMNS)
+
+
+def moving(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Still, generated and true side by side, uint8 (N, T, H, W, 3), of clips that are not trained on."""
+    assert gan.examples is not None
+    some = gan.examples.first(CLIPS)
+    return some.shown(to_pixels(np.asarray(_translated(gan, some.given))))
 
 
 def _translated(gan: GAN, given: dict[str, Any]) -> Any:
