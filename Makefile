@@ -15,18 +15,20 @@ WEB    ?= out/web
 ARGS   ?=
 FETCH  ?= sample --n $(N)
 
-# Of demo-translate: where the pairs are drawn, and how long is trained on them.
+# Of demo-translate and demo-text: where their pictures are, and how long is trained on them.
 OPENMOJI ?= out/openmoji
+EMOJI    ?= out/emoji
 MINUTES  ?= 8
 
 BIN = .venv/bin
 
-.PHONY: help install install-dev train export serve sample demo demo-translate serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
+.PHONY: help install install-dev train export serve sample demo demo-translate demo-text serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo             train on digits, export, serve, and fetch $(N) images into $(OUT)'
 	@echo 'make demo-translate   draw pairs, train on them, export, serve, and translate outlines into out/colour.png'
+	@echo 'make demo-text        train on captioned emoji, export, serve, and draw what some words say into out/words.png'
 	@echo 'make train            images → run directory        DATA=$(DATA) PRESET=$(PRESET) RUN=$(RUN) ARGS=…'
 	@echo 'make export           run directory → a new version MODELS=$(MODELS) NAME=$(NAME)'
 	@echo 'make serve            the embedded server           PORT=$(PORT)'
@@ -95,6 +97,17 @@ $(OPENMOJI)/drawn: | .venv/installed $(OPENMOJI)/package
 	$(BIN)/pip install --quiet 'resvg-py>=0.5'
 	$(BIN)/python bench/openmoji.py $(OPENMOJI)/package $(OPENMOJI)
 	@touch $@
+
+# Emoji with their names; a row for each text, a column for each seed.
+demo-text: $(EMOJI)/package
+	@$(MAKE) --no-print-directory demo NAME=words PRESET=text DATA=emoji:$(EMOJI)/package \
+	ARGS='--captions auto $(or $(ARGS),--minutes $(MINUTES))' \
+	FETCH='sample --n 8 --text "red heart" --text "crying face" --text cat --text tree --text moon --text clock'
+
+$(EMOJI)/package:
+	rm -rf $(EMOJI) && mkdir -p $(EMOJI)/unpacked
+	cd $(EMOJI) && npm pack --silent emoji-datasource-google@16.0.0 && tar -xzf emoji-datasource-google-16.0.0.tgz -C unpacked
+	mv $(EMOJI)/unpacked/package $@
 
 test: install-dev
 	@tests/install-tools.sh
