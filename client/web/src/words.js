@@ -13,6 +13,10 @@
 /** The index of words that the model does not know; 0 is no word. */
 const UNKNOWN = 1;
 
+/** Words that are named in place of an unknown one, at most, and how much they are like it, at least. */
+const NEAR = 3;
+const LIKE = 0.6;
+
 export class Words {
   /** @type {Map<string, number>} */
   #index;
@@ -68,9 +72,51 @@ export class Words {
     return [...new Set(this.split(text))].filter((word) => !this.#index.has(word));
   }
 
+  /**
+   * Known words that are written much like one that is not, the likest first: those that the command names.
+   *
+   * @param {string} word
+   */
+  near(word) {
+    const rated = this.known.map((known) => /** @type {[number, string]} */ ([likeness([...known], [...word]), known]));
+    const like = rated.filter(([rate]) => rate >= LIKE).sort((a, b) => b[0] - a[0] || (a[1] < b[1] ? 1 : -1));
+    return like.slice(0, NEAR).map(([, known]) => known);
+  }
+
   /** A character that is a word of its own, between blanks; others as they are. @param {string} letter */
   #apart(letter) {
     const code = /** @type {number} */ (letter.codePointAt(0));
     return this.alone.some(([first, last]) => first <= code && code <= last) ? ` ${letter} ` : letter;
   }
+}
+
+/**
+ * How much of two words is the same, 0 to 1: 2 M / T, of T letters in both, M in blocks that match.
+ *
+ * @param {string[]} one
+ * @param {string[]} other
+ */
+function likeness(one, other) {
+  return (2 * matching(one, other)) / (one.length + other.length || 1);
+}
+
+/**
+ * Letters in the longest block that both have, and in those before and behind it.
+ *
+ * @param {string[]} one
+ * @param {string[]} other
+ * @returns {number}
+ */
+function matching(one, other) {
+  let [start, at, length] = [0, 0, 0];
+  for (let i = 0; i < one.length; i++) {
+    for (let j = 0; j < other.length; j++) {
+      let k = 0;
+      while (i + k < one.length && one[i + k] === other[j + k]) k++;
+      if (k > length) [start, at, length] = [i, j, k];
+    }
+  }
+  if (!length) return 0;
+  const before = matching(one.slice(0, start), other.slice(0, at));
+  return before + length + matching(one.slice(start + length), other.slice(at + length));
 }

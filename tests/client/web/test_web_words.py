@@ -26,7 +26,7 @@ def page(web, site, browser, words):
 def test_the_page_draws_what_is_typed_and_completes_it(page, words):
     file = words / "models/words/1/tflite/words-float32.tflite"
     assert_same(page.grid(), python_images(file, range(3, 19), texts="red hart"))
-    assert page.text("#text-problem") == "The model does not know hart."
+    assert page.text("#text-problem") == "The model does not know hart (heart?)."
     page.ask(call="fill", args=["#text", "BLUE caf"])
     page.wait_for_images()
     assert_same(page.grid(), python_images(file, range(3, 19), texts="BLUE caf"))
@@ -39,6 +39,15 @@ def test_the_page_draws_what_is_typed_and_completes_it(page, words):
     assert (name, picture.info["text"]) == ("words-seed0003.png", "green star")
     assert_same(np.asarray(picture), python_images(file, [3], texts="green star")[0])
     page.wait_for_address("text=green+star")
+
+
+def test_the_page_names_the_near_words_that_the_command_does(page):
+    words = ["heart", "hearth", "earth", "chart", "star", "stars", "start", "éclair", "moon", "noon", "sun"]
+    asked = ["hart", "strat", "mon", "erth", "xyzzy", "eclair", "aaa", "s"]
+    near = f"(new Words({json.dumps({'vocabulary': ['[PAD]', '[UNK]', *words]})})).near(word)"
+    module = "import('./genline.js').then(({ Words }) => "
+    found = page.evaluate(f"{module}{json.dumps(asked)}.map((word) => {near}))")
+    assert found == [Vocabulary(("[PAD]", "[UNK]", *words)).near(word) for word in asked]
 
 
 def test_awkward_texts_are_cut_as_by_python(page):

@@ -29,9 +29,20 @@ export function mountText({ words: described }, store) {
   offer(words, "");
   return (text) => {
     if (field.value !== text) field.value = text;
-    const unknown = words.unknown(text);
+    const unknown = words.unknown(text).map((word) => withNear(words, word));
     element("text-problem").textContent = unknown.length ? `The model does not know ${unknown.join(", ")}.` : "";
   };
+}
+
+/**
+ * A word that the model does not know, with those that may be meant: `hart (heart?)`.
+ *
+ * @param {Words} words
+ * @param {string} word
+ */
+function withNear(words, word) {
+  const near = words.near(word);
+  return near.length ? `${word} (${near.join(" or ")}?)` : word;
 }
 
 /**
