@@ -16,7 +16,7 @@ from typing import Any
 
 from common import KEPT, Cells, gentrain, number, paragraph, table
 
-STEPS = 300
+STEPS = 500
 PUBLISHED = ("--set", "learning_rate=5e-4", "--set", "learning_rate_final=5e-4", "--set", "ema_halflife_kimg=1")
 GENERATORS: dict[str, tuple[object, ...]] = {
     "genline": ("--preset", "small", "--kimg", 220),
@@ -125,7 +125,7 @@ def report(cells: dict[str, dict[str, Any]], steps: int, days: str) -> str:
         of_real = (number(alarms[change]) for change in changes)
         rows.append([left_out, "*real pictures called generated*", *of_real, "", ""])
     beside = []
-    for name in NAMES:
+    for name in cells:
         cell = cells[name]["metrics"]["sources"][str(folder_of(name))]
         for title, key in (("pixel statistics", "pixel_statistics"), ("its own discriminator", "own_discriminator")):
             if cell[key]:

@@ -29,7 +29,6 @@ STEPS = 1200
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-4
 EMA = 0.99
-RIDGE = 1.0
 LOGGED = 50  # steps between lines of the log
 
 
@@ -52,8 +51,7 @@ class Detector:
 def train(pictures: Pictures, steps: int = STEPS, seed: int = 0, show: Show = lambda step, loss: None) -> Detector:
     """Learn to tell the real pictures from the generated ones that are to be seen, and calibrate."""
     height, _, channels = pictures.shape
-    statistics = networks.statistics(height, channels)
-    network = networks.build(height, channels, seed, statistics, _linear(statistics, pictures, seed))
+    network = networks.build(height, channels, seed)
     log: list[dict[str, Any]] = []
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, use_ema=True, ema_momentum=EMA)
@@ -69,35 +67,11 @@ def train(pictures: Pictures, steps: int = STEPS, seed: int = 0, show: Show = la
     return _calibrated(network, pictures, log)
 
 
-def _linear(statistics: Any, pictures: Pictures, seed: int) -> tuple[Any, Any]:
-    """Weights (F, 1) and bias (1,) by which least squares part real from generated pictures, as logits."""
-    rng = np.random.default_rng([seed, 0])
-    sets = [pictures.real.training, *(part.training for part in pictures.seen)]
-    x = np.concatenate([_numbers(statistics, disturb.at_random(images, rng)) for images in sets]).astype(np.float64)
-    classes = [1.0, *[-1.0] * len(pictures.seen)]
-    sizes = [len(images) for images in sets]
-    shares = [1.0, *[1 / len(pictures.seen)] * len(pictures.seen)]
-    y = np.repeat(classes, sizes)
-    weight = np.repeat([share / size for share, size in zip(shares, sizes, strict=True)], sizes) * len(y) / 2
-    mean, deviation = x.mean(axis=0), x.std(axis=0) + 1e-6
-    z = np.c_[(x - mean) / deviation, np.ones(len(x))]
-    found = np.linalg.solve((z * weight[:, None]).T @ z + RIDGE * np.eye(z.shape[1]), z.T @ (y * weight))
-    judged = z @ found
-    found = found / scores.temperature(judged[y > 0], judged[y < 0])
-    slopes = found[:-1] / deviation
-    return slopes[:, None].astype(np.float32), np.array([found[-1] - mean @ slopes], np.float32)
-
-
-def _numbers(model: Any, images: Pixels) -> Logits:
-    """What a model gives for uint8 (N, H, W, C), a batch at a time."""
-    starts = range(0, len(images), BATCH)
-    parts = [model(_floats(images[start : start + BATCH]), training=False) for start in starts]
-    return np.concatenate([np.asarray(part) for part in parts])
-
-
 def _calibrated(network: Any, pictures: Pictures, log: Sequence[dict[str, Any]]) -> Detector:
     def logits(images: Pixels) -> Logits:
-        return _numbers(network, images)[:, 0]
+        starts = range(0, len(images), BATCH)
+        parts = [network(_floats(images[start : start + BATCH]), training=False) for start in starts]
+        return np.concatenate([np.asarray(part) for part in parts])[:, 0]
 
     real = logits(pictures.real.calibration)
     fake = np.concatenate([logits(part.calibration) for part in pictures.seen])
