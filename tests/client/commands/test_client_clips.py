@@ -245,3 +245,20 @@ def test_requests_of_large_clips_are_small() -> None:
     binding = VIDEO_GENERATION.bind(info, "auto", {})
     assert binding.outputs["clips"] is CLIPS
     assert _example_bytes(binding) == 4 * 64 * 256 * 256 * 3
+
+
+def test_animate_takes_what_translate_takes(
+    run: Callable[..., Done], address: str, alive: str, photos: Path, tmp_path: Path
+) -> None:
+    out, where = tmp_path / "a.apng", ("--target", address, "--model", "alive")
+    out.write_text("another file")
+    plain = ("animate", photos, *where, "--scale", 1, "--overwrite", "--out", out)
+    shown = run(*plain, "--signature", "png", "--model-version", 1, "--value-range", "0:255", "--show")
+    assert "▀" in shown.stdout
+    served = frames_of(out)
+    run(*plain, "--captions")
+    assert frames_of(out).shape[1] > served.shape[1], "names stand below the clips"
+    run("animate", photos, "--tflite", alive, "--threads", 2, "--scale", 1, "--out", out)
+    assert near(frames_of(out), served)
+    with pytest.raises(UsageError, match=r"^--version-label: found it beside --model-version"):
+        run(*plain, "--model-version", 1, "--version-label", "stable")
