@@ -56,7 +56,7 @@ def detector(
     """Train a detector of generated pictures, and measure it on pictures that were held out.
 
     Real and generated pictures go the same way: they are brought to one size, blurred, resized and coded as JPEG at
-    random. The table goes to stdout. A detector takes a minute or two; stopped, it leaves nothing, and the same
+    random. The table goes to stdout. A detector takes some minutes; stopped, it leaves nothing, and the same
     command trains it anew.
 
     \b
