@@ -32,8 +32,8 @@ def main() -> None:
     known = asked("train")
     chosen = np.linspace(0, len(known) - 1, COUNT).astype(int)
     rows = [rng.permutation(np.delete(np.arange(len(known)), at))[: len(CHOICES)] for at in chosen]
-    for row, place, at in zip(rows, right, chosen, strict=True):
-        row[place] = at
+    for others, place, at in zip(rows, right, chosen, strict=True):
+        others[place] = at
     run = Run(arguments.run)
     drawn = [run.draw([known[at].text]) for row in rows for at in row]
     arguments.out.mkdir(parents=True, exist_ok=True)
