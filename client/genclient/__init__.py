@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from genclient.client.aio import AsyncClient
     from genclient.client.call import Batch
     from genclient.client.client import Client
+    from genclient.client.detection import Detection
     from genclient.device.generator import DeviceGenerator
     from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
     from genclient.images.image_grid import ImageGrid
@@ -40,6 +41,7 @@ __all__ = [
     "Batch",
     "Client",
     "ClientError",
+    "Detection",
     "DeviceGenerator",
     "ImageGrid",
     "RpcError",
@@ -53,6 +55,7 @@ _LATER = {
     "Batch": "genclient.client.call",
     "Client": "genclient.client.client",
     "ClientError": "genclient.errors",
+    "Detection": "genclient.client.detection",
     "DeviceGenerator": "genclient.device.generator",
     "RpcError": "genclient.errors",
     "UsageError": "genclient.errors",

@@ -26,6 +26,9 @@ COMMANDS = (
 )
 """Each is the attribute of its name in the module of its name in `genclient.commands`."""
 
+ALIASES = {"score": "detect"}
+"""Other name → command."""
+
 
 class Commands(click.Group):
     """Loads a command when it is requested."""
@@ -36,6 +39,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name."""
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(f"genclient.commands.{cmd_name}"), cmd_name)
@@ -45,7 +49,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is meant; of one that there is not, what may have been meant."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in (*COMMANDS, *ALIASES) and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS)
             hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are {', '.join(COMMANDS)}."
             raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx)

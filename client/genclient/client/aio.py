@@ -21,6 +21,7 @@ from genclient.client.arguments import COUNT, FIRST, check_files, check_grid, na
 from genclient.client.awaited import AwaitedCalls
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds
 from genclient.client.call import Batch
+from genclient.client.detection import Detection, companion, detection_request, is_detector, none_judges
 from genclient.client.server_config import config_text, explained, server_config
 from genclient.client.texts import Texts, of_each, tokenization
 from genclient.client.translation import (
@@ -211,6 +212,39 @@ class AsyncClient(AwaitedCalls):
         given = {"image_bytes": read, "labels": label}
         request = Request(given, signature, FILES_DETECTION)
         return (await self._collect(self._discriminator_name(model), None, request))["scores"]
+
+    async def detect(
+        self,
+        images: Pictures,
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> Detection:
+        """As `Client.detect`."""
+        from genclient.images.value_ranges import of_pair
+
+        check_files("images", images)
+        request = await asyncio.to_thread(detection_request, images, of_pair(value_range), label, signature)
+        return Detection.of(await self._collect(await self._judge() if model is None else model, None, request))
+
+    async def _judge(self) -> str:
+        """As `Client._judge`."""
+        try:
+            is_there = not is_detector(await self.info())
+        except RpcError as error:
+            if error.code.name != "NOT_FOUND":
+                raise
+            is_there = False
+        else:
+            if not is_there:
+                return self.model
+        try:
+            await self.info(companion(self.model))
+        except RpcError as error:
+            raise none_judges(self.model, is_there, error) from None
+        return companion(self.model)
 
     async def translate(
         self,

@@ -18,6 +18,7 @@ from genclient.client.arguments import COUNT, FIRST, check_files, check_grid, na
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, MAX_BATCH_SIZE, Request, Seeds
 from genclient.client.blocking import BlockingCalls
 from genclient.client.call import Batch, Exchange
+from genclient.client.detection import Detection, companion, detection_request, is_detector, none_judges
 from genclient.client.texts import Texts, of_each, tokenization
 from genclient.client.translation import (
     Pictures,
@@ -28,6 +29,7 @@ from genclient.client.translation import (
     picture_shape,
     translation_request,
 )
+from genclient.errors import RpcError
 from genclient.images.image_grid import ImageGrid
 from genclient.images.image_grid import captions as captions_of
 from genclient.model.roles import Label
@@ -321,6 +323,61 @@ class Client(BlockingCalls):
         return self._collect(self._discriminator_name(model), None, Request(given, signature, FILES_DETECTION))[
             "scores"
         ]
+
+    def detect(
+        self,
+        images: Pictures,
+        *,
+        label: Label = None,
+        model: str | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> Detection:
+        """Whether pictures are real or generated, by a detector, or how real they look to a discriminator.
+
+        Example:
+        ```python
+        with Client("localhost:8500", "det") as client:
+            found = client.detect(["photo.jpg", "other.webp"])
+        found.probabilities  # of being generated: float32 (2,)
+        found.generated  # the verdict: bool (2,)
+        ```
+
+        Args:
+            images: picture files by path or content, of any size; or uint8, or floats in [0, 1], (N, H, W, C) or
+                (H, W, C), of the model's size.
+            label: class of every picture, or one for each, where a discriminator is conditional.
+            model: the one that judges; None: the client's own if it is a detector, else its discriminator.
+            signature: which of its functions to call; `auto`: `detect`, `discriminate`, or the one that takes files.
+            value_range: what is black and what is white in pictures of 32 bits or floats.
+
+        Raises:
+            UsageError: the arguments do not fit each other or the model.
+            ClientError: a picture cannot be read; there is no such model; the server refuses, cannot be reached, or
+                returns something that is not scores.
+        """
+        from genclient.images.value_ranges import of_pair
+
+        check_files("images", images)
+        request = detection_request(images, of_pair(value_range), label, signature)
+        return Detection.of(self._collect(self._judge() if model is None else model, None, request))
+
+    def _judge(self) -> str:
+        """The model itself, if it is a detector, else its discriminator."""
+        try:
+            is_there = not is_detector(self.info())
+        except RpcError as error:
+            if error.code.name != "NOT_FOUND":
+                raise
+            is_there = False
+        else:
+            if not is_there:
+                return self.model
+        try:
+            self.info(companion(self.model))
+        except RpcError as error:
+            raise none_judges(self.model, is_there, error) from None
+        return companion(self.model)
 
     def translate(
         self,

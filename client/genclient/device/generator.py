@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from genclient.client import translation
 from genclient.client.arguments import COUNT, FIRST, check_count, check_files, named_inputs, of_images
 from genclient.client.call import Batch, Collection
+from genclient.client.detection import Detection, detection_request
 from genclient.client.texts import Texts
 from genclient.client.translation import Pictures, Variations
 from genclient.device import interpreter, layout
@@ -28,6 +29,7 @@ from genclient.device.interpreter import Function, litert_errors
 from genclient.device.layout import Layout
 from genclient.errors import ClientError, UsageError
 from genclient.images import pixels
+from genclient.images.prepare import prepared
 from genclient.images.value_ranges import of_pair
 from genclient.latents.array import counted_seeds
 from genclient.model import tflite_metadata
@@ -36,6 +38,7 @@ from genclient.model.inputs import Examples
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
 from genclient.model.text_roles import encoded
+from genclient.tasks.fake_detection import FAKE_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
 from genclient.tasks.video_generation import ANIMATION
@@ -96,6 +99,7 @@ class DeviceGenerator:
         self.preprocessing = metadata.preprocessing if metadata else None
         self.vocabulary = metadata.vocabulary if metadata else None
         self.frames_per_second = metadata.frames_per_second if metadata else None
+        self._metadata = metadata
         self._range = (0.0, 1.0) if metadata else None  # lowest and highest pixel; None: not known yet
         self._layout = layout.find(functions)
         note = self._layout.note() if self._layout else None
@@ -199,6 +203,30 @@ class DeviceGenerator:
             binding, images, None, of_pair(value_range), preprocessing=self.preprocessing
         )
         return self.run(request.given)["images"]
+
+    def detect(self, images: Pictures, *, value_range: tuple[float, float] | None = None) -> Detection:
+        """Whether pictures are real or generated; arguments as in `Client.detect`. The file says the threshold.
+
+        Files are brought to the size of the model here, as its metadata says.
+
+        Raises:
+            UsageError: the pictures do not fit the model.
+            ClientError: the file is no detector's, or fails to run.
+        """
+        check_files("images", images)
+        plan, ranges = self._layout, of_pair(value_range)
+        if plan is None or plan.task is not FAKE_DETECTION:
+            found = "; ".join(str(spec) for spec in self._info.signatures.values())
+            raise ClientError(f"{self._name} is no detector: found {found}, expected images → scores")
+        given = detection_request(images, ranges, None, "auto").given
+        if "image_bytes" in given:
+            shape = (plan.spec().inputs["images"].shape or (None,) * 4)[1:]
+            given = {"images": np.stack([prepared(file, shape, self.preprocessing) for file in given["image_bytes"]])}
+        scores, about = self.run({"images": given["images"]})["scores"], self._metadata
+        if about is None or about.threshold is None:
+            return Detection(scores)
+        verdicts = scores < np.float32(about.threshold)
+        return Detection(scores, verdicts, about.threshold, about.false_alarms, about.false_alarms_interval)
 
     def translation(self) -> Binding:
         """The function that makes pictures or clips of pictures.

@@ -249,9 +249,22 @@ class ScoresRole(Role):
         return _scores
 
 
+class GeneratedRole(Role):
+    """bool (N,): a detector's verdict, whether each picture is generated."""
+
+    name = "generated"
+    expected = "generated to be bool (N)"
+    guessed = False
+    optional = True
+
+    def fits(self, spec: TensorSpec) -> bool:
+        """True or false, one for each picture."""
+        return spec.dtype == "bool" and has_rank(spec, 1)
+
+
 LATENTS, SEEDS, LABELS = LatentsRole(), SeedsRole(), LabelsRole()
 IMAGES, IMAGE, PNG = ImagesRole(), ImageRole(), PngRole()
-FILES, SCORES = FilesRole(), ScoresRole()
+FILES, SCORES, GENERATED = FilesRole(), ScoresRole(), GeneratedRole()
 
 
 class _Pixels:

@@ -35,6 +35,9 @@ class Metadata:
         preprocessing: how pictures that it takes are brought to size; None: it does not say.
         vocabulary: of its tokens; None: it takes none, or does not say.
         frames_per_second: of clips; None: it makes none, or does not say.
+        threshold: of a detector, the score below which a picture is called generated; None: it is none.
+        false_alarms: the share of real pictures that are called so too; None: it does not say.
+        false_alarms_interval: within which that share lies, with 95% confidence.
     """
 
     class_names: tuple[str, ...]
@@ -43,6 +46,9 @@ class Metadata:
     preprocessing: Preprocessing | None = None
     vocabulary: Vocabulary | None = None
     frames_per_second: float | None = None
+    threshold: float | None = None
+    false_alarms: float | None = None
+    false_alarms_interval: tuple[float, float] | None = None
 
 
 def read(content: bytes, name: str) -> Metadata | None:
@@ -82,7 +88,24 @@ def _checked(entry: Any, name: str) -> Metadata:
     rate = entry.get("frames_per_second")
     if rate is not None and (type(rate) not in (int, float) or not 0 < rate < float("inf")):
         raise ClientError(f"{name}: metadata {ENTRY!r}: found frames_per_second {rate!r:.40}, expected a number")
-    return Metadata(tuple(names), count or len(names), most, _preprocessing(entry), vocabulary, rate)
+    alarms = _share(entry, "false_alarms", name)
+    described = (_preprocessing(entry), vocabulary, rate, _share(entry, "threshold", name), alarms, _interval(entry))
+    return Metadata(tuple(names), count or len(names), most, *described)
+
+
+def _share(entry: dict[str, Any], key: str, name: str) -> float | None:
+    """A number from 0 to 1, or None where there is none."""
+    value = entry.get(key)
+    if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
+        raise ClientError(f"{name}: metadata {ENTRY!r}: found {key} {value!r:.40}, expected a number from 0 to 1")
+    return value
+
+
+def _interval(entry: dict[str, Any]) -> tuple[float, float] | None:
+    found = entry.get("false_alarms_interval")
+    if not isinstance(found, list) or len(found) != 2 or not all(type(each) in (int, float) for each in found):
+        return None
+    return found[0], found[1]
 
 
 def _preprocessing(entry: dict[str, Any]) -> Preprocessing | None:

@@ -12,7 +12,7 @@ from genclient.model.binding import Binding
 from genclient.model.clip_roles import CLIP_FILES, CLIPS
 from genclient.model.inputs import Examples
 from genclient.model.role import Column, Role
-from genclient.model.roles import FILES, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS
+from genclient.model.roles import FILES, GENERATED, IMAGE, IMAGES, LABELS, LATENTS, PNG, SCORES, SEEDS
 from genclient.model.text_roles import TEXTS, TOKENS
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
@@ -29,6 +29,7 @@ __all__ = [
     "FAKE_DETECTION",
     "FILES",
     "FILES_DETECTION",
+    "GENERATED",
     "IMAGE",
     "IMAGES",
     "IMAGE_GENERATION",

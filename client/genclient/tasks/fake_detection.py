@@ -1,4 +1,4 @@
-"""How real images look to a discriminator: as arrays, or as files that it decodes itself."""
+"""How real images look to a detector or a discriminator: as arrays, or as files that it decodes itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 from genclient.errors import ClientError
 from genclient.model.binding import Binding
-from genclient.model.roles import FILES, IMAGES, LABELS, SCORES
+from genclient.model.roles import FILES, GENERATED, IMAGES, LABELS, SCORES
 from genclient.model.signature import ModelInfo
 from genclient.tasks.task import AUTO, Task
+
+DETECT = "detect"
+"""The signature that only detectors have."""
 
 
 class _OfFiles(Task):
@@ -31,17 +34,17 @@ class _OfFiles(Task):
 FAKE_DETECTION = Task(
     "fake-detection",
     inputs=[IMAGES, LABELS],
-    outputs=[SCORES],
+    outputs=[SCORES, GENERATED],
     noun="a discriminator",
     expected=("an input images, labels where conditional, and an output scores",) * 2,
-    cheapest=("discriminate", "serving_default"),
+    cheapest=(DETECT, "discriminate", "serving_default"),
     strict=False,
 )
 
 FILES_DETECTION = _OfFiles(
     "fake-detection",
     inputs=[FILES, LABELS],
-    outputs=[SCORES],
+    outputs=[SCORES, GENERATED],
     noun="a discriminator",
     expected=("an input image_bytes, labels where conditional, and an output scores",) * 2,
     cheapest=("encoded", "serving_default"),
