@@ -239,10 +239,12 @@ def serve():
 
 
 @pytest.fixture
-def genclient(tmp_path):
+def genclient(tmp_path, forked):
     """Run the real command in an empty folder; gives the finished process, its output as bytes."""
 
     def run(*arguments, **settings):
+        if settings.keys() <= {"cwd", "env", "input", "timeout"}:
+            return forked.run(*arguments, **{"cwd": tmp_path, **settings})
         command = [sys.executable, "-c", "from genclient.cli import main; main()", *map(str, arguments)]
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, "timeout": 60, **settings}
         return subprocess.run(command, check=False, **settings)

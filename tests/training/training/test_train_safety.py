@@ -62,26 +62,26 @@ def test_a_disk_without_room_for_the_first_events_is_one_line(tmp_path: Path) ->
     assert done.stderr.splitlines()[-1] == f"gentrain: {run}/events: cannot be written: No space left on device"
 
 
-def test_a_place_that_cannot_be_written_to_is_reported_in_one_line(command) -> None:
-    done = command("gentrain", "fit", "--run", "/proc/run", *RUN, "--kimg", "0.1")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("gentrain: /proc/run: cannot be written")
-    assert "Traceback" not in done.stderr
+def test_a_place_that_cannot_be_written_to_is_reported_in_one_line(gentrain) -> None:
+    code, out, err = gentrain("fit", "--run", "/proc/run", *RUN, "--kimg", "0.1")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith("gentrain: /proc/run: cannot be written")
+    assert "Traceback" not in err
 
 
-def test_a_second_training_in_the_same_place_is_kept_out(tmp_path: Path, command) -> None:
+def test_a_second_training_in_the_same_place_is_kept_out(tmp_path: Path, gentrain) -> None:
     run = tmp_path / "run"
-    gentrain = Path(sys.executable).with_name("gentrain")
+    program = Path(sys.executable).with_name("gentrain")
     first = subprocess.Popen(
-        [gentrain, "fit", "--run", run, *map(str, RUN), "--kimg", "1000"], stderr=subprocess.DEVNULL
+        [program, "fit", "--run", run, *map(str, RUN), "--kimg", "1000"], stderr=subprocess.DEVNULL
     )
     try:
         while not (run / "config.json").exists():
             assert first.poll() is None
             time.sleep(0.05)
-        second = command("gentrain", "fit", "--run", run, *RUN, "--kimg", "1000")
-        assert second.returncode == 1
-        assert f"{run}: another training is under way there" in second.stderr
+        code, _, err = gentrain("fit", "--run", run, *RUN, "--kimg", "1000")
+        assert code == 1
+        assert f"{run}: another training is under way there" in err
         assert first.poll() is None
     finally:
         first.kill()
@@ -166,27 +166,34 @@ import sys
 from pathlib import Path
 from gentrain import run, sources
 from gentrain.data.dataset import Frame
-print(*sources.read("digits", Frame(32)).notes, sep="\\n")
+print(*sources.read(sys.argv[2], Frame(32)).notes, sep="\\n")
 with run.locked(Path(sys.argv[1]), print):
     assert (Path(sys.argv[1]) / ".lock").exists()
 """
 
 
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A file of images that no cache has."""
+    np.savez(tmp_path / "images.npz", images=np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1))
+    return tmp_path / "images.npz"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is Linux' way to stand in for a function of C")
-def test_a_file_system_without_locks_is_reported_once_and_trained_on(tmp_path: Path) -> None:
+def test_a_file_system_without_locks_is_reported_once_and_trained_on(tmp_path: Path, images: Path) -> None:
     """As some network mounts: both the cache and the run do without a lock."""
     (tmp_path / "shim.c").write_text("#include <errno.h>\nint flock(int fd, int how) { errno = ENOSYS; return -1; }\n")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "shim.so", tmp_path / "shim.c"], check=True)
     settings = {"LD_PRELOAD": str(tmp_path / "shim.so"), "GENLINE_CACHE": str(tmp_path / "cache")}
-    arguments = [sys.executable, "-c", LOCKING, tmp_path / "run"]
+    arguments = [sys.executable, "-c", LOCKING, tmp_path / "run", images]
     done = subprocess.run(arguments, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     (warning,) = [line for line in done.stdout.splitlines() if "warning" in line]
     assert "this file system cannot lock files (Function not implemented); going on" in warning
 
 
-def test_python_without_fcntl_trains_too(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-c", f"import sys; sys.modules['fcntl'] = None{LOCKING}", tmp_path / "run"]
+def test_python_without_fcntl_trains_too(tmp_path: Path, images: Path) -> None:
+    arguments = [sys.executable, "-c", f"import sys; sys.modules['fcntl'] = None{LOCKING}", tmp_path / "run", images]
     settings = {"GENLINE_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(arguments, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
