@@ -111,7 +111,7 @@ $(EMOJI)/package:
 
 test: install-dev
 	@tests/install-tools.sh
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .
