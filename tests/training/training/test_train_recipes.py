@@ -81,15 +81,18 @@ def test_every_preset_says_what_it_is_for(command) -> None:
 @pytest.mark.parametrize("networks", NETWORKS)
 @pytest.mark.parametrize("side", [8, 28, 36, 256])
 def test_networks_fit_each_other_at_any_size(networks: str, side: int) -> None:
-    settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4)
-    latents, pictures = tf.zeros((2, 5)), tf.zeros((2, side, side, 1))
-    translates = hasattr(NETWORKS[networks], "translate")
-    conditions = [conditions_image.Image(pictures)] if translates else []
+    composes = hasattr(NETWORKS[networks], "compose")
+    frames = (3,) if composes else ()
+    settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4, frames=sum(frames))
+    starts_from_pictures = composes or hasattr(NETWORKS[networks], "translate")
     for channels in (1, 3):
-        images = build_generator(side, channels, conditions, settings)([latents, pictures] if translates else latents)
-        assert images.shape == (2, side, side, channels)
+        latents, pictures = tf.zeros((2, 5)), tf.zeros((2, side, side, channels if composes else 1))
+        conditions = [conditions_image.Image(pictures)] if starts_from_pictures else []
+        given = [latents, pictures] if starts_from_pictures else latents
+        images = build_generator(side, channels, conditions, settings)(given)
+        assert images.shape == (2, *frames, side, side, channels)
         judge = build_discriminator(side, channels, conditions, settings, pooled=True)
-        assert judge([images, pictures] if translates else images).shape == (2, 1)
+        assert judge([images, pictures] if starts_from_pictures else images).shape == (2, 1)
 
 
 def test_the_published_pairs_have_the_published_widths() -> None:
