@@ -12,9 +12,11 @@ import click
 from gentrain.commands.augment_study import augment_study
 from gentrain.commands.data import data
 from gentrain.commands.detector import detector
+from gentrain.commands.encoder import encoder
 from gentrain.commands.evaluate import evaluate
 from gentrain.commands.fit import fit
 from gentrain.commands.presets import presets
+from gentrain.commands.project import project
 from gentrain.commands.report import report
 from gentrain.errors import TrainError
 
@@ -25,7 +27,7 @@ def cli() -> None:
     """Train a generator on a folder of images."""
 
 
-for command in (fit, presets, data, evaluate, report, augment_study, detector):
+for command in (fit, presets, data, evaluate, report, augment_study, detector, encoder, project):
     cli.add_command(command)
 
 
