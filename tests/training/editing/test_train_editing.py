@@ -67,7 +67,7 @@ def test_an_encoder_learns_to_redraw_samples_and_goes_with_its_generator(
     kind: str, gentrain: Gentrain, tmp_path: Path
 ) -> None:
     run = run_of(tmp_path / "run", kind)
-    code, out, errors = gentrain("encoder", run, "--kimg", 4)
+    code, out, errors = gentrain("encoder", run, "--kimg", 2)
     assert (code, out.strip()) == (0, str(run / "encoder.keras")), errors
 
     import keras
@@ -87,12 +87,12 @@ def test_an_encoder_learns_to_redraw_samples_and_goes_with_its_generator(
     assert encoders.load(drawing.find(run)) is None, "of another state of the generator"
 
 
-@pytest.mark.parametrize("kind", ["plain", "classes", "one-hot", "from 0 to 1", "SavedModel"])
+@pytest.mark.parametrize("kind", ["classes", "one-hot", "from 0 to 1", "SavedModel"])
 def test_a_projection_finds_latents_that_draw_the_picture(kind: str, gentrain: Gentrain, tmp_path: Path) -> None:
     made = "plain" if kind == "SavedModel" else kind
     pixels = drawn(made, tmp_path / "picture.png", label=1)
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    if kind in ("plain", "classes"):
+    if kind == "classes":
         subject = run_of(tmp_path / "run", kind)
     elif kind == "SavedModel":
         subject = tmp_path / "saved" / "3"

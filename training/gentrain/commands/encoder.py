@@ -26,8 +26,8 @@ def encoder(run: Path, kimg: float, seed: int) -> None:
     """Train an encoder of the generator of RUN, on nothing but the generator's own samples, and print its path.
 
     RUN/encoder.keras takes pictures and gives the latents that draw them, and their class where the generator draws
-    classes. `genexport publish` makes the signature `invert` and a TFLite file of it; `gentrain project` starts from it.
-    It belongs to the generator as it is now: train it anew after further training.
+    classes. `gentrain project` starts from it. It belongs to the generator as it is now: train it anew after further
+    training.
 
     \b
     gentrain encoder runs/digits
