@@ -12,6 +12,7 @@ conditions/                          what both networks take beside latents and 
 networks/, losses/                   generators and discriminators; adversarial and auxiliary losses
 metrics/                             how good a generator is
 training/                            the training step, devices, callbacks, checkpoints
+editing/                             which latents draw a given picture
 plan.py                              what is to be trained
 run.py                               one training, from the plan to the run directory
 report/                              one HTML page about a run
