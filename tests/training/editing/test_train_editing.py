@@ -87,24 +87,24 @@ def test_an_encoder_learns_to_redraw_samples_and_goes_with_its_generator(
     assert encoders.load(drawing.find(run)) is None, "of another state of the generator"
 
 
-@pytest.mark.parametrize("kind", ["classes", "one-hot", "from 0 to 1", "SavedModel"])
+@pytest.mark.parametrize("kind", ["classes", "one-hot", "from 0 to 1", "version"])
 def test_a_projection_finds_latents_that_draw_the_picture(kind: str, gentrain: Gentrain, tmp_path: Path) -> None:
-    made = "plain" if kind == "SavedModel" else kind
+    made = "classes" if kind == "version" else kind
     pixels = drawn(made, tmp_path / "picture.png", label=1)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     if kind == "classes":
         subject = run_of(tmp_path / "run", kind)
-    elif kind == "SavedModel":
-        subject = tmp_path / "saved" / "3"
-        generator(made).export(subject, verbose=False)
-        subject = subject.parent  # of a repository the newest version
+    elif kind == "version":
+        subject = tmp_path / "published"  # of a repository the newest version
+        generator(made).export(subject / "3", verbose=False)
+        (subject / "3" / "manifest.json").write_text(json.dumps({"class_count": 2, "class_names": ["cat", "dog"]}))
     else:
         subject = tmp_path / "foreign.keras"
         generator(kind).save(subject)
     code, out, errors = gentrain("project", subject, "picture.png", "broken.png", "--out", "z.npz", "--steps", 150)
     assert code == 0, errors
     assert "skipped broken.png: not an image" in errors
-    has_classes = kind in ("classes", "one-hot")
+    has_classes = made in ("classes", "one-hot")
     with np.load(tmp_path / "z.npz") as found:
         assert set(found) == {"latents", "psnr", "files", *(["labels"] if has_classes else [])}
         assert found["latents"].shape == (1, Z)
@@ -113,9 +113,9 @@ def test_a_projection_finds_latents_that_draw_the_picture(kind: str, gentrain: G
         assert f"picture.png  {found['psnr'][0]:.1f} dB" in out
         if has_classes:
             assert found["labels"].tolist() == [1]
-            assert ("dog" if kind == "classes" else "class 1") in out
+            assert ("dog" if made == "classes" else "class 1") in out
         given: list[Any] = [found["latents"]]
-        given += [found["labels"]] if kind == "classes" else [np.eye(CLASSES)[found["labels"]]] if has_classes else []
+        given += [found["labels"]] if made == "classes" else [np.eye(CLASSES)[found["labels"]]] if has_classes else []
     image = np.asarray(generator(made)(given if len(given) > 1 else given[0]))[0, ..., 0]
     again = image * 255 if kind in ("one-hot", "from 0 to 1") else (image + 1) * 127.5
     assert np.abs(again - pixels).mean() < 8

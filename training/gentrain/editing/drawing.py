@@ -149,7 +149,17 @@ def _saved_model(folder: Path) -> Drawing:
     def call(given: dict[str, Any], kept: Any = loaded) -> Any:
         return signature(**given)[output]
 
-    return _drawing(folder, specs, _json(folder / "assets.extra" / "interface.json"), call, -1, None)
+    interface = _json(folder / "assets.extra" / "interface.json") or _published(_json(folder / "manifest.json"))
+    return _drawing(folder, specs, interface, call, -1, None)
+
+
+def _published(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest of a version says of its classes, as interface.json would."""
+    count = manifest.get("class_count")
+    if not count:
+        return {}
+    labels = {"name": "labels", "role": "labels", "range": [0, count - 1], "classes": manifest.get("class_names") or []}
+    return {"inputs": [labels]}
 
 
 def _drawing(
