@@ -80,7 +80,8 @@ def test_an_encoder_learns_to_redraw_samples_and_goes_with_its_generator(
         "latents": ("float32", (3, Z)),
         **({"labels": ("int32", (3,))} if kind == "classes" else {}),
     }
-    from gentrain.editing import drawing, encoder as encoders
+    from gentrain.editing import drawing
+    from gentrain.editing import encoder as encoders
 
     assert encoders.load(drawing.find(run)) is not None
     (run / "generator.keras").write_bytes((run / "generator.keras").read_bytes() + b" ")

@@ -38,9 +38,9 @@ def project(
 ) -> None:
     """Find the latents with which a generator draws each PICTURE best; a folder stands for the pictures in it.
 
-    The generator is a run's, a version of a model repository, a .keras file or a SavedModel, whoever trained it. What is
-    compared are pixels and, in colour from 32 pixels on, features of a pretrained net; `gentrain encoder` gives a better
-    start. Prints how near each picture came, in decibels, and its class where the generator has classes.
+    The generator is a run's, a version of a model repository, a .keras file or a SavedModel, whoever trained it.
+    What is compared are pixels and, in colour from 32 pixels on, features of a pretrained net; `gentrain encoder`
+    gives a better start. Prints how near each picture came, in decibels, and its class where there are classes.
 
     \b
     gentrain project runs/photos me.jpg --out me.npz

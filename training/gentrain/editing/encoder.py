@@ -1,6 +1,6 @@
 """An encoder of a generator: pictures → the latents (and the class) that draw them, at once.
 
-It learns from the generator's own samples alone, of which it can have as many as it likes, with the right answer for each.
+It learns from the generator's own samples alone, as many as it likes, with the right answer for each.
 What counts is the picture that the generator draws of its answer: there are often several latents of nearly the same
 picture, and the mean of them draws none. An error of the latents themselves counts a little, which shows the way at
 first, and so does their length, since shorter latents draw plainer pictures. Of a real picture it then gives what the

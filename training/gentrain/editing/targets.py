@@ -59,7 +59,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _single(path: Path) -> Any:
-    """A file to read, without the notes by which a data set would leave out what a generator drew: of one image alone."""
+    """A file to read, without the notes by which a data set would leave out a single image that was generated."""
     content = path.read_bytes()
     try:
         with Image.open(io.BytesIO(content)) as image:
