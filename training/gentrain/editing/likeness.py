@@ -2,7 +2,8 @@
 
 Pixels alone are content with a blur. In colour, from 32 pixels on, the features are those of a net that has learned
 from ImageNet what pictures show, each place of a map scaled to length 1, as in "The Unreasonable Effectiveness of Deep
-Features as a Perceptual Metric", arXiv 1801.03924. Of other pictures they are those of the run's own feature net, if it has one.
+Features as a Perceptual Metric", arXiv 1801.03924. Of other pictures they are those of the run's own feature net, if it
+has one.
 """
 
 from __future__ import annotations
