@@ -56,6 +56,7 @@ def project(
     quiet.import_tensorflow()
     from gentrain.editing import targets
     from gentrain.editing.project import Projector
+    from gentrain.sources.pictures import shown
 
     found = targets.read(pictures, drawing)
     for line in found.skipped:
@@ -78,7 +79,7 @@ def project(
     targets.draw(found.images, projection.images, scores, out.with_suffix(".png"))
     _save(out, projection, found.files)
     for file, score in zip(found.files, scores, strict=True):
-        click.echo(f"{targets.pictures.shown(file)}  {score}")
+        click.echo(f"{shown(file)}  {score}")
     echo(f"mean {projection.psnr.mean():.1f} dB, in {duration(time.monotonic() - begun)}")
     echo(f"{out}, {out.with_suffix('.png')}")
 

@@ -195,7 +195,7 @@ def _drawing(
         raise TrainError(f"{file}: cannot be run: {_first_line(error)}") from error
     if images.ndim != 4 or images.shape[3] not in (1, 3) or images.shape[1] != images.shape[2]:
         raise TrainError(f"{file}: gives {images.shape[1:]}, expected square images, grey or in colour")
-    output = next(iter(interface.get("outputs", ())), {})
+    output: dict[str, Any] = next(iter(interface.get("outputs", ())), {})
     return Drawing(
         file,
         latents.width,

@@ -34,9 +34,11 @@ class Likeness:
 
     def __init__(self, shape: tuple[int, int, int], run: Path | None) -> None:
         """Find the features that fit images of this shape; `run` may have a feature net of its own."""
-        self.weight, self.net, self.features = 0.0, "pixels", _nothing
+        self.weight, self.net = 0.0, "pixels"
+        self.features: Features = _nothing
         if shape[2] == 3 and shape[0] >= SMALLEST and efficientnet.has_weights(NET):
-            self.weight, self.net, self.features = WEIGHT, f"pixels and efficientnet-{NET}", _pretrained()
+            self.weight, self.net = WEIGHT, f"pixels and efficientnet-{NET}"
+            self.features = _pretrained()
         elif run is not None and (run / feature_files.MODEL).is_file():
             self.weight, self.net = OWN_WEIGHT, f"pixels and {feature_files.MODEL}"
             self.features = _own(keras.models.load_model(run / feature_files.MODEL, compile=False))
