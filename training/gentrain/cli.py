@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from gentrain.commands.augment import augment
 from gentrain.commands.augment_study import augment_study
 from gentrain.commands.data import data
 from gentrain.commands.detector import detector
@@ -27,7 +28,7 @@ def cli() -> None:
     """Train a generator on a folder of images."""
 
 
-for command in (fit, presets, data, evaluate, report, augment_study, detector, encoder, project):
+for command in (fit, presets, data, evaluate, report, augment, augment_study, detector, encoder, project):
     cli.add_command(command)
 
 

@@ -93,23 +93,26 @@ def search(
     largest: int = LARGEST,
     show: Show | None = None,
     unseen: np.ndarray[Any, Any] | None = None,
+    compared: int = COMPARED,
 ) -> dict[str, Nearest]:
     """The nearest training images by `features` and by `pixels` for generated images uint8 (N, H, W, C).
 
     Args:
-        images: at most `COMPARED` of them are looked at.
+        images: at most `compared` of them are looked at.
         dataset: of the generator, images of the same shape.
         net: the feature net, see `gentrain.metrics.features`.
         largest: training images to search at most.
         show: called with how many training images were searched.
         unseen: indices of images held out of the training.
+        compared: how many generated images to look at.
     """
+    images = images[:compared]
     library = np.random.default_rng(0).permutation(dataset.distinct)
     enough = unseen is not None and len(unseen) >= FEWEST_UNSEEN
     library = (library[~np.isin(library, unseen)] if unseen is not None else library)[:largest]
     probes = (unseen if enough and unseen is not None else library)[:COMPARED]
-    queries = np.concatenate([images[:COMPARED], dataset.images[probes]])
-    itself = np.concatenate([np.full(len(images[:COMPARED]), -1), probes])
+    queries = np.concatenate([images, dataset.images[probes]])
+    itself = np.concatenate([np.full(len(images), -1), probes])
     spaces: dict[str, Callable[[Images], Vectors]] = {"features": net, "pixels": _pixels}
     vectors = {name: to_vectors(queries) for name, to_vectors in spaces.items()}
 

@@ -12,6 +12,7 @@ from keras import layers
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Labels = np.ndarray[Any, np.dtype[np.int32]]
+Order = np.ndarray[Any, np.dtype[np.int64]]
 
 LEARNING_RATE = 1e-3  # Adam's, down to 0 along a cosine
 DEGREES, SHIFT, ZOOM = 10.0, 0.1, 0.1  # classical augmentation: up to so much either way
@@ -35,30 +36,28 @@ def build(shape: tuple[int, int, int], classes: int, seed: int) -> Any:
     return keras.Model(images, layers.Dense(classes, kernel_initializer=_initializer(next(keys)))(x), name="classifier")
 
 
-def train(
-    sets: list[tuple[Images, Labels]], classes: int, steps: int, batch: int, seed: int, classical: bool, flip: bool
-) -> Any:
-    """Train a classifier on one or two sets of images, of two the same share of every batch.
+def train(images: Images, labels: Labels, order: Order, classes: int, seed: int, classical: bool, flip: bool) -> Any:
+    """Train a classifier.
 
     Args:
-        sets: (images uint8 (N, H, W, C), labels int32 (N,)) each.
+        images: uint8 (N, H, W, C).
+        labels: int32 (N,).
+        order: which images each step takes: (steps, batch) of 0 to N - 1.
         classes: how many there are.
-        steps: of the optimiser.
-        batch: images a step.
-        seed: of weights, order, dropout and augmentation.
+        seed: of weights, dropout and augmentation.
         classical: whether images are shifted, turned and scaled at random.
         flip: whether that mirrors them too.
     """
-    images, labels = tf.constant(np.concatenate([s[0] for s in sets])), np.concatenate([s[1] for s in sets])
+    library = tf.constant(images)
 
     def draw(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        drawn = tf.cast(tf.gather(images, rows), tf.float32)
+        drawn = tf.cast(tf.gather(library, rows), tf.float32)
         if classical:
             drawn = augment(drawn, tf.stack([tf.constant(seed, tf.int64), step]), flip)
         return drawn, tf.gather(labels, rows)
 
-    orders = _orders([len(s[0]) for s in sets], steps, batch, seed)
-    stream = tf.data.Dataset.from_tensor_slices((np.arange(steps), orders)).map(draw, num_parallel_calls=1).prefetch(4)
+    steps = len(order)
+    stream = tf.data.Dataset.from_tensor_slices((np.arange(steps), order)).map(draw, num_parallel_calls=1).prefetch(4)
     model = build(tuple(images.shape[1:]), classes, seed)
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)),
@@ -68,13 +67,13 @@ def train(
     return model
 
 
-def accuracy(model: Any, images: Images, labels: Labels) -> float:
-    """The share of images whose largest logit is their label's."""
-    right = 0
+def right(model: Any, images: Images, labels: Labels) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Of which images (N,) the largest logit is their label's."""
+    found = []
     for start in range(0, len(images), 500):
         logits = np.asarray(model(images[start : start + 500], training=False))
-        right += int((logits.argmax(axis=1) == labels[start : start + 500]).sum())
-    return right / len(images)
+        found.append(logits.argmax(axis=1) == labels[start : start + 500])
+    return np.concatenate(found)
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor, flip: bool) -> tf.Tensor:
@@ -99,8 +98,8 @@ def augment(images: tf.Tensor, seed: tf.Tensor, flip: bool) -> tf.Tensor:
     )
 
 
-def _orders(counts: list[int], steps: int, batch: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Row numbers (steps, batch) into the sets laid end to end: each set shuffled anew whenever it is through."""
+def in_turn(counts: list[int], steps: int, batch: int, seed: int) -> Order:
+    """Sets of so many images laid end to end: of several the same share of every batch, each shuffled when through."""
     rng = np.random.default_rng(seed)
     shares = [batch // len(counts) + (i < batch % len(counts)) for i in range(len(counts))]
     columns, start = [], 0
@@ -110,6 +109,17 @@ def _orders(counts: list[int], steps: int, batch: int, seed: int) -> np.ndarray[
         columns.append(start + order.reshape(steps, share))
         start += count
     return np.concatenate(columns, axis=1)
+
+
+def by_class(labels: Labels, generated: Labels, steps: int, batch: int, seed: int) -> Order:
+    """Real images and then generated ones: every class equally often, half of it generated where there are any."""
+    chances = np.zeros(len(labels) + len(generated))
+    for label in np.unique(labels):
+        real, made = np.flatnonzero(labels == label), len(labels) + np.flatnonzero(generated == label)
+        chances[real] = (0.5 if len(made) else 1.0) / len(real)
+        chances[made] = 0.5 / max(len(made), 1)
+    rng = np.random.default_rng(seed)
+    return rng.choice(len(chances), (steps, batch), p=chances / chances.sum())
 
 
 def _initializer(seed: int) -> Any:

@@ -1,4 +1,4 @@
-"""study.json: what a study is, and every single result, written whole after each so that it can be stopped at will."""
+"""What a study is, and every single result, in one JSON, written whole after each so that it can be stopped at will."""
 
 from __future__ import annotations
 
@@ -14,19 +14,29 @@ from gentrain.files import write_json
 class Journal:
     """The results so far: accuracies of arms, and seconds of generators, by (n, seed)."""
 
-    def __init__(self, path: Path, head: dict[str, Any], results: list[dict[str, Any]], generators: list[Any]) -> None:
-        self.path, self.head, self.results, self.generators = path, head, results, generators
+    def __init__(self, path: Path, head: dict[str, Any], found: dict[str, Any]) -> None:
+        """`found` is what the file has held so far; what this class knows nothing of stays in `others`."""
+        self.path, self.head = path, head
+        self.results: list[dict[str, Any]] = list(found.get("results", []))
+        self.generators: list[dict[str, Any]] = list(found.get("generators", []))
+        self.others = {name: value for name, value in found.items() if name not in {*head, "results", "generators"}}
 
-    def accuracy(self, size: Size, seed: int, arm: str) -> float | None:
+    def result(self, size: Size, seed: int, arm: str) -> dict[str, Any] | None:
         """The result of one arm, if it is there."""
         for result in self.results:
             if (result["n"], result["seed"], result["arm"]) == (size, seed, arm):
-                return float(result["accuracy"])
+                return result
         return None
 
-    def add(self, size: Size, seed: int, arm: str, accuracy: float, seconds: float) -> None:
+    def accuracy(self, size: Size, seed: int, arm: str) -> float | None:
+        """Its accuracy."""
+        result = self.result(size, seed, arm)
+        return None if result is None else float(result["accuracy"])
+
+    def add(self, size: Size, seed: int, arm: str, accuracy: float, seconds: float, **others: Any) -> None:
         """Keep one result."""
-        self.results.append({"n": size, "seed": seed, "arm": arm, "accuracy": accuracy, "seconds": round(seconds, 2)})
+        result = {"n": size, "seed": seed, "arm": arm, "accuracy": accuracy, "seconds": round(seconds, 2)}
+        self.results.append(result | others)
         self.write()
 
     def add_generator(self, size: Size, seed: int, seconds: float) -> None:
@@ -35,32 +45,32 @@ class Journal:
         self.write()
 
     def write(self) -> None:
-        """Write study.json whole."""
-        write_json(self.path, {**self.head, "generators": self.generators, "results": self.results})
+        """Write the file whole."""
+        whole = {**self.head, **self.others, "generators": self.generators, "results": self.results}
+        write_json(self.path, whole)
 
 
-def begin(out: Path, head: dict[str, Any]) -> Journal:
+def begin(out: Path, head: dict[str, Any], name: str = "study.json") -> Journal:
     """Start a study in `out`, or go on with the one that is there.
 
     Args:
         out: the study's folder; a new one, an empty one, or one with a study of the same `head`.
         head: `options`, `data` and whatever else says what the results are of.
+        name: of the file.
 
     Raises:
         TrainError: the folder holds other things, or a study with other options; those are named.
     """
-    path = out / "study.json"
+    path = out / name
     try:
         if not path.exists():
             if out.exists() and any(not entry.name.startswith(".tmp-") for entry in out.iterdir()):
-                raise TrainError(
-                    f"{out}: holds other things and no study.json; take an empty or a new folder for --out"
-                )
-            journal = Journal(path, head, [], [])
+                raise TrainError(f"{out}: holds other things and no {name}; take an empty or a new folder for --out")
+            journal = Journal(path, head, {})
             journal.write()
             return journal
         found = json.loads(path.read_text(encoding="utf-8"))
-        journal = Journal(path, head, list(found["results"]), list(found["generators"]))
+        journal = Journal(path, head, {"options": found["options"], **found})
     except NotADirectoryError:
         raise TrainError(f"{out}: not a folder") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -99,8 +99,10 @@ class Study:
             started = time.perf_counter()
             sets = [(real.images, real.labels)] if arm.real else []
             sets += [generated] if arm.synthetic and generated is not None else []
-            model = classifier.train(sets, classes, o.steps, o.batch, seed, arm.classical, o.flip)
-            accuracy = classifier.accuracy(model, test.images, test.labels)
+            images, labels = (np.concatenate(parts) for parts in zip(*sets, strict=True))
+            order = classifier.in_turn([len(one[0]) for one in sets], o.steps, o.batch, seed)
+            model = classifier.train(images, labels, order, classes, seed, arm.classical, o.flip)
+            accuracy = float(classifier.right(model, test.images, test.labels).mean())
             self.journal.add(size, seed, arm.name, accuracy, time.perf_counter() - started)
             self.echo(f"n = {size}, seed {seed}, {arm.name}: {100 * accuracy:.1f}%{self._left()}")
             keras.backend.clear_session()

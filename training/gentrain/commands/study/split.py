@@ -53,16 +53,14 @@ def hold_out(dataset: Dataset) -> Split:
     Raises:
         TrainError: no classes, only one, or one with fewer than `FEWEST` images.
     """
-    counts = dataset.class_counts()
-    if dataset.labels is None or not counts:
-        raise TrainError(f"{dataset.source}: no classes; a study needs images with labels, as in a folder a class")
-    if len(counts) < 2:
-        raise TrainError(f"{dataset.source}: one class, {next(iter(counts))}; a study needs at least two")
+    counts = check(dataset)
     labels = np.asarray(dataset.labels)[dataset.distinct]
     different = np.bincount(labels, minlength=len(counts))
     name, fewest = dataset.class_names[int(different.argmin())], int(different.min())
     if fewest < FEWEST:
-        raise TrainError(f"{dataset.source}: class {name} has {fewest} images; a study needs {FEWEST} or more in each")
+        raise TrainError(
+            f"{dataset.source}: class {name} has {fewest} images; to hold a fifth out takes {FEWEST} or more"
+        )
     test, pools = [], []
     for label in range(len(counts)):
         members = dataset.distinct[labels == label]
@@ -71,6 +69,18 @@ def hold_out(dataset: Dataset) -> Split:
         test.append(order[:held])
         pools.append(order[held:])
     return Split(np.sort(np.concatenate(test)), tuple(pools))
+
+
+def check(dataset: Dataset) -> dict[str, int]:
+    """Class → number of images; raises TrainError for no classes, only one, or one of a single image."""
+    counts = dataset.class_counts()
+    if dataset.labels is None or not counts:
+        raise TrainError(f"{dataset.source}: no classes; this needs images with labels, as in a folder a class")
+    if len(counts) < 2:
+        raise TrainError(f"{dataset.source}: one class, {next(iter(counts))}; this needs at least two")
+    if few := [name for name, count in counts.items() if count < 2]:
+        raise TrainError(f"{dataset.source}: class {few[0]} has {counts[few[0]]} images; two are the least")
+    return counts
 
 
 def possible(sizes: Sequence[Size], split: Split) -> tuple[tuple[Size, ...], list[str]]:
