@@ -24,6 +24,9 @@ from gentrain.report.figures import deviation, mean
 DATA = {"digits": "digits", "fashion-mnist": "Fashion-MNIST"}
 NOT_MIRRORED = {"digits"}
 AUGMENTED = ("--set", "augment=0.8")  # what colour has by itself: from few images D gets ahead, with grey ones too
+RARE, OTHERS, SIDE = 10, 200, 16  # images of a rare class and of the others; 16×16, for the time it takes
+RARE_CLASSES = 5
+SMALL = ["--set", f"resolution={SIDE}", "--set", "generator_width=24", "--set", "discriminator_width=32"]
 
 
 def study(name: str, options: list[str], folder: Path) -> str | None:
@@ -33,10 +36,6 @@ def study(name: str, options: list[str], folder: Path) -> str | None:
     command = [str(BIN / "gentrain"), "augment-study", "--data", name, "--out", str(folder), *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-RARE, OTHERS, SIDE = 10, 200, 16  # images of a rare class and of the others; 16×16, for the time it takes
-RARE_CLASSES = 5
 
 
 def save(dataset: Dataset, rows: np.ndarray, path: Path) -> Path:
@@ -69,9 +68,6 @@ def filled_up(seed: int, kimg: float, steps: int) -> dict[str, tuple[float, floa
         of_class = [100 * float(right[labels == label].mean()) for label in range(len(parts.pools))]
         found[result["arm"]] = mean(of_class), mean([of_class[label] for label in rare])
     return found
-
-
-SMALL = ["--set", f"resolution={SIDE}", "--set", "generator_width=24", "--set", "discriminator_width=32"]
 
 
 def rare(seeds: int, kimg: float, steps: int) -> str:
@@ -112,8 +108,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.rare:
         command = f"`python bench/augmentation.py --rare --kimg {arguments.kimg:g} --steps {arguments.steps}`"
-        tables = rare(arguments.seeds, arguments.kimg, arguments.steps)
-        print(f"## Training: data augmentation, rare digits\n\n{command}.\n\n{tables}")
+        found = rare(arguments.seeds, arguments.kimg, arguments.steps)
+        print(f"## Training: data augmentation, rare digits\n\n{command}.\n\n{found}")
         return
     lengths = {"--kimg": f"{arguments.kimg:g}", "--steps": str(arguments.steps)}
     options = [

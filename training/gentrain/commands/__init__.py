@@ -1,6 +1,7 @@
 """One file a command: its options, one call of the room beneath, and what it prints.
 
 fit.py, presets.py, data.py, evaluate.py, report.py   the commands of the same names
+augment.py                                            `gentrain augment`; the work itself is in augmentation/
 augment_study.py                                      `gentrain augment-study`; the study itself is in study/
 detector.py                                           `gentrain detector`; the detector itself is in gentrain.detection
 encoder.py, project.py                                from pictures to latents
