@@ -43,6 +43,19 @@ def test_what_was_imported_before_stays(room: str) -> None:
     assert done.stdout.split() == ["True", "False"], done.stderr
 
 
+def test_commands_of_gentrain_read_their_data_before_tensorflow_is_imported() -> None:
+    """Mistakes are told at once, and TensorFlow is imported where its notes are held back."""
+    commands = ("augment", "augment_study", "data", "detector", "encoder", "evaluate", "fit", "project", "report")
+    later = ("plan", "run", "editing.drawing", "detection.files", "detection.pictures", "commands.augmentation.work")
+    modules = [f"gentrain.{name}" for name in (*later, *(f"commands.{command}" for command in commands))]
+    done = _python(f"""
+        import {", ".join(modules)}
+        import sys
+        print({{"tensorflow", "keras"}} & sys.modules.keys())
+    """)
+    assert done.stdout.split() == ["set()"], done.stderr
+
+
 def _python(code: str) -> subprocess.CompletedProcess[str]:
     lines = "\n".join(line.strip() for line in code.strip().splitlines())
     return subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=120)

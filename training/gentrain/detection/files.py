@@ -8,17 +8,18 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gentrain.detection.learn import Detector
-from gentrain.detection.measure import examples
 from gentrain.detection.pictures import Pictures
 from gentrain.errors import TrainError
 from gentrain.files import marked, replacing, sweep, write_json
 from gentrain.plan import DETECTION, LOCK, folder_of
+
+if TYPE_CHECKING:
+    from gentrain.detection.learn import Detector
 
 NAMES = ("config.json", "dataset.json", "detector.keras", "metrics.json", "log.jsonl", "examples.npz", "scores.png")
 LAST = "interface.json"
@@ -121,6 +122,8 @@ def _write_examples(path: Path, pictures: Pictures) -> None:
 
 def draw(detector: Detector, pictures: Pictures) -> Image.Image:
     """A row a source, from the lowest score to the highest, each score below its picture."""
+    from gentrain.detection.measure import examples
+
     rows = [("real", pictures.real), *((part.name, part) for part in pictures.fakes)]
     side = max(pictures.shape[0], SMALLEST_SHOWN)
     high = side + 2 * TEXT + GAP

@@ -6,16 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from gentrain.commands.study.classifier import Images, Labels
 from gentrain.data.dataset import Dataset, Indices
 from gentrain.errors import TrainError
 from gentrain.files import replacing
 from gentrain.progress import Measuring
+
+if TYPE_CHECKING:
+    from gentrain.commands.study.classifier import Images, Labels
 
 ROUNDS = 4
 """How often the missing ones are drawn: of a generator that copies, fewer are kept than were asked for."""
