@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
+import urllib.request
 from pathlib import Path
 
 import detector
+import grpc
 import numpy as np
 import onnxruntime
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from click.testing import CliRunner
+from genclient import Client
 from genexport.cli import cli
 from genexport.errors import ExportError
 from genexport.kinds import load
@@ -21,6 +26,8 @@ from genexport.repository import manifest
 from genexport.savedmodel.saved_model import ServingSession
 from genexport.verify import verify
 from PIL import Image
+from real_server import free_port, genserve
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 TINTS = np.array([(255, 0, 0), (0, 0, 255), (120, 120, 120), (128, 0, 200)], np.uint8)
 PICTURES = np.broadcast_to(TINTS[:, None, None], (4, detector.SIDE, detector.SIDE, 3)).copy()
@@ -43,6 +50,35 @@ def version(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(version: Path):
     with ServingSession(version) as model:
         yield model
+
+
+def test_a_server_gives_them_to_the_official_stubs_to_rest_and_to_the_client(version: Path) -> None:
+    expected, rest = detector.scores(PICTURES), free_port()
+    options = ("--rest_api_port", rest, "--model_name", "det", "--model_base_path", version.parent)
+    with genserve(*options, models=("det",)) as address:
+        with grpc.insecure_channel(address) as channel:
+            predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+            for count in (0, 4):
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name, request.model_spec.signature_name = "det", "detect"
+                floats = PICTURES[:count].astype(np.float32) / np.float32(255)
+                request.inputs["images"].CopyFrom(tf.make_tensor_proto(floats))
+                found = {name: tf.make_ndarray(tensor) for name, tensor in predict(request, timeout=30).outputs.items()}
+                np.testing.assert_allclose(found["scores"], expected[:count], atol=1e-5)
+                assert found["generated"].dtype == bool
+                assert found["generated"].tolist() == (expected[:count] < detector.THRESHOLD).tolist()
+        with io.BytesIO() as file:
+            Image.fromarray(PICTURES[1]).save(file, "PNG")
+            instances = [{"image_bytes": {"b64": base64.b64encode(file.getvalue()).decode()}}]
+        body = json.dumps({"signature_name": "encoded", "instances": instances}).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{rest}/v1/models/det:predict", body, timeout=30) as response:
+            (row,) = json.load(response)["predictions"]
+        assert row["generated"] is True
+        assert row["scores"] == pytest.approx(float(expected[1]), abs=1e-3)
+        with Client(address, "det") as client:
+            found = client.detect(PICTURES)
+        assert found.scores == pytest.approx(expected, abs=1e-5)
+        assert found.generated.tolist() == [False, True, False, True]
 
 
 def test_scores_and_verdicts_come_from_floats_and_from_files_of_any_size(served: ServingSession) -> None:
