@@ -35,14 +35,19 @@ KINDS: dict[str, Kind] = {
 }
 """Name → kind. The first is that of whatever no other one claims."""
 
+OURS = tuple(KINDS.values())
+
 
 def register(kind: Kind) -> Kind:
-    """Make a kind known by its name, which manifests use, and by its tasks.
+    """Make a kind known by its name, which manifests use, and by its tasks; it goes before ours.
 
     Raises:
-        ValueError: there is another kind of that name.
+        ValueError: there is another kind of that name from outside.
     """
-    if type(KINDS.setdefault(kind.name, kind)) is not type(kind):
+    known = KINDS.get(kind.name)
+    if known is None or known in OURS:
+        KINDS[kind.name] = kind
+    elif type(known) is not type(kind):
         raise ValueError(f"there is another kind called {kind.name}")
     return KINDS[kind.name]
 
@@ -62,8 +67,9 @@ def of(manifest: Mapping[str, Any]) -> Kind:
 
 
 def of_task(task: str) -> Kind:
-    """The kind that publishes models of a task; a generator where none says so."""
-    return next((kind for kind in KINDS.values() if task in kind.tasks), KINDS[Generator.name])
+    """The kind that publishes models of a task, one from outside before ours; a generator where none says so."""
+    claiming = [kind for kind in KINDS.values() if task in kind.tasks]
+    return next((kind for kind in claiming if kind not in OURS), next(iter(claiming), KINDS[Generator.name]))
 
 
 def load(source: Source) -> tuple[Kind, Any]:
