@@ -2,6 +2,7 @@
 
 gan.py           the Keras model: networks, optimisers and one step for both
 auxiliaries.py   its losses beside the adversarial one, with the networks that these bring along
+schedules.py     what changes over a run: learning rate, γ, augmentation, memory of the EMA
 draws.py         the random numbers of a step
 frames.py        clips as one picture of many channels
 augment.py       DiffAugment

@@ -7,7 +7,6 @@ and cut, so several devices together make the step that one would make alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +19,13 @@ from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.losses.auxiliary import Auxiliary, Seen
 from gentrain.networks import build_discriminator, build_generator
 from gentrain.settings import Settings
-from gentrain.training import auxiliaries
+from gentrain.training import auxiliaries, schedules
 from gentrain.training.augment import augment, changes, moved
 from gentrain.training.draws import Draws
 from gentrain.training.frames import as_channels, as_clips
 
 if TYPE_CHECKING:
     from gentrain.training.examples import Examples
-
-# With a discriminator ahead of its target all the time, augmentation goes from none to all in as many images.
-IMAGES_TO_AUGMENT_ALL = 100_000
-
-# A learning rate rises from none to all in as many images at the least: where a finished run goes on, optimisers have
-# the small steps of its end in their means.
-IMAGES_TO_RISE = 5_000
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -141,14 +133,7 @@ class GAN(keras.Model):
 
     def gamma(self) -> tf.Tensor:
         """The weight of R1 and R2 now, float32."""
-        return _cosine(self.settings.gamma, self.settings.gamma_final, self.progress())
-
-    def learning_rate(self, batch_size: int) -> tf.Tensor:
-        """The learning rate of this step, float32: the schedule's, but no sudden rise over that of the last step."""
-        s = self.settings
-        scheduled = _cosine(s.learning_rate, s.learning_rate_final, self.progress())
-        rise = max(s.learning_rate, s.learning_rate_final) * batch_size / IMAGES_TO_RISE
-        return tf.minimum(scheduled, self.g_optimizer.learning_rate + rise)
+        return schedules.gamma(self.settings, self.progress())
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of the discriminator, one of the generator, one of the EMA.
@@ -160,7 +145,8 @@ class GAN(keras.Model):
         """
         s = self.settings
         draws = Draws(s.seed, self.images_seen, data["images"].shape[1], self.replicas)
-        learning_rate = self.learning_rate(draws.batch_size)
+        last_rate = self.g_optimizer.learning_rate
+        learning_rate = schedules.learning_rate(s, self.progress(), last_rate, draws.batch_size)
         for optimizer in (self.d_optimizer, self.g_optimizer, *(optimizer for _, optimizer in self.helpers.values())):
             optimizer.learning_rate.assign(learning_rate)
         for loss in self.auxiliary:
@@ -343,17 +329,16 @@ class GAN(keras.Model):
         return self._changed(colour(images), given, move)
 
     def _adapt_augmentation(self, accuracy: tf.Tensor, batch_size: int) -> None:
-        """Along the ramp, or towards the accuracy that the discriminator is held at, as in arXiv 2006.06676."""
+        """Along the ramp, or towards the accuracy that the discriminator is held at."""
         s = self.settings
         if not s.augment:
             return
         if not s.augment_target:
-            self.augmented.assign(s.augment * tf.minimum(self.progress() / max(s.augment_ramp, 1e-6), 1.0))
+            self.augmented.assign(schedules.augmentation_on_ramp(s, self.progress()))
             return
         if self.replicas > 1:
             accuracy = tf.distribute.get_replica_context().all_reduce("MEAN", accuracy)
-        step = tf.sign(accuracy - s.augment_target) * (batch_size / IMAGES_TO_AUGMENT_ALL)
-        self.augmented.assign(tf.clip_by_value(self.augmented + step, 0.0, s.augment))
+        self.augmented.assign(schedules.augmentation_towards_target(s, self.augmented, accuracy, batch_size))
 
     def _apply_generator(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
         """One step of the generator, and of each network that learns from its loss: one way back for all of them."""
@@ -384,10 +369,8 @@ class GAN(keras.Model):
         optimizer.apply_gradients(zip(parts, variables, strict=True))
 
     def _update_ema(self, batch_size: int) -> None:
-        """Move the EMA towards the trained generator; faster early on, so that it forgets the start."""
-        s = self.settings
-        halflife = tf.minimum(s.ema_halflife_kimg * 1000.0, s.ema_rampup * tf.cast(self.images_seen, tf.float32))
-        keep = tf.where(halflife > 0, tf.exp(-math.log(2.0) * batch_size / tf.maximum(halflife, 1e-6)), 0.0)
+        """Move the EMA towards the trained generator."""
+        keep = schedules.ema_kept(self.settings, self.images_seen, batch_size)
         for mean, value in zip(self.ema.variables, self.generator.variables, strict=True):
             mean.assign(value + keep * (mean - value))
 
@@ -398,8 +381,3 @@ def together(first: Any, given: Mapping[str, Any]) -> Any:
     `first` is None for a generator without latents.
     """
     return [*([] if first is None else [first]), *map(tf.convert_to_tensor, given.values())] if given else first
-
-
-def _cosine(first: float, last: float, progress: tf.Tensor) -> tf.Tensor:
-    """From `first` at progress 0 to `last` at 1 along half a cosine."""
-    return last + (first - last) * 0.5 * (1.0 + tf.cos(math.pi * progress))
