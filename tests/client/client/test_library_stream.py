@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from genclient import Client, UsageError
 from library_servers import expected, near, rows_of
 from tensorflow_serving.apis import predict_pb2
@@ -144,21 +145,21 @@ def test_a_batch_says_what_it_cost(serve):
 
 def test_parts_that_wait_for_an_earlier_one_do_not_pile_up(serve):
     served = serve()
-    full, overrun = threading.Event(), threading.Event()
+    full, overrun, seeds, held = threading.Event(), threading.Event(), set(), []
 
     def answer(request, context):
-        number = len(served.prediction.requests)
-        if number == 5:  # the first, the one that is held, and three more
+        (seed,) = tf.make_ndarray(request.inputs["seeds"]).tolist()
+        seeds.add(seed)
+        if len(seeds) >= 5:  # the first, the one that is held, and three more
             full.set()
-        elif number > 5:
+        if len(seeds) > 5 and not held:
             overrun.set()
-        if number == 2:
-            full.wait(30)
+        if seed == 1:
+            assert full.wait(30)
             held.append(overrun.wait(0.3))
         return served.prediction.generate(request, context)
 
-    held = []
     served.prediction.answer = answer
     with Client(served.target, concurrency=2, batch_size=1) as client:
-        assert client.sample(20).shape[0] == 20
+        assert client.sample(20, signature="seeds").shape[0] == 20
     assert held == [False]
