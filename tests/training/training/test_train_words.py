@@ -122,7 +122,10 @@ def test_a_caption_of_another_picture_is_a_fake_and_its_own_twice_is_not() -> No
 def test_pictures_of_a_caption_are_to_differ_where_their_latents_do() -> None:
     latents = tf.random.stateless_normal((8, 3), (1, 2))
     uniform = tf.random.stateless_uniform((4, 6), (3, 4))
-    for strength, lacking in ((0.0, APART), (0.1, APART - 0.1), (1.0, 0.0)):
+    large, stripes = np.ones((16, 16, 1), np.float32), np.indices((16, 16)).sum(0)[..., None] % 2 * 2.0 - 1
+    for strength, lacking in (
+        (0 * large, APART), (APART / 2 * large, APART / 2), (large, 0.0), (stripes.astype(np.float32), APART)
+    ):  # fmt: skip
         called = lambda given, training, s=strength: s * given[0][:, None, None, :]  # noqa: E731
         fake = called([latents], True)
         seen = Seen(fake, fake, {"tokens": tf.zeros((8, 2), tf.int32)}, None, None, lambda k, n: uniform, latents)
