@@ -83,6 +83,16 @@ def frames_of(file: Path | io.BytesIO) -> np.ndarray:
         return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(opened)])
 
 
+def milliseconds_of(file: io.BytesIO) -> int:
+    total = 0
+    with Image.open(file) as opened:
+        for number in range(opened.n_frames):
+            opened.seek(number)
+            opened.load()
+            total += opened.info["duration"]
+    return total
+
+
 def near(a: np.ndarray, b: np.ndarray) -> bool:
     """Alike but for rounding."""
     return a.shape == b.shape and np.abs(a.astype(int) - b).max() <= 1
@@ -168,6 +178,7 @@ def test_a_picture_an_archive_and_shards_hold_every_clip(
         assert names == ["seed0000.webp", "seed0000.json", "seed0001.webp", "seed0001.json"]
         content = io.BytesIO(tar.extractfile("seed0001.webp").read())  # type: ignore[union-attr]
     assert np.array_equal(frames_of(content), expected[1])
+    assert milliseconds_of(content) == 500, "6 frames at 12 a second, as nobody said otherwise"
     (tmp_path / "s" / "001.tar").unlink()
     resumed = run(*again)
     assert resumed.stdout.split() == [f"{tmp_path}/s/001.tar"]
