@@ -143,6 +143,7 @@ function describe(manifest, version, file, content, runtimeBytes) {
     ...{ width, height, channels },
     classNames: Array.from({ length: classes }, (_, i) => String(names[i] ?? i)),
     truncationAtMost: described?.latents?.truncation_at_most,
+    framesPerSecond: described?.frames_per_second ?? manifest.frames_per_second ?? undefined,
     words: wordsOf(described?.interface ?? manifest.interface),
     picture: pictureOf(described?.interface ?? manifest.interface),
     directions: (manifest.directions ?? []).filter(({ latents }) => latents?.length === latentSize),

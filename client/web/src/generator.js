@@ -1,6 +1,6 @@
 /**
- * A generator in the browser, of seeds or of pictures: what the page is built on, and the module `genline.js` for pages
- * of one's own.
+ * A generator in the browser, of images or clips, from seeds or from pictures: what the page is built on, and the module
+ * `genline.js` for pages of one's own.
  *
  *     const generator = await Generator.load("./digits/");
  *     canvas.getContext("2d").putImageData(await generator.image(7), 0, 0);
@@ -37,6 +37,8 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @property {number} width
  * @property {number} height
  * @property {number} channels 1, 3 or 4.
+ * @property {number} frameCount frames of a clip; 0 where it makes images.
+ * @property {number} framesPerSecond of clips.
  * @property {Picture} [picture] what it makes images of, where it takes pictures.
  * @property {string[]} classNames one a class; empty where the generator is not conditional.
  * @property {import("./words.js").Described & {length: number}} [words] that it knows, and how many of a text it hears,
@@ -53,6 +55,8 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  */
 
 const ACCELERATORS = ["auto", "wasm", "webgpu"];
+/** Of clips, where nobody says otherwise. */
+const FRAMES_PER_SECOND = 12;
 /** How many timings the median is taken over. */
 const TIMINGS = 65;
 
@@ -147,7 +151,9 @@ export class Generator {
     const { background = "white", ...others } = this.info.picture?.preprocessing ?? {};
     const preprocessing = { ...others, background: hexadecimal(background) };
     const picture = found.picture && { ...found.picture, preprocessing };
-    Object.assign(this.info, { width: found.width, height: found.height, channels: found.channels, picture });
+    const { width, height, channels, frameCount } = found;
+    const { framesPerSecond = FRAMES_PER_SECOND } = this.info;
+    Object.assign(this.info, { width, height, channels, frameCount, framesPerSecond, picture });
   }
 
   /**
@@ -157,11 +163,24 @@ export class Generator {
    * @param {{truncation?: number, label?: number, text?: string}} [options] ψ scales the latents; the class, where there
    *     are some: the seed modulo their number if left out; what is to be seen, where the model takes words.
    * @returns {Promise<ImageData>}
-   * @throws {RangeError} the seed or the label is out of its range, or the text is for another model.
+   * @throws {RangeError} the seed or the label is out of its range, the text is for another model, or it makes clips.
    * @throws {GeneratorError} the model failed to run.
    */
-  async image(seed, { truncation = 1, label = classOfSeed(seed, this.info.classNames.length), text = "" } = {}) {
-    return this.run(truncate(latentsOfSeed(seed, this.info.latentSize), truncation), label, text);
+  async image(seed, options = {}) {
+    return this.#single(() => this.clip(seed, options));
+  }
+
+  /**
+   * The same of a generator of clips: all its frames; of one of images, that image alone.
+   *
+   * @param {bigint | number | string} seed
+   * @param {{truncation?: number, label?: number, text?: string}} [options]
+   * @returns {Promise<ImageData[]>}
+   * @throws {RangeError} as `image`.
+   * @throws {GeneratorError} the model failed to run.
+   */
+  async clip(seed, { truncation = 1, label = classOfSeed(seed, this.info.classNames.length), text = "" } = {}) {
+    return this.runClip(truncate(latentsOfSeed(seed, this.info.latentSize), truncation), label, text);
   }
 
   /**
@@ -171,10 +190,24 @@ export class Generator {
    * @param {number} [label] the class, where there are some: 0 if left out.
    * @param {string} [text] what is to be seen, where the model takes words; none: whatever it likes.
    * @returns {Promise<ImageData>}
-   * @throws {RangeError} the latents, the label or the text do not fit the generator.
+   * @throws {RangeError} the latents, the label or the text do not fit the generator, or it makes clips.
    * @throws {GeneratorError} the model failed to run.
    */
   async run(latents, label = 0, text = "") {
+    return this.#single(() => this.runClip(latents, label, text));
+  }
+
+  /**
+   * The same of a generator of clips, as `clip` is to `image`.
+   *
+   * @param {Float32Array} latents
+   * @param {number} [label]
+   * @param {string} [text]
+   * @returns {Promise<ImageData[]>}
+   * @throws {RangeError} as `run`.
+   * @throws {GeneratorError} the model failed to run.
+   */
+  async runClip(latents, label = 0, text = "") {
     const { latentSize, picture } = this.info;
     if (picture) throw new RangeError("image: found none, expected a picture: this generator translates");
     if (latents.length !== latentSize) throw new RangeError(`latents: found ${latents.length}, expected ${latentSize}`);
@@ -188,10 +221,23 @@ export class Generator {
    * @param {{hints?: import("./dots.js").Dot[], seed?: bigint | number | string, label?: number}} [options] dots of
    *     colour, where the model takes some; where it takes latents or classes, of which seed and which class.
    * @returns {Promise<ImageData>}
-   * @throws {RangeError} the generator takes no pictures, or an option does not fit it.
+   * @throws {RangeError} the generator takes no pictures, an option does not fit it, or it makes clips.
    * @throws {GeneratorError} the model failed to run.
    */
-  async translate(image, { hints = [], seed = 0, label = 0 } = {}) {
+  async translate(image, options = {}) {
+    return this.#single(() => this.animate(image, options));
+  }
+
+  /**
+   * The same of a generator that makes clips of pictures, as `clip` is to `image`.
+   *
+   * @param {ImageData} image
+   * @param {{hints?: import("./dots.js").Dot[], seed?: bigint | number | string, label?: number}} [options]
+   * @returns {Promise<ImageData[]>}
+   * @throws {RangeError} as `translate`.
+   * @throws {GeneratorError} the model failed to run.
+   */
+  async animate(image, { hints = [], seed = 0, label = 0 } = {}) {
     const { picture, latentSize } = this.info;
     if (!picture) throw new RangeError("image: found one, expected none: this generator takes latents");
     if (hints.length && !picture.hints) throw new RangeError("hints: found some, expected none");
@@ -226,8 +272,19 @@ export class Generator {
   }
 
   /**
-   * @param {import("./model.js").Job} job
+   * @param {() => Promise<ImageData[]>} make
    * @returns {Promise<ImageData>}
+   */
+  async #single(make) {
+    if (this.info.frameCount) {
+      throw new RangeError("image: this generator makes clips, expected clip, runClip or animate to be called");
+    }
+    return (await make())[0];
+  }
+
+  /**
+   * @param {import("./model.js").Job} job
+   * @returns {Promise<ImageData[]>} the frames; an image is one.
    */
   async #make(job) {
     const { width, height } = this.info;
@@ -235,10 +292,12 @@ export class Generator {
     if (accelerator !== this.accelerator) this.#milliseconds = [];
     this.accelerator = accelerator;
     this.#milliseconds = [...this.#milliseconds, milliseconds].slice(-TIMINGS);
-    return new ImageData(pixels, width, height);
+    const size = 4 * width * height;
+    const frames = Array.from({ length: pixels.length / size }, (_, i) => pixels.slice(i * size, (i + 1) * size));
+    return frames.map((frame) => new ImageData(frame, width, height));
   }
 
-  /** Milliseconds that the model took for an image: the median of the last runs; NaN before the first. */
+  /** Milliseconds that the model took for an image or a clip: the median of the last runs; NaN before the first. */
   get milliseconds() {
     const sorted = [...this.#milliseconds].sort((a, b) => a - b);
     return sorted.length ? sorted[sorted.length >> 1] : NaN;

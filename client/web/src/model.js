@@ -1,5 +1,6 @@
 /**
- * A compiled TFLite file: whether it makes images, of what, and one run of it, on the processor or on a graphics card.
+ * A compiled TFLite file: whether it makes images or clips, of what, and one run of it, on the processor or on a graphics
+ * card.
  */
 
 import { Tensor } from "@litertjs/core";
@@ -10,7 +11,12 @@ import { Tensor } from "@litertjs/core";
  * @typedef {import("@litertjs/core").Environment} Environment
  * @typedef {Record<string, Float32Array | Int32Array>} Job an array for each input, by its name; pictures in [0, 1].
  * @typedef {{height: number, width: number, channels: number}} Size
- * @typedef {Size & {latentSize: number, conditional: boolean, tokenCount: number, picture?: Size & {hints: boolean}}} Shape
+ * @typedef {object} Inputs
+ * @property {number} latentSize Z; 0 where it takes none.
+ * @property {boolean} conditional whether it takes labels.
+ * @property {number} tokenCount words of a text; 0 where it takes none.
+ * @property {Size & {hints: boolean}} [picture] that it takes.
+ * @typedef {Size & Inputs & {frameCount: number}} Shape of an image or a frame; how many a clip has, 0 where it makes images.
  */
 
 /** Type and rank of what a file may take. @type {Record<string, [string, number]>} */
@@ -23,7 +29,7 @@ const INPUTS = {
 };
 const CHANNELS = [1, 3, 4];
 const EXPECTED =
-  "latents float32 (1, Z) or image float32 (1, H, W, C), and perhaps labels int32 (1), tokens int32 (1, L) and hints float32 (1, H, W, 4), → images float32 or uint8 (1, H, W, C)";
+  "latents float32 (1, Z) or image float32 (1, H, W, C), and perhaps labels int32 (1), tokens int32 (1, L) and hints float32 (1, H, W, 4), → images float32 or uint8 (1, H, W, C) or clips (1, T, H, W, C)";
 
 /**
  * What the file takes and gives.
@@ -35,22 +41,25 @@ const EXPECTED =
 export function describe(signature) {
   const [ins, outs] = [signature.getInputDetails(), signature.getOutputDetails()];
   const { latents, labels, tokens, image, hints } = Object.fromEntries(ins.map((tensor) => [tensor.name, tensor]));
-  const images = outs.find((tensor) => tensor.name === "images");
+  const made = outs.find(({ name }) => name === "images" || name === "clips");
+  const moving = made?.name === "clips";
   const known = ins.every((tensor) => tensor.name in INPUTS && is(tensor, ...INPUTS[tensor.name]));
   const fits = known && (latents || image) && isPicture(image) && (!hints || (image && hints.shape[3] === 4));
-  if (!fits || !is(images, images?.dtype === "uint8" ? "uint8" : "float32", 4) || !isPicture(images)) {
+  const dtype = made?.dtype === "uint8" ? "uint8" : "float32";
+  if (!fits || !is(made, dtype, moving ? 5 : 4) || !isPicture(made)) {
     throw new Error(`it does ${words(ins)} → ${words(outs)}, and this page shows ${EXPECTED}`);
   }
   const picture = image && { ...size(image), hints: hints !== undefined };
   const [latentSize, tokenCount] = [latents, tokens].map((tensor) => tensor?.shape[1] ?? 0);
-  return { latentSize, ...size(images), conditional: labels !== undefined, tokenCount, picture };
+  const frameCount = moving ? made.shape[1] : 0;
+  return { latentSize, ...size(made), frameCount, conditional: labels !== undefined, tokenCount, picture };
 }
 
 /**
  * @param {TensorDetails | undefined} tensor
  * @param {string} dtype
  * @param {number} rank
- * @returns {tensor is TensorDetails} of that type and rank, for one image.
+ * @returns {tensor is TensorDetails} of that type and rank, for one image or clip.
  */
 function is(tensor, dtype, rank) {
   return tensor?.dtype === dtype && tensor.shape.length === rank && tensor.shape[0] === 1;
@@ -58,14 +67,15 @@ function is(tensor, dtype, rank) {
 
 /** @param {TensorDetails | undefined} tensor one that is missing will do. */
 function isPicture(tensor) {
-  return !tensor || CHANNELS.includes(tensor.shape[3]);
+  return !tensor || CHANNELS.includes(size(tensor).channels);
 }
 
 /**
  * @param {TensorDetails} tensor
  * @returns {Size}
  */
-function size({ shape: [, height, width, channels] }) {
+function size({ shape }) {
+  const [height, width, channels] = [...shape].slice(-3);
   return { height, width, channels };
 }
 
@@ -91,12 +101,12 @@ export function sample(signature) {
 }
 
 /**
- * One image: floats as the file gives them, or its pixels where it gives those.
+ * One image or clip: floats as the file gives them, or its pixels where it gives those.
  *
  * @param {SignatureRunner} signature
  * @param {Job} job
  * @param {Environment} [environment] of the graphics card that it was compiled for.
- * @returns {Promise<ArrayLike<number>>} (H × W × C), in [0, 1].
+ * @returns {Promise<ArrayLike<number>>} (H × W × C), of a clip (T × H × W × C), in [0, 1].
  */
 export async function generate(signature, job, environment) {
   const details = signature.getInputDetails();
@@ -105,7 +115,7 @@ export async function generate(signature, job, environment) {
   );
   const outputs = await signature.run(inputs);
   try {
-    const values = await outputs.images.data(); // a copy: the tensor may go
+    const values = await (outputs.images ?? outputs.clips).data(); // a copy: the tensor may go
     return values instanceof Uint8Array ? Float32Array.from(values, (value) => value / 255) : values;
   } finally {
     for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();

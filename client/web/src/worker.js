@@ -1,5 +1,5 @@
 /**
- * The thread that owns LiteRT: it loads the runtime and one TFLite file, then makes an image a message. Only generator.js
+ * The thread that owns LiteRT: it loads the runtime and one TFLite file, then makes an image or a clip a message. Only generator.js
  * talks to it. Built into `genline-worker.js`, a classic script, since LiteRT.js loads its own by importScripts.
  */
 
@@ -89,12 +89,12 @@ function shapeOf(signature, file) {
   try {
     return describe(signature);
   } catch (error) {
-    throw new Error(`${file} is not a generator of images: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`${file} is not a generator of images or clips: ${error instanceof Error ? error.message : error}`);
   }
 }
 
 /**
- * One image: RGBA, how long the model ran, and on what.
+ * One image, or a clip's frames one behind the other: RGBA, how long the model ran, and on what.
  *
  * @param {Job} job
  * @returns {Promise<{pixels: Uint8ClampedArray<ArrayBuffer>, milliseconds: number, accelerator: "wasm" | "webgpu"}>}
@@ -113,7 +113,7 @@ async function run(job) {
 }
 
 /**
- * An image by the graphics card; undefined where there is none, or no longer: drivers crash and laptops unplug them.
+ * The same by the graphics card; undefined where there is none, or no longer: drivers crash and laptops unplug them.
  *
  * @param {Job} job
  */
@@ -128,9 +128,9 @@ async function byCard(job) {
 /**
  * Floats in [0, 1] to pixels, rounded as everywhere in genline: to the nearest of 0…255, values outside clipped.
  *
- * @param {ArrayLike<number>} values (H × W × C).
+ * @param {ArrayLike<number>} values (H × W × C), or of several frames.
  * @param {number} channels 1, 3 or 4.
- * @returns {Uint8ClampedArray<ArrayBuffer>} (H × W × 4).
+ * @returns {Uint8ClampedArray<ArrayBuffer>} (H × W × 4), or of as many frames.
  */
 function rgba(values, channels) {
   const pixels = new Uint8ClampedArray((values.length / channels) * 4).fill(255);

@@ -54,7 +54,7 @@ def test_a_file_that_is_no_model_gives_a_visible_message(browser, site):
 
 def test_a_file_that_takes_something_else_gives_a_visible_message(browser, site):
     message = browser.open_broken(f"{site.url}/other/")
-    assert "tiny-1-dynamic.tflite is not a generator of images: it does x float32 (1, 3) → y float32 (1, 3)" in message
+    assert "is not a generator of images or clips: it does x float32 (1, 3) → y float32 (1, 3)" in message
     assert "this page shows latents float32 (1, Z)" in message
     assert not browser.ask(call="isVisible", args=["#main"])
 

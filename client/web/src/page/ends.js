@@ -52,7 +52,8 @@ export function mountEnds(generator, store, grid) {
   const makeEnd = async (/** @type {any} */ canvas, /** @type {State} */ state, /** @type {number[]} */ amounts) => {
     const seed = pickedSeed(state);
     const latents = latentsAt(seed, { ...state, amounts }, generator.info);
-    draw(canvas, await generator.run(latents, labelOf(seed, state, generator.info), state.text));
+    const frames = await generator.runClip(latents, labelOf(seed, state, generator.info), state.text);
+    draw(canvas, frames[frames.length >> 1]); // of a clip its middle
     canvas.hidden = false;
   };
   const later = () => {

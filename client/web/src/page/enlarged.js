@@ -15,7 +15,7 @@ export function mountEnlarged(info, store, grid) {
   let scale = info.width * 8 <= innerWidth - 64 && info.height * 8 <= innerHeight - 220 ? 8 : 4;
 
   const show = () => {
-    const image = grid.images[store.state.pick];
+    const image = grid.image(store.state.pick);
     if (!dialog.open || !image) return;
     element("enlarged-title").textContent = grid.title(store.state.pick);
     canvas.style.width = `${scale * image.width}px`;
@@ -46,7 +46,7 @@ export function mountEnlarged(info, store, grid) {
   dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const pick = store.state.pick + (step ?? 0);
-    if (step && pick in grid.images) store.update({ pick });
+    if (step && pick in grid.clips) store.update({ pick });
   });
   grid.addEventListener("opened", open);
   grid.addEventListener("picked", show);

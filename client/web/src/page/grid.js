@@ -1,5 +1,5 @@
 /**
- * The grid of samples, one of them picked. While something moves, images are made anew in turn, each with
+ * The grid of samples, images or clips that play together, one of them picked. While something moves, images are made anew in turn, each with
  * the newest state, so none waits for the others and the model never works on what nobody will see.
  */
 
@@ -9,11 +9,12 @@ import { draw, element, make } from "./elements.js";
 /**
  * @typedef {import("../generator.js").Generator} Generator
  * @typedef {import("./state.js").Store} Store
+ * @typedef {import("./player.js").Player} Player
  */
 
 export class Grid extends EventTarget {
-  /** @type {(ImageData | undefined)[]} the images as they are now, by place. */
-  images = [];
+  /** @type {(ImageData[] | undefined)[]} the frames of each, by place; an image has one. */
+  clips = [];
   #root = element("grid");
   /** @type {any[]} */
   #cells = [];
@@ -27,20 +28,32 @@ export class Grid extends EventTarget {
   /**
    * @param {Generator} generator
    * @param {Store} store
+   * @param {Player} player
    */
-  constructor(generator, store) {
+  constructor(generator, store, player) {
     super();
     this.generator = generator;
     this.store = store;
+    this.player = player;
     this.#root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#onKey(event));
     store.addEventListener("change", () => this.refresh());
+    player.addEventListener("frame", () => this.#cells.forEach((_, place) => this.#show(place)));
+  }
+
+  /**
+   * The image at a place, of a clip the frame that is seen now; undefined before it is made.
+   *
+   * @param {number} place
+   */
+  image(place) {
+    return this.clips[place]?.[this.player.frame];
   }
 
   /** @param {number} count */
   #lay(count) {
     const { width, height } = this.generator.info;
     const columns = columnsOf(count);
-    this.images = Array(count).fill(undefined);
+    this.clips = Array(count).fill(undefined);
     this.#made = Array(count).fill(0);
     this.#next = 0;
     this.#cells = Array.from({ length: count }, (_, place) => {
@@ -117,11 +130,18 @@ export class Grid extends EventTarget {
     const { info } = this.generator;
     const version = this.#version;
     const seed = state.seed + BigInt(place);
-    const image = await this.generator.run(latentsAt(seed, state, info), labelOf(seed, state, info), state.text);
+    const frames = await this.generator.runClip(latentsAt(seed, state, info), labelOf(seed, state, info), state.text);
     if (place >= this.#cells.length) return; // fewer are shown by now
     this.#made[place] = version;
     this.#next = place + 1;
-    this.images[place] = image;
+    this.clips[place] = frames;
+    this.#show(place);
+  }
+
+  /** @param {number} place */
+  #show(place) {
+    const image = this.image(place);
+    if (!image) return;
     draw(this.#cells[place].firstChild, image);
     if (place === this.store.state.pick) this.dispatchEvent(new Event("picked"));
   }

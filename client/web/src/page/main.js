@@ -36,7 +36,8 @@ function show(generator) {
   describe(generator.info);
   const ready = () => {
     element("milliseconds").textContent = `${generator.milliseconds.toFixed(1)} ms`;
-    element("accelerator").textContent = generator.accelerator === "webgpu" ? "an image, by WebGPU" : "an image";
+    const one = generator.info.frameCount ? "a clip" : "an image";
+    element("accelerator").textContent = generator.accelerator === "webgpu" ? `${one}, by WebGPU` : one;
   };
   const problems = generator.info.picture ? mountTranslation(generator, ready) : mountSamples(generator, ready);
   element("loading").hidden = true;
@@ -46,9 +47,10 @@ function show(generator) {
 
 /** @param {import("../generator.js").Info} info */
 function describe(info) {
-  const { picture, latentSize } = info;
+  const { picture, latentSize, frameCount, framesPerSecond } = info;
   const from = picture ? `a picture of ${picture.width}×${picture.height}` : `${latentSize} numbers`;
-  const facts = [`${info.width}×${info.height} pixels from ${from}`];
+  const frames = frameCount ? `${frameCount} frames, ${rounded(framesPerSecond)} a second, of ` : "";
+  const facts = [`${frames}${info.width}×${info.height} pixels from ${from}`];
   if (info.classNames.length) facts.push(`${info.classNames.length} classes`);
   if (info.words) facts.push(`${info.words.vocabulary.length - 2} words`);
   if (info.version) facts.push(`version ${info.version}`);
@@ -57,6 +59,11 @@ function describe(info) {
   const known = [file, KINDS[kind], size(info.model.bytes), licence && `licence of the data: ${licence}`];
   element("file").textContent = known.filter(Boolean).join(" · ");
   document.body.classList.toggle("small-images", Math.max(info.width, info.height) <= SMALL_PIXELS);
+}
+
+/** @param {number} value */
+function rounded(value) {
+  return value.toLocaleString("en", { maximumFractionDigits: 2 });
 }
 
 /** @param {unknown} error */

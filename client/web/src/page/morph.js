@@ -1,6 +1,6 @@
 /**
  * Two seeds turning into each other and back, along the sphere between their latents. Played only on request; where
- * the system asks for less motion, in still steps of a second.
+ * the system asks for less motion, in still steps of a second. Clips go on playing on the way.
  */
 
 import { latentsOfSeed, slerp, truncate } from "../latents.js";
@@ -13,11 +13,12 @@ import { described } from "./saving.js";
 /**
  * @typedef {import("../generator.js").Generator} Generator
  * @typedef {import("./state.js").Store} Store
+ * @typedef {import("./player.js").Player} Player
  */
 
 /** From the first image to the second at speed 1. */
 const SECONDS = 3;
-/** Pictures on that way in a saved file. */
+/** Pictures on that way in a saved file; of clips as many as they have in that time. */
 const FRAMES = 24;
 /** Pictures on that way for who wants less motion, and seconds for each. */
 const STILLS = 8;
@@ -31,15 +32,20 @@ export class Morph {
   #drawing = false;
   #dirty = false;
   #shown = "";
+  /** What is made of where the way is. @type {ImageData[]} */
+  #frames = [];
   #reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
   /**
    * @param {Generator} generator
    * @param {Store} store
+   * @param {Player} player
    */
-  constructor(generator, store) {
+  constructor(generator, store, player) {
     this.generator = generator;
     this.store = store;
+    this.player = player;
+    player.addEventListener("frame", () => this.#show());
     const showFrom = seedField("from", (from) => store.update({ from }));
     const showTo = seedField("to", (to) => store.update({ to }));
     store.addEventListener("change", () => {
@@ -128,22 +134,28 @@ export class Morph {
     const position = this.#position();
     element("position").value = String(position);
     element("position-value").value = `${Math.round(100 * position)} %`;
-    draw(element("morph-canvas"), await this.#image(position, this.store.state));
+    this.#frames = await this.#clip(position, this.store.state);
+    this.#show();
     element("morph-canvas").dataset.position = String(position);
   }
 
+  #show() {
+    const frame = this.#frames[this.player.frame];
+    if (frame) draw(element("morph-canvas"), frame);
+  }
+
   /**
-   * The image at a place on the way, 0 to 1; its class is that of the nearer end.
+   * The image or clip at a place on the way, 0 to 1; its class is that of the nearer end.
    *
    * @param {number} position
    * @param {import("./state.js").State} state
    */
-  #image(position, state) {
+  #clip(position, state) {
     const { info } = this.generator;
     const ends = [state.from, state.to].map((seed) => latentsOfSeed(seed, info.latentSize));
     const [from, to] = ends.map((latents) => truncate(latents, state.truncation));
     const label = labelOf(position < 0.5 ? state.from : state.to, state, info);
-    return this.generator.run(move(slerp(from, to, position), state, info), label, state.text);
+    return this.generator.runClip(move(slerp(from, to, position), state, info), label, state.text);
   }
 
   /** There and back as a file that plays in every browser, at the speed that is set. */
@@ -153,11 +165,13 @@ export class Morph {
     const button = element("save-morph");
     button.disabled = true;
     try {
+      const seconds = SECONDS / this.#speed();
+      const steps = info.frameCount ? Math.max(1, Math.round(seconds * info.framesPerSecond)) : FRAMES;
       const there = [];
-      for (let i = 0; i <= FRAMES; i += 1) there.push(await this.#image(i / FRAMES, state));
-      const seconds = SECONDS / this.#speed() / FRAMES;
+      for (let i = 0; i <= steps; i += 1) there.push(await this.#clip(i / steps, state));
+      const way = [...there, ...there.slice(1, -1).reverse()].map((frames, i) => frames[i % frames.length]);
       const text = { ...described(state, info), seeds: `${state.from},${state.to}` };
-      const file = await encodeAnimation([...there, ...there.slice(1, -1).reverse()], info.channels, seconds, text);
+      const file = await encodeAnimation(way, info.channels, seconds / steps, text);
       const name = `${info.name}-morph${state.from}-${state.to}.png`;
       download(file, name);
       say(`Saved ${name}, an animated PNG`);

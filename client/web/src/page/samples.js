@@ -7,6 +7,7 @@ import { mountEnlarged } from "./enlarged.js";
 import { Morph } from "./morph.js";
 import { mountSaving } from "./saving.js";
 import { Grid } from "./grid.js";
+import { Player } from "./player.js";
 import { fromLink, pickedSeed, Store, toLink } from "./state.js";
 
 /** The address follows the state this much later: browsers limit how often it may change. */
@@ -21,13 +22,14 @@ export function mountSamples(generator, ready) {
   const { info } = generator;
   const { state, problems } = fromLink(location.hash, info);
   const store = new Store(state);
-  const grid = new Grid(generator, store);
+  const player = new Player(info);
+  const grid = new Grid(generator, store, player);
   mountControls(info, store);
   mountPicked(store, grid);
   mountSaving(info, store, grid);
   mountEnlarged(info, store, grid);
   mountEnds(generator, store, grid);
-  new Morph(generator, store);
+  new Morph(generator, store, player);
   followLink(info, store);
   element("previous").addEventListener("click", () => grid.turn(-1));
   element("next").addEventListener("click", () => grid.turn(1));
@@ -38,8 +40,17 @@ export function mountSamples(generator, ready) {
     said = store.state.seed;
   });
   grid.refresh();
+  if (info.frameCount) nameClips();
   element("main").hidden = false;
   return problems;
+}
+
+/** Say clip where the page says image. */
+function nameClips() {
+  element("save-image").textContent = "Save clip";
+  element("count").setAttribute("aria-label", "Clips in the grid");
+  for (const option of element("count").options) option.textContent = `${option.value} clips`;
+  element("promise").textContent = element("promise").textContent.replace("image", "clip");
 }
 
 /** @param {import("./state.js").State} state */
@@ -57,7 +68,7 @@ function mountPicked(store, grid) {
   const showPicked = () => {
     element("picked-title").textContent = grid.title(store.state.pick);
     element("range").textContent = range(store.state);
-    const image = grid.images[store.state.pick];
+    const image = grid.image(store.state.pick);
     if (image) draw(element("picked-canvas"), image);
   };
   store.addEventListener("change", showPicked);

@@ -1,6 +1,6 @@
-/** Pictures and links to take away: PNG files that say how they were made, and the address of what is shown. */
+/** Pictures, clips and links to take away: PNG files that say how they were made, and the address of what is shown. */
 
-import { encodePng, enlarge, tile } from "../png.js";
+import { encodeAnimation, encodePng, enlarge, tile } from "../png.js";
 import { columnsOf, EACH, labelOf, pickedSeed, toLink } from "./state.js";
 import { download, element, say } from "./elements.js";
 
@@ -23,16 +23,17 @@ export function mountSaving(info, store, grid) {
   element("save-grid").addEventListener("click", async () => {
     await grid.settled();
     const { seed, count, label } = store.state;
-    const images = grid.images.filter((image) => image !== undefined);
+    const [first, ...others] = grid.clips.filter((clip) => clip !== undefined);
+    const frames = first.map((frame, i) => tile([frame, ...others.map((clip) => clip[i])], columnsOf(count)));
     const seeds = `${seed}-${seed + BigInt(count - 1)}`;
     const text = { seeds, ...described(store.state, info, label) };
-    await save(tile(images, columnsOf(count)), info, `${info.name}-seeds${seeds}.png`, text);
+    await save(frames, info, `${info.name}-seeds${seeds}.png`, text);
   });
   element("copy-link").addEventListener("click", () => copyLink(toLink(store.state, info)));
 }
 
 /**
- * Save the image that is picked.
+ * Save the image or clip that is picked.
  *
  * @param {Info} info
  * @param {Store} store
@@ -41,18 +42,31 @@ export function mountSaving(info, store, grid) {
  */
 export async function saveImage(info, store, grid, scale) {
   const { state } = store;
-  const image = grid.images[state.pick];
-  if (!image) return;
+  const frames = grid.clips[state.pick];
+  if (!frames) return;
   const seed = pickedSeed(state);
   const name = `${info.name}-seed${String(seed).padStart(4, "0")}${scale > 1 ? `-x${scale}` : ""}.png`;
   const text = { seed: String(seed), ...described(state, info, labelOf(seed, state, info)) };
-  await save(enlarge(image, scale), info, name, text);
+  const larger = frames.map((frame) => enlarge(frame, scale));
+  await save(larger, info, name, text);
 }
 
-/** @type {(image: ImageData, info: Info, name: string, text: Record<string, string>) => Promise<void>} */
-async function save(image, info, name, text) {
-  download(await encodePng(image, info.channels, text), name);
-  say(`Saved ${name}`);
+/** @type {(frames: ImageData[], info: Info, name: string, text: Record<string, string>) => Promise<void>} */
+async function save(frames, info, name, text) {
+  download(await encoded(frames, info, text), name);
+  say(`Saved ${name}${info.frameCount ? ", an animated PNG" : ""}`);
+}
+
+/**
+ * A PNG file of an image, an animated one of a clip's frames.
+ *
+ * @param {ImageData[]} frames
+ * @param {Info} info
+ * @param {Record<string, string>} text
+ * @returns {Promise<Blob>}
+ */
+export function encoded(frames, { channels, frameCount, framesPerSecond }, text) {
+  return frameCount ? encodeAnimation(frames, channels, 1 / framesPerSecond, text) : encodePng(frames[0], channels, text);
 }
 
 /**

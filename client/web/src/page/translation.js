@@ -1,6 +1,6 @@
 /**
- * A picture becomes another: what is drawn or opened on the left, what the model makes of it on the right. While
- * something moves, the newest state is translated in turn, so the model never works on what nobody will see.
+ * A picture becomes another, or begins to move: what is drawn or opened on the left, what the model makes of it on the
+ * right. While something is drawn, the newest state is translated in turn, so the model never works on what nobody will see.
  */
 
 import { encodePng } from "../png.js";
@@ -8,6 +8,8 @@ import { randomSeed, seedField } from "./controls.js";
 import { Drawing } from "./drawing.js";
 import { download, draw, element, make, say } from "./elements.js";
 import { mountOpening } from "./opening.js";
+import { Player } from "./player.js";
+import { encoded } from "./saving.js";
 import { mountTools } from "./tools.js";
 
 /** @typedef {import("../generator.js").Generator} Generator */
@@ -21,7 +23,8 @@ export function mountTranslation(generator, ready) {
   const { info } = generator;
   const picture = /** @type {import("../generator.js").Picture} */ (info.picture);
   const drawing = new Drawing(picture);
-  const translation = new Translation(generator, drawing);
+  element("made").after(element("player"));
+  const translation = new Translation(generator, drawing, new Player(info));
   element("input-size").textContent = `brought to ${picture.width}×${picture.height}`;
   element("output-size").textContent = `${info.width}×${info.height}`;
   element("promise").textContent = "The model runs in your browser.";
@@ -37,8 +40,8 @@ export function mountTranslation(generator, ready) {
 
 /** What is made of the drawing as it is now. */
 class Translation extends EventTarget {
-  /** @type {ImageData | undefined} */
-  image;
+  /** An image, or the frames of a clip. @type {ImageData[]} */
+  frames = [];
   /** @type {{seed: bigint, label: number}} */
   chosen = { seed: 0n, label: 0 };
   #working = false;
@@ -47,11 +50,14 @@ class Translation extends EventTarget {
   /**
    * @param {Generator} generator
    * @param {Drawing} drawing
+   * @param {Player} player
    */
-  constructor(generator, drawing) {
+  constructor(generator, drawing, player) {
     super();
     this.generator = generator;
     this.drawing = drawing;
+    this.player = player;
+    player.addEventListener("frame", () => this.#show());
     drawing.addEventListener("change", () => this.refresh());
   }
 
@@ -70,8 +76,8 @@ class Translation extends EventTarget {
       while (this.#stale) {
         this.#stale = false;
         const { drawing, chosen } = this;
-        this.image = await this.generator.translate(drawing.image(), { hints: drawing.dots, ...chosen });
-        draw(element("made"), this.image);
+        this.frames = await this.generator.animate(drawing.image(), { hints: drawing.dots, ...chosen });
+        this.#show();
       }
     } finally {
       this.#working = false;
@@ -80,20 +86,34 @@ class Translation extends EventTarget {
     this.dispatchEvent(new Event("made"));
   }
 
-  /** The image of the drawing as it is now. */
-  async settled() {
-    if (this.#working) await new Promise((done) => this.addEventListener("made", done, { once: true }));
-    return /** @type {ImageData} */ (this.image);
+  #show() {
+    const frame = this.frames[this.player.frame];
+    if (frame) draw(element("made"), frame);
   }
 
-  /** A PNG file of it that says how it was made, as genclient's do. */
+  /** When what is shown is made of the drawing as it is now. */
+  async settled() {
+    if (this.#working) await new Promise((done) => this.addEventListener("made", done, { once: true }));
+  }
+
+  /** A PNG file of it that says how it was made, as genclient's do; of a clip an animated one. */
   async file() {
-    const image = await this.settled();
-    const { name, version, channels, latentSize, classNames } = this.generator.info;
+    await this.settled();
+    return encoded(this.frames, this.generator.info, this.#described());
+  }
+
+  /** A PNG file of the image, of a clip the frame that is seen. */
+  async still() {
+    await this.settled();
+    return encodePng(this.frames[this.player.frame], this.generator.info.channels, this.#described());
+  }
+
+  #described() {
+    const { name, version, latentSize, classNames } = this.generator.info;
     const text = { model: name, version: String(version) };
     if (latentSize) Object.assign(text, { seed: String(this.chosen.seed) });
     if (classNames.length) Object.assign(text, { label: String(this.chosen.label) });
-    return encodePng(image, channels, text);
+    return text;
   }
 }
 
@@ -119,14 +139,20 @@ function mountChoices({ info }, translation) {
 
 /** @param {Translation} translation */
 function mountTaking(translation) {
-  const name = `${translation.generator.info.name}-translated.png`;
+  const { name: model, frameCount } = translation.generator.info;
+  const name = `${model}-${frameCount ? "animated" : "translated"}.png`;
+  if (frameCount) {
+    element("output-title").textContent = "Animated";
+    element("save-made").textContent = "Save clip";
+    element("copy-made").textContent = "Copy frame";
+  }
   element("save-made").addEventListener("click", async () => {
     download(await translation.file(), name);
-    say(`Saved ${name}`);
+    say(`Saved ${name}${frameCount ? ", an animated PNG" : ""}`);
   });
   element("copy-made").addEventListener("click", async () => {
     try {
-      await navigator.clipboard.write([new ClipboardItem({ "image/png": translation.file() })]);
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": translation.still() })]);
       say("Copied the picture");
     } catch {
       say("This browser does not let a page copy pictures here: save it instead"); // outside https and localhost, or refused
