@@ -8,5 +8,5 @@ encoder.py, project.py                                from pictures to latents
 subject.py                                            what `gentrain evaluate` measures: of a run, or a bare file
 generated.py, translated.py, styled.py                how: images; pictures from pictures, with pairs and without
 animated.py                                           and clips of stills
-reading.py, options.py                                what several commands share
+reading.py, aside.py, options.py                      what several commands share
 """

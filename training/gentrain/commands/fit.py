@@ -130,7 +130,8 @@ def fit(
         click.echo(run)
         return
     joined = _devices(strategy) if in_cluster() and not dry_run else None  # before anything else uses TensorFlow
-    dataset = reading.read(plan.data, plan.frame)
+    read = reading.read if dry_run else reading.read_for_training
+    dataset = read(plan.data, plan.frame)
     if dry_run:
         click.echo(json.dumps(plans.describe(plan, dataset), indent=2))
         return

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from gentrain.data.dataset import Dataset, Frame
+from functools import partial
+
+from gentrain.commands.aside import aside
+from gentrain.data.dataset import Dataset, Frame, Source
 from gentrain.progress import Decoding
 
 
@@ -12,3 +15,14 @@ def read(source: str, frame: Frame) -> Dataset:
 
     with Decoding() as decoding:
         return sources.read(source, frame, decoding.show)
+
+
+def read_for_training(source: str, frame: Frame) -> Dataset:
+    """The same; while many files are listed, TensorFlow is imported."""
+    from gentrain import quiet, sources
+
+    def find(source: str) -> Source:
+        return aside(partial(sources.find, source), quiet.import_tensorflow)
+
+    with Decoding() as decoding:
+        return sources.read(source, frame, decoding.show, find)

@@ -75,13 +75,41 @@ SOURCES: dict[str, Kind] = {
 CLIPS: dict[str, Callable[[], Source]] = {"moving-digits": moving_digits.open}
 
 
-def read(source: str, frame: Frame, show: Show = lambda done, total: None) -> Dataset:
+def find(source: str) -> Source:
+    """The source that is meant, not yet decoded: its files are listed; raises as `read`."""
+    name, _, path = source.partition(":")
+    if name in CLIPS and not os.path.exists(source):
+        raise UsageError(f"{shown(source)} are clips: --frames 16 says how many frames each is to have")
+    named = SOURCES.get(name)
+    if named and named.fits is None:
+        if path:
+            raise UsageError(f"{shown(source)}: {name} takes no path")
+        return named.open("")
+    if named and path:
+        return named.open(path)
+    for kind in SOURCES.values():
+        if kind.fits is not None and kind.fits(source):
+            return kind.open(source)
+    if os.path.exists(source):
+        raise TrainError(f"{shown(source)}: not a folder of images, nor any other kind of data: {', '.join(SOURCES)}")
+    if named:
+        raise UsageError(f"{name} needs a path: {name}:PATH")
+    raise TrainError(f"{shown(source)}: no such data source: neither a known name ({', '.join(SOURCES)}) nor a path")
+
+
+def read(
+    source: str,
+    frame: Frame,
+    show: Show = lambda done, total: None,
+    find: Callable[[str], Source] = find,
+) -> Dataset:
     """All images of a source, decoded; from the cache if they were decoded before.
 
     Args:
         source: `NAME`, `NAME:PATH` or a path (`./digits` for a folder with such a name); the names are `SOURCES`.
         frame: their size, channels and crop.
         show: called with the progress of a decoding.
+        find: what finds the source; of clips and of a style they are found as ever.
 
     Returns:
         Images uint8 (N, H, W, C), or clips (N, T, H, W, C), mapped from the cache and read-only, with all that is known
@@ -117,25 +145,3 @@ def _moving(source: str) -> Source:
     if not os.path.exists(source):
         raise TrainError(f"{shown(source)}: no such clips: neither {', '.join(CLIPS)} nor a path")
     return clips.open(source)
-
-
-def find(source: str) -> Source:
-    """The source that is meant, not yet decoded; raises as `read`."""
-    name, _, path = source.partition(":")
-    if name in CLIPS and not os.path.exists(source):
-        raise UsageError(f"{shown(source)} are clips: --frames 16 says how many frames each is to have")
-    named = SOURCES.get(name)
-    if named and named.fits is None:
-        if path:
-            raise UsageError(f"{shown(source)}: {name} takes no path")
-        return named.open("")
-    if named and path:
-        return named.open(path)
-    for kind in SOURCES.values():
-        if kind.fits is not None and kind.fits(source):
-            return kind.open(source)
-    if os.path.exists(source):
-        raise TrainError(f"{shown(source)}: not a folder of images, nor any other kind of data: {', '.join(SOURCES)}")
-    if named:
-        raise UsageError(f"{name} needs a path: {name}:PATH")
-    raise TrainError(f"{shown(source)}: no such data source: neither a known name ({', '.join(SOURCES)}) nor a path")

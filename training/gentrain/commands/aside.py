@@ -1,0 +1,59 @@
+"""Work that takes long in a process of its own, while this one imports TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+SHORT = 0.3  # seconds: what takes no longer is waited for, and its errors are seen before anything else is begun
+
+
+def aside(work: Callable[[], Result], meanwhile: Callable[[], None]) -> Result:
+    """What `work` returns, or raises; it is done in a forked process while `meanwhile` is done here, if it takes long.
+
+    Where processes cannot be forked, or TensorFlow with its threads is there already, it is done here. So it is where
+    the process ends without an answer.
+
+    Args:
+        work: gives something that can be pickled, and changes nothing here.
+        meanwhile: what is needed afterwards anyhow.
+    """
+    if not hasattr(os, "fork") or "tensorflow" in sys.modules:
+        return work()
+    forking = multiprocessing.get_context("fork")
+    receiver, sender = forking.Pipe(duplex=False)
+    process = forking.Process(target=_answer, args=(work, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(SHORT):
+            meanwhile()
+        result, error = receiver.recv()
+    except EOFError:
+        return work()
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def _answer(work: Callable[[], Any], sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to both, and is answered by the other
+    answer: tuple[Any, Exception | None]
+    try:
+        answer = work(), None
+    except Exception as error:
+        answer = None, error
+    with contextlib.suppress(BrokenPipeError):  # whoever waited is gone
+        sender.send(answer)
