@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from forked import Genclient
+from forked import COMMANDS, Forked
 
 pytest_plugins = ["ci_skips"]
 
@@ -45,20 +45,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def forked() -> Iterator[Genclient]:
-    """`forked.run("sample", …)` runs genclient in a process of its own that starts at once."""
-    genclient = Genclient()
-    yield genclient
-    genclient.close()
+def forked() -> Iterator[Forked]:
+    """`forked.run("gentrain", "fit", …)` runs a command in a process of its own that starts at once."""
+    yield COMMANDS
+    COMMANDS.close()
 
 
 @pytest.fixture(scope="session")
-def command(forked: Genclient) -> Command:
+def command(forked: Forked) -> Command:
     """`command("gentrain", "fit", …)` runs one of the four commands and gives what it printed and its exit code."""
 
     def run(name: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        if name == "genclient" and options.keys() <= {"cwd"}:
-            done = forked.run(*arguments, timeout=300, **options)  # type: ignore[arg-type]
+        if options.keys() <= {"cwd"}:
+            done = forked.run(name, *arguments, timeout=300, **options)  # type: ignore[arg-type]
             return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
         program = Path(sys.executable).with_name(name)
         return subprocess.run(

@@ -244,7 +244,7 @@ def genclient(tmp_path, forked):
 
     def run(*arguments, **settings):
         if settings.keys() <= {"cwd", "env", "input", "timeout"}:
-            return forked.run(*arguments, **{"cwd": tmp_path, **settings})
+            return forked.run("genclient", *arguments, **{"cwd": tmp_path, **settings})
         command = [sys.executable, "-c", "from genclient.cli import main; main()", *map(str, arguments)]
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, "timeout": 60, **settings}
         return subprocess.run(command, check=False, **settings)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +16,11 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def target(repository: Path, command) -> Iterator[str]:
+def target(repository: Path, command, forked) -> Iterator[str]:
     """The address of a server that has `digits` AVAILABLE."""
     port = free_port()
-    genserve = Path(sys.executable).with_name("genserve")
-    server = subprocess.Popen(
-        [genserve, "--port", str(port), "--model_name", "digits", "--model_base_path", repository / "digits"]
+    server = forked.start(
+        "genserve", "--port", port, "--model_name", "digits", "--model_base_path", repository / "digits"
     )
     try:
         waited = command("genclient", "wait", "--target", f"localhost:{port}", "--model", "digits", "--timeout", 180)

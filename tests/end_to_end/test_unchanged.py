@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +20,7 @@ LATENTS = 16
 
 
 @pytest.fixture(scope="module")
-def exact(tmp_path_factory: pytest.TempPathFactory, command) -> Iterator[list[object]]:
+def exact(tmp_path_factory: pytest.TempPathFactory, command, forked) -> Iterator[list[object]]:
     """The options that reach a server of the exact generator; its first version is beside it in a repository."""
     folder = tmp_path_factory.mktemp("exact")
     latents = keras.Input([LATENTS], name="latents")
@@ -41,9 +39,8 @@ def exact(tmp_path_factory: pytest.TempPathFactory, command) -> Iterator[list[ob
     )
     assert done.returncode == 0, done.stderr
     socket = f"unix:{folder}/socket"
-    program = Path(sys.executable).with_name("genserve")
     options = ["--port", "0", "--grpc_socket_path", folder / "socket", "--model_name", "exact"]
-    server = subprocess.Popen([program, *options, "--model_base_path", folder / "exact"])
+    server = forked.start("genserve", *options, "--model_base_path", folder / "exact")
     try:
         waited = command("genclient", "wait", "--target", socket, "--model", "exact", "--timeout", 180)
         assert waited.returncode == 0, waited.stderr

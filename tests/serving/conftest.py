@@ -8,10 +8,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from forked import COMMANDS
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -45,7 +46,10 @@ def wait_until(condition, seconds=60.0):
 
 
 class Server:
-    """A genserve process and a client for it; without a base path the flags say what is served."""
+    """A genserve process and a client for it; without a base path the flags say what is served.
+
+    With a `program`, a command, that is what is started; otherwise genserve forked from a process with its imports.
+    """
 
     def __init__(
         self,
@@ -55,14 +59,16 @@ class Server:
         port: int | None = None,
         *flags: object,
         credentials: grpc.ChannelCredentials | None = None,
-        program: Sequence[object] = (Path(sys.executable).with_name("genserve"),),
+        program: Sequence[object] = (),
     ) -> None:
         self.name, self.port, self.log = name, port or free_port(), log
-        command = [*program, f"--port={self.port}", "--model_name", name]
-        command += ["--model_base_path", base_path] if base_path else []
-        command += ["--file_system_poll_wait_seconds", "0.1", *flags]
+        options = [f"--port={self.port}", "--model_name", name, "--file_system_poll_wait_seconds", "0.1"]
+        options += ["--model_base_path", base_path] if base_path else []
         with open(log, "ab") as stderr:
-            self.process = subprocess.Popen([str(part) for part in command], stderr=stderr)
+            if program:
+                self.process = subprocess.Popen(list(map(str, [*program, *options, *flags])), stderr=stderr)
+            else:
+                self.process = COMMANDS.start("genserve", *options, *flags, stderr=stderr)
         self.connect(f"localhost:{self.port}" if credentials else f"127.0.0.1:{self.port}", credentials)
 
     def connect(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
@@ -143,7 +149,7 @@ def until():
 
 
 @pytest.fixture(scope="session")
-def run_genserve(tmp_path_factory):
+def run_genserve(tmp_path_factory, forked):
     """Starts servers that end with the session: `run_genserve(base_path, name=…, port=…, *flags)`."""
     servers = []
     logs = tmp_path_factory.mktemp("logs")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+from forked import COMMANDS
 from genclient import Client
 
 
@@ -23,13 +21,12 @@ def free_port() -> int:
 def genserve(*options: object, models: tuple[str, ...], port: int | None = None) -> Iterator[str]:
     """The address of a server with these options, once all these models are available."""
     port = port or free_port()
-    program = Path(sys.executable).with_name("genserve")
-    with subprocess.Popen([program, "--port", str(port), *map(str, options)], stderr=subprocess.DEVNULL) as server:
-        try:
-            for name in models:
-                with Client(f"127.0.0.1:{port}", name) as client:
-                    client.wait(120)
-            yield f"127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            assert server.wait(60) == 0
+    server = COMMANDS.start("genserve", "--port", port, *options)
+    try:
+        for name in models:
+            with Client(f"127.0.0.1:{port}", name) as client:
+                client.wait(120)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        assert server.wait(60) == 0
