@@ -138,7 +138,7 @@ def task_of(info: ModelInfo, names: Mapping[str, str]) -> Task | None:
 
 def picture_shape(info: ModelInfo) -> tuple[int | None, ...] | None:
     """(H, W, C) of the pictures that a model takes, by any of its signatures; None where none says so."""
-    shapes = (spec.inputs["image"].shape for spec in info.signatures.values() if "image" in spec.inputs)
+    shapes = (spec.inputs["image"].shape for spec in info.signatures.values() if spec.takes_picture)
     return next((shape[1:] for shape in shapes if shape and len(shape) == 4), None)
 
 

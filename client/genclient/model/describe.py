@@ -40,7 +40,7 @@ def description(model: ModelInfo, versions: list[VersionStatus], generator: Sign
 
 def picture_shape(signatures: Iterable[SignatureSpec]) -> tuple[int | None, ...] | None:
     """(H, W, C) of the pictures that a model makes others of; None where no signature says so."""
-    shapes = (signature.inputs["image"].shape for signature in signatures if "image" in signature.inputs)
+    shapes = (signature.inputs["image"].shape for signature in signatures if signature.takes_picture)
     return next((shape[1:] for shape in shapes if shape and len(shape) == 4), None)
 
 

@@ -66,6 +66,11 @@ class SignatureSpec:
         return shape[1:] if shape and len(shape) == 5 else None
 
     @property
+    def takes_picture(self) -> bool:
+        """Whether it makes something else of a picture, `image`: not where that is looked up, as by `invert`."""
+        return "image" in self.inputs and "latents" not in self.outputs
+
+    @property
     def conditional(self) -> bool:
         """Whether it takes a label for each image."""
         return "labels" in self.inputs

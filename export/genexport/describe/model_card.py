@@ -119,7 +119,9 @@ def inputs(manifest: Mapping[str, Any]) -> list[str]:
 
 def smallest(manifest: Mapping[str, Any]) -> str:
     """The TFLite file that a device would take first; nothing where there is none."""
-    return next((file for file in manifest["files"] if file.endswith(("-dynamic.tflite", "-float32.tflite"))), "")
+    name = manifest["name"]
+    files = (f"tflite/{name}-{variant}.tflite" for variant in ("dynamic", "float32"))
+    return next((file for file in files if file in manifest["files"]), "")
 
 
 def _front_matter(manifest: Mapping[str, Any], task: str, pipeline: str = "") -> str:
@@ -240,7 +242,27 @@ genserve --model_name {name} --model_base_path models/{name}     # or TensorFlow
 genclient sample --model {name} {sample}{device}
 ```
 
-{from_python(manifest)}"""
+{_inverting(manifest)}{from_python(manifest)}"""
+
+
+def _inverting(manifest: Mapping[str, Any]) -> str:
+    """The way back, where there is an encoder."""
+    encoder = manifest.get("encoder")
+    if not encoder:
+        return ""
+    near = f" Samples of its own come back with {encoder['psnr']:.1f} dB." if "psnr" in encoder else ""
+    labels = " and `labels` int32 (N,)" if manifest["class_count"] else ""
+    return f"""\
+```sh
+genclient invert photo.jpg --model {manifest["name"]} --out photo.npz     # the latents that draw a picture
+genclient sample --model {manifest["name"]} --latents photo.npz
+```
+
+`invert` takes `image` float32 (N, H, W, C) from 0 to 1 and gives `latents` float32 (N, Z){labels};
+`invert_encoded` takes PNG or JPEG files of any size as `image_bytes` string (N,).{near} A picture unlike its training
+images becomes the nearest that it can draw.
+
+"""
 
 
 def from_python(manifest: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def size_of(what: str, manifest: Mapping[str, Any]) -> str:
     if folder == "savedmodel":
         names = [] if variant else [name for name in files if name.startswith(SAVEDMODEL_FILES)]
     else:
-        names = [name for name in files if name.startswith(f"{folder}/") and f"-{variant}." in name]
+        names = [name for name in files if name.startswith(f"{folder}/{manifest['name']}-{variant}.")]
     return bytes_text(sum(files[name]["bytes"] for name in names)) if names else ""
 
 

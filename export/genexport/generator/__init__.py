@@ -12,6 +12,7 @@ determinism.py    one seed is one image
 real_examples.py  real examples, for a generator that takes pictures
 output_range.py   which values are black and white
 load.py           all of this in order; the Generator that everything behind it uses
+encoder.py        the way back of a run's generator, from pictures to latents
 layer_names.py    from a graph's node to its layer
 layer_hooks.py    see, or change, what a layer gives
 """

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,9 @@ from genexport.generator.source import file_of, is_run, provenance
 from genexport.roles import ROLES
 from genexport.roles.tensor import Description, Tensor, at_once, shape
 from genexport.roles.tensor import read as read_description
+
+if TYPE_CHECKING:
+    from genexport.generator.encoder import Encoder
 
 __all__ = ["OUTPUT_RANGES", "Generator", "load"]
 
@@ -52,6 +55,7 @@ class Generator:
         description: the run's interface.json, where there is one.
         real_examples: of the pictures that it takes, where there are any.
         frame_count: T, of clips; 0 of images.
+        encoder: the way back, from pictures to latents, where its run has one.
     """
 
     model: Any
@@ -64,6 +68,7 @@ class Generator:
     description: Description | None = None
     real_examples: RealExamples | None = None
     frame_count: int = 0
+    encoder: Encoder | None = None
 
     @property
     def task(self) -> str:

@@ -13,7 +13,7 @@ from genexport.roles.role import Feed, Role, Steps
 from genexport.roles.tensor import Tensor, shape
 
 BYTES = ("uint8", "seeds")
-FILES = ("png", "encoded")
+FILES = ("png", "encoded", "invert_encoded")
 """Signatures that take pictures as bytes, and as files, since they give pixels or files as well."""
 
 PATCHES = 4

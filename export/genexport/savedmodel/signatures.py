@@ -82,15 +82,17 @@ def on_device(generator: Generator) -> Signature:
     return Signature(generate, [feed.spec(1) for feed in feeds_of(generator, "generate")])
 
 
-def with_one_example(function: Callable[..., tf.Tensor], *inputs: tf.Tensor) -> tf.Tensor:
+def with_one_example(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
     """`function` of batches of any size, 0 too: it always gets an example, which is cut off again if there was none.
+
+    It gives a tensor, or several by name.
 
     TensorFlow's fused convolutions answer an empty batch with a wrong number of channels (2.21, in a session).
     """
     count = tf.shape(inputs[0])[0]
     missing = tf.cast(count == 0, tf.int32)
     padded = [tf.pad(values, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1)) for values in inputs]
-    return function(*padded)[:count]
+    return tf.nest.map_structure(lambda values: values[:count], function(*padded))
 
 
 def to_pixels(images: tf.Tensor) -> tf.Tensor:

@@ -252,10 +252,11 @@ def run(
     progress: Progress | None = None,
     signature: str = "generate",
     output: str = "",
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+) -> np.ndarray[Any, Any]:
     """Results one after the other, of the inputs that the file knows: images float32 (N, H, W, C) or clips in [0, 1].
 
-    Integers are scaled on the way in and out, as the file says. `output` is the one that is meant, of several.
+    Integers that stand for floats are scaled on the way in and out, as the file says. `output` is the one that is
+    meant, of several.
 
     Raises:
         CannotBeMade: LiteRT refuses the file.
@@ -273,7 +274,11 @@ def run(
     except (RuntimeError, ValueError, KeyError) as error:
         raise CannotBeMade(f"{file.name}: LiteRT cannot run it: {' '.join(str(error).split())}") from error
     outputs = np.concatenate(images)
-    return outputs if outputs.dtype == np.float32 else (np.float32(scale) * (outputs.astype(np.float32) - zero))
+    return (
+        outputs
+        if outputs.dtype == np.float32 or not scale
+        else (np.float32(scale) * (outputs.astype(np.float32) - zero))
+    )
 
 
 def _run_bytes(content: bytes, inputs: Mapping[str, Any]) -> Any:

@@ -29,15 +29,15 @@ DEFAULT_SIGNATURE = "serving_default"
 GRAPH = ""  # the key of the function of a file without signatures
 PREDICT = "tensorflow/serving/predict"
 # TF Serving knows model.tflite only; genexport writes tflite/NAME-KIND.tflite, the quantised weights the faster ones.
+# Those with latents of pictures, NAME-invert-KIND.tflite, come last.
+BACKWARDS = "-invert-"
 PATTERNS = ("model.tflite", "tflite/*-dynamic.tflite", "tflite/*-float32.tflite", "tflite/*.tflite")
 
 
 def find(version_path: Path) -> Path | None:
     """The TFLite file of a version, the preferred one of several, or None."""
-    for pattern in PATTERNS:
-        for path in sorted(version_path.glob(pattern)):
-            return path
-    return None
+    found = [path for pattern in PATTERNS for path in sorted(version_path.glob(pattern))]
+    return min(found, key=lambda path: BACKWARDS in path.name, default=None)
 
 
 class Function:

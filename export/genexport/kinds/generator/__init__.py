@@ -2,6 +2,7 @@
 
 version.py       what a version holds beside its SavedModel: files, pictures, card, manifest
 proof.py         every file of it run, and held to its limit
+inverted.py      the way back: what its run's encoder adds, from pictures to latents
 worst_layer.py   the layer that loses most of a file's accuracy
 """
 
@@ -35,9 +36,10 @@ class Generator(Kind):
     """Whether an int8 or micro file past its limit is left out; else nothing is published."""
 
     def load(self, source: Source) -> Model:
+        from genexport.generator.encoder import with_encoder
         from genexport.generator.load import load
 
-        return load(*source)
+        return with_encoder(load(*source), source.path)
 
     def about(self, model: Model) -> str:
         from genexport.roles import ROLES
@@ -49,17 +51,29 @@ class Generator(Kind):
         return f"{shape} from {takes}, pixels from {low:g} to {high:g}"
 
     def endpoints(self, model: Model) -> dict[str, Signature]:
+        from genexport.kinds.generator import inverted
         from genexport.savedmodel import signatures
 
-        return signatures.signatures(model)
+        back = inverted.signatures(model.encoder) if model.encoder else {}
+        return signatures.signatures(model) | back
 
     def examples(self, model: Model, count: int) -> Mapping[str, Any]:
         from genexport.savedmodel import signatures
 
         return signatures.examples(model, count)
 
+    def warm(self, model: Model, count: int) -> Mapping[str, Any]:
+        """The same; and for its encoder some picture."""
+        import numpy as np
+
+        back = {"image": np.full((count, *model.image_shape), 0.5, np.float32)} if model.encoder else {}
+        return {**self.examples(model, count), **back}
+
     def interface(self, model: Model) -> Mapping[str, Any] | None:
-        return model.description.json if model.description else None
+        if model.description is None:
+            return None
+        back = {"invert": model.encoder.interface(model)} if model.encoder else {}
+        return {**model.description.json, **back}
 
     def compare(self, model: Model, version: Version) -> dict[str, Any]:
         from genexport.kinds.generator import version as generator_version

@@ -17,7 +17,7 @@ from genexport.describe import directions, image_grid, manifest_entries, model_c
 from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.load import Generator as Model
 from genexport.kinds.generator import Generator as Kind
-from genexport.kinds.generator import proof, worst_layer
+from genexport.kinds.generator import inverted, proof, worst_layer
 from genexport.kinds.kind import Report, Version
 from genexport.options import Options
 from genexport.repository import manifest
@@ -38,6 +38,8 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     inputs, expected = proof.reference(generator, count)
     kept_inputs = requests.keep({key: values[: generator.compared] for key, values in inputs.items()})
     kept_inputs[generator.output] = expected[: proof.GRID_COLUMNS]
+    if generator.encoder:
+        kept_inputs |= inverted.reference(generator, expected)
     np.savez_compressed(version.folder / REFERENCE, **kept_inputs)
     options, report = _with_rounding(version.options, generator, inputs, expected), version.report
 
@@ -47,6 +49,7 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     by = " and by the Fréchet distance" if features else ""
     report(f"{len(options.selected())} files, each compared with Keras on {count} examples{by}")
     left_out, needs = _files(generator, comparison, options, report, kind.leaves_out_integers)
+    back = inverted.publish(generator, version, kept_inputs)
 
     strongest: list[dict[str, Any]] = []
     if generator.latent_size:
@@ -63,15 +66,16 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
             version.name,
             kind.name,
             version.folder,
-            comparison.differences,
+            comparison.differences | (back.differences if back else {}),
             options,
             kind.warmed_shape(generator),
         ),
         **manifest_entries.of_run(generator, version.run, options.licence),
         **kind.entries(generator),
+        **_of_encoder(kind, generator, back),
         "notes": list(generator.notes),
-        "left_out": left_out,
-        "tflite": needs,
+        "left_out": left_out | (back.left_out if back else {}),
+        "tflite": needs | (back.needs if back else {}),
         "target": options.target,
         "directions": strongest,
     }
@@ -86,15 +90,28 @@ def verify(
     """Run a version: the SavedModel beside the images that it keeps of Keras', every file beside the SavedModel."""
     limits = Limits(**{"int8_spread": float("inf"), **entries.get("limits", {})})  # older versions do not have this one
     kept_images = reference.pop("clips" if "clips" in reference else "images")
-    inputs = requests.restore(reference)
     with ServingSession(folder) as served:
+        back = inverted.verify(folder, entries, reference, partial(served.run_all, "serving_default"))
+        inputs = requests.restore(reference)
         expected = served.run_all("serving_default", inputs)
     difference = parity.compare(expected[: len(kept_images)], kept_images)
     parity.check("savedmodel", difference, limits.of("savedmodel"))
     if (folder / onnx.place(entries["name"])).exists() and (missing := onnx.missing()):
         report(f"the ONNX file is not run: {missing} is not installed ({onnx.INSTALL})")
     # Among equals of the SavedModel it would be compared with itself.
-    return {**proof.prove(folder, entries["name"], inputs, expected, limits).differences, "savedmodel": difference}
+    proven = proof.prove(folder, entries["name"], inputs, expected, limits).differences
+    return {**proven, "savedmodel": difference, **back}
+
+
+def _of_encoder(kind: Kind, generator: Model, back: inverted.Inverted | None) -> dict[str, Any]:
+    """What the manifest says of the way back: its own entry, and the interface, where there is one."""
+    if back is None or generator.encoder is None:
+        return {}
+    interface = kind.interface(generator)
+    return {
+        "encoder": inverted.described(generator.encoder, back),
+        **({"interface": interface} if interface else {}),
+    }
 
 
 def _contact_sheet(kind: Kind, generator: Model, comparison: proof.Proof) -> None:
