@@ -1,9 +1,10 @@
-"""Runs whose generators make clips, without any training: of latents, and of a picture, which moves."""
+"""Runs whose generators make clips, without any training: of latents, and of a picture; and what commands answer."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,6 +13,14 @@ from keras import layers
 Z, FRAMES, SHAPE, FPS = 8, 6, (12, 16, 3), 8
 STILL_FRAMES, SIDE = 4, 16
 PREPROCESSING = {"crop": "center", "background": "white", "resize": "lanczos"}
+
+
+class Done(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    stdout: str
+    stderr: str
+    exit_code: int
 
 
 def of_latents(folder: Path) -> Path:

@@ -13,6 +13,7 @@ given.py        the pictures that a command is given
 translating.py  makes pictures of a user's pictures, a few at a time
 placing.py      which place --out means, of images or of clips
 run.py          fetches what is missing, writes it, and prints the paths
+showing.py      draws it in the terminal, where clips play
 console.py      prints results, notes and progress
 interrupts.py   Ctrl-C before a command runs and after it is done
 """

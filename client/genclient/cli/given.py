@@ -83,17 +83,22 @@ def _note_sizes(source: Source, sizes: list[tuple[int, int]], console: Console) 
         console.note(f"{other} of {len(sizes)} pictures are brought to {shape[1]}×{shape[0]} pixels: {how}")
 
 
-def protect(out: str, image_set: Translation, given: list[Picture], overwrite: bool) -> None:
+def protect(out: str, image_set: Translation, given: list[Picture], overwrite: bool, suffix: str = ".png") -> None:
     """See that no picture is replaced by what is made of it, and no other file without --overwrite.
+
+    Files of a folder have this ending.
 
     Raises:
         UsageError: one would be.
     """
+    from genclient.outputs.names import renamed
+
     if out == "-":
         return
     originals = {picture.file.resolve() for picture in given if isinstance(picture.file, Path)}
     is_folder = os.path.isdir(out) or not Path(out).suffix
-    targets = [Path(out), *(Path(out) / original.name for original in image_set.originals if is_folder)]
+    names = [renamed(original.name, suffix) for original in image_set.originals if is_folder]
+    targets = [Path(out), *(Path(out) / name for name in names)]
     for target in targets:
         if target.resolve() in originals:
             raise UsageError(f"--out: found {out}, where it would replace {target}; choose another place")

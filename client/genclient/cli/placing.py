@@ -30,15 +30,35 @@ def place_of(
     settings["latent_size"] = latent_size
     animated = out.lower().endswith(clips.ANIMATIONS) and not os.path.isdir(out)
     # What suits clips alone is for later; any other fault is told before a server is asked.
-    frames = any(settings[name] for name in ("grid", "scale", "captions")) and clips.is_of_frames(out)
+    frames = any(settings[name] for name in ("grid", "scale", "captions")) and clips.is_several_files(out)
     output = None if animated or frames else open_output(out, image_set, emit, **settings)
     if not _makes_clips(source, options["dry_run"], animated):
         if options["fps"] is not None:
             raise UsageError(f"--fps: found {options['fps']:g}, expected none: {source.model} makes images, no clips")
         return output or open_output(out, image_set, emit, **settings)
-    rate = source.frames_per_second or clips.FPS
-    fps = rate if options["fps"] is None else options["fps"]
-    return clips.open_clips(out, image_set, emit, fps=fps, **settings)
+    return clips.open_clips(out, image_set, emit, fps=rate_of(source, options), **settings)
+
+
+def rate_of(source: Source, options: dict[str, Any]) -> float:
+    """Frames a second of clips: those of `--fps`, else those of the model where it says so."""
+    from genclient.outputs.clips import FPS
+
+    given = options["fps"]
+    return (source.frames_per_second or FPS) if given is None else float(given)
+
+
+def clip_frames(source: Source, dry_run: bool) -> int:
+    """How many frames the model's clips have; 0 of images, of an unknown number, and where a dry run reaches no server.
+
+    Raises:
+        ClientError: the model cannot be reached.
+    """
+    try:
+        return (source.clip_shape() or (0,))[0] or 0
+    except RpcError as error:
+        if dry_run and error.code.name == "UNAVAILABLE":
+            return 0
+        raise
 
 
 def _makes_clips(source: Source, dry_run: bool, animated: bool) -> bool:

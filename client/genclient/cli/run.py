@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from genclient.cli.console import Console, emit, on_terminal, print_note
+from genclient.cli.showing import MOST_SHOWN, draw
 from genclient.cli.source import Source
 from genclient.errors import ClientError, RpcError, UsageError
 
@@ -21,24 +18,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.call import Batch
-    from genclient.outputs.image_set import ImageSet
     from genclient.outputs.output import Output, Places
 
     Batches = Callable[[Places], Any]
-
-MOST_SHOWN = 64
-"""Images that are drawn in the terminal."""
 
 
 class Run:
     """One run: fetch what is missing, say what is written."""
 
     def __init__(
-        self, source: Source, output: Output, out: str, console: Console, batches: Batches, show: bool = False
+        self,
+        source: Source,
+        output: Output,
+        out: str,
+        console: Console,
+        batches: Batches,
+        show: bool = False,
+        fps: float = 0.0,
     ) -> None:
-        """Take what makes images, where they go, and what gives the batches of the places that are missing."""
+        """Take what makes images, where they go, and what gives the batches of the places that are missing; and whether
+        they are shown in the terminal, clips at so many frames a second.
+        """
         self._stream = batches
         self._source, self._output, self._out, self._console = source, output, out, console
+        self._fps = fps
         self._shown: list[NDArray[np.uint8]] | None = [] if show else None
         self._files: list[str] = []
         # A program that reads the paths wants each as it is there; people do not want thousands of lines.
@@ -137,7 +140,9 @@ class Run:
         elif self._files:
             emit(f"{self._files[0] if len(self._files) == 1 else self._summary()}\n")
         if self._shown:
-            draw(self._shown, self._output.image_set, on_stdout=self._out != "-" and self._console.style != "json")
+            columns = len(self._output.image_set.seeds) if self._output.image_set.rows > 1 else None
+            on_stdout = self._out != "-" and self._console.style != "json"
+            draw(self._shown, columns, on_stdout=on_stdout, fps=self._fps)
 
 
 def grid_of(text: str | None) -> tuple[int, int] | None:
@@ -185,24 +190,3 @@ def print_plan(source: Source, output: Output, console: Console) -> None:
         **image_set.request(),
     }
     console.result("".join(f"{line}\n" for line in lines), data, "".join(f"{file}\n" for file in files))
-
-
-def draw(shown: list[NDArray[np.uint8]], image_set: ImageSet, on_stdout: bool) -> None:
-    """Draw the first images of a run."""
-    import numpy as np
-
-    from genclient.images.grid import grid
-    from genclient.images.terminal import render
-
-    images = np.concatenate(shown)[:MOST_SHOWN]
-    file = sys.stdout if on_stdout else sys.stderr
-    terminal = file is not None and file.isatty()
-    columns = shutil.get_terminal_size().columns
-    if images.ndim == 5:  # clips: the first frame of each
-        images = images[:, 0]
-    pixels = grid(images, len(image_set.seeds) if image_set.rows > 1 else None)
-    text = render(pixels, columns, os.environ if terminal else None)
-    if on_stdout:
-        emit(text)
-    elif file is not None:
-        click.echo(text, err=True, nl=False)

@@ -18,7 +18,7 @@ from genclient.cli.options import (
     value_range_option,
     value_ranges,
 )
-from genclient.cli.placing import place_of
+from genclient.cli.placing import place_of, rate_of
 from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
 from genclient.cli.source import open_source
@@ -33,7 +33,8 @@ COMMON = ("out", "fps", "grid", "overwrite", "target", "model", "tflite")
 @click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
 @out_option(
     "out.gif",
-    "An animation (.gif, .webp, .apng, .mp4), a clip a row (.png), arrays (.npz), a folder of frames, %06d.tar, or -.",
+    "An animation (.gif, .webp, .apng, .mp4), a folder with a file a picture, frame%05d.png, a clip a row (.png), "
+    "arrays (.npz), %06d.tar, or -.",
 )
 @clip_rate_option("clips")
 @value_range_option
@@ -53,14 +54,15 @@ def animate(
     \b
     genclient animate photo.png --model alive --out photo.gif
     genclient animate photos/ --model alive --grid 4x2 --fps 8 --out wall.mp4
-    genclient animate photos/ --tflite alive-dynamic.tflite --out clips.npz
+    genclient animate photos/ --tflite alive-dynamic.tflite --out moving/
     genclient animate photos/ --model alive --out clips/%06d.tar
 
     PICTURE is a file that Pillow reads, a folder that is searched at any depth, or - for stdin. Several clips play side
-    by side. Pictures of any size are taken, as by translate; those that cannot be read are reported, and the exit code
-    is then 1. In .tar each clip is an animated WebP.
+    by side, or a folder gets an animated WebP for each. Pictures of any size are taken, as by translate; those that
+    cannot be read are reported, and the exit code is then 1. Folders and shards (.tar) resume.
     """
     from genclient.client.translation import Variations, check_result
+    from genclient.outputs.clip_files import SUFFIX
     from genclient.outputs.translation import translation
 
     options["grid"] = grid_of(options["grid"])
@@ -77,12 +79,12 @@ def animate(
         if not good:
             raise ClientError(f"found no picture that can be read, of {len(given)}")
         image_set = translation(source.model, originals, source.model_sha256, task="video-generation")
-        protect(out, image_set, given, overwrite=True)
+        protect(out, image_set, given, options["overwrite"], SUFFIX)
         output = place_of(out, image_set, source, options)
         if options["dry_run"]:
             print_plan(source, output, console)
         else:
             translator = Translator(source, good, ranges, None, Variations(), is_grid=False)
-            Run(source, output, out, console, translator.batches, options["show"]).go()
+            Run(source, output, out, console, translator.batches, options["show"], rate_of(source, options)).go()
     if failed:
         context.exit(1)

@@ -22,6 +22,7 @@ from genclient.cli.options import (
     output_options,
     scale_option,
 )
+from genclient.cli.placing import clip_frames, rate_of
 from genclient.cli.resolve import nearest
 from genclient.cli.server import Server
 from genclient.cli.source import Source, open_source
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from genclient.images.arrays import GivenImages
     from genclient.latents.interpolation import Traversals, Walks
+
+DEFAULT_FRAMES, DEFAULT_FPS = 20, 20.0
 
 COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "target", "model")
 """Options that --help shows."""
@@ -74,9 +77,17 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 @click.option("--texts", metavar="TEXT;…", help="Texts of the keyframes, such as 'sun;moon'.")
 @click.option("--labels", metavar="LIST", help="Classes of the keyframes, such as 0,rain,4-6, or all.")
 @click.option(
-    "--frames", type=int, default=20, show_default=True, metavar="COUNT", help="Frames from keyframe to keyframe."
+    "--frames",
+    type=int,
+    metavar="COUNT",
+    help=f"Frames from keyframe to keyframe.  [default: {DEFAULT_FRAMES}; of clips as often as they play once]",
 )
-@click.option("--fps", type=float, default=20.0, show_default=True, metavar="RATE", help="Frames per second.")
+@click.option(
+    "--fps",
+    type=float,
+    metavar="RATE",
+    help=f"Frames per second.  [default: {DEFAULT_FPS:g}; of clips theirs, else 12]",
+)
 @click.option("--loop/--no-loop", default=True, show_default=True, help="Return to the first keyframe, and repeat.")
 @click.option("--walks", default="1", show_default=True, metavar="COLSxROWS", help="Walks side by side.")
 @scale_option("frames", "to about 512 pixels; in a folder: 1")
@@ -105,10 +116,14 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     options = nearest(context, options, ("label",), ("labels",))
     options = nearest(context, options, ("text",), ("texts",))
     grid, written = _grid(options["walks"]), Written(console)
-    animation = open_animation(out, options["fps"], options["loop"], written.add)
+    animation = open_animation(
+        out, DEFAULT_FPS if options["fps"] is None else options["fps"], options["loop"], written.add
+    )
     options["scale"] = options["scale"] or (None if animation.enlarged else 1)
     with open_source(context, server, options) as source:
         options["images"] = _images(source, options)
+        _settle_motion(source, options)
+        animation.fps = options["fps"]
         walks, grid = movement(source, options, grid)
         if options["dry_run"]:
             _print_plan(source, walks, grid, out, options, console)
@@ -119,6 +134,16 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
         with closing(_frames(source, walks, grid, options, console)) as frames:
             files = animation.save(frames, {key: str(value) for key, value in text.items()})
         written.result(files, {**_figures(walks, grid, options), **text})
+
+
+def _settle_motion(source: Source, options: dict[str, Any]) -> None:
+    """Rate and frames that are not requested: those of clips, so that they play as they are and begin with each key."""
+    unset = [name for name in ("fps", "frames") if options[name] is None]
+    count = clip_frames(source, options["dry_run"]) if unset else 0
+    if "fps" in unset:
+        options["fps"] = rate_of(source, options) if count else DEFAULT_FPS
+    if "frames" in unset:
+        options["frames"] = count * max(1, round(DEFAULT_FRAMES / count)) if count else DEFAULT_FRAMES
 
 
 class Written:
@@ -249,7 +274,7 @@ def _check(context: click.Context, options: dict[str, Any]) -> None:
         for name in ("labels", "texts", "walks"):
             if given(name):
                 raise UsageError(f"--{name}: found it beside --direction, expected one of them")
-        if not 1 <= options["frames"] <= 100_000:
+        if options["frames"] is not None and not 1 <= options["frames"] <= 100_000:
             raise UsageError(f"--frames: found {options['frames']}, expected 1 to 100000")
         if not all(-1000 <= options[name] <= 1000 for name in ("start", "end")):
             raise UsageError("--from and --to: found steps beyond 1000, expected -1000 to 1000")
@@ -267,7 +292,7 @@ def _write_grid(context: click.Context, server: Server, console: Console, out: s
     from genclient.files.whole import save_bytes
     from genclient.images.grid import laid_out, png
 
-    if context.get_parameter_source("frames") is click.core.ParameterSource.DEFAULT:
+    if options["frames"] is None:
         options["frames"] = 6
     out = "out.png" if context.get_parameter_source("out") is click.core.ParameterSource.DEFAULT else out
     if not out.lower().endswith(".png"):

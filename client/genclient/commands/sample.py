@@ -18,7 +18,7 @@ from genclient.cli.options import (
     out_option,
     output_options,
 )
-from genclient.cli.placing import place_of
+from genclient.cli.placing import place_of, rate_of
 from genclient.cli.resolve import is_default, nearest
 from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
@@ -86,6 +86,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
     --out %05d.tfrecord     tf.train.Example: image/encoded (PNG), seed, label
     --out -                 the image grid on stdout
     --out clips.gif         of a model of clips: all of them side by side (.webp, .apng and .mp4 too)
+    --out clips/            of such a model: one seed0006.webp for each seed; clip%04d.gif too
 
     Folders and shards resume: run the same command again after an interruption, and only what is missing is fetched.
     """
@@ -102,7 +103,7 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
             return
         check_texts(source, image_set.texts, console)
         batches = functools.partial(stream, source, image_set)
-        Run(source, output, out, console, batches, options["show"]).go()
+        Run(source, output, out, console, batches, options["show"], rate_of(source, options)).go()
 
 
 def stream(source: Source, image_set: ImageSet, places: Places) -> Any:

@@ -19,6 +19,7 @@ from genclient.images.grid import picture, png
 MOST_COLUMNS = 160
 
 _LARGEST_ZOOM = 4
+_FEWEST_COLUMNS = 8  # in which what moves can be made out
 _CHUNK = 4096  # base64 characters in one of kitty's escape codes, at most
 
 
@@ -39,6 +40,23 @@ def render(image: NDArray[np.uint8], columns: int, environment: Mapping[str, str
     if kind == "iterm":
         return _iterm(png(image, {}))
     return half_blocks(_fitted(image, min(columns, MOST_COLUMNS)))
+
+
+def played(frames: NDArray[np.uint8], columns: int, lines: int) -> list[str]:
+    """What draws frames (T, H, W, C), uint8, in half blocks: the first, then each in the place of the one before.
+
+    The last is the first again. Nothing where the terminal has too few lines.
+
+    Raises:
+        ClientError: there are other than 1, 3 or 4 channels.
+    """
+    height, width = frames.shape[1:3]
+    fitting = min(columns, MOST_COLUMNS, 2 * (lines - 2) * width // height)
+    if fitting < _FEWEST_COLUMNS:
+        return []
+    drawn = [half_blocks(_fitted(frame, fitting)) for frame in frames]
+    up = f"\x1b[{drawn[0].count(chr(10))}A"
+    return [drawn[0], *(up + text for text in (*drawn[1:], drawn[0]))]
 
 
 def protocol(environment: Mapping[str, str]) -> str:

@@ -64,14 +64,6 @@ class Animation(ABC):
             ClientError: they cannot be written.
         """
 
-    def _save(self, pictures: list[Image.Image], kind: str, unit: int, **settings: Any) -> Sequence[Path]:
-        """Write what Pillow makes of them; in memory first, as it does not notice that a disk took a part only."""
-        content, times = io.BytesIO(), self._times(len(pictures), unit)
-        with writing(self.path):
-            pictures[0].save(content, kind, save_all=True, append_images=pictures[1:], duration=times, **settings)
-        save_bytes(self.path, content.getvalue())
-        return [self.path]
-
     def _times(self, count: int, unit: int) -> list[int]:
         """Milliseconds that each frame is shown, in multiples of `unit`, without drifting from the speed requested."""
         given = list(itertools.accumulate(self.milliseconds, initial=0))
@@ -80,37 +72,67 @@ class Animation(ABC):
         return [end - start for start, end in itertools.pairwise(ends)]
 
 
-class Gif(Animation):
+class Picture(Animation):
+    """An animated picture, in memory until it is whole, as Pillow does not notice that a disk took a part only."""
+
+    def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
+        """See `Animation`."""
+        with writing(self.path):
+            content = self.content(frames, text)
+        save_bytes(self.path, content)
+        return [self.path]
+
+    @abstractmethod
+    def content(self, frames: Frames, text: Mapping[str, str]) -> bytes:
+        """The file, with `text` in it."""
+
+    def _made(self, pictures: list[Image.Image], kind: str, unit: int, **settings: Any) -> bytes:
+        content, times = io.BytesIO(), self._times(len(pictures), unit)
+        pictures[0].save(content, kind, save_all=True, append_images=pictures[1:], duration=times, **settings)
+        return content.getvalue()
+
+
+class Gif(Picture):
     """256 colours a frame; transparency lies on white."""
 
-    def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Animation`."""
+    def content(self, frames: Frames, text: Mapping[str, str]) -> bytes:
+        """See `Picture`."""
         pictures = [_with_palette(_opaque(picture(frame))) for frame in frames]
         loop = {"loop": 0} if self.loop else {}
-        return self._save(pictures, "GIF", 10, comment=_line(text).encode(), **loop)
+        return self._made(pictures, "GIF", 10, comment=_line(text).encode(), **loop)
 
 
-class WebP(Animation):
+class WebP(Picture):
     """Lossy, of high quality."""
 
-    def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Animation`."""
-        about = Image.Exif()
-        about[0x010E] = _line(text)  # ImageDescription
+    settings: Mapping[str, Any] = {"quality": 90, "use_sharp_yuv": True}
+
+    def content(self, frames: Frames, text: Mapping[str, str]) -> bytes:
+        """See `Picture`."""
+        about, settings = Image.Exif(), dict(self.settings)
+        if text:
+            about[0x010E] = _line(text)  # ImageDescription
+            settings["exif"] = about
         pictures = [picture(frame) for frame in frames]
-        return self._save(pictures, "WEBP", 1, loop=0 if self.loop else 1, quality=90, use_sharp_yuv=True, exif=about)
+        return self._made(pictures, "WEBP", 1, loop=0 if self.loop else 1, **settings)
 
 
-class Apng(Animation):
+class ExactWebP(WebP):
+    """Every pixel as it is; grey is written as colour."""
+
+    settings: Mapping[str, Any] = {"lossless": True, "exact": True}
+
+
+class Apng(Picture):
     """Every pixel as it is."""
 
-    def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
-        """See `Animation`."""
+    def content(self, frames: Frames, text: Mapping[str, str]) -> bytes:
+        """See `Picture`."""
         about = PngInfo()
         for key, value in text.items():
             about.add_itxt(key, value)
         pictures = [picture(frame) for frame in frames]
-        return self._save(pictures, "PNG", 1, loop=0 if self.loop else 1, pnginfo=about)
+        return self._made(pictures, "PNG", 1, loop=0 if self.loop else 1, pnginfo=about)
 
 
 class Mp4(Animation):
@@ -123,9 +145,10 @@ class Mp4(Animation):
             ClientError: there is no ffmpeg.
         """
         super().__init__(path, fps, loop)
-        ffmpeg = shutil.which("ffmpeg")
+        ffmpeg = find_ffmpeg()
         if ffmpeg is None:
-            raise ClientError(f"--out {path}: found no ffmpeg, which makes MP4; .gif, .webp and .png need none")
+            advice = "pip install imageio-ffmpeg; .gif, .webp and .png need none"
+            raise ClientError(f"--out {path}: found no ffmpeg, which makes MP4: {advice}")
         self._ffmpeg = ffmpeg
 
     def save(self, frames: Frames, text: Mapping[str, str]) -> Sequence[Path]:
@@ -212,8 +235,7 @@ def open_animation(out: str, fps: float, loop: bool, report: Callable[[Path], No
         ClientError: it would need a program that is not there.
     """
     path, suffix = Path(out), Path(out).suffix.lower()
-    if not 0.1 <= fps <= MOST_FPS:
-        raise UsageError(f"--fps: found {fps:g}, expected 0.1 to {MOST_FPS} frames a second")
+    check_rate(fps)
     if not out or "\0" in out or out == "-":
         raise UsageError(f"--out: found {out!r}, expected {_EXPECTED}")
     template = parse_template(out, 1)
@@ -225,9 +247,32 @@ def open_animation(out: str, fps: float, loop: bool, report: Callable[[Path], No
     kinds = {".gif": Gif, ".webp": WebP, ".png": Apng, ".apng": Apng, ".mp4": Mp4}
     if suffix not in kinds:
         raise UsageError(f"--out: found {out}, expected {_EXPECTED}")
+    check_rate(fps, suffix)
+    return kinds[suffix](path, fps, loop)
+
+
+def check_rate(fps: float, suffix: str = "") -> None:
+    """See that files of this ending can be so fast.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not 0.1 <= fps <= MOST_FPS:
+        raise UsageError(f"--fps: found {fps:g}, expected 0.1 to {MOST_FPS} frames a second")
     if suffix == ".gif" and fps > MOST_GIF_FPS:
         raise UsageError(f"--fps: found {fps:g}, expected at most {MOST_GIF_FPS} in a GIF")
-    return kinds[suffix](path, fps, loop)
+
+
+def find_ffmpeg() -> str | None:
+    """The program that is installed, or that of imageio-ffmpeg; None where there is neither."""
+    if found := shutil.which("ffmpeg"):
+        return found
+    try:
+        import imageio_ffmpeg
+
+        return shutil.which(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        return None
 
 
 def _is_frame(path: Path, number: int) -> bool:

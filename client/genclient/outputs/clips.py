@@ -1,9 +1,10 @@
-"""Places for clips, which batches have as `images` (N, T, H, W, C): one animation, one picture, an archive, shards."""
+"""Places for clips, which batches have as `images` (N, T, H, W, C): one animation, one picture, an archive, shards.
+
+A file for each is clip_files.py's.
+"""
 
 from __future__ import annotations
 
-import io
-import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genclient.errors import UsageError
-from genclient.images.grid import check_channels, clip_rows, laid_out, picture
-from genclient.outputs.animation import Animation, open_animation
+from genclient.images.grid import check_channels, clip_rows, laid_out
+from genclient.outputs.animation import Animation, ExactWebP, open_animation
 from genclient.outputs.archive import Archive
+from genclient.outputs.clip_files import ClipFiles
 from genclient.outputs.grid import Grid
 from genclient.outputs.image_set import ImageSet
 from genclient.outputs.output import Output, Outputs, Places
@@ -27,11 +29,13 @@ FPS = 12.0
 
 ANIMATIONS = (".gif", ".webp", ".apng", ".mp4")
 
-_EXPECTED = "a name that ends in .gif, .webp, .apng, .mp4, .png, .npz or .tar, a folder, frame%05d.png, or -"
+_EXPECTED = (
+    "a name that ends in .gif, .webp, .apng, .mp4, .png, .npz or .tar, a folder, frame%05d.png, clip%04d.gif, or -"
+)
 
 
 class ClipAnimation(Output):
-    """All clips side by side, playing together; in a folder the frames of that."""
+    """All clips side by side, playing together; or the frames of that, each a file."""
 
     def __init__(
         self,
@@ -97,7 +101,15 @@ class ClipShards(TarShards):
     def encode(self, places: Places, outputs: Outputs, version: int | None) -> list[bytes]:
         """Records."""
         clips = outputs["images"]
-        return self.records(places, [_webp(clip, self.fps) for clip in clips], clips.shape[1:], version)
+        return self.records(places, self._files(clips), clips.shape[1:], version)
+
+    def _request(self) -> dict[str, Any]:
+        return {**super()._request(), "frames_per_second": self.fps}
+
+    def _files(self, clips: NDArray[np.uint8]) -> list[bytes]:
+        check_channels(clips.shape[-1])
+        animation = ExactWebP(self._out, self.fps, True)
+        return [animation.content(iter(clip), {}) for clip in clips]
 
     def is_whole_picture(self, content: bytes, key: str, mark: str) -> bool:
         """Whether it ends where it says; whose it is stands in the JSON beside it."""
@@ -124,10 +136,11 @@ def open_clips(
         ClientError: it would need a program that is not there.
     """
     path, suffix = Path(out), Path(out).suffix.lower()
-    is_folder = _is_folder(out)
+    is_folder, template = _is_folder(out), parse_template(out, 2)
     archive, shards = suffix == ".npz" and not is_folder, suffix == ".tar" and not is_folder
+    each = is_folder or (suffix in ANIMATIONS and template is not None)
     for option, given in (("grid", grid is not None), ("scale", scale is not None), ("captions", captions)):
-        if given and (archive or shards):
+        if given and (archive or shards or (each and option != "scale")):
             raise UsageError(f"--{option}: found it beside --out {out}, expected an animation or a picture")
     if latent_size is not None and not archive:
         raise UsageError(f"--save-latents: found it beside --out {out}, expected it with an archive, a .npz file")
@@ -136,34 +149,29 @@ def open_clips(
     if archive:
         return Archive(image_set, path, latent_size)
     if shards:
-        made = ClipShards(image_set, path, parse_template(out, 2), shard_size, overwrite)
+        made = ClipShards(image_set, path, template, shard_size, overwrite)
         made.fps = fps
         return made
-    if out == "-" or (suffix == ".png" and not is_of_frames(out)):
+    if each:
+        template = None if is_folder else parse_template(out, 1)
+        return ClipFiles(image_set, path.parent if template else path, template, overwrite, fps, scale or 1)
+    if out == "-" or (suffix == ".png" and not _is_of_frames(out)):
         layout = grid or (1, len(image_set))
         return ClipGrid(image_set, None if out == "-" else path, send, layout, scale, captions)
-    if not (is_of_frames(out) or suffix in ANIMATIONS):
+    if not (_is_of_frames(out) or suffix in ANIMATIONS):
         raise UsageError(f"--out: found {out}, expected {_EXPECTED}")
     files: list[Path] = []
     return ClipAnimation(image_set, open_animation(out, fps, True, files.append), files, grid, scale, captions)
 
 
-def is_of_frames(out: str) -> bool:
-    """Whether a place gets a picture for each frame: a folder, or names with a number."""
-    return _is_folder(out) or (out.lower().endswith(".png") and parse_template(out, 1) is not None)
+def is_several_files(out: str) -> bool:
+    """Whether a place gets several: a folder, or pictures whose names have a number."""
+    return _is_folder(out) or _is_of_frames(out)
+
+
+def _is_of_frames(out: str) -> bool:
+    return out.lower().endswith(".png") and parse_template(out, 1) is not None
 
 
 def _is_folder(out: str) -> bool:
     return out != "-" and (out.endswith(("/", os.sep)) or os.path.isdir(out) or not Path(out).suffix)
-
-
-def _webp(clip: NDArray[np.uint8], fps: float) -> bytes:
-    """A clip (T, H, W, C) as WebP that loses nothing; grey is written as colour."""
-    check_channels(clip.shape[-1])
-    frames, content = [picture(frame) for frame in clip], io.BytesIO()
-    frames = [frame if frame.mode == "RGBA" else frame.convert("RGB") for frame in frames]
-    ends = [round(number * 1000 / fps) for number in range(len(frames) + 1)]
-    times = [end - start for start, end in itertools.pairwise(ends)]
-    settings: dict[str, Any] = {"lossless": True, "exact": True, "loop": 0, "duration": times}
-    frames[0].save(content, "WEBP", save_all=True, append_images=frames[1:], **settings)
-    return content.getvalue()

@@ -19,8 +19,10 @@ from genclient.outputs.translation import ORIGINALS, Original, translation
 def file_names(request: Mapping[str, Any]) -> Iterator[str]:
     """Names of files, some in folders of classes; none for what is no request of this version's."""
     try:
-        if request.get("files") == ORIGINALS:
-            yield from filter(_is_inside, request["pictures"])
+        files = str(request.get("files"))
+        suffix = os.path.splitext(files)[1]
+        if files == renamed(ORIGINALS, suffix):
+            yield from (renamed(name, suffix) for name in filter(_is_inside, request["pictures"]))
             return
         image_set, template = _image_set(request), Template(str(request["files"]))
         size = request.get("shard_size")
@@ -30,9 +32,14 @@ def file_names(request: Mapping[str, Any]) -> Iterator[str]:
     if count is not None:
         yield from (template.name(shard, count) for shard in range(count))
     elif image_set.rows > 1 or image_set.labels:
-        yield from map(image_set.picture_name, range(len(image_set)))
+        yield from (renamed(image_set.picture_name(place), suffix) for place in range(len(image_set)))
     else:
         yield from map(template.name, image_set.numbers.tolist())
+
+
+def renamed(name: str, suffix: str) -> str:
+    """With another ending: clips have names as pictures do."""
+    return os.path.splitext(name)[0] + suffix
 
 
 def _is_inside(name: str) -> bool:

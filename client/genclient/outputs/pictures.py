@@ -56,6 +56,10 @@ class Pictures(FileSet):
             self.finished += 1
         return [self._folder / name for name in names]
 
+    def is_whole(self, content: bytes, key: str, value: str) -> bool:
+        """Whether a file is one that `encode` made of the image with this mark, to its last byte."""
+        return png.is_whole(content, key, value)
+
     def finish(self) -> Sequence[Path]:
         """Complete the manifest, which is not among the results."""
         self._complete()
@@ -94,7 +98,7 @@ class Pictures(FileSet):
             if name in self._good:
                 continue
             with contextlib.suppress(OSError):
-                if png.is_whole((self._folder / name).read_bytes(), *image_set.mark(place)):
+                if self.is_whole((self._folder / name).read_bytes(), *image_set.mark(place)):
                     self._good.add(name)
 
     def _go_on_with(self, old: Manifest, version: int | None) -> None:

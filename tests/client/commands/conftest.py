@@ -1,8 +1,15 @@
-"""A real server of models that make pictures of pictures, the same in .tflite files, and pictures for them."""
+"""A real server of models that make pictures of pictures, the same in .tflite files, and pictures for them; and files
+of models that make clips.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+from clips import Done
+from genclient.cli.program import cli
 from negatives import publish, save
 from real_server import genserve
 
@@ -34,3 +41,26 @@ def photos(tmp_path):
     save(folder / "deep/a.png", 9, 9, 4)
     save(folder / "d.bmp", shift=5)
     return folder
+
+
+@pytest.fixture(scope="session")
+def moving(clip_models: Path) -> str:
+    """The file that makes clips of latents."""
+    return str(clip_models / "models" / "moving" / "1" / "tflite" / "moving-float32.tflite")
+
+
+@pytest.fixture(scope="session")
+def alive(clip_models: Path) -> str:
+    """The file that makes clips of pictures."""
+    return str(clip_models / "models" / "alive" / "1" / "tflite" / "alive-float32.tflite")
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """`run("sample", …)`: the command in this process; errors are raised."""
+
+    def run(*arguments: object) -> Done:
+        code = cli.main(list(map(str, arguments)), prog_name="genclient", standalone_mode=False)
+        return Done(*capfd.readouterr(), code or 0)
+
+    return run

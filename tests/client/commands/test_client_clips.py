@@ -9,13 +9,11 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import clips
 import numpy as np
 import pytest
 from genclient.aio import AsyncClient
-from genclient.cli.program import cli
 from genclient.client.client import Client
 from genclient.device.generator import DeviceGenerator
 from genclient.errors import ClientError, UsageError
@@ -37,18 +35,6 @@ def address(clip_models: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def moving(clip_models: Path) -> str:
-    """The file that makes clips of latents."""
-    return str(clip_models / "models" / "moving" / "1" / "tflite" / "moving-float32.tflite")
-
-
-@pytest.fixture(scope="module")
-def alive(clip_models: Path) -> str:
-    """The file that makes clips of pictures."""
-    return str(clip_models / "models" / "alive" / "1" / "tflite" / "alive-float32.tflite")
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder with two pictures of the model's size, and what they hold as they sort."""
@@ -57,25 +43,6 @@ def photos(tmp_path: Path) -> Path:
     for number, pixels in enumerate(clips.pictures(2, seed=7)):
         Image.fromarray(pixels).save(folder / f"p{number}.png")
     return folder
-
-
-class Done(NamedTuple):
-    """What a command printed, and its exit code."""
-
-    stdout: str
-    stderr: str
-    exit_code: int
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """`run("sample", …)`: the command in this process; errors are raised."""
-
-    def run(*arguments: object) -> Done:
-        code = cli.main(list(map(str, arguments)), prog_name="genclient", standalone_mode=False)
-        return Done(*capfd.readouterr(), code or 0)
-
-    return run
 
 
 def frames_of(file: Path | io.BytesIO) -> np.ndarray:
@@ -136,8 +103,8 @@ def test_a_picture_is_one_clip_on_a_server_and_in_a_file(address: str, alive: st
         DeviceGenerator(alive).translate(files)
 
 
-@pytest.mark.parametrize("out", ["a.webp", "a.apng", "a.gif", "frames/", "f%02d.png"])
-def test_clips_play_side_by_side(run: Callable[..., Done], out: str, moving: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("out", ["a.webp", "a.apng", "a.gif", "f%02d.png"])
+def test_clips_play_side_by_side(run: Callable[..., clips.Done], out: str, moving: str, tmp_path: Path) -> None:
     expected = np.concatenate([batch.images for batch in DeviceGenerator(moving).stream(range(4))])
     result = run("sample", "--n", 4, "--tflite", moving, "--out", f"{tmp_path}/{out}", "--scale", 1, "--grid", "4x1")
     files = [Path(line) for line in result.stdout.split()]
@@ -160,7 +127,7 @@ def test_clips_play_side_by_side(run: Callable[..., Done], out: str, moving: str
 
 
 def test_a_picture_an_archive_and_shards_hold_every_clip(
-    run: Callable[..., Done], address: str, moving: str, tmp_path: Path
+    run: Callable[..., clips.Done], address: str, moving: str, tmp_path: Path
 ) -> None:
     where = ("--target", address, "--model", "moving", "--n", 3)
     with Client(address, "moving") as client:
@@ -186,7 +153,7 @@ def test_a_picture_an_archive_and_shards_hold_every_clip(
 
 
 def test_pictures_are_animated_into_one_file(
-    run: Callable[..., Done], alive: str, photos: Path, tmp_path: Path
+    run: Callable[..., clips.Done], alive: str, photos: Path, tmp_path: Path
 ) -> None:
     expected = DeviceGenerator(alive).animate(sorted(photos.iterdir()))
     (photos / "broken.png").write_text("no picture")
@@ -204,7 +171,7 @@ def test_pictures_are_animated_into_one_file(
     shutil.rmtree(photos)
 
 
-def test_a_walk_goes_on_moving(run: Callable[..., Done], moving: str, tmp_path: Path) -> None:
+def test_a_walk_goes_on_moving(run: Callable[..., clips.Done], moving: str, tmp_path: Path) -> None:
     run("interpolate", "--tflite", moving, "--seeds", "0,0", "--frames", 8, "--scale", 1, "--out", f"{tmp_path}/w/",
         "--no-loop")  # fmt: skip
     found = np.stack([np.asarray(Image.open(file)) for file in sorted((tmp_path / "w").glob("*.png"))])
@@ -213,7 +180,7 @@ def test_a_walk_goes_on_moving(run: Callable[..., Done], moving: str, tmp_path: 
     assert near(found, clip[np.arange(9) % 6]), "between equal clips the clip itself plays, again and again"
 
 
-def test_info_says_frames_and_rate(run: Callable[..., Done], address: str, moving: str) -> None:
+def test_info_says_frames_and_rate(run: Callable[..., clips.Done], address: str, moving: str) -> None:
     assert {"clips      6 frames of 12 × 16 × 3", "rate       8 frames a second"} <= {
         *run("info", "--tflite", moving).stdout.splitlines()
     }
@@ -232,10 +199,13 @@ def test_info_says_frames_and_rate(run: Callable[..., Done], address: str, movin
         (("sample", "--tflite", "{moving}", "--out", "a.npz", "--scale", "2"), "--scale: found it beside --out a.npz"),
         (("sample", "--tflite", "{moving}", "--out", "a.gif", "--fps", "0"), "--fps: found 0"),
         (("sample", "--tflite", "{moving}", "--out", "a.gif", "--shard-size", "2"), "--shard-size: found it beside"),
+        (("sample", "--tflite", "{moving}", "--out", "a/", "--grid", "2x8"), "--grid: found it beside --out a/"),
+        (("sample", "--tflite", "{moving}", "--out", "%d.mp4"), "found %d.mp4, expected .webp, .gif, .apng where each"),
+        (("sample", "--tflite", "{moving}", "--out", "%d.gif", "--fps", "60"), "--fps: found 60, expected at most 50"),
     ],
 )
 def test_what_does_not_fit_is_one_line(
-    run: Callable[..., Done], arguments: tuple[str, ...], message: str, moving: str, alive: str, photos: Path
+    run: Callable[..., clips.Done], arguments: tuple[str, ...], message: str, moving: str, alive: str, photos: Path
 ) -> None:
     filled = [text.format(moving=moving, alive=alive, photo=photos / "p0.png") for text in arguments]
     with pytest.raises(ClientError) as raised:
@@ -259,7 +229,7 @@ def test_requests_of_large_clips_are_small() -> None:
 
 
 def test_animate_takes_what_translate_takes(
-    run: Callable[..., Done], address: str, alive: str, photos: Path, tmp_path: Path
+    run: Callable[..., clips.Done], address: str, alive: str, photos: Path, tmp_path: Path
 ) -> None:
     out, where = tmp_path / "a.apng", ("--target", address, "--model", "alive")
     out.write_text("another file")

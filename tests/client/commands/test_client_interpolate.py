@@ -265,10 +265,11 @@ def test_mp4_plays_has_even_sides_and_is_the_same_again(genclient, serve, tools,
 
 def test_mp4_without_ffmpeg_says_so_before_anything_is_asked(fails, serve, tmp_path):
     served = serve()
-    code, line = fails("interpolate", "--target", served.target, "--out", "w.mp4", env={"PATH": str(tmp_path)})
+    bare = {"PATH": str(tmp_path), "IMAGEIO_FFMPEG_EXE": f"{tmp_path}/none"}
+    code, line = fails("interpolate", "--target", served.target, "--out", "w.mp4", env=bare)
     assert (code, line) == (
         1,
-        "--out w.mp4: found no ffmpeg, which makes MP4; .gif, .webp and .png need none",
+        "--out w.mp4: found no ffmpeg, which makes MP4: pip install imageio-ffmpeg; .gif, .webp and .png need none",
     )
     assert not served.prediction.requests
 

@@ -112,6 +112,24 @@ def test_a_folder_of_stills_is_one_clip_in_the_order_of_the_numbers(tmp_path: Pa
     assert found.class_counts() == {"down": 1, "up": 2}
 
 
+def test_a_sprite_sheet_is_a_clip_of_its_cells_in_reading_order(tmp_path: Path) -> None:
+    for name, count in (("a.png", 6), ("b.png", 5)):
+        sheet = Image.new("RGBA", (3 * SIDE, 2 * SIDE))  # what is not painted is transparent
+        for number in range(count):
+            sheet.paste(picture(10 * number), (SIDE * (number % 3), SIDE * (number // 3)))
+        sheet.save(tmp_path / name)
+    animated(tmp_path / "moving.gif", 6)
+    found = read(str(tmp_path), frame(frames=6, cells="3x2"))
+    assert found.images.shape == (3, 6, SIDE, SIDE, 3), "cells are squares that stay as they are"
+    assert shades(found) == list(range(6))
+    assert shades(found, 1) == [0, 1, 2, 3, 4, 0], "an empty cell at the end is no frame"
+    assert shades(found, 2) == list(range(6)), "what moves by itself is no sheet"
+    with pytest.raises(
+        TrainError, match=r"2 of 3 clips are broken, for one a\.png: 48×32 pixels do not divide into 5×2"
+    ):
+        read(str(tmp_path), frame(frames=6, cells="5x2"))
+
+
 def test_classes_and_splits_are_those_of_folders_as_with_images(tmp_path: Path) -> None:
     for split, name, count in (("train", "cat", 2), ("train", "dog", 3), ("test", "cat", 1), ("test", "dog", 1)):
         for number in range(count):
@@ -160,6 +178,7 @@ def test_what_is_no_clip_is_refused_in_one_line(tmp_path: Path) -> None:
         ({"short": "crop"}, "short must be loop or skip"),
         ({"fps": -1.0}, "fps must be"),
         ({"style": "x/"}, "are for pictures"),
+        ({"cells": "4"}, "cells must be COLUMNSxROWS of a sprite sheet, such as 4x4, got '4'"),
     ):
         with pytest.raises(UsageError, match=message):
             frame(**options)

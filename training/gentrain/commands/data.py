@@ -49,6 +49,7 @@ MOST_LISTED = 100
 @click.option("--frames", type=int, default=0, help="Cut clips of so many frames.")
 @click.option("--fps", type=float, default=12.0, show_default=True, help="Frames a second of clips; 0: every frame.")
 @click.option("--short", default="loop", show_default=True, help="Files with fewer frames: `loop` or `skip`.")
+@click.option("--cells", default="", metavar="COLSxROWS", help="Pictures are sprite sheets with so many frames.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Contact sheet to write.  [default: ./NAME-sheet.png]")
 def data(source: str, sheet: Path | None, **options: Any) -> None:
     """Read SOURCE, report what was found, and what was skipped and why, and write a contact sheet.
@@ -57,7 +58,8 @@ def data(source: str, sheet: Path | None, **options: Any) -> None:
     file, `digits`, `fashion-mnist`, celeba:PATH or emoji:PATH. Pairs for a translation are pairs:INPUTS,TARGETS, two
     folders with equal names, or pairs:FOLDER of pictures side by side.
 
-    With --frames it is a folder of GIF, animated WebP, APNG, videos or folders of frames, or `moving-digits`.
+    With --frames it is a folder of GIF, animated WebP, APNG, videos, folders of frames or, with --cells, sprite sheets,
+    or `moving-digits`.
 
     Classes come from metadata.csv or dataset.json, else from folders. --labels takes `folders`, `none`, a COLUMN of
     the metadata, `from-name` for cat.12.jpg, or `from-name:PATTERN`, a regular expression with the class in brackets.

@@ -74,6 +74,7 @@ class Frame:
         frames: of a clip; 0 for pictures that stand still.
         fps: frames a second that clips are cut at; 0 for every frame that a file has.
         short: what is done with a file of fewer frames than a clip has: `loop` or `skip`.
+        cells: of clips whose frames are the cells of one picture, a sprite sheet: COLUMNSxROWS; empty where none are.
 
     Raises:
         UsageError: a value outside its range.
@@ -94,6 +95,7 @@ class Frame:
     frames: int = 0
     fps: float = 12.0
     short: str = "loop"
+    cells: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no image can be brought to."""
@@ -120,7 +122,7 @@ class Frame:
         if self.short not in SHORT:
             raise UsageError(f"short must be {' or '.join(SHORT)}, got {self.short!r}")
         # These raise for what cannot be.
-        self.background_rgb, self.low_and_high, self.name_pattern  # noqa: B018
+        self.background_rgb, self.low_and_high, self.name_pattern, self.columns_and_rows  # noqa: B018
 
     @cached_property
     def background_rgb(self) -> tuple[int, int, int]:
@@ -147,6 +149,16 @@ class Frame:
                 f"value_range must be LOW:HIGH, two numbers such as 0:4095, got {self.value_range!r}"
             ) from None
         return low, high
+
+    @cached_property
+    def columns_and_rows(self) -> tuple[int, int] | None:
+        """The numbers of `cells`; None where there are none."""
+        if not self.cells:
+            return None
+        found = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,2})", self.cells.lower().replace("×", "x"))
+        if found is None or self.cells.lower() == "1x1":
+            raise UsageError(f"cells must be COLUMNSxROWS of a sprite sheet, such as 4x4, got {self.cells!r}")
+        return int(found[1]), int(found[2])
 
     @cached_property
     def name_pattern(self) -> re.Pattern[str] | None:

@@ -1,6 +1,7 @@
 """Clips from a folder: animated pictures, videos and folders of frames, each cut to T frames; classes by folder.
 
-A folder all of whose files are still pictures, two or more, is one clip; a still picture beside others is none.
+A folder all of whose files are still pictures, two or more, is one clip; a still picture beside others is none. Where
+the frame says `cells` each still picture is a sprite sheet instead, and a clip of its own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _is_video(file: str) -> bool:
 
 
 def _decode(source: str, root: str, files: list[str], frame: Frame, append: Append, show: Show) -> Contents:
-    found, left_out = _found(root, files)
+    found, left_out = _found(root, files, bool(frame.cells))
     if not found:
         there = f", found {by_ending(left_out)}" if left_out else ""
         raise TrainError(f"{shown(source)}: no clips found; {EXPECTED}{there}")
@@ -96,8 +97,8 @@ def _rate(frame: Frame) -> str:
     return f"{frame.fps:g} a second" if frame.fps else "one by one as they are"
 
 
-def _found(root: str, files: Iterable[str]) -> tuple[list[Clip], Counter[str]]:
-    """The clips among these files, and how many of the rest have which ending."""
+def _found(root: str, files: Iterable[str], sheets: bool) -> tuple[list[Clip], Counter[str]]:
+    """The clips among these files, and how many of the rest have which ending; of sheets each file is one."""
     folders: dict[str, list[str]] = {}
     rest = Counter[str]()
     for file in files:
@@ -107,7 +108,7 @@ def _found(root: str, files: Iterable[str]) -> tuple[list[Clip], Counter[str]]:
             rest[ending(file)] += 1
     clips: list[Clip] = []
     for name, members in folders.items():
-        if len(members) > 1 and not any(_moves(os.path.join(root, file)) for file in members):
+        if not sheets and len(members) > 1 and not any(_moves(os.path.join(root, file)) for file in members):
             clips.append(Clip(name or ".", tuple(sorted(members, key=_by_number))))
         else:
             clips += [Clip(file, (file,)) for file in members]
@@ -167,5 +168,7 @@ def _frames(root: str, clip: Clip, frame: Frame, side: int, channels: int) -> It
     files = [regular(os.path.join(root, file)) for file in clip.files]
     if len(files) > 1:
         return motion.of_pictures(files, frame, side, channels)
-    read = motion.of_video if _is_video(files[0]) else motion.of_animation
-    return read(files[0], frame, side, channels)
+    if _is_video(files[0]):
+        return motion.of_video(files[0], frame, side, channels)
+    sheet = frame.cells and not pictures.is_animated(files[0])
+    return (motion.of_sheet if sheet else motion.of_animation)(files[0], frame, side, channels)

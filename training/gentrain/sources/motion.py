@@ -1,4 +1,4 @@
-"""From what moves, a file or a folder of frames, to squares at the requested rate, one after another.
+"""From what moves, a file, a sprite sheet or a folder of frames, to squares at the requested rate, one after another.
 
 Pillow reads GIF, animated WebP and APNG; videos are decoded by ffmpeg, an installed one or that of imageio-ffmpeg.
 """
@@ -42,6 +42,15 @@ def of_animation(file: str, frame: Frame, side: int, channels: int) -> Iterator[
         while shown * 1000 < ends * frame.fps - 1e-6:
             yield pixels
             shown += 1
+
+
+def of_sheet(file: str, frame: Frame, side: int, channels: int) -> Iterator[Pixels]:
+    """The same of a sprite sheet, which has no rate of its own: each cell is one frame.
+
+    Raises:
+        Unfit: its sides do not divide; else nearly anything on broken files.
+    """
+    yield from pictures.cells(file, frame, side, channels)
 
 
 def of_pictures(files: Sequence[str], frame: Frame, side: int, channels: int) -> Iterator[Pixels]:

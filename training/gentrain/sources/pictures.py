@@ -124,15 +124,18 @@ def _open(file: str | IO[bytes]) -> Image.Image:
 
 
 def header(file: str | IO[bytes], frame: Frame) -> Header:
-    """Size and colours of an image without decoding its pixels; raises nearly anything on broken files."""
+    """Size and colours of an image, or of a sheet's cells, from its header; raises nearly anything on broken files."""
     with _open(file) as image:
         mode = image.mode
         if mode == "P" and image.palette is not None and image.palette.mode == "L":
             mode = "L"
+        size = image.size
+        if frame.frames and frame.columns_and_rows and not is_animated(image):
+            size = (size[0] // frame.columns_and_rows[0], size[1] // frame.columns_and_rows[1])
         grey = mode in GREY_MODES
         if grey and len(set(frame.background_rgb)) > 1:
             grey = not (mode in ALPHA_MODES or "transparency" in image.info)
-        return Header(image.size, grey)
+        return Header(size, grey)
 
 
 def upright_size(file: str | IO[bytes]) -> tuple[int, int]:
@@ -201,6 +204,35 @@ def animation(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> 
             _load(opened, frame, 0)
             pixels = to_square(_flat(opened, opened, None, frame.background_rgb, None), side, channels, frame)
             yield pixels, float(opened.info.get("duration") or 0)
+
+
+def cells(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> Iterator[Pixels]:
+    """The cells of a sprite sheet in reading order, as `square` has them; empty ones at the end are left out.
+
+    Raises:
+        Unfit: its sides do not divide; else nearly anything on broken files.
+    """
+    columns, rows = frame.columns_and_rows or (1, 1)
+    with _open(file) as opened:
+        kind = _deep(opened)
+        _load(opened, frame, 0)
+        width, height = opened.size
+        if width % columns or height % rows:
+            raise Unfit(f"{width}×{height} pixels do not divide into {columns}×{rows} cells")
+        wide, high = width // columns, height // rows
+        corners = [(column * wide, row * high) for row in range(rows) for column in range(columns)]
+        parts = [opened.crop((left, top, left + wide, top + high)) for left, top in corners]
+        while len(parts) > 1 and _is_empty(parts[-1]):
+            parts.pop()
+        for part in parts:
+            yield to_square(_flat(part, opened, kind, frame.background_rgb, None), side, channels, frame)
+
+
+def _is_empty(image: Image.Image) -> bool:
+    """Whether it is transparent all over."""
+    if "transparency" not in image.info and image.mode not in ALPHA_MODES:
+        return False
+    return image.convert("RGBA").getchannel("A").getextrema() == (0, 0)
 
 
 def is_animated(image: str | IO[bytes] | Image.Image) -> bool:
