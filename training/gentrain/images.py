@@ -37,6 +37,15 @@ def image_grid(
     return canvas
 
 
+def clip_rows(
+    clips: np.ndarray[Any, np.dtype[np.uint8]], most: int = 16, frames: int = 9
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Some frames of the first clips uint8 (N, T, H, W, C), a clip a row; uint8 (height, width, C)."""
+    numbers = np.linspace(0, clips.shape[1] - 1, min(frames, clips.shape[1])).round().astype(int)
+    shown = clips[:most, numbers]
+    return image_grid(shown.reshape(-1, *shown.shape[2:]), len(numbers))
+
+
 def save_webp(clips: np.ndarray[Any, np.dtype[np.uint8]], path: Path, columns: int, fps: float) -> None:
     """Write clips uint8 (N, T, H, W, C) beside each other as one animated WebP that loops; whole or not at all."""
     frames = [image_grid(clips[:, number], columns) for number in range(clips.shape[1])]

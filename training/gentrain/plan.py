@@ -19,7 +19,15 @@ from typing import Any
 from gentrain import sources
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
-from gentrain.presets import ANIMATION_PRESET, DEFAULT_PRESET, PRESETS, STYLE_PRESET, TEXT_PRESET, TRANSLATION_PRESET
+from gentrain.presets import (
+    ANIMATION_PRESET,
+    CLIPS_PRESET,
+    DEFAULT_PRESET,
+    PRESETS,
+    STYLE_PRESET,
+    TEXT_PRESET,
+    TRANSLATION_PRESET,
+)
 from gentrain.settings import BEFORE, MAY_CHANGE, Settings
 from gentrain.sources import pairs
 from gentrain.sources.folder import RUN_FILES
@@ -169,6 +177,8 @@ def _fitting(data: str, changes: Mapping[str, Any]) -> str | None:
         return STYLE_PRESET
     if changes.get("captions"):
         return TEXT_PRESET
+    if changes.get("frames") and not data.startswith("pairs:"):
+        return CLIPS_PRESET
     return TRANSLATION_PRESET if changes.get("input_from") or data.startswith("pairs:") else None
 
 
@@ -188,7 +198,7 @@ def _folders_of(source: str) -> list[Path]:
 def _still_there(run: Path, data: str) -> str:
     """The source of a run that goes on; raises TrainError where a path leads nowhere any more."""
     name, _, path = data.partition(":")
-    if (name in sources.SOURCES and not path) or folder_of(data) is not None or glob.has_magic(data):
+    if (name in {*sources.SOURCES, *sources.CLIPS} and not path) or folder_of(data) is not None or glob.has_magic(data):
         return data
     raise TrainError(f"{run}: its images are no longer at {data}; --data says where they are now")
 

@@ -109,6 +109,11 @@ def animate() -> Settings:
     return replace(translate(), networks="animate", conditions="still", frames=16, kimg=20.0)
 
 
+def clips() -> Settings:
+    """Clips of 16 frames from latents, up to 32×32: one picture that travels over another."""
+    return Settings(networks="moving", frames=16, kimg=60.0, batch=32, kimg_per_evaluation=0.0)
+
+
 def text() -> Settings:
     """Pictures from words, up to 32×32: captions move and scale every level of the generator."""
     return Settings(captions="auto", conditions="tokens", kimg=300.0, kimg_per_evaluation=50.0)
@@ -167,6 +172,7 @@ PRESETS: dict[str, Callable[[], Settings]] = {
     "translate": translate,
     "style": style,
     "animate": animate,
+    "clips": clips,
     "text": text,
     "dcgan28": dcgan28,
     "tf-tutorial": tf_tutorial,
@@ -174,4 +180,4 @@ PRESETS: dict[str, Callable[[], Settings]] = {
     "celeba64": celeba64,
 }
 DEFAULT_PRESET, TRANSLATION_PRESET, STYLE_PRESET, TEXT_PRESET = "small", "translate", "style", "text"
-ANIMATION_PRESET = "animate"
+ANIMATION_PRESET, CLIPS_PRESET = "animate", "clips"

@@ -59,6 +59,7 @@ class Settings:
     augment_target: float = 0.75  # it rises and falls to hold the discriminator's accuracy here; 0: a ramp
     augment_ramp: float = 0.5  # the part of the run over which the ramp rises from 0 to `augment`
     features_weight: float = -1.0  # of a discriminator on a pretrained net's features; 0: none; below 0: what fits
+    frames_weight: float = 1.0  # of a discriminator on single frames, beside that on clips made of latents; 0: none
     l1: float = 10.0  # weight of the distance to the right answer, where there is one: the condition image
     nce: float = 1.0  # weight of the patch-wise contrast that keeps the content, where there are no pairs
     nce_identity: float = 1.0  # and of the same for pictures of the style, which are to stay as they are
@@ -150,6 +151,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "minutes": (0, 1e6),
     "batch": (2, 8192),
     "seed": (0, 2**31 - 1),
+    "frames_weight": (0, 1e6),
     "l1": (0, 1e6),
     "nce": (0, 1e6),
     "nce_identity": (0, 1e6),
@@ -183,6 +185,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
         "unet",
         "residual",
         "animate",
+        "moving",
     ),  # files of gentrain/networks
     "loss": ("rpgan", "bce", "lsgan", "hinge", "wgan-gp"),  # files of gentrain/losses
     "precision": ("auto", "float32", "bfloat16"),

@@ -68,7 +68,7 @@ ELSEWHERE = {
     "fresh": "test_train_run.py",
     "dry_run": "every test here",
     "init_from": "test_train_init_from.py",
-    "frames": "test_train_animate.py",
+    "frames": "test_train_moving.py",
     "animate": "test_train_animate.py",
     "hints": "test_train_translate.py",
     "style": "test_train_style.py",

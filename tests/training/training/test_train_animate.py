@@ -184,7 +184,7 @@ def test_scores_are_of_the_definitions() -> None:
 
 def test_what_cannot_be_animated_is_refused_in_one_line(source: Path, gentrain) -> None:
     for options, message in (
-        (("--frames", 4), "--animate makes clips of pictures"),
+        (("--frames", 4, "--set", "networks=genline"), "--animate of pictures"),
         (("--animate", "--set", "frames=0"), "--frames 16 cuts clips"),
         (("--animate", "--hints"), "--hints are for pictures"),
         (("--preset", "translate", "--frames", 4), "has no inputs to translate"),

@@ -82,7 +82,7 @@ def test_every_preset_says_what_it_is_for(command) -> None:
 @pytest.mark.parametrize("side", [8, 28, 36, 256])
 def test_networks_fit_each_other_at_any_size(networks: str, side: int) -> None:
     composes = hasattr(NETWORKS[networks], "compose")
-    frames = (3,) if composes else ()
+    frames = (3,) if composes or hasattr(NETWORKS[networks], "film") else ()
     settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4, frames=sum(frames))
     starts_from_pictures = composes or hasattr(NETWORKS[networks], "translate")
     for channels in (1, 3):

@@ -59,7 +59,8 @@ def evaluate(
 
     Writes RUN/metrics.json and RUN/nearest.png: generated images above their nearest training images. A generator that
     translates pictures is measured on pairs that it was not trained on, and shown in RUN/translations.png; one that
-    makes clips of stills in RUN/animations.png and .webp.
+    makes clips of stills in RUN/animations.png and .webp. Clips of latents are measured as pictures: three frames of
+    each as red, green and blue.
 
     \b
     gentrain evaluate runs/digits
@@ -79,6 +80,7 @@ def evaluate(
 
     quiet.import_tensorflow()
     from gentrain.commands import animated, generated, styled, translated
+    from gentrain.metrics import exposures
     from gentrain.metrics.features import features_for
     from gentrain.metrics.translation import translates
 
@@ -89,7 +91,10 @@ def evaluate(
     if on is not None and not is_translation:
         raise click.UsageError(f"--on {on}: {run} makes images of latents; --on is for what translates pictures")
     echo("features: preparing the feature extractor; training a classifier takes about 15 seconds …")
-    net = features_for(dataset, features, weights, subject.seen_through)
+    if dataset.frames:
+        net = features_for(exposures.of(dataset), "random" if features == "auto" else features, weights)
+    else:
+        net = features_for(dataset, features, weights, subject.seen_through)
     echo(_about(net))
     if not is_translation:
         table = generated.evaluate(subject, dataset, samples, net, out, begun)

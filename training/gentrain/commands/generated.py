@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gentrain.progress import Measuring, duration, echo
 
 if TYPE_CHECKING:
     from gentrain.commands.subject import Subject
     from gentrain.data.dataset import Dataset
-    from gentrain.metrics.features import FeatureNet
+    from gentrain.metrics.features import FeatureNet, Images
     from gentrain.metrics.judge import Judge
     from gentrain.metrics.nearest import Nearest
 
@@ -34,11 +36,12 @@ def evaluate(subject: Subject, dataset: Dataset, samples: int, net: FeatureNet, 
         begun: when the command began, by `time.monotonic`.
     """
     from gentrain.data import holdout
-    from gentrain.metrics import nearest
+    from gentrain.metrics import exposures, nearest
     from gentrain.metrics.generate import generate
     from gentrain.metrics.judge import Judge, split
 
     unseen = subject.unseen(dataset)
+    clips, dataset = dataset, exposures.of(dataset) if dataset.frames else dataset
     held_out = {"unseen": unseen, "compared": None if unseen is None else holdout.halves(unseen)[1]}
     searched = min(len(dataset.distinct), nearest.LARGEST)
     real, made = (len(indices) for indices in split(dataset, samples, **held_out))
@@ -46,7 +49,8 @@ def evaluate(subject: Subject, dataset: Dataset, samples: int, net: FeatureNet, 
         judge = Judge(dataset, net, samples, show=measuring.show, seen_through=subject.seen_through, **held_out)
         given = judge.given(subject.generator)
         labels = given.get("labels")
-        images = generate(subject.generator, judge.samples, given=given, show=measuring.show)
+        drawn = generate(subject.generator, judge.samples, given=given, show=measuring.show)
+        images = exposures.exposed(drawn)
         values = judge.score(images, labels) | judge.diversity(subject.generator, images, given)
         others = judge.second.marks(images) if judge.second else {}
         neighbours = nearest.search(images, dataset, judge.small, searched, measuring.show, unseen)
@@ -57,7 +61,10 @@ def evaluate(subject: Subject, dataset: Dataset, samples: int, net: FeatureNet, 
     }
     if labels is not None:
         report["class_accuracy"] = judge.class_accuracy(images, labels)
-    subject.keep(report, judge, out, "nearest.png", lambda path: nearest.draw(images, dataset, neighbours, path))
+    if clips.frames:
+        report |= _moving(drawn, clips, judge)
+    kept = None if clips.frames else judge
+    subject.keep(report, kept, out, "nearest.png", lambda path: nearest.draw(images, dataset, neighbours, path))
     echo(f"measured {judge.samples} images in {duration(report['seconds'])}")
     return _table(report)
 
@@ -86,6 +93,20 @@ def _numbers(
 
 def _with_reference(values: dict[str, float], reference: dict[str, float]) -> dict[str, dict[str, float]]:
     return {name: {"value": value, "floor": reference[name]} for name, value in values.items()}
+
+
+def _moving(made: Images, clips: Dataset, judge: Judge) -> dict[str, Any]:
+    """How much clips move, of what real ones do, and what these score in another order, and where one frame is held."""
+    from gentrain.metrics import exposures
+    from gentrain.metrics.motion import moves
+
+    real = np.asarray(clips.images[np.sort(judge.held_out)])
+    baselines = {name: change(real) for name, change in (("shuffled", exposures.shuffled), ("held", exposures.held))}
+    found: dict[str, Any] = {
+        name: {**judge.score(exposures.exposed(images)), "motion": moves(images) / moves(real)}
+        for name, images in baselines.items()
+    }
+    return {"motion": {"value": moves(made) / moves(real), "floor": 1.0}, "baselines": found}
 
 
 def _alone(names: Iterable[str]) -> str:
@@ -123,6 +144,11 @@ def _table(report: dict[str, Any]) -> str:
     if original := report.get("originality"):
         about = "distance to training images over that to held-out ones; near 0: copies"
         lines.append(f"originality {original['value']:8.4g} {original['floor']:9.4g}  higher  {about}")
+    if motion := report.get("motion"):
+        about = "how much a frame differs from the one before, of what it does in real clips"
+        lines.append(f"motion     {motion['value']:9.4g} {motion['floor']:9.4g}  near 1  {about}")
+        scores = (f"{name} {scores['frechet']:.4g}" for name, scores in report["baselines"].items())
+        lines.append(f"frechet of real clips, frames {', frames '.join(scores)}")
     if nearest.copies(copied["value"], original and original["value"]):
         lines.append("This generator copies training images: its other numbers mean nothing.")
     lines.append("reference: what real images score in place of generated ones; nearest: near 0 means copies")

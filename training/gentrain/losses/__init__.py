@@ -4,6 +4,7 @@ settings.CHOICES. It sees logits and gradients only, one value an image, no mode
 rpgan.py, bce.py, lsgan.py, hinge.py, wgan_gp.py   the adversarial losses
 auxiliary.py                                       losses beside the adversarial one, which conditions bring along
 features.py                                        one of them, for a second discriminator, on features
+frames.py                                          another, for one on single frames of clips
 nce.py                                             another, which keeps the content of pictures without a right answer
 captions.py                                        two more, of pictures from words
 """

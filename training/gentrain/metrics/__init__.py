@@ -5,6 +5,7 @@ Features come from `gentrain.metrics.features`; scores of a generator from `gent
 metrics     frechet.py, kernel.py, prdc.py; nearest.py: copies of training images; distances.py: between features
 features    features.py chooses between pretrained.py, classifier.py, random_net.py and applications.py;
             feature_files.py keeps them
+clips       exposures.py: as pictures that show how they move
 generators  generate.py: images to measure; opinion.py: every metric beside its reference, by one net; judge.py: by two;
             translation.py: on pairs; motion.py: on clips of a still; style.py: without pairs; captions.py: seeds of a
             caption

@@ -16,6 +16,7 @@ from gentrain import conditions
 from gentrain.data import holdout
 from gentrain.errors import TrainError
 from gentrain.metrics import captions, nearest
+from gentrain.metrics.exposures import exposed
 from gentrain.metrics.features import PRETRAINED, FeatureNet, Images, Show, features_for, features_of, second_for
 from gentrain.metrics.opinion import Opinion
 
@@ -191,7 +192,8 @@ class Judge:
         That is `memorised`, and with images that were held out `originality`: see `gentrain.metrics.nearest`.
 
         Args:
-            generator: latents float32 (N, Z), and the inputs of its conditions, → float32 in [-1, 1].
+            generator: latents float32 (N, Z), and the inputs of its conditions, → float32 in [-1, 1]; of one that makes
+                clips the data set is that of `gentrain.metrics.exposures`.
             first_seed: of the first image; see contract 3.
 
         Raises:
@@ -200,7 +202,7 @@ class Judge:
         from gentrain.metrics.generate import generate
 
         given = self.given(generator)
-        images = generate(generator, self.samples, first_seed, given)
+        images = exposed(generate(generator, self.samples, first_seed, given))
         neighbours = nearest.search(images, self.dataset, self.small, SEARCHED, unseen=self.unseen)
         original = nearest.originality(neighbours)
         copies = {"memorised": nearest.memorised(neighbours), **({} if original is None else {"originality": original})}

@@ -8,6 +8,7 @@ dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
 unet.py                               from pictures to pictures
 residual.py                           the same where there is no right answer; contrast.py keeps the content there
 animate.py                            from a picture to a clip; clips.py has the layers of both networks
+moving.py                             from latents to a clip
 parts.py                              what several of them are built from
 latents.py                            from seeds to latents
 efficientnet.py                       a pretrained net to look through; torch_files.py reads its weights
@@ -73,6 +74,9 @@ def build_generator(
             x = condition.enter_latents(x, given, init)
         network, norm = NETWORKS[s.networks], Norm(synchronized)
         start = _concatenated(_pictures(conditions, given))
+        if hasattr(network, "film"):
+            clip = network.film(x, side, channels, s, init, norm, enter)
+            return keras.Model(_together(latents, given), clip, name="generator")
         if hasattr(network, "compose"):
             x = network.compose(start, x, s.frames * channels, s, init, norm, enter)
             return keras.Model(_together(latents, given), clips.as_clips(x, s.frames, "clips"), name="generator")
@@ -89,13 +93,13 @@ def build_generator(
 def check(conditions: Conditions, s: Settings) -> None:
     """Raise UsageError for conditions that these networks cannot take, or lack."""
     pictures, names = _pictures(conditions, inputs(conditions)), ", ".join(condition.name for condition in conditions)
-    if bool(s.frames) != hasattr(NETWORKS[s.networks], "compose"):
+    if bool(s.frames) != any(hasattr(NETWORKS[s.networks], name) for name in ("compose", "film")):
         are = (
             f"{s.frames} frames: networks {s.networks} make pictures"
             if s.frames
             else f"networks {s.networks} make clips"
         )
-        raise UsageError(f"{are}; --animate makes clips of pictures, with --frames 16")
+        raise UsageError(f"{are}; with --frames 16 --preset clips makes them of latents, --animate of pictures")
     if hasattr(NETWORKS[s.networks], "translate") or s.networks == "animate":
         if not pictures:
             raise UsageError(f"networks {s.networks} start from pictures: --preset translate, or conditions=image")
@@ -108,7 +112,13 @@ def check(conditions: Conditions, s: Settings) -> None:
 
 
 def build_discriminator(
-    side: int, channels: int, conditions: Conditions, s: Settings, policy: str = "float32", pooled: bool = False
+    side: int,
+    channels: int,
+    conditions: Conditions,
+    s: Settings,
+    policy: str = "float32",
+    pooled: bool = False,
+    seed: int | None = None,
 ) -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] and the inputs of the conditions → `logits` float32 (N, 1).
 
@@ -116,7 +126,7 @@ def build_discriminator(
     It does not see conditions that are not `judged`. A higher logit is more real. A discriminator of patches has one
     logit for each, (N, P), or `pooled` their mean.
     """
-    init = Initializers(2 * s.seed + 1)
+    init = Initializers(2 * s.seed + 1 if seed is None else seed)
     conditions = [condition for condition in conditions if condition.judged]
     with _policy(policy):
         name, shape = ("clips", (s.frames, side, side, channels)) if s.frames else ("images", (side, side, channels))

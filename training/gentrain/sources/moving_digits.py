@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gentrain.data.dataset import Append, Contents, Frame, Pixels, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Labels, Pixels, Show, Source
 from gentrain.sources import digits
 
 INK = 20  # a digit lies within so many of its 28 pixels
@@ -35,18 +35,30 @@ def open() -> Source:
 
 
 def _decode(frame: Frame, append: Append, show: Show) -> Contents:
+    pixels, labels = ordered()
+    side = frame.resolution
+    size = round(PART * side)
+    for start in range(0, len(pixels), PIECE):
+        numbers = range(start, min(start + PIECE, len(pixels)))
+        paths = np.stack([path(number, frame.frames, side, size) for number in numbers])
+        moved = drawn(sprites(pixels[numbers.start : numbers.stop], size), paths, side)
+        append(np.repeat(moved, 3, axis=-1) if frame.channels == 3 else moved)
+        show(numbers.stop, len(pixels))
+    return Contents(labels, tuple("0123456789"), notes=(f"paths of {frame.frames} frames, drawn by number",))
+
+
+def ordered() -> tuple[Pixels, Labels]:
+    """The digits in the order of the clips, uint8 (5000, 28, 28, 1), and their labels int32 (5000,)."""
     pixels, labels = digits.read()
     order = np.random.default_rng(SEED).permutation(len(pixels))
-    side, edge = frame.resolution, (28 - INK) // 2
-    size = round(PART * side)
-    for start in range(0, len(order), PIECE):
-        numbers = range(start, min(start + PIECE, len(order)))
-        inks = pixels[order[numbers.start : numbers.stop], edge : edge + INK, edge : edge + INK, 0]
-        sprites = np.stack([np.asarray(Image.fromarray(ink).resize((size, size))) for ink in inks])
-        moved = drawn(sprites, np.stack([path(number, frame.frames, side, size) for number in numbers]), side)
-        append(np.repeat(moved, 3, axis=-1) if frame.channels == 3 else moved)
-        show(numbers.stop, len(order))
-    return Contents(labels[order], tuple("0123456789"), notes=(f"paths of {frame.frames} frames, drawn by number",))
+    return pixels[order], labels[order]
+
+
+def sprites(pixels: Pixels, size: int) -> Pixels:
+    """Digits (N, 28, 28, 1) as they move, without their margin: uint8 (N, size, size)."""
+    edge = (28 - INK) // 2
+    inks = pixels[:, edge : edge + INK, edge : edge + INK, 0]
+    return np.stack([np.asarray(Image.fromarray(ink).resize((size, size))) for ink in inks])
 
 
 def path(number: int, frames: int, side: int, size: int) -> np.ndarray[Any, Any]:

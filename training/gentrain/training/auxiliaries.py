@@ -6,6 +6,7 @@ training step adds up whatever it is given, and moves the networks of each besid
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,9 @@ from gentrain.conditions import Conditions
 from gentrain.losses.auxiliary import L1, Auxiliary
 from gentrain.losses.captions import Diversity, Mismatch
 from gentrain.losses.features import Features
+from gentrain.losses.frames import Frames
 from gentrain.losses.nce import PatchNCE
-from gentrain.networks import contrast, projected
+from gentrain.networks import build_discriminator, contrast, projected
 from gentrain.settings import Settings
 
 
@@ -30,7 +32,18 @@ def of_run(s: Settings, conditions: Conditions, generator: Any, policy: str) -> 
     brought = [loss for condition in conditions for loss in condition.auxiliary]
     names = dict.fromkeys(name for condition in conditions for name in condition.learns_by)
     made = [MAKERS[name](s, generator) for name in names if getattr(s, name)]
-    return (*brought, *made, *([_features(s, generator, policy)] if s.features_weight else []))
+    if s.features_weight:
+        made.append(_features(s, generator, policy))
+    if s.frames and s.frames_weight and s.networks == "moving":
+        made.append(_frames(s, generator, policy))
+    return (*brought, *made)
+
+
+def _frames(s: Settings, generator: Any, policy: str) -> Auxiliary:
+    _, _, side, _, channels = generator.output_shape
+    pictures = dataclasses.replace(s, frames=0)
+    network = build_discriminator(side, channels, (), pictures, policy, seed=2 * s.seed + 6)
+    return Frames(s.frames_weight, network, s.gamma, s.frames, s.augment > 0)
 
 
 def _l1(s: Settings, generator: Any) -> Auxiliary:

@@ -16,6 +16,12 @@ def as_channels(images: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.transpose(images, (0, 2, 3, 1, 4)), (-1, height, width, frames * channels))
 
 
+def beside(images: tf.Tensor, frames: int) -> tf.Tensor:
+    """Frames as channels (N, H, W, T C) → beside each other, (N, H, W T, C): to a change of colours one picture."""
+    _, height, width, channels = images.shape
+    return tf.reshape(images, (-1, height, width * max(frames, 1), channels // max(frames, 1)))
+
+
 def as_clips(images: tf.Tensor, frames: int) -> tf.Tensor:
     """The same back; with 0 frames pictures stay as they are."""
     if not frames:

@@ -22,7 +22,7 @@ from gentrain.settings import Settings
 from gentrain.training import auxiliaries, schedules
 from gentrain.training.augment import augment, changes, moved
 from gentrain.training.draws import Draws
-from gentrain.training.frames import as_channels, as_clips
+from gentrain.training.frames import as_channels, as_clips, beside
 
 if TYPE_CHECKING:
     from gentrain.training.examples import Examples
@@ -326,7 +326,8 @@ class GAN(keras.Model):
 
     def _augment(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tuple[tf.Tensor, Tensors]:
         colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))
-        return self._changed(colour(images), given, move)
+        coloured = tf.reshape(colour(beside(images, self.settings.frames)), (-1, *images.shape[1:]))
+        return self._changed(coloured, given, move)
 
     def _adapt_augmentation(self, accuracy: tf.Tensor, batch_size: int) -> None:
         """Along the ramp, or towards the accuracy that the discriminator is held at."""

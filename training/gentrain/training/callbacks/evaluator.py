@@ -72,6 +72,7 @@ class Evaluator(keras.callbacks.Callback):
         return self.judge.score_generator(self.model.ema, FIRST_SEED)
 
     def _judge(self) -> Any:
+        from gentrain.metrics import exposures
         from gentrain.metrics.judge import Judge
         from gentrain.metrics.motion import ClipJudge
         from gentrain.metrics.style import StyleJudge
@@ -80,13 +81,14 @@ class Evaluator(keras.callbacks.Callback):
         if self.dataset.inputs is not None:
             return StyleJudge(self.dataset, self.held_out, SAMPLES, "random")
         indices = self.dataset.distinct if self.unseen is None else self.unseen
-        if self.dataset.frames:
-            return ClipJudge(self.dataset, indices[:SAMPLES])
         if translates(self.model.ema):
+            if self.dataset.frames:
+                return ClipJudge(self.dataset, indices[:SAMPLES])
             return PairJudge(self.dataset, indices[:SAMPLES], "random")
         through = self.model.settings.seen_through
         choosing = None if self.unseen is None else holdout.halves(self.unseen)[0]
-        return Judge(self.dataset, samples=SAMPLES, unseen=self.unseen, seen_through=through, compared=choosing)
+        features = "random" if self.dataset.frames else "auto"
+        return Judge(exposures.of(self.dataset), features, SAMPLES, 0, None, self.unseen, through, choosing)
 
     def _is_better(self, value: float) -> bool:
         try:

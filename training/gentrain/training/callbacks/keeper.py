@@ -10,7 +10,7 @@ import numpy as np
 
 from gentrain.conditions import examples
 from gentrain.files import replacing
-from gentrain.images import image_grid, save_png, save_webp, to_pixels
+from gentrain.images import clip_rows, image_grid, save_png, save_webp, to_pixels
 from gentrain.networks.latents import latents_of_seeds
 from gentrain.training import checkpoints
 from gentrain.training.callbacks.log import Log
@@ -77,6 +77,8 @@ def keep_networks(gan: GAN, folder: Path) -> None:
 
 def grid(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The image grid, uint8 (H, W, C), of the EMA generator as it is now."""
+    if gan.settings.frames and gan.examples is None:
+        return clip_rows(to_pixels(np.asarray(_draw(gan))))
     if gan.examples is None:
         return image_grid(to_pixels(np.asarray(_draw(gan))), COLUMNS)
     if gan.settings.frames:
@@ -89,7 +91,8 @@ def grid(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def moving(gan: GAN) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Still, generated and true side by side, uint8 (N, T, H, W, 3), of clips that are not trained on."""
-    assert gan.examples is not None
+    if gan.examples is None:
+        return to_pixels(np.asarray(_draw(gan)))
     some = gan.examples.first(CLIPS)
     return some.shown(to_pixels(np.asarray(_translated(gan, some.given))))
 
