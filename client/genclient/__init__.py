@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genclient.client.call import Batch
     from genclient.client.client import Client
     from genclient.client.detection import Detection
+    from genclient.client.inversion import Inversion
     from genclient.device.generator import DeviceGenerator
     from genclient.errors import ClientError, RpcError, UsageError, VersionGoneError
     from genclient.images.image_grid import ImageGrid
@@ -44,6 +45,7 @@ __all__ = [
     "Detection",
     "DeviceGenerator",
     "ImageGrid",
+    "Inversion",
     "RpcError",
     "UsageError",
     "VersionGoneError",
@@ -56,6 +58,7 @@ _LATER = {
     "Client": "genclient.client.client",
     "ClientError": "genclient.errors",
     "Detection": "genclient.client.detection",
+    "Inversion": "genclient.client.inversion",
     "DeviceGenerator": "genclient.device.generator",
     "RpcError": "genclient.errors",
     "UsageError": "genclient.errors",

@@ -21,8 +21,20 @@ from genclient.cli.console import print_note
 from genclient.errors import ClientError
 
 COMMANDS = (
-    *("sample", "interpolate", "detect", "translate", "animate", "info", "models", "status", "wait", "reload", "bench"),
-    *("config", "completion"),
+    *(
+        "sample",
+        "interpolate",
+        "invert",
+        "detect",
+        "translate",
+        "animate",
+        "info",
+        "models",
+        "status",
+        "wait",
+        "reload",
+    ),
+    *("bench", "config", "completion"),
 )
 """Each is the attribute of its name in the module of its name in `genclient.commands`."""
 
@@ -74,6 +86,7 @@ def cli(context: click.Context, config: str | None) -> None:
     genclient sample --n 100000 --out shards/%06d.tar
     genclient sample --tflite digits-float32.tflite --out - | display
     genclient interpolate --seeds 0,5,9 --out walk.webp
+    genclient invert me.jpg --out me.npz
     genclient translate sketch.png --model sketches --out grid.png
     genclient animate photo.png --model alive --out photo.gif
     genclient detect photos/ --target gpu-box:8500

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genclient.client.client import Batch, Client
+    from genclient.client.inversion import Inversion
     from genclient.client.translation import Variations
     from genclient.device.generator import DeviceGenerator
     from genclient.images.prepare import Preprocessing
@@ -108,6 +109,14 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def invert(self, contents: Sequence[bytes]) -> Inversion:
+        """The latents of pictures, contents of files that `pictures.load` gave.
+
+        Raises:
+            ClientError: the model has no encoder, refuses them, or cannot be reached.
+        """
+
+    @abstractmethod
     def unknown_words(self, texts: Sequence[str]) -> tuple[list[str], bool]:
         """Words of texts that it does not know, each once, and whether it knows any; none where it cannot tell.
 
@@ -178,6 +187,15 @@ class Served(Source):
 
         request = translation_request(self.binding(are_files(images)), images, hints, variations=variations, read=True)
         return self._client._collect(self.model, self.version, request)["images"]
+
+    def invert(self, contents: Sequence[bytes]) -> Inversion:
+        """See `Source`."""
+        from genclient.client.inversion import Inversion, inversion_binding, inversion_request
+
+        info = self._client.info(version=self.version)
+        binding = inversion_binding(info, self._signature, self._client.names, files=True)
+        request = inversion_request(binding, contents, read=True)
+        return Inversion.of(self._client._collect(self.model, self.version, request))
 
     def resolve_version(self) -> None:
         """See `Source`."""
@@ -287,6 +305,14 @@ class Local(Source):
             self.binding(), images, hints, variations=variations, read=True, preprocessing=how
         )
         return self._device.run(request.given)["images"]
+
+    def invert(self, contents: Sequence[bytes]) -> Inversion:
+        """See `Source`."""
+        from genclient.client.inversion import Inversion, inversion_request
+
+        how = self.preprocessing
+        request = inversion_request(self._device.inversion(), contents, read=True, preprocessing=how)
+        return Inversion.of(self._device.run(request.given))
 
     def unknown_words(self, texts: Sequence[str]) -> tuple[list[str], bool]:
         """By the vocabulary in its metadata."""

@@ -1,7 +1,7 @@
 """The clients: `client.py` for threads, with `pictures.py` for what takes pictures, whose calls run in `blocking.py`,
 and `aio.py` for asyncio, whose calls run in `awaited.py`, on `base.py`, which has what no network is in.
 `translation.py` is what both make of pictures of pictures, `texts.py` of words, `detection.py` what is asked of a
-detector and what it answers.
+detector and what it answers, `inversion.py` the same of an encoder.
 
 `arguments.py` checks arguments. `call.py` is one call: `schedule.py` says which part is due, `retry.py` when one is
 sent again, `requests.py` sends them. `server_models.py` configures the models

@@ -22,6 +22,7 @@ from genclient.client.awaited import AwaitedCalls
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request, Seeds
 from genclient.client.call import Batch
 from genclient.client.detection import Detection, companion, detection_request, is_detector, none_judges
+from genclient.client.inversion import Inversion, inversion_binding, inversion_request
 from genclient.client.server_config import config_text, explained, server_config
 from genclient.client.texts import Texts, of_each, tokenization
 from genclient.client.translation import (
@@ -291,3 +292,21 @@ class AsyncClient(AwaitedCalls):
         check_result(binding, name, clips=True)
         request = await asyncio.to_thread(translation_request, binding, images, None, ranges)
         return (await self._collect(name, version, request))["images"]
+
+    async def invert(
+        self,
+        images: Pictures,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> Inversion:
+        """As `Client.invert`."""
+        from genclient.images.value_ranges import of_pair
+
+        check_files("images", images)
+        name, ranges = self._model_or_default(model), of_pair(value_range)
+        binding = inversion_binding(await self.info(name, version), signature, self.names, are_files(images))
+        request = await asyncio.to_thread(inversion_request, binding, images, ranges)
+        return Inversion.of(await self._collect(name, version, request))

@@ -14,6 +14,7 @@ from genclient.client.arguments import check_files
 from genclient.client.base import DISCRIMINATOR_SIGNATURE, Request
 from genclient.client.blocking import BlockingCalls
 from genclient.client.detection import Detection, companion, detection_request, is_detector, none_judges
+from genclient.client.inversion import Inversion, inversion_binding, inversion_request
 from genclient.client.translation import (
     Pictures,
     Variations,
@@ -240,3 +241,39 @@ class PictureCalls(BlockingCalls):
         check_result(binding, name, clips=True)
         request = translation_request(binding, images, None, ranges)
         return self._collect(name, version, request)["images"]
+
+    def invert(
+        self,
+        images: Pictures,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        signature: str = "auto",
+        value_range: tuple[float, float] | None = None,
+    ) -> Inversion:
+        """The latents, and the classes, that a generator draws pictures of, as its encoder finds them.
+
+        Example:
+        ```python
+        found = client.invert(["me.jpg", "you.png"])
+        images = client.sample(latents=found.latents, label=found.labels)
+        ```
+
+        Args:
+            images: as for `translate`.
+            model: another one than the client's.
+            version: of the model; None: the one that responds first.
+            signature: which of its functions to call; `auto`: of files the one that takes files.
+            value_range: what is black and what is white in pictures of 32 bits or floats.
+
+        Raises:
+            UsageError: the arguments do not fit the model.
+            ClientError: a picture cannot be read; the model has no encoder; the server refuses, cannot be reached, or
+                returns something that is not latents.
+        """
+        from genclient.images.value_ranges import of_pair
+
+        check_files("images", images)
+        name, ranges = self._model_or_default(model), of_pair(value_range)
+        binding = inversion_binding(self.info(name, version), signature, self.names, are_files(images))
+        return Inversion.of(self._collect(name, version, inversion_request(binding, images, ranges)))

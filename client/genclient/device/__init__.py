@@ -1,7 +1,7 @@
 """A generator in a TFLite file, run on this machine.
 
-`generator.py` makes images, in threads; `interpreter.py` has LiteRT, `layout.py` finds out which tensors are latents
-and images. `sandbox.py` tries a file in a child process first.
+`generator.py` makes images, in threads, `pictures.py` whatever is made of pictures; `interpreter.py` has LiteRT,
+`layout.py` finds out which tensors are latents and images. `sandbox.py` tries a file in a child process first.
 """
 
 from __future__ import annotations

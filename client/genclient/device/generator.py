@@ -18,30 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genclient.client import translation
-from genclient.client.arguments import COUNT, FIRST, check_count, check_files, named_inputs, of_images
+from genclient.client.arguments import COUNT, FIRST, check_count, named_inputs, of_images
 from genclient.client.call import Batch, Collection
-from genclient.client.detection import Detection, detection_request
 from genclient.client.texts import Texts
-from genclient.client.translation import Pictures, Variations
 from genclient.device import interpreter, layout
 from genclient.device.interpreter import Function, litert_errors
 from genclient.device.layout import Layout
+from genclient.device.pictures import PictureRuns
 from genclient.errors import ClientError, UsageError
 from genclient.images import pixels
-from genclient.images.prepare import prepared
-from genclient.images.value_ranges import of_pair
 from genclient.latents.array import counted_seeds
 from genclient.model import tflite_metadata
-from genclient.model.binding import Binding
 from genclient.model.inputs import Examples
 from genclient.model.roles import Label
 from genclient.model.signature import ModelInfo, SignatureSpec
 from genclient.model.text_roles import encoded
-from genclient.tasks.fake_detection import FAKE_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
-from genclient.tasks.image_to_image import IMAGE_TO_IMAGE, MULTIMODAL
-from genclient.tasks.video_generation import ANIMATION
 
 BATCH_SIZE = 16
 """Images between two signs of progress, at most; the batch of a file that takes any number."""
@@ -55,7 +47,7 @@ _PROBES = 4  # images that show in which range the pixels lie
 _RANGES = {(0.0, 1.0): "[0, 1]", (-1.0, 1.0): "[-1, 1]", (0.0, 255.0): "[0, 255]"}
 
 
-class DeviceGenerator:
+class DeviceGenerator(PictureRuns):
     """A model in a TFLite file.
 
     Example:
@@ -158,90 +150,6 @@ class DeviceGenerator:
         for batch in self._stream(examples):
             results.add(batch)
         return results.whole()
-
-    def translate(
-        self,
-        images: Pictures,
-        *,
-        hints: Any = None,
-        n: int = 1,
-        seed: int = 0,
-        latents: ArrayLike | None = None,
-        tile: bool = False,
-        value_range: tuple[float, float] | None = None,
-    ) -> NDArray[np.uint8]:
-        """Pictures that the file makes of pictures, uint8 (N, H, W, C); arguments as in `Client.translate`.
-
-        Files are brought to the size of the model here, as its metadata says.
-
-        Raises:
-            UsageError: the arguments do not fit each other or the model.
-            ClientError: the file makes no pictures of pictures, or fails to run.
-        """
-        check_files("images", images)
-        binding, ranges, variations = self.translation(), of_pair(value_range), Variations.of(n, seed, latents)
-        translation.check_result(binding, self._name, clips=False)
-        shape = (binding.spec.inputs["image"].shape or (None,) * 4)[1:]
-        images, whole = translation.taken(images, tile, shape, ranges, hints)
-        how = self.preprocessing
-        made = self.run(
-            translation.translation_request(binding, images, hints, ranges, variations, preprocessing=how).given
-        )["images"]
-        return whole(made, variations.n)
-
-    def animate(self, images: Pictures, *, value_range: tuple[float, float] | None = None) -> NDArray[np.uint8]:
-        """Clips that the file makes of pictures, uint8 (N, T, H, W, C); arguments as in `Client.animate`.
-
-        Raises:
-            UsageError: the arguments do not fit the model.
-            ClientError: the file makes no clips of pictures, or fails to run.
-        """
-        check_files("images", images)
-        binding = self.translation()
-        translation.check_result(binding, self._name, clips=True)
-        request = translation.translation_request(
-            binding, images, None, of_pair(value_range), preprocessing=self.preprocessing
-        )
-        return self.run(request.given)["images"]
-
-    def detect(self, images: Pictures, *, value_range: tuple[float, float] | None = None) -> Detection:
-        """Whether pictures are real or generated; arguments as in `Client.detect`. The file says the threshold.
-
-        Files are brought to the size of the model here, as its metadata says.
-
-        Raises:
-            UsageError: the pictures do not fit the model.
-            ClientError: the file is no detector's, or fails to run.
-        """
-        check_files("images", images)
-        plan, ranges = self._layout, of_pair(value_range)
-        if plan is None or plan.task is not FAKE_DETECTION:
-            found = "; ".join(str(spec) for spec in self._info.signatures.values())
-            raise ClientError(f"{self._name} is no detector: found {found}, expected images → scores")
-        given = detection_request(images, ranges, None, "auto").given
-        if "image_bytes" in given:
-            shape = (plan.spec().inputs["images"].shape or (None,) * 4)[1:]
-            given = {"images": np.stack([prepared(file, shape, self.preprocessing) for file in given["image_bytes"]])}
-        scores, about = self.run({"images": given["images"]})["scores"], self._metadata
-        if about is None or about.threshold is None:
-            return Detection(scores)
-        verdicts = scores < np.float32(about.threshold)
-        return Detection(scores, verdicts, about.threshold, about.false_alarms, about.false_alarms_interval)
-
-    def translation(self) -> Binding:
-        """The function that makes pictures or clips of pictures.
-
-        Raises:
-            ClientError: there is none.
-        """
-        if self._layout is None:  # with latents it may be another task's, but for who wants a translation
-            functions = interpreter.functions(interpreter.open_interpreter(self._content))
-            self._layout = layout.find_for(MULTIMODAL, functions)
-        plan = self._layout
-        if plan is None or plan.task not in (IMAGE_TO_IMAGE, MULTIMODAL, ANIMATION):
-            signatures = "; ".join(str(spec) for spec in self._info.signatures.values())
-            raise ClientError(f"{self._name} takes no pictures: found {signatures}, expected image → images or clips")
-        return plan.binding()
 
     def _examples(self, given: Mapping[str, Any]) -> Examples:
         """The request, checked."""

@@ -1,7 +1,8 @@
 """Tasks: what models do, each in a file of its own. The roles of a signature's tensors say which one it is.
 
-`task.py` has what a task is, `image_generation.py`, `image_to_image.py`, `text_to_image.py`, `video_generation.py` and
-`fake_detection.py` are genline's own, `registry.py` knows all of them and chooses. A task from outside:
+`task.py` has what a task is, `image_generation.py`, `image_to_image.py`, `text_to_image.py`, `video_generation.py`,
+`fake_detection.py` and `inversion.py` are genline's own, `registry.py` knows all of them and chooses. A task from
+outside:
 
     from genclient.tasks import IMAGE, IMAGES, LATENTS, PNG, SEEDS, Task, register
 
@@ -17,6 +18,7 @@ from genclient.model.text_roles import TEXTS, TOKENS
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
+from genclient.tasks.inversion import INVERSION
 from genclient.tasks.registry import choose, register, tasks
 from genclient.tasks.task import Task
 from genclient.tasks.text_to_image import TEXT_TO_IMAGE
@@ -34,6 +36,7 @@ __all__ = [
     "IMAGES",
     "IMAGE_GENERATION",
     "IMAGE_TO_IMAGE",
+    "INVERSION",
     "LABELS",
     "LATENTS",
     "PNG",

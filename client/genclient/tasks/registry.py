@@ -18,6 +18,7 @@ from genclient.model.signature import ModelInfo
 from genclient.tasks.fake_detection import FAKE_DETECTION, FILES_DETECTION
 from genclient.tasks.image_generation import IMAGE_GENERATION
 from genclient.tasks.image_to_image import IMAGE_TO_IMAGE
+from genclient.tasks.inversion import INVERSION
 from genclient.tasks.task import AUTO, Task
 from genclient.tasks.text_to_image import TEXT_TO_IMAGE
 from genclient.tasks.video_generation import ANIMATION, VIDEO_GENERATION
@@ -26,6 +27,7 @@ GROUP = "genclient.tasks"
 
 _OWN = (
     IMAGE_GENERATION,
+    INVERSION,  # before those whose outputs are known by their shape alone
     FAKE_DETECTION,
     FILES_DETECTION,
     IMAGE_TO_IMAGE,

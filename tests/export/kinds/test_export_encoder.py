@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from encoders import SIDE, Z, run_of, told
 from genexport import kinds
 from genexport.errors import ExportError
 from genexport.kinds.kind import Source
@@ -24,31 +23,6 @@ from genexport.verify import verify
 from keras import layers
 from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
-
-Z, SIDE, CLASSES = 4, 8, 3
-
-
-def run_of(folder: Path) -> Path:
-    """A conditional generator and its encoder, neither of which has learnt anything."""
-    folder.mkdir()
-    keras.utils.set_random_seed(5)
-    latents, labels = keras.Input((Z,), name="latents"), keras.Input((), dtype="int32", name="labels")
-    x = layers.Concatenate()([latents, layers.Embedding(CLASSES, 2)(labels)])
-    x = layers.Reshape((4, 4, 2))(layers.Dense(32, activation="relu")(x))
-    x = layers.Conv2DTranspose(1, 4, 2, padding="same", activation="tanh")(x)
-    keras.Model([latents, labels], x).save(folder / "generator.keras")
-    image = keras.Input((SIDE, SIDE, 1), name="image")
-    y = layers.Flatten()(layers.Conv2D(8, 4, 2, padding="same", activation="relu")(image))
-    guess = keras.ops.cast(keras.ops.argmax(layers.Dense(CLASSES)(y), axis=-1), "int32")
-    keras.Model(image, {"latents": layers.Dense(Z)(y), "labels": guess}).save(folder / "encoder.keras")
-    told(folder)
-    return folder
-
-
-def told(run: Path, **changes: object) -> None:
-    sha256 = hashlib.sha256((run / "generator.keras").read_bytes()).hexdigest()
-    about = {"generator": "generator.keras", "generator_sha256": sha256, "psnr": 20.5, "floor": 15.0, **changes}
-    (run / "encoder.json").write_text(json.dumps(about))
 
 
 @pytest.fixture(scope="module")
