@@ -56,7 +56,7 @@ def command(forked: Forked) -> Command:
     """`command("gentrain", "fit", …)` runs one of the four commands and gives what it printed and its exit code."""
 
     def run(name: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        if options.keys() <= {"cwd"}:
+        if options.keys() <= {"cwd", "first"}:
             done = forked.run(name, *arguments, timeout=300, **options)  # type: ignore[arg-type]
             return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
         program = Path(sys.executable).with_name(name)

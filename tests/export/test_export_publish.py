@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import shutil
 from pathlib import Path
 
@@ -231,12 +230,11 @@ def test_directions_are_of_unit_length_at_right_angles_and_strongest_first(versi
 
 
 def test_a_full_disk_publishes_nothing_and_says_so_in_one_line(run_directory: Path, tmp_path: Path, command) -> None:
-    def limit_files() -> None:  # as if the disk were full after a megabyte of a file
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-
+    # As if the disk were full after a megabyte of a file.
+    limit_files = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))"
     source = run_directory / "generator.keras"
     arguments = ["genexport", "publish", source, "--repository", tmp_path / "models", "--name", "digits"]
-    full = command(*arguments, preexec_fn=limit_files)
+    full = command(*arguments, first=limit_files)
     assert full.returncode == 1
     assert full.stderr.splitlines()[-1].startswith("genexport: ")
     assert "Traceback" not in full.stderr

@@ -46,11 +46,12 @@ class Forked:
         stdin: IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
         stderr: IO[bytes] | None = None,
+        first: str = "",
     ) -> Process:
-        """A program under way; streams that are not given lead nowhere."""
+        """A program under way, which runs some lines of Python first; streams that are not given lead nowhere."""
         command = [program, *map(str, arguments)]
         environment = dict(os.environ if env is None else env)
-        request = json.dumps([command, os.path.abspath(str(cwd)), environment]).encode()
+        request = json.dumps([command, os.path.abspath(str(cwd)), environment, first]).encode()
         with open(os.devnull, "r+b") as nowhere:
             streams = [(nowhere if stream is None else stream).fileno() for stream in (stdin, stdout, stderr)]
             return Process(command, self._parent_of(program).fork(request, streams))
@@ -158,12 +159,14 @@ def _serve(requests: socket.socket, imported: dict[str, str]) -> str:
         length, passed, _, _ = socket.recv_fds(requests, NUMBER.size, STREAMS + 1)
         if not length:
             sys.exit()
-        command, folder, environment = json.loads(requests.recv(*NUMBER.unpack(length), socket.MSG_WAITALL))
+        command, folder, environment, first = json.loads(requests.recv(*NUMBER.unpack(length), socket.MSG_WAITALL))
         if not os.fork():
             requests.close()
             *streams, status = passed
             _watch(streams, status)
-            return _become(streams, command, folder, imported | environment)
+            _become(streams, command, folder, imported | environment)
+            exec(first, {})
+            return command[0]
         for number in passed:
             os.close(number)
         with contextlib.suppress(ChildProcessError):  # none is left
@@ -184,7 +187,7 @@ def _watch(streams: list[int], status: int) -> None:
     os._exit(0)
 
 
-def _become(streams: list[int], command: list[str], folder: str, environment: dict[str, str]) -> str:
+def _become(streams: list[int], command: list[str], folder: str, environment: dict[str, str]) -> None:
     """The process is as one that was just started with these."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -197,7 +200,6 @@ def _become(streams: list[int], command: list[str], folder: str, environment: di
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    return command[0]
 
 
 def _import_all(programs: list[str]) -> dict[str, str]:

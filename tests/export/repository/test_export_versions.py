@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -173,25 +174,29 @@ def test_what_is_being_built_on_another_machine_is_left_alone_for_a_day(tmp_path
         assert set(tmp_path.glob(".staging-*")) == {theirs, folder}
 
 
-def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(tiny: Path, tmp_path: Path, command) -> None:
+def test_commands_take_the_next_number_each_and_a_taken_one_is_refused(
+    tiny: Path, tmp_path: Path, command, forked
+) -> None:
     arguments = ["genexport", "publish", tiny, "--repository", tmp_path, "--name", "tiny", "--files", "float32"]
     (tmp_path / "tiny" / "41").mkdir(parents=True)
     refused = command(*arguments, "--version", 41)
     assert refused.returncode == 1
     assert "41: this version exists already" in refused.stderr.splitlines()[-1]
-    program = Path(sys.executable).with_name("genexport")
-    both = [subprocess.Popen([program, *arguments[1:]], stdout=subprocess.PIPE, text=True) for _ in "ab"]
-    told = [process.communicate(timeout=200)[0].strip() for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sorted(told) == [str(tmp_path / "tiny" / "42"), str(tmp_path / "tiny" / "43")]
+    with tempfile.TemporaryFile() as told:
+        both = [forked.start(*arguments, stdout=told) for _ in "ab"]
+        assert [process.wait(200) for process in both] == [0, 0]
+        told.seek(0)
+        assert sorted(told.read().decode().splitlines()) == [f"{tmp_path}/tiny/42", f"{tmp_path}/tiny/43"]
 
 
-def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(tiny: Path, tmp_path: Path) -> None:
+def test_a_killed_command_leaves_no_version_and_the_next_one_tidies_up_after_it(
+    tiny: Path, tmp_path: Path, forked
+) -> None:
     base = tmp_path / "tiny"
-    arguments = [Path(sys.executable).with_name("genexport"), "publish", tiny, "--repository", tmp_path]
+    arguments = ["genexport", "publish", tiny, "--repository", tmp_path]
     arguments += ["--name", "tiny", "--files", "float32,dynamic"]
     for stage in ["saved_model.pb", "tflite/tiny-float32.tflite"]:
-        process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+        process = forked.start(*arguments)
         while not list(base.glob(f".staging-*/{stage}")):
             assert process.poll() is None, f"published before {stage} was seen"
             time.sleep(0.01)

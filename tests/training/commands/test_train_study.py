@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,19 +150,19 @@ def test_table_gives_mean_and_deviation_and_what_synthetic_images_add() -> None:
 
 
 @pytest.fixture(scope="module")
-def killed(data: Path, tmp_path_factory: pytest.TempPathFactory, command) -> Killed:
+def killed(data: Path, tmp_path_factory: pytest.TempPathFactory, command, forked) -> Killed:
     """A study that trains a generator, killed between two classifiers, and the same command once more."""
     out = tmp_path_factory.mktemp("study") / "shapes"
     arguments = study(data, out, "--kimg", "0.6", *NET)
-    program = Path(sys.executable).with_name("gentrain")
-    with subprocess.Popen([program, *arguments], stderr=subprocess.PIPE, text=True) as running:
-        seen = ""
-        for line in running.stderr:
-            seen += line
-            if "seed 0, synthetic" in line:
-                break
-        running.send_signal(signal.SIGKILL)
-    assert done(out), seen
+    told = out.with_name("told.txt")
+    with told.open("wb") as stderr:
+        running = forked.start("gentrain", *arguments, stderr=stderr)
+    while "seed 0, synthetic" not in told.read_text():
+        assert running.poll() is None, told.read_text()
+        time.sleep(0.005)
+    running.kill()
+    assert running.wait(60) == -signal.SIGKILL
+    assert done(out), told.read_text()
     return Killed(out, arguments, done(out), command("gentrain", *arguments))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import signal
 import time
 from pathlib import Path
 
@@ -123,15 +122,15 @@ def test_evaluate_and_report_show_clips_beside_a_repeated_still_and_a_cross_fade
 
 
 def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_one(
-    run: Path, source: Path, tmp_path: Path, gentrain
+    run: Path, source: Path, tmp_path: Path, gentrain, forked
 ) -> None:
     killed = tmp_path / "killed"
-    program = Path(sys.executable).with_name("gentrain")
-    with subprocess.Popen([program, *fitted(source, killed)], stderr=subprocess.DEVNULL) as process:
-        while not any((killed / "checkpoints").glob("[0-9]*")):
-            assert process.poll() is None, "the training ended before its first checkpoint"
-            time.sleep(0.02)
-        process.kill()
+    process = forked.start("gentrain", *fitted(source, killed))
+    while not any((killed / "checkpoints").glob("[0-9]*")):
+        assert process.poll() is None, "the training ended before its first checkpoint"
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait(60) == -signal.SIGKILL
     code, _, err = gentrain("fit", "--run", killed)
     assert code == 0, err
     whole, again = (keras.models.load_model(folder / "generator.keras").get_weights() for folder in (run, killed))

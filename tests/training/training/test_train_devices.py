@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from forked import Forked
 
 RUN = ["--data", "digits", "--resolution", "8", "--preset", "quick", "--kimg", "1.024", "--precision", "float32"]
 RUN += ["--set", "generator_width=8", "--set", "discriminator_width=8", "--set", "kimg_per_tick=0.512"]
 
 TWO_CPUS = """
-import sys, tensorflow as tf
+import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from gentrain.cli import main
-main()
 """
 
 
@@ -48,29 +46,28 @@ def assert_alike(run: Path, alone: Path) -> None:
     assert np.abs(np.asarray(one(latents)) - np.asarray(several(latents))).mean() < 0.05
 
 
-def test_two_devices_make_the_steps_of_one(tmp_path: Path, alone: Path) -> None:
+def test_two_devices_make_the_steps_of_one(tmp_path: Path, alone: Path, command) -> None:
     run = tmp_path / "run"
-    arguments = [sys.executable, "-c", TWO_CPUS, "fit", *RUN, "--run", run, "--strategy", "mirrored"]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    done = command("gentrain", "fit", *RUN, "--run", run, "--strategy", "mirrored", first=TWO_CPUS)
     assert done.returncode == 0, done.stderr
     assert_alike(run, alone)
 
 
-def test_two_workers_of_a_cluster_make_the_steps_of_one_and_go_on_after_a_stop(tmp_path: Path, alone: Path) -> None:
+def test_two_workers_of_a_cluster_make_the_steps_of_one_and_go_on_after_a_stop(
+    tmp_path: Path, alone: Path, forked
+) -> None:
     run = tmp_path / "run"
-    finish_cluster([*RUN, "--run", str(run)])
+    finish_cluster(forked, *RUN, "--run", run)
     assert_alike(run, alone)
-    finish_cluster(["--run", str(run), "--kimg", "1.536"])
+    finish_cluster(forked, "--run", run, "--kimg", "1.536")
     assert [json.loads(line)["kimg"] for line in (run / "log.jsonl").read_text().splitlines()] == [0.512, 1.024, 1.536]
 
 
 def test_a_batch_that_cannot_be_shared_and_a_broken_tf_config_are_told(
-    tmp_path: Path, gentrain, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, command, gentrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = [sys.executable, "-c", TWO_CPUS, "fit", *RUN, "--run", tmp_path / "run"]
-    done = subprocess.run(
-        [*arguments, "--batch", "7", "--strategy", "mirrored"], capture_output=True, text=True, timeout=300
-    )
+    uneven = ["--batch", "7", "--strategy", "mirrored"]
+    done = command("gentrain", "fit", *RUN, "--run", tmp_path / "run", *uneven, first=TWO_CPUS)
     assert done.returncode == 1
     assert "batch 7 cannot be shared by 2 devices" in done.stderr
     monkeypatch.setenv("TF_CONFIG", "{")
@@ -79,28 +76,18 @@ def test_a_batch_that_cannot_be_shared_and_a_broken_tf_config_are_told(
     assert err.startswith("gentrain: TF_CONFIG: expected JSON")
 
 
-def finish_cluster(arguments: list[str]) -> None:
-    for worker in join_cluster(arguments):
-        _, stderr = worker.communicate(timeout=300)
-        assert worker.returncode == 0, stderr
-
-
-def join_cluster(arguments: list[str]) -> list[subprocess.Popen]:
+def finish_cluster(forked: Forked, *arguments: object) -> None:
+    """Two workers run `gentrain fit` with these arguments to its end."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
     addresses = [f"localhost:{opened.getsockname()[1]}" for opened in sockets]
     for opened in sockets:
         opened.close()
-    gentrain = Path(sys.executable).with_name("gentrain")
-    return [
-        subprocess.Popen(
-            [gentrain, "fit", *arguments],
-            env={
-                **os.environ,
-                "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}),
-            },
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]
+    with tempfile.TemporaryFile("w+b") as stderr:
+        workers = []
+        for index in range(2):
+            task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+            workers.append(forked.start("gentrain", "fit", *arguments, env=environment, stderr=stderr))
+        codes = [worker.wait(300) for worker in workers]
+        stderr.seek(0)
+        assert codes == [0, 0], stderr.read().decode()

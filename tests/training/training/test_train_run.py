@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from forked import Process
 from gentrain.data.stream import batches
 from gentrain.errors import TrainError
 from gentrain.settings import Settings
@@ -120,14 +121,13 @@ def test_a_finished_run_is_left_as_it_is_without_loading_tensorflow(run_director
     assert (run_directory / "generator.keras").stat().st_mtime_ns == before
 
 
-def test_killed_run_goes_on_to_the_very_weights_of_an_undisturbed_one(tmp_path: Path, gentrain) -> None:
+def test_killed_run_goes_on_to_the_very_weights_of_an_undisturbed_one(tmp_path: Path, gentrain, forked) -> None:
     length = ["--kimg", "4.096", "--set", "kimg_per_checkpoint=0.512"]
     small = [*SMALL_RUN, "--resolution", "12", "--set", "discriminator_width=8"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert gentrain("fit", "--run", whole, *small, *length)[0] == 0
 
-    program = Path(sys.executable).with_name("gentrain")
-    process = subprocess.Popen([program, "fit", "--run", killed, *small, *length], stderr=subprocess.DEVNULL)
+    process = forked.start("gentrain", "fit", "--run", killed, *small, *length)
     wait_until(lambda: any((killed / "checkpoints").glob("[0-9]*")), process)
     process.kill()
     process.wait()
@@ -327,7 +327,7 @@ def test_two_lengths_are_wrong_use(tmp_path: Path, gentrain) -> None:
     )
 
 
-def wait_until(condition, process: subprocess.Popen) -> None:
+def wait_until(condition, process: subprocess.Popen | Process) -> None:
     while not condition():
         assert process.poll() is None, "the training ended before the condition was met"
         try:

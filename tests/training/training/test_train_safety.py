@@ -37,10 +37,9 @@ def test_a_full_disk_is_reported_and_the_last_checkpoint_goes_on(tmp_path: Path,
     assert gentrain("fit", "--run", run, *RUN, "--kimg", "0.512")[0] == 0
     before = (run / "generator.keras").read_bytes()
 
-    def no_room() -> None:  # no file can grow as large as the generator's
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, len(before) // 2))
-
-    full = command("gentrain", "fit", "--run", run, "--kimg", "1.024", preexec_fn=no_room)
+    # No file can grow as large as the generator's.
+    no_room = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) // 2},) * 2)"
+    full = command("gentrain", "fit", "--run", run, "--kimg", "1.024", first=no_room)
     assert full.returncode == 1
     assert "cannot be written" in full.stderr.splitlines()[-1]
     assert "Traceback" not in full.stderr
@@ -69,12 +68,9 @@ def test_a_place_that_cannot_be_written_to_is_reported_in_one_line(gentrain) -> 
     assert "Traceback" not in err
 
 
-def test_a_second_training_in_the_same_place_is_kept_out(tmp_path: Path, gentrain) -> None:
+def test_a_second_training_in_the_same_place_is_kept_out(tmp_path: Path, gentrain, forked) -> None:
     run = tmp_path / "run"
-    program = Path(sys.executable).with_name("gentrain")
-    first = subprocess.Popen(
-        [program, "fit", "--run", run, *map(str, RUN), "--kimg", "1000"], stderr=subprocess.DEVNULL
-    )
+    first = forked.start("gentrain", "fit", "--run", run, *RUN, "--kimg", "1000")
     try:
         while not (run / "config.json").exists():
             assert first.poll() is None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -115,15 +114,15 @@ def test_examples_are_pictures_that_were_held_out_and_no_answer_is_made_up(run: 
 
 
 def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_one(
-    run: Path, folders: tuple[str, str], tmp_path: Path, gentrain
+    run: Path, folders: tuple[str, str], tmp_path: Path, gentrain, forked
 ) -> None:
     killed, last = tmp_path / "killed", "000000000128"
-    program = Path(sys.executable).with_name("gentrain")
-    with subprocess.Popen([program, *fitted(folders), "--run", killed], stderr=subprocess.DEVNULL) as process:
-        while not any((killed / "checkpoints").glob("[0-9]*")):
-            assert process.poll() is None, "the training ended before its first checkpoint"
-            time.sleep(0.005)
-        process.kill()
+    process = forked.start("gentrain", *fitted(folders), "--run", killed)
+    while not any((killed / "checkpoints").glob("[0-9]*")):
+        assert process.poll() is None, "the training ended before its first checkpoint"
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait(60) == -signal.SIGKILL
     assert not (killed / "checkpoints" / last).exists(), "the kill should come in the middle"
     code, _, err = gentrain("fit", "--run", killed)
     assert code == 0, err

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import signal
 import time
 from pathlib import Path
 
@@ -102,16 +101,15 @@ def test_examples_are_pairs_that_were_held_out(run: Path, source: str) -> None:
 
 
 def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_one(
-    run: Path, source: str, tmp_path: Path, gentrain
+    run: Path, source: str, tmp_path: Path, gentrain, forked
 ) -> None:
     killed = tmp_path / "killed"
-    program = Path(sys.executable).with_name("gentrain")
-    fit = [program, *fitted(source), "--run", killed]
-    with subprocess.Popen(list(map(str, fit)), stderr=subprocess.DEVNULL) as process:
-        while not any((killed / "checkpoints").glob("[0-9]*")):
-            assert process.poll() is None, "the training ended before its first checkpoint"
-            time.sleep(0.02)
-        process.kill()
+    process = forked.start("gentrain", *fitted(source), "--run", killed)
+    while not any((killed / "checkpoints").glob("[0-9]*")):
+        assert process.poll() is None, "the training ended before its first checkpoint"
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait(60) == -signal.SIGKILL
     kept = max(int(path.name) for path in (killed / "checkpoints").glob("[0-9]*"))
     assert 0 < kept < 192, "the kill should come in the middle"
     code, _, err = gentrain("fit", "--run", killed)
