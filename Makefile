@@ -15,20 +15,22 @@ WEB    ?= out/web
 ARGS   ?=
 FETCH  ?= sample --n $(N)
 
-# Of demo-translate and demo-text: where their pictures are, and how long is trained on them.
+# Of demo-translate, demo-text and demo-clips: where their pictures are, and how long is trained on them.
 OPENMOJI ?= out/openmoji
 EMOJI    ?= out/emoji
+HOPPING  ?= runs/hopping
 MINUTES  ?= 8
 
 BIN = .venv/bin
 
-.PHONY: help install install-dev train export serve sample demo demo-translate demo-text serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
+.PHONY: help install install-dev train export serve sample demo demo-translate demo-text demo-clips serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo             train on digits, export, serve, and fetch $(N) images into $(OUT)'
 	@echo 'make demo-translate   draw pairs, train on them, export, serve, and translate outlines into out/colour.png'
 	@echo 'make demo-text        train on captioned emoji, export, serve, and draw what some words say into out/words.png'
+	@echo 'make demo-clips       train on clips of digits that hop, export, serve, and make others hop in out/hopping.gif'
 	@echo 'make train            images → run directory        DATA=$(DATA) PRESET=$(PRESET) RUN=$(RUN) ARGS=…'
 	@echo 'make export           run directory → a new version MODELS=$(MODELS) NAME=$(NAME)'
 	@echo 'make serve            the embedded server           PORT=$(PORT)'
@@ -108,6 +110,13 @@ $(EMOJI)/package:
 	rm -rf $(EMOJI) && mkdir -p $(EMOJI)/unpacked
 	cd $(EMOJI) && npm pack --silent emoji-datasource-google@16.0.0 && tar -xzf emoji-datasource-google-16.0.0.tgz -C unpacked
 	mv $(EMOJI)/unpacked/package $@
+
+# Digits that hop: those that were not trained on begin to.
+demo-clips: MINUTES = 5
+demo-clips:
+	@$(MAKE) --no-print-directory demo NAME=hopping RUN=$(HOPPING) PRESET=animate DATA=hopping-digits OUT=out/hopping.gif \
+	ARGS='--resolution 32 $(or $(ARGS),--minutes $(MINUTES))' \
+	FETCH='animate `$(BIN)/python bench/stills.py $(HOPPING) out/stills` --grid 8x2 --scale 2'
 
 test: install-dev
 	@tests/install-tools.sh

@@ -1,8 +1,9 @@
 """Do stills begin to move as they would? Squares that all move alike, and animated emoji. Prints Markdown.
 
 Trained by the real commands with a discriminator and by the distance alone, and measured on clips that were not trained
-on, of emoji on other things, beside the still repeated and a cross-fade to the true last frame. Squares are 16×16, 4
-frames; emoji, of the npm package @lobehub/fluent-emoji-anim-1 (MIT), 32×32, 16 frames at 8 a second.
+on, of emoji on other things, beside the still repeated and a cross-fade to the true last frame; and beside what needs
+no network: the motion of trained clips, and what no generator can know. Squares are 16×16, 4 frames; emoji, of the npm
+package @lobehub/fluent-emoji-anim-1 (MIT), 32×32, 16 frames at 8 a second.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any
 import judged
 import numpy as np
 from common import KEPT, Cells, gentrain, number, paragraph, table
+from gentrain.data.dataset import Frame
+from gentrain.metrics.motion import ClipJudge
+from gentrain.sources import read
 from PIL import Image
 
 SQUARES, EMOJI = "squares", "emoji"
@@ -31,6 +35,12 @@ RUNS = {
     (EMOJI, "by the distance alone"): ("adversarial=0", 6.0),
 }
 """Data and name → a setting, and kimg."""
+
+NEAREST, FITTING, MEDIAN = (
+    "as the clip moves whose still is nearest",
+    "as that trained clip moves which then comes nearest to the answer",
+    "the median of the true frames, repeated",
+)
 
 METRICS = ("l1", "psnr", "motion")
 TONES = {f"1f3f{digit}" for digit in "bcdef"}
@@ -99,13 +109,37 @@ def measure(folder: Path, data: str, setting: str, kimg: float, seed: int) -> di
     return {"seconds": seconds, "clips": found["samples"], **{name: found["metrics"][name] for name in METRICS}}
 
 
-def rows_of(cells: dict[tuple[str, str], dict[str, Any]]) -> list[list[str]]:
-    """What the still and a cross-fade score on each set of clips, and each training."""
+def measure_without_network(folder: Path, data: str) -> dict[str, Any]:
+    """The scores of stills that move as trained clips do, and of the best still there is; two of the three are told."""
+    options = dict(zip(("frames", "fps", "resolution"), CUT[data][1::2], strict=True))
+    trained, tested = (read(str(folder / part), Frame(**options)) for part in ("train", "test"))  # type: ignore[arg-type]
+    judge = ClipJudge(tested, range(len(tested.images)))
+    true, others = judge.clips.astype(np.float32), np.asarray(trained.images, np.float32)
+    stills, motions = true[:, :1], others - others[:, :1]
+    nearest = [np.abs(others[:, :1] - still).mean(axis=(1, 2, 3, 4)).argmin() for still in stills]
+    fitting = [
+        np.abs(np.clip(still + motions, 0, 255) - clip).mean(axis=(1, 2, 3, 4)).argmin()
+        for still, clip in zip(stills, true, strict=True)
+    ]
+    made = {
+        NEAREST: stills + motions[nearest],
+        FITTING: stills + motions[fitting],
+        MEDIAN: np.repeat(np.median(true, axis=1, keepdims=True), true.shape[1], axis=1),
+    }
+    return {name: judge.score(np.rint(np.clip(clips, 0, 255)).astype(np.uint8)) for name, clips in made.items()}
+
+
+def rows_of(
+    cells: dict[tuple[str, str], dict[str, Any]], without: dict[str, dict[str, dict[str, float]]]
+) -> list[list[str]]:
+    """What the still, a cross-fade and others without a network score on each set of clips, and each training."""
     rows = []
     for data in CUT:
         some = next(cell for (of, _), cell in cells.items() if of == data)
         for name, key in (("the still, repeated", "unchanged"), ("a cross-fade to the true last frame", "fade")):
             rows.append([data, name, "", *(f"{round(some[metric][key], 6):.3g}" for metric in METRICS)])
+        for name in (NEAREST, FITTING, MEDIAN):
+            rows.append([data, name, "", *(f"{round(without[data][name][metric], 6):.3g}" for metric in METRICS)])
         for (of, name), cell in cells.items():
             if of == data:
                 scores = (f"{cell[metric]['value']:.3g}" for metric in METRICS)
@@ -130,6 +164,7 @@ def main() -> None:
         )
         for (data, name), (setting, kimg) in RUNS.items()
     }
+    without = {data: kept.get(f"{data}, no network", measure_without_network, folders[data], data) for data in CUT}
     trained = [thing(file.stem) for file in (folders[EMOJI] / "train").iterdir()]
     tested = cells[EMOJI, "`animate`"]["clips"]
     how = paragraph(
@@ -137,10 +172,11 @@ def main() -> None:
         @lobehub/fluent-emoji-anim-1: {len(trained)} animations of {len(set(trained))} things, measured on {tested} of
         other things; 400 clips of squares that all move to the right, measured on 40 others. One seed, {kept.days()}.
         L1 and PSNR are distances to the true clips, motion is how much a frame differs from the one before, of what it
-        does in these."""
+        does in these. A still that moves as a trained clip is the still and what the clip's frames differ by from its
+        own. The cross-fade, the trained clip that comes nearest and the median are found by the answer."""
     )
     head = ["", "", "CPU s", "L1", "PSNR", "motion"]
-    print(f"## Training: stills that move\n\n{how}\n\n{table(head, rows_of(cells), texts=2)}")
+    print(f"## Training: stills that move\n\n{how}\n\n{table(head, rows_of(cells, without), texts=2)}")
 
 
 if __name__ == "__main__":

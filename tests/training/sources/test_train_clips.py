@@ -11,7 +11,7 @@ from gentrain.data import holdout
 from gentrain.data.dataset import Dataset, Frame
 from gentrain.errors import TrainError, UsageError
 from gentrain.progress import summary
-from gentrain.sources import motion, moving_digits, read
+from gentrain.sources import hopping_digits, motion, moving_digits, read
 from PIL import Image
 
 SIDE = 16
@@ -194,6 +194,18 @@ def test_a_contact_sheet_has_a_clip_a_row(tmp_path: Path, gentrain) -> None:
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.height == pytest.approx(6 * (SIDE + 2) * 4, abs=10)
         assert sheet.width > 6 * SIDE * 4, "six frames, and names beside them"
+
+
+def test_digits_hop_twice_on_the_spot_and_end_where_they_begin() -> None:
+    digit = np.zeros((28, 28), np.uint8)
+    digit[4:24, 8:20] = 255
+    clip = hopping_digits.hopping(digit, 0.5, 16, 32)[..., 0].astype(int)
+    lowest = [int(np.flatnonzero(frame.max(axis=1) > 127)[-1]) for frame in clip]
+    assert lowest[:9] == [*lowest[:5], *lowest[3::-1]], "up and down again"
+    assert lowest[0] - lowest[4] == round(hopping_digits.HEIGHT * 32)
+    assert np.array_equal(clip[8], clip[0])
+    assert np.abs(clip[12] - clip[4][:, ::-1]).max() < 128, "the second time it leans the other way"
+    assert np.abs(clip.sum(axis=(1, 2)) / clip[0].sum() - 1).max() < 0.05
 
 
 def test_digits_move_straight_and_bounce_off_the_edges_without_a_change_of_shape() -> None:

@@ -7,7 +7,7 @@ sources     digits, fashion_mnist, folder, zipped, tarred, npz, idx, parquet, tf
 inputs      prepared.py: those of translations, made of the images where there are no pairs; unpaired.py: pictures
             beside those of a style, which may be patches of one
 folders     tree.py and layout.py: what files, folders and tables (tables.py) mean; splits.py, classes.py, captions.py
-clips       clips.py: from a folder or a file; motion.py decodes and cuts them; moving_digits.py
+clips       clips.py: from a folder or a file; motion.py decodes and cuts them; moving_digits.py, hopping_digits.py
 pictures    pictures.py: from a file to a square; values.py: more than 8 bits; encoded.py: many files; arrays.py
 """
 
@@ -27,6 +27,7 @@ from gentrain.sources import (
     emoji,
     fashion_mnist,
     folder,
+    hopping_digits,
     idx,
     moving_digits,
     npz,
@@ -72,7 +73,7 @@ SOURCES: dict[str, Kind] = {
 }
 
 # Sets of clips that are named.
-CLIPS: dict[str, Callable[[], Source]] = {"moving-digits": moving_digits.open}
+CLIPS: dict[str, Callable[[], Source]] = {"moving-digits": moving_digits.open, "hopping-digits": hopping_digits.open}
 
 
 def find(source: str) -> Source:
