@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from forked import COMMANDS, Forked
 
-pytest_plugins = ["ci_skips"]
+pytest_plugins = ["ci_skips", "units"]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -24,9 +24,15 @@ ROOMS = ("end_to_end", "training", "export", "serving", "client")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`pytest --no-loadscope-reorder` keeps this order."""
+    """`pytest --no-loadscope-reorder` keeps this order; in a room, what one worker does alone begins first."""
+    from units import unit_of
+
     here = Path(__file__).parent
-    items.sort(key=lambda item: ROOMS.index(item.path.relative_to(here).parts[0]))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        return ROOMS.index(item.path.relative_to(here).parts[0]), unit_of(item.nodeid).endswith(".py")
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:
