@@ -27,6 +27,7 @@ from PIL import Image
 
 SIDE, FACES, SHOWN, COLUMNS = 64, 3000, 64, 8
 TESTED = 0.12  # of the things
+PIXELS_ALONE = 1.6  # images for one of the whole recipe, in the same time
 TONES = re.compile(r"-?\b(1f3f[b-f]|200d|2640|2642|fe0f)\b")
 PERSON = re.compile(r"\b(1f468|1f469|1f9d1)\b")
 HEAD = ["", "", "CPU s", "kimg", *judged.HEAD, "lite1: recall"]
@@ -159,8 +160,7 @@ def report(packages: dict[str, Path], seeds: int, kimg: float | None, peers: boo
                 seconds = cell["seconds"]
         for kind in ("pixels alone", "lightweight-gan") if peers and name == "google" else ():
             key, where = f"{name}, {kind}{length}", KEPT / "colours" / f"{name}-{kind.replace(' ', '-')}"
-            # On pixels alone, in batches of 64, an image takes a third of the time.
-            as_long = 3.0 * (kimg or 60.0)
+            as_long = PIXELS_ALONE * (kimg or 60.0)
             rows.append(row("", kind, cells.get(key, measure, kind, folder, where, 1, seconds, as_long)))
         counts.append(f"{name}: {len(list((folder / 'train').glob('*.png')))} trained on, {len(beside.images)} not")
     told = " ".join(f"--{name} DIR" for name in packages)
