@@ -8,6 +8,7 @@ resolve.py      where values come from: command line, environment, configuration
 source.py       opens the server or the .tflite file that images come from
 inputs.py       --input: pictures that a model takes beside latents
 texts.py        --text: words that say what is to be seen, and which of them a model knows
+like.py         --like: how a picture was made
 keyframes.py    which latents an animation goes through
 given.py        the pictures that a command is given
 translating.py  makes pictures of a user's pictures, a few at a time

@@ -41,7 +41,8 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
     from genclient.latents.interpolation import Walks
     from genclient.latents.seeds import seed_range
 
-    labels, n = _labels(source, options), options["n"]
+    given, each = _latents_of_walks(options, count)
+    labels, n = _labels(source, options) if each is None else each, options["n"]
     said = keyframe_texts(options) if labels is None else labels
     if n is not None and said is not None and n != len(said):
         beside = f"--texts of {len(said)}" if labels is None else f"--labels of {len(said)} classes"
@@ -49,8 +50,11 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
     if n is not None and n < 2:
         raise UsageError(f"--n: found {n}, expected 2 keyframes or more")
     keys = n or (DEFAULT_KEYS if said is None else len(said))
-    given = _latents_of_walks(options, count, said)
     if given is not None:
+        if len(given) % count or (said is not None and len(given) != len(said) * count):
+            raise UsageError(
+                f"--latents: found {len(given)} for {count} walks, expected as many for each, and a class or text each"
+            )
         seeds = seed_range(0, len(given))
     elif options["seeds"] is None:
         seeds = seed_range(options["seed"] or 0, keys * count)
@@ -59,18 +63,24 @@ def _walks(source: Source, options: dict[str, Any], count: int) -> Walks:
     return Walks(seeds.reshape(count, -1), labels, options["frames"], options["loop"], given)
 
 
-def _latents_of_walks(options: dict[str, Any], count: int, said: Sized | None) -> NDArray[np.float32] | None:
-    """The keyframes of `--latents`; classes or texts of them are said, if any are."""
+def _latents_of_walks(
+    options: dict[str, Any], count: int
+) -> tuple[NDArray[np.float32] | None, NDArray[np.int64] | None]:
+    """The keyframes of `--latents`, and where they are of several classes, those of each walk's keyframes."""
     if options["latents"] is None:
-        return None
+        return None, None
     if any(options[name] is not None for name in ("seeds", "seed", "n")):
         raise UsageError("--latents: found it beside --seeds, --seed or --n, expected one of them")
-    given = _keyframe_latents(options)
-    if len(given) % count or (said is not None and len(given) != len(said) * count):
+    given, labels = _keyframe_latents(options)
+    if labels is None:
+        return given, None
+    of_walks = labels.reshape(count, -1) if len(labels) % count == 0 else labels[:, None]
+    if (of_walks != of_walks[0]).any():
         raise UsageError(
-            f"--latents: found {len(given)} for {count} walks, expected as many for each, and a class or text each"
+            f"--latents: found images of several classes, not the same in each of {count} walks, expected --label or "
+            "--labels"
         )
-    return given
+    return given, of_walks[0]
 
 
 def _seeds_of_walks(options: dict[str, Any], count: int, said: Sized | None, keys: int) -> NDArray[np.int64]:
@@ -141,12 +151,15 @@ def traversals(source: Source, options: dict[str, Any]) -> Traversals:
             "models/digits/1/manifest.json; servers do not report directions"
         )
     direction = read_direction(path, options["direction"], source.z)
-    keys = latents(traversal_seeds(options), source.z) if options["latents"] is None else _keyframe_latents(options)
+    if options["latents"] is None:
+        keys, labels = latents(traversal_seeds(options), source.z), None
+    else:
+        keys, labels = _keyframe_latents(options)
     if keys.shape[1] != source.z:
         raise UsageError(f"--latents: found {keys.shape[1]} numbers an image, expected {source.z}")
     loop = options["loop"] and not options["image_grid"]
     steps = there_and_back(options["start"], options["end"], options["frames"], loop)
-    return Traversals(keys * np.float32(options["truncation"]), direction, steps)
+    return Traversals(keys * np.float32(options["truncation"]), direction, steps, labels)
 
 
 def traversal_seeds(options: dict[str, Any]) -> NDArray[np.int64]:
@@ -160,18 +173,22 @@ def traversal_seeds(options: dict[str, Any]) -> NDArray[np.int64]:
     return parse_seeds(options["seeds"])
 
 
-def _keyframe_latents(options: dict[str, Any]) -> NDArray[np.float32]:
-    """Latents of a file, (N, Z); the factor and the class that its images were made with count by default."""
+def _keyframe_latents(options: dict[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Latents of a file, (N, Z), and the class of each where they are of several and no class is given.
+
+    The factor and the class that its images were made with count by default.
+    """
     from genclient.latents.file import read_latents
 
     latents = read_latents(options["latents"])
     if latents.truncation is not None and is_default("truncation"):
         options["truncation"] = latents.truncation
-    if latents.labels is not None and options["label"] is None and options["labels"] is None:
-        if len(set(latents.labels.tolist())) > 1:
-            raise UsageError("--latents: found images of several classes, expected --label or --labels")
-        options["label"] = str(latents.labels[0])
-    return latents.array
+    if latents.labels is None or options["label"] is not None or options["labels"] is not None:
+        return latents.array, None
+    if len(set(latents.labels.tolist())) > 1:
+        return latents.array, latents.labels
+    options["label"] = str(latents.labels[0])
+    return latents.array, None
 
 
 def _nearly_square(count: int) -> tuple[int, int]:

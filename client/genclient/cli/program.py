@@ -24,10 +24,10 @@ COMMANDS = (
     *(
         "sample",
         "interpolate",
-        "invert",
         "detect",
         "translate",
         "animate",
+        "invert",
         "info",
         "models",
         "status",
@@ -62,7 +62,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is meant; of one that there is not, what may have been meant."""
         if args and args[0] not in (*COMMANDS, *ALIASES) and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS)
+            near = difflib.get_close_matches(args[0], COMMANDS, cutoff=0.7)
             hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are {', '.join(COMMANDS)}."
             raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx)
         return super().resolve_command(ctx, args)

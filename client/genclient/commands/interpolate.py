@@ -251,6 +251,10 @@ def _text(source: Source, walks: Walks | Traversals, options: dict[str, Any]) ->
     text |= {name: printable(options[name]) for name in ("text", "texts") if options[name] is not None}
     if isinstance(walks, Traversals):
         text |= {name: options[name] for name in ("direction", "start", "end", "label", "truncation")}
+        if walks.labels is not None:
+            text["label"] = ",".join(map(str, walks.labels.tolist()))
+        if options["latents"] is not None:
+            return {**text, "latents": f"0-{len(walks.keys) - 1}"}
         return {**text, "seeds": options["seeds"] or format_seeds(traversal_seeds(options))}
     text["seeds" if walks.given is None else "latents"] = format_seeds(walks.seeds.reshape(-1))
     if walks.labels is not None:
@@ -304,7 +308,9 @@ def _write_grid(context: click.Context, server: Server, console: Console, out: s
         moving = traversals(source, options)
         text = _text(source, moving, options)
         if not options["dry_run"]:
-            label = None if options["label"] is None else source.classes.index(options["label"])
+            label: Any = moving.frame_labels()
+            if label is None and options["label"] is not None:
+                label = source.classes.index(options["label"])
             given = {"latents": moving.latents(source.z), "truncation": 1.0, "label": label, "texts": options["text"]}
             batches = source.stream(**given, **_input_arguments(options))
             images = np.concatenate([frames_of(batch.images, 0) for batch in batches])

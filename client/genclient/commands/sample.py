@@ -9,6 +9,7 @@ import click
 
 from genclient.cli.console import Console
 from genclient.cli.inputs import input_option, read_inputs
+from genclient.cli.like import read_like
 from genclient.cli.options import (
     clip_rate_option,
     command,
@@ -56,6 +57,7 @@ COMMON = ("n", "seed", "seeds", "text", "label", "truncation", "out", "grid", "t
 )
 @click.option("--seeds", metavar="LIST", help="Seeds, such as 0,3-5, instead of --n and --seed.")
 @click.option("--latents", metavar="FILE", help="Latents (N, Z) of a .npy, or of a .npz of this command; - is stdin.")
+@click.option("--like", metavar="FILE", help="Repeat a picture of this command, a PNG, by what is written in it.")
 @input_option
 @click.option("--save-latents", is_flag=True, help="Also write the latents of the seeds to the .npz.")
 @text_options
@@ -90,11 +92,16 @@ def sample(context: click.Context, /, out: str, server: Server, console: Console
 
     Folders and shards resume: run the same command again after an interruption, and only what is missing is fetched.
     """
-    options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",))
+    options = nearest(context, options, ("n", "seed"), ("seeds",), ("latents",), ("like",))
     options = nearest(context, options, ("text",), ("text_file",))
     grid = grid_of(options["grid"])
     check_stdout(out, console)
+    like = None if options["like"] is None else read_like(options["like"])
+    if like is not None:
+        like.fill(options)
     with open_source(context, server, options) as source:
+        if like is not None:
+            like.check(source, console)
         image_set = _image_set(source, options, grid)
         latent_size = _latent_size(source, image_set, options["save_latents"])
         output = place_of(out, image_set, source, {**options, "grid": grid}, latent_size=latent_size)
@@ -114,7 +121,7 @@ def stream(source: Source, image_set: ImageSet, places: Places) -> Any:
         ClientError: the generator cannot be reached.
     """
     numbers, labels = image_set.numbers[places], image_set.image_labels
-    label = image_set.label if labels is None or not image_set.labels else labels[places]
+    label = image_set.label if labels is None or image_set.label is not None else labels[places]
     given: dict[str, Any] = (
         {"seeds": numbers} if image_set.latents is None else {"latents": image_set.latents.array[numbers]}
     )
@@ -131,11 +138,14 @@ def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | 
 
     label: int | None = None
     labels: tuple[int, ...] = ()
+    each: tuple[int, ...] = ()
     texts = read_texts(options)
     if options["label"] == "all" and "all" not in source.classes.names:
         labels = source.classes.all()
         if len(texts) > 1:
             raise UsageError("--label: found all beside several texts, expected one of them")
+    elif options.get("labels"):
+        labels = options["labels"]
     elif options["label"] is not None:
         label = source.classes.index(options["label"])
     latents = _latents(options)
@@ -144,7 +154,7 @@ def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | 
         if latents.truncation is not None and is_default("truncation"):
             options["truncation"] = latents.truncation
         if latents.labels is not None and options["label"] is None:
-            seeds, label, labels = _as_they_were(latents.labels)
+            seeds, labels, each = _as_they_were(latents)
     if len(texts) * len(seeds) > MAX_IMAGES:
         raise UsageError(f"--text: found {len(texts)} texts of {len(seeds)} images each, expected {MAX_IMAGES} in all")
     if grid is not None and (labels or len(texts) > 1):
@@ -163,26 +173,23 @@ def _image_set(source: Source, options: dict[str, Any], grid: tuple[int, int] | 
         source.model_sha256,
         read_inputs(options, source.inputs(), len(seeds)) if options["input"] else (),
         texts,
+        each,
     )
 
 
-def _as_they_were(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | None, tuple[int, ...]]:
-    """Indices of latents, and the class or classes that an archive's images were of.
-
-    Raises:
-        UsageError: they were of classes in no order that this command makes.
-    """
+def _as_they_were(latents: Latents) -> tuple[NDArray[np.int64], tuple[int, ...], tuple[int, ...]]:
+    """Indices of latents, and the classes that an archive's images were of: those of all of them, or one for each."""
     import numpy as np
 
     from genclient.latents.seeds import seed_range
 
-    classes = tuple(dict.fromkeys(labels.tolist()))
-    each = len(labels) // len(classes)
-    if len(classes) == 1:
-        return seed_range(0, each), classes[0], ()
-    if each * len(classes) != len(labels) or not np.array_equal(labels, np.repeat(classes, each)):
-        raise UsageError("--latents: found images of mixed classes, expected --label to say which is meant")
-    return seed_range(0, each), None, classes
+    assert latents.labels is not None
+    classes = tuple(dict.fromkeys(latents.labels.tolist()))
+    n, first = len(latents.array) // len(classes), latents.array[: len(latents.array) // len(classes)]
+    in_rows = np.array_equal(latents.labels, np.repeat(classes, n))
+    if in_rows and np.array_equal(latents.array, np.tile(first, (len(classes), 1))):  # as of --label all
+        return seed_range(0, n), classes, ()
+    return seed_range(0, len(latents.array)), (), tuple(latents.labels.tolist())
 
 
 def _latent_size(source: Source, image_set: ImageSet, save: bool) -> int | None:

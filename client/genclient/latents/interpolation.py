@@ -82,11 +82,13 @@ class Traversals:
         keys: float32 (W, Z): the latents of each image.
         direction: float32 (Z,), of length 1.
         steps: float64 (F,): how far along it each frame is.
+        labels: int64 (W,): the class of each image, where they are of several.
     """
 
     keys: NDArray[np.float32]
     direction: NDArray[np.float32]
     steps: NDArray[np.float64]
+    labels: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """How many frames."""
@@ -97,8 +99,9 @@ class Traversals:
         moved = self.keys[None] + self.steps[:, None, None] * self.direction
         return moved.astype(np.float32).reshape(-1, z)
 
-    def frame_labels(self) -> None:
-        """All frames have one class."""
+    def frame_labels(self) -> NDArray[np.int64] | None:
+        """Labels int64 (F·W,): each image keeps its own; None where all have one class."""
+        return None if self.labels is None else np.tile(self.labels, len(self))
 
 
 def there_and_back(start: float, end: float, frames: int, loop: bool) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ class ImageSet:
         labels: classes; each makes an image of each seed.
         classes: names of the classes 0, 1, …, where they are known.
         latents: instead of seeds.
+        given_labels: of latents of several classes, the class of each of these.
         model_sha256: of the model's file, where it is one.
         inputs: what the model takes besides, one for all or one for each seed.
         texts: what is to be seen; each makes an image of each seed.
@@ -48,6 +49,7 @@ class ImageSet:
     model_sha256: str | None = None
     inputs: tuple[GivenImages, ...] = ()
     texts: tuple[str, ...] = ()
+    given_labels: tuple[int, ...] = ()
 
     growing: ClassVar[str] = "seeds"
     """What a later request may have more of."""
@@ -81,6 +83,8 @@ class ImageSet:
         """The class of each image: int64 (N,)."""
         if self.labels:
             return np.repeat(np.asarray(self.labels, np.int64), len(self.seeds))
+        if self.given_labels:
+            return np.asarray(self.given_labels, np.int64)[self.numbers]
         return None if self.label is None else np.full(len(self), self.label, np.int64)
 
     def class_name(self, label: int) -> str | None:
@@ -153,6 +157,9 @@ class ImageSet:
         if self.labels:
             text.pop("class", None)
             text["label"] = format_seeds(np.asarray(self.labels, np.int64))
+        elif self.given_labels:
+            text.pop("class", None)
+            text["label"] = ",".join(map(str, self.given_labels))
         if self.texts:
             text["text"] = printable("; ".join(self.texts))
         return {**numbers, **text}
@@ -163,7 +170,7 @@ class ImageSet:
             "model": self.model,
             "model_sha256": self.model_sha256,
             "truncation": self.truncation,
-            "label": list(self.labels) or self.label,
+            "label": list(self.labels) or list(self.given_labels) or self.label,
             "classes": list(self.classes),
             "latents_sha256": None if self.latents is None else self.latents.sha256,
             "seeds": format_seeds(self.seeds),

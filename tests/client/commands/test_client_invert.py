@@ -137,3 +137,19 @@ def test_a_model_without_an_encoder_is_told_in_one_line(genclient, serve, tflite
     with Client(serve().target) as client, pytest.raises(ClientError, match="gentrain encoder RUN makes it"):
         client.invert(pixels)
     assert b"ends in .npz" in genclient("invert", "0.png", "--out", "z.png").stderr
+
+
+def test_options_say_which_signature_version_and_values_are_meant(genclient, server, file, encoder, pixels, tmp_path):
+    Image.fromarray(pixels[0, ..., 0].astype(np.float32) / 255).save(tmp_path / "0.tif")
+    ranged = ("0.tif", "--value-range", "0:1", "--out", "z.npz")
+    for options in (("--signature", "invert", "--model-version", 3), ("--version-label", "stable")):
+        done = genclient("invert", *ranged, "--target", server.target, *options)
+        assert done.returncode == 0, done.stderr
+    first, second = server.prediction.requests
+    assert (first.model_spec.signature_name, first.model_spec.version.value) == ("invert", 3)
+    assert second.model_spec.signature_name == "invert_encoded"
+    assert "stable" in [asked.model_spec.version_label for asked in server.prediction.described]
+    assert genclient("invert", *ranged, "--tflite", file, "--threads", 2).returncode == 0
+    with np.load(tmp_path / "z.npz") as found:
+        np.testing.assert_allclose(found["latents"], encoder(pixels[:1])["latents"], atol=0.02)
+    assert b"--threads: found 2 without --tflite" in genclient("invert", *ranged, "--threads", 2).stderr
