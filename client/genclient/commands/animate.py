@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -21,12 +22,15 @@ from genclient.cli.options import (
 from genclient.cli.placing import place_of, rate_of
 from genclient.cli.run import Run, check_stdout, grid_of, print_plan
 from genclient.cli.server import Server
-from genclient.cli.source import open_source
+from genclient.cli.source import Source, open_source
 from genclient.cli.translating import Translator
 from genclient.errors import ClientError
 
 COMMON = ("out", "fps", "grid", "overwrite", "target", "model", "tflite")
 """Options that --help shows."""
+
+MOST_BYTES = 2**28
+"""Of clips in memory, where they are written one by one."""
 
 
 @command(common=COMMON)
@@ -85,6 +89,12 @@ def animate(
             print_plan(source, output, console)
         else:
             translator = Translator(source, good, ranges, None, Variations(), is_grid=False)
+            translator.at_a_time = max(1, min(translator.at_a_time, MOST_BYTES // _clip_bytes(source)))
             Run(source, output, out, console, translator.batches, options["show"], rate_of(source, options)).go()
     if failed:
         context.exit(1)
+
+
+def _clip_bytes(source: Source) -> int:
+    """Of one clip; of sides that are not known, those of a small one."""
+    return math.prod(side or 16 for side in source.clip_shape() or ())
