@@ -108,11 +108,17 @@ def basis(frames: int) -> np.ndarray[Any, Any]:
 
 
 def shifts(moves: Any, side: int, edge: int) -> Any:
-    """Pixels (N, T, 1) → matrices float32 (N, T, side · inner): element (i, j) is max(0, 1 - |i - edge - j - d|)."""
+    """Pixels (N, T, 1) → matrices float32 (N, T, side · inner): element (i, j) is max(0, 1 - |i - edge - j - d|).
+
+    What is far off is cut at once, so that integers are left with a range of six pixels.
+    """
     apart = np.subtract.outer(np.arange(side), np.arange(edge, side - edge)).reshape(-1)
-    distance = fixed(moves, -np.ones((1, len(apart))), apart)
-    distance = layers.Maximum(dtype="float32")([distance, layers.Rescaling(-1.0, dtype="float32")(distance)])
-    return layers.ReLU(dtype="float32")(layers.Rescaling(-1.0, 1.0, dtype="float32")(distance))
+    near = layers.ReLU(6.0, dtype="float32")(fixed(moves, -np.ones((1, len(apart))), 3.0 + apart))
+    rising, falling = (
+        layers.Rescaling(1.0, -2.0, dtype="float32")(near),
+        layers.Rescaling(-1.0, 4.0, dtype="float32")(near),
+    )
+    return layers.ReLU(dtype="float32")(layers.Minimum(dtype="float32")([rising, falling]))
 
 
 def travelling(picture: Any, down: Any, across: Any) -> Any:
