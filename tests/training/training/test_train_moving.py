@@ -128,6 +128,19 @@ def test_augmentation_changes_the_colours_of_a_clip_as_one() -> None:
     np.testing.assert_allclose(changed[:, 0], alone, atol=1e-5)
 
 
+def test_a_step_in_colour_moves_all_three_networks() -> None:
+    gan = GAN(SIDE, 3, (), settings(augment=1.0, augment_target=0.0, augment_ramp=0.0, batch=4))
+    gan.compile()
+    (rival, _), clips = gan.rivals["frames"], np.random.default_rng(0).integers(0, 256, (2, 4, FRAMES, SIDE, SIDE, 3))
+    networks = (gan.generator, gan.discriminator, rival)
+    before = [network.get_weights() for network in networks]
+    losses = gan.train_step({"images": tf.constant(clips.astype(np.uint8))})
+    assert all(np.isfinite(float(value)) for value in losses.values())
+    for network, weights in zip(networks, before, strict=True):
+        moved = [not np.array_equal(a, b) for a, b in zip(network.get_weights(), weights, strict=True)]
+        assert sum(moved) > len(moved) / 2, network.name
+
+
 def settings(**changes: object) -> Settings:
     return Settings(**{"networks": "moving", "frames": FRAMES, **TINY, **changes})  # type: ignore[arg-type]
 
