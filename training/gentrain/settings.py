@@ -63,8 +63,9 @@ class Settings:
     l1: float = 10.0  # weight of the distance to the right answer, where there is one: the condition image
     nce: float = 1.0  # weight of the patch-wise contrast that keeps the content, where there are no pairs
     nce_identity: float = 1.0  # and of the same for pictures of the style, which are to stay as they are
-    mismatch: float = 1.0  # weight of scoring a picture above the same one with a wrong caption: the condition tokens
-    diversity: float = 1.0  # and of a distance that the pictures of one caption are to keep; it grows to that
+    mismatch: float = 1.0  # weight of finding a picture's caption among those of the batch: the condition tokens
+    likeness: float = 2.0  # and of the distance, at 8×8, from the picture that has the caption
+    diversity: float = 0.5  # and of a distance that the pictures of one caption are to keep; it grows to that
     adversarial: float = 1.0  # weight of the adversarial loss in what the generator learns from; 0: no GAN at all
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
 
@@ -156,6 +157,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "nce": (0, 1e6),
     "nce_identity": (0, 1e6),
     "mismatch": (0, 1e6),
+    "likeness": (0, 1e6),
     "diversity": (0, 1e6),
     "adversarial": (0, 1e6),
     "gamma": (-1, 1e6),
@@ -196,7 +198,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 PAIRED = ("l1", "psnr", "ssim")
 
 # What runs did before there was a setting.
-BEFORE: dict[str, Any] = {"held_out": 0, "features_weight": 0.0}
+BEFORE: dict[str, Any] = {"held_out": 0, "features_weight": 0.0, "likeness": 0.0}
 
 # Reports do not change what is learned, a longer run goes on where a shorter one ended, and whether pictures that moved
 # are the same is a matter of their fingerprint.

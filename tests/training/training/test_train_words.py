@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +13,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain.conditions.tokens import LONGEST, Tokens, one_of_each
+from gentrain.conditions.tokens import LONGEST, Tokens, some_words
 from gentrain.conditions.vocabulary import Vocabulary
 from gentrain.data.dataset import Dataset
 from gentrain.errors import UsageError
 from gentrain.losses.auxiliary import Seen
-from gentrain.losses.captions import APART, Diversity, Mismatch, normal
+from gentrain.losses.captions import APART, Diversity, Likeness, Mismatch, normal
 from gentrain.metrics import captions
 from gentrain.metrics.features import FeatureNet
 from gentrain.metrics.generate import generate
@@ -56,7 +58,7 @@ def weights(run: Path) -> list[np.ndarray]:
     return keras.models.load_model(run / "generator.keras").get_weights()
 
 
-def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_a_kill(tmp_path: Path, gentrain) -> None:
+def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_kill_9(tmp_path: Path, gentrain) -> None:
     data = captioned(tmp_path / "data")
     fit = ["fit", "--data", data, "--captions", "auto", *SETS, *LENGTH, "--set", "kimg_per_evaluation=0.128"]
     code, _, err = gentrain(*fit, "--run", tmp_path / "run", "--kimg", 0.128, "--holdout", 15)
@@ -75,7 +77,7 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_a_k
     )
     assert set(tokens["vocabulary"][2:]) == {"a", "square", *COLOURS}
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert {"d_mismatch", "g_diversity", "frechet", "diversity"} <= lines[-1].keys()
+    assert {"d_mismatch", "g_mismatch", "g_likeness", "g_diversity", "frechet", "diversity"} <= lines[-1].keys()
     generator = keras.models.load_model(tmp_path / "run" / "generator.keras")
     said = Vocabulary(tuple(tokens["vocabulary"]), tokens["folding"]).indices("RED square, unheard of")
     images = generator([np.zeros((2, 6)), np.array([said[:2] + [0] * 14, [0] * 16])]).numpy()
@@ -85,8 +87,13 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_a_k
     with Image.open(tmp_path / "run" / "samples" / "000000kimg.png") as grid:
         assert round(8 * grid.height / grid.width) == 3, "a row for each of three captions, a column for each seed"
 
-    killed = shutil.copytree(tmp_path / "run", tmp_path / "killed")
-    shutil.rmtree(max((killed / "checkpoints").iterdir()))
+    killed = tmp_path / "killed"
+    command = [Path(sys.executable).with_name("gentrain"), *fit, "--run", killed, "--kimg", 0.128, "--holdout", 15]
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as process:
+        while not any((killed / "checkpoints").glob("[0-9]*")):
+            assert process.poll() is None, "the training ended before its first checkpoint"
+            time.sleep(0.02)
+        process.kill()
     code, _, err = gentrain(*fit, "--run", killed, "--kimg", 0.128)
     assert code == 0, err
     assert "going on at 0.064 kimg" in err
@@ -94,29 +101,55 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_a_k
         assert np.array_equal(found, expected)
 
 
-def test_each_step_takes_one_of_a_pictures_captions_and_leaves_words_out() -> None:
-    tokens = np.zeros((3, 2, LONGEST), np.int32)
-    tokens[0, 0, :2], tokens[0, 1, :3], tokens[1, 0, :1] = (2, 3), (4, 5, 6), 7
-    kept = np.full((3, 1 + LONGEST), 0.99, np.float32)
-    found = one_of_each(tokens, kept).numpy()
-    assert found[0, :4].tolist() == [4, 5, 6, 0]
-    assert found[1, :2].tolist() == [7, 0], "what a picture lacks in captions is none of them"
-    assert not found[2].any(), "a picture without a caption stands for an empty text"
-    kept[:, 0], kept[0, 2] = 0.0, 0.0
-    assert one_of_each(tokens, kept).numpy()[0, :3].tolist() == [2, 0, 0]
+def test_each_step_takes_some_of_a_pictures_words_each_once_and_at_times_none() -> None:
+    drawn = tf.random.stateless_uniform((4000, 21), (1, 2))
+    words = np.zeros((4000, 20), np.int32)
+    words[:2000] = np.arange(2, 22)
+    words[2000:3000, :2] = 2, 3
+    found = some_words(words, drawn).numpy()
+    assert found.shape == (4000, LONGEST)
+    counts = (found > 0).sum(axis=1)
+    many, two, none = counts[:2000], counts[2000:3000], counts[3000:]
+    assert set(many) == set(range(LONGEST + 1)), "from none to as many as a text can have"
+    assert (np.bincount(many)[1:4] > np.bincount(many)[4]).all(), "few words are asked for more often than many"
+    assert set(two) == {0, 1, 2}
+    assert not none.any(), "a picture without a caption stands for an empty text"
+    assert all(len({*row[row > 0]}) == (row > 0).sum() for row in found)
+    assert np.isin(found[2000:3000], (0, 2, 3)).all()
+    assert (found[counts > 0, 0] > 0).all(), "words come first, padding last"
+    assert len({*found[:2000, 0]}) == 20, "each word can be the only one"
 
 
-def test_a_caption_of_another_picture_is_a_fake_and_its_own_twice_is_not() -> None:
-    pictures = tf.constant(np.eye(4, dtype=np.float32)[:, None, :, None])
-    tokens = tf.constant([[1], [2], [2], [3]])
+def test_a_pictures_words_are_those_of_all_of_its_captions() -> None:
+    captions = [["red star", "a star"], ["a red moon", ""], []]
+    condition = Tokens(Vocabulary.of(["a red star moon"] * 2), captions)
+    (column,) = condition.columns(Dataset("pictures", np.zeros((3, 4, 4, 3), np.uint8))).values()
+    said = [{condition.vocabulary.words[index] for index in row[row > 0]} for row in column]
+    assert said == [{"red", "star", "a"}, {"a", "red", "moon"}, set()]
 
-    def fits(images: tf.Tensor, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.reduce_sum(images[:, 0, :, 0] * tf.one_hot(inputs["tokens"][:, 0] - 1, 4), axis=1, keepdims=True)
 
-    seen = Seen(pictures, pictures, {"tokens": tokens}, fits, lambda x, _: x, lambda k, n: tf.zeros((n, k)))
-    right, same = np.log1p(np.exp(-1.0)), 0.0
-    neither = np.log1p(np.exp(0.0))  # the third and the fourth picture fit neither of their captions
-    assert Mismatch().of_discriminator(seen).numpy() == pytest.approx((2 * right + same + neither) / 4)
+def factors_of(features: np.ndarray, expected: np.ndarray, tokens: list[list[int]]) -> Seen:
+    pictures = tf.zeros((len(features), 4, 4, 1))
+    tensors = tf.constant(features, tf.float32), tf.constant(expected, tf.float32)
+    return Seen(pictures, pictures, {"tokens": tf.constant(tokens)}, None, None, None, factors=tensors)
+
+
+def test_a_picture_is_to_fit_its_caption_better_than_the_others_do_and_what_says_less_is_none() -> None:
+    features, tokens = np.eye(3), [[2, 3], [2, 0], [4, 0]]
+    seen = factors_of(features, 2 * features, tokens)
+    # The second caption says nothing that is not true of the first picture; the first says more than the second one.
+    of_first, of_others = -np.log(np.exp(2) / (np.exp(2) + 1)), -np.log(np.exp(2) / (np.exp(2) + 2))
+    for loss in (Mismatch().of_discriminator, Mismatch().of_generator):
+        assert loss(seen).numpy() == pytest.approx((of_first + 2 * of_others) / 3, abs=1e-5)
+    swapped = factors_of(features, 2 * features[[1, 2, 0]], tokens)
+    assert Mismatch().of_generator(swapped).numpy() > Mismatch().of_generator(seen).numpy() + 1
+
+
+def test_a_picture_is_compared_with_the_one_whose_caption_it_is_in_large_shapes_alone() -> None:
+    real = tf.zeros((2, 16, 16, 1))
+    stripes = tf.constant(np.indices((16, 16)).sum(0)[None, ..., None] % 2 * 2.0 - 1, tf.float32)
+    for fake, unlike in ((real + 0.5, 0.25), (real + stripes, 0.0)):
+        assert Likeness().of_generator(Seen(real, fake, {}, None, None, None)).numpy() == pytest.approx(unlike)
 
 
 def test_pictures_of_a_caption_are_to_differ_where_their_latents_do() -> None:
@@ -134,15 +167,11 @@ def test_pictures_of_a_caption_are_to_differ_where_their_latents_do() -> None:
     assert (drawn.mean(), drawn.std()) == pytest.approx((0, 1), abs=0.02)
 
 
-def test_words_reach_every_level_and_need_latents() -> None:
+def test_words_enter_with_the_latents_and_again_where_the_first_feature_map_is_made() -> None:
     condition = Tokens(Vocabulary.of(["red star", "red star"]), [["red star"]] * 2)
     generator = build_generator(16, 3, (condition,), Settings(**TINY))
-    scaled = [layer for layer in generator.layers if isinstance(layer, keras.layers.Multiply)]
-    assert [tuple(layer.output.shape[1:3]) for layer in scaled if len(layer.output.shape) == 4] == [
-        (4, 4),
-        (8, 8),
-        (16, 16),
-    ]
+    joined = [layer.output.shape for layer in generator.layers if isinstance(layer, keras.layers.Concatenate)]
+    assert joined == [(None, 6 + 64), (None, 128 + 6 + 64)]
     with pytest.raises(UsageError, match="latent_size 0: words enter beside the latents"):
         condition.configure(Settings(latent_size=0))
 
@@ -158,10 +187,13 @@ def test_a_word_more_changes_an_image_as_much_as_a_seed_does_from_the_start() ->
 
     embedding = generator.get_layer("words")
     (vectors,) = embedding.get_weights()
-    vectors[0] = 1e6
+    vectors[:2] = 1e6
     embedding.set_weights([vectors])
     again = generator([np.repeat(latents[:1], 9, axis=0), tokens]).numpy()
     assert again.std(axis=0).mean() == by_words, "padding adds nothing, whatever its embedding"
+    tokens[0, 5] = 1
+    unknown = generator([np.repeat(latents[:1], 9, axis=0), tokens]).numpy()
+    np.testing.assert_array_equal(unknown, again, "nor does a word that is not known")
 
 
 def test_diversity_tells_whether_seeds_or_captions_change_an_image() -> None:

@@ -95,6 +95,10 @@ class Condition(ABC):
         """Latents (N, Z) → what the generator's layers start from, (N, any)."""
         return latents
 
+    def enter_start(self, start: Any, inputs: Tensors, init: Initializers) -> Any:
+        """What the generator's first feature map is made of, (N, any) → (N, any); the pair `genline` alone asks."""
+        return start
+
     def enter_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
         """The generator's feature maps (N, h, w, C) at one size → the same shape; called from the smallest size up."""
         return features

@@ -1,11 +1,11 @@
 """Captions, as `tokens` int32 (N, L): words by their index in the vocabulary, 0 for padding; a bag of words.
 
-The caption's embedding and the latents scale and shift the feature maps of every level of the generator. The
-discriminator has an encoder of its own and a projection, and learns from mismatched captions too (the setting
-`mismatch`); the setting `diversity` keeps the seeds of a caption apart.
+They stand beside the latents where these enter the generator, and both again where its first feature map is made: what
+scales and shifts feature maps at every size leaves stripes on pictures. The discriminator has an encoder of its own and
+a projection, by which it tells a picture's caption from others (the setting `mismatch`); `likeness` holds pictures to
+those that have the caption, and `diversity` keeps the seeds of a caption apart.
 
-Sources: "DF-GAN: A Simple and Effective Baseline for Text-to-Image Synthesis", arXiv 2008.05865, and "cGANs with
-Projection Discriminator", arXiv 1802.05637.
+Source: "cGANs with Projection Discriminator", arXiv 1802.05637.
 """
 
 from __future__ import annotations
@@ -30,19 +30,22 @@ LONGEST = 16
 
 WORD_SIZE, GENERATOR_SIZE, DISCRIMINATOR_SIZE = 96, 64, 128
 
-USUAL = 3
-"""Words of a text, as requests have them."""
+MOST = 64
+"""Words that a picture has in all of its captions: further ones are not learned from."""
 
-LEFT_OUT = 0.15
-"""The part of a caption's words that is left out at random in training: requests are shorter than captions."""
+FEW, NONE = 1.5, 0.02
+"""More than 1 makes few words more frequent than many; more than 0 makes some texts empty: one in 60 of ten words."""
+
+FIT = "fit"
+"""The layer of the discriminator whose two inputs are an image's features and those that its caption asks for."""
 
 
 class Tokens(Condition):
-    """The captions of a data set, one of each picture's at a time; names of classes where there are none."""
+    """The captions of a data set, some of a picture's words at a time; names of classes where there are none."""
 
     name = "tokens"
     task = "text-to-image"
-    learns_by = ("mismatch", "diversity")
+    learns_by = ("mismatch", "likeness", "diversity")
 
     def __init__(self, vocabulary: Vocabulary, captions: Sequence[Sequence[str]]) -> None:
         self.vocabulary, self.captions = vocabulary, captions
@@ -67,11 +70,12 @@ class Tokens(Condition):
 
     @cached_property
     def _of_all(self) -> Array:
-        """The captions of each image, int32 (N, most captions, L); zeros where an image has fewer."""
-        most = max(map(len, self.captions))
-        tokens = np.zeros((len(self.captions), most, LONGEST), np.int32)
-        for row, texts in zip(tokens, self.captions, strict=True):
-            row[: len(texts)] = self.tokens(texts)
+        """The words of all captions of each image, each once, int32 (N, most words); zeros where there are fewer."""
+        of = self.vocabulary.indices
+        found = [list(dict.fromkeys(i for text in texts for i in of(text))) for texts in self.captions]
+        tokens = np.zeros((len(found), min(MOST, max(1, *map(len, found)))), np.int32)
+        for row, indices in zip(tokens, found, strict=True):
+            row[: len(indices)] = indices[: len(row)]
         return tokens
 
     def tokens(self, texts: Sequence[str]) -> Array:
@@ -83,7 +87,7 @@ class Tokens(Condition):
         return found
 
     def draw(self, tensors: Tensors, images: Any, uniform: Callable[[int], Any]) -> Tensors:
-        return tensors | {"tokens": one_of_each(tensors["tokens"], uniform(1 + LONGEST))}
+        return tensors | {"tokens": some_words(tensors["tokens"], uniform(1 + tensors["tokens"].shape[1]))}
 
     def examples(self, most: int) -> Mapping[str, Array]:
         return {"tokens": self.tokens(self.shown(most))}
@@ -111,28 +115,24 @@ class Tokens(Condition):
         self._styles[id(inputs["tokens"])] = (inputs["tokens"], style)  # kept, so that no other gets its id
         return style
 
-    def enter_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
+    def enter_start(self, start: Any, inputs: Tensors, init: Initializers) -> Any:
         from keras import layers
 
         _, style = self._styles[id(inputs["tokens"])]
-        channels = features.shape[-1]
-        scale, shift = (
-            layers.Reshape((1, 1, channels))(layers.Dense(channels, kernel_initializer=init())(style)) for _ in range(2)
-        )
-        return layers.Add()([features, layers.Multiply()([features, scale]), shift])
+        return layers.Concatenate()([start, style])
 
     def see_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
         from keras import layers
 
         hidden = layers.Dense(DISCRIMINATOR_SIZE, activation="relu", kernel_initializer=init())(self._bag(inputs, init))
         expected = layers.Dense(features.shape[-1], kernel_initializer=init())(hidden)
-        return layers.Dot(axes=1, dtype="float32")([features, expected])
+        return layers.Dot(axes=1, dtype="float32", name=FIT)([features, expected])
 
     def _bag(self, inputs: Tensors, init: Initializers) -> Any:
-        """The embeddings of a text's words together, (N, 96): of unit spread for as many words as is usual.
+        """The sum of the embeddings of a text's known words, (N, 96), of one spread however many they are.
 
-        Padding adds exactly nothing. Were it a word like others, it would be most of the mean: captions would hardly be
-        seen beside the latents, and its rounding in a TFLite file would count a dozen times.
+        Padding and unknown words add exactly nothing. Were padding a word like others, it would be most of the sum, and
+        its rounding in a TFLite file would count a dozen times.
         """
         from keras import layers
 
@@ -140,8 +140,10 @@ class Tokens(Condition):
         words = layers.Embedding(count, WORD_SIZE, embeddings_initializer=init.normal(), name="words")
         is_word = layers.Embedding(count, 1, trainable=False, name="is_word")
         vectors = layers.Multiply()([words(inputs["tokens"]), is_word(inputs["tokens"])])
-        is_word.set_weights([np.arange(count, dtype=np.float32)[:, None] > 0])
-        return layers.Rescaling(LONGEST / USUAL**0.5)(layers.GlobalAveragePooling1D()(vectors))
+        is_word.set_weights([np.arange(count, dtype=np.float32)[:, None] > 1])
+        # Not UnitNormalization: for an empty text that has 0 · ∞, which LiteRT makes a NaN of.
+        scaled = layers.LayerNormalization(center=False, scale=False, epsilon=1e-6)
+        return scaled(layers.GlobalAveragePooling1D()(vectors))
 
 
 def captions_of(dataset: Dataset) -> list[list[str]]:
@@ -160,12 +162,12 @@ def captions_of(dataset: Dataset) -> list[list[str]]:
     return [[dataset.class_names[label]] for label in dataset.labels]
 
 
-def one_of_each(tokens: Any, drawn: Any) -> Any:
-    """One caption of each picture's, some of its words left out.
+def some_words(tokens: Any, drawn: Any) -> Any:
+    """Some of each picture's words, most often few.
 
     Args:
-        tokens: int32 (N, captions, L); those of 0 alone, at the end, are none.
-        drawn: float32 (N, 1 + L) in [0, 1): which caption, and for each word whether it is left out.
+        tokens: int32 (N, M), 0 where a picture has no more words.
+        drawn: float32 (N, 1 + M) in [0, 1): how many, and in which order they are taken.
 
     Returns:
         int32 (N, L).
@@ -173,6 +175,9 @@ def one_of_each(tokens: Any, drawn: Any) -> Any:
     import tensorflow as tf
 
     tokens, drawn = tf.convert_to_tensor(tokens), tf.cast(drawn, tf.float32)
-    count = tf.reduce_sum(tf.cast(tf.reduce_any(tokens > 0, axis=2), tf.float32), axis=1)
-    chosen = tf.gather(tokens, tf.cast(drawn[:, 0] * tf.maximum(count, 1.0), tf.int32), batch_dims=1)
-    return tf.where(drawn[:, 1:] < LEFT_OUT, 0, chosen)
+    order, places = tf.math.top_k(tf.where(tokens > 0, drawn[:, 1:], -1.0), min(LONGEST, tokens.shape[1]))
+    count = tf.reduce_sum(tf.cast(order >= 0, tf.float32), axis=1)
+    taken = tf.math.ceil(tf.pow(drawn[:, 0], FEW) * count - NONE)
+    chosen = tf.gather(tokens, places, batch_dims=1)
+    kept = tf.where(tf.range(chosen.shape[1], dtype=tf.float32) < taken[:, None], chosen, 0)
+    return tf.pad(kept, [[0, 0], [0, LONGEST - kept.shape[1]]])

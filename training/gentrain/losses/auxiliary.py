@@ -7,7 +7,7 @@ the training step adds it up without knowing it. One that learns something itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -26,6 +26,8 @@ class Seen:
         change: images and a probability → images, so large a part of them changed by DiffAugment.
         uniform: `uniform(k, n)` → float32 (n, k) in [0, 1), others at each call, the same ones after a restart.
         latents: those of `fake`, float32 (N, Z); None in what the discriminator minimises, and without latents.
+        factors: where the discriminator compares images with captions, float32 (N, F) each: the features of the real
+            images, or in what the generator minimises of `fake`, and those that the captions ask for; else none.
         kept: what a loss computed for one network and needs again for another.
     """
 
@@ -36,6 +38,7 @@ class Seen:
     change: Callable[[tf.Tensor, float], tf.Tensor]
     uniform: Callable[[int, int], tf.Tensor]
     latents: tf.Tensor | None = None
+    factors: Sequence[tf.Tensor] = ()
     kept: dict[str, Any] = field(default_factory=dict)
 
 

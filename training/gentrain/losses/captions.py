@@ -19,22 +19,55 @@ COARSE = 8
 
 
 class Mismatch(Auxiliary):
-    """A real picture is to be scored above the same picture with a caption of another one.
+    """A picture is to fit its caption better than those of all others in the batch.
 
-    Source: "Generative Adversarial Text to Image Synthesis", arXiv 1605.05396.
+    Of real ones the discriminator learns to say so, and of its own the generator.
+
+    The difference of two logits of a picture is that of two products, since only these have to do with captions.
+
+    Sources: "Generative Adversarial Text to Image Synthesis", arXiv 1605.05396; the contrast with a whole batch is that
+    of "Cross-Modal Contrastive Learning for Text-to-Image Generation", arXiv 2101.04702.
     """
 
     name = "mismatch"
 
     def of_discriminator(self, seen: Seen) -> tf.Tensor:
-        """Mean of softplus(D(real, wrong) − D(real, right)), where the captions differ."""
-        right = dict(seen.inputs)
-        wrong = right | {"tokens": tf.roll(right["tokens"], 1, axis=0)}
-        both = {name: tf.concat([tensor, wrong[name]], axis=0) for name, tensor in right.items()}
-        logits = seen.discriminate(tf.concat([seen.real, seen.real], axis=0), both)
-        of_right, of_wrong = tf.split(tf.reduce_mean(logits, axis=1), 2)
-        differ = tf.cast(tf.reduce_any(right["tokens"] != wrong["tokens"], axis=1), tf.float32)
-        return tf.reduce_mean(differ * tf.nn.softplus(of_wrong - of_right))
+        """The mean cross-entropy of finding the right caption, in nats."""
+        return contrast(*seen.factors, seen.inputs["tokens"])
+
+    def of_generator(self, seen: Seen) -> tf.Tensor | None:
+        """The same, of the generator's pictures; nothing where no discriminator compares them."""
+        return contrast(*seen.factors, seen.inputs["tokens"]) if seen.factors else None
+
+
+def contrast(features: tf.Tensor, expected: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
+    """How well pictures are told by captions, in nats.
+
+    Args:
+        features: of the pictures, float32 (N, F).
+        expected: those that their captions ask for, the same shape.
+        tokens: the captions, int32 (N, L).
+
+    Returns:
+        The mean over pictures of −log of the part that its own caption has in all, by the products' exponentials. A
+        caption whose words are all among the picture's own is no wrong one, and left out.
+    """
+    fits = tf.matmul(features, expected, transpose_b=True)
+    among = tf.reduce_any(tokens[:, None, :, None] == tokens[None, :, None, :], axis=2)
+    within = tf.reduce_all(among | (tokens == 0)[None], axis=2)
+    right = tf.eye(tokens.shape[0], dtype=tf.bool)
+    fits = tf.where(within & ~right, -1e9, fits)
+    return -tf.reduce_mean(tf.linalg.diag_part(tf.nn.log_softmax(fits)))
+
+
+class Likeness(Auxiliary):
+    """A picture is to have the colours, where they are, of the real one whose caption it was made from."""
+
+    name = "likeness"
+
+    def of_generator(self, seen: Seen) -> tf.Tensor:
+        """The mean square of the difference at 8×8."""
+        return tf.reduce_mean(tf.square(coarse(seen.fake - seen.real)))
 
 
 class Diversity(Auxiliary):
@@ -57,7 +90,7 @@ class Diversity(Auxiliary):
     def of_generator(self, seen: Seen) -> tf.Tensor:
         """Mean of what |x − x'| / |z − z'| lacks to the bound, for half of the batch with other latents z'."""
         assert seen.latents is not None
-        half, size = seen.latents.shape[0] // 2, seen.latents.shape[1]
+        half, size = max(1, seen.latents.shape[0] // 4), seen.latents.shape[1]
         first, other = seen.latents[:half], normal(seen.uniform(2 * size, half))
         again = self.generator([other, *(tensor[:half] for tensor in seen.inputs.values())], training=True)
         images = tf.reduce_mean(tf.abs(coarse(seen.fake[:half] - again)), axis=[1, 2, 3])

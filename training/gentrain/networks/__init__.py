@@ -27,6 +27,7 @@ from keras import layers
 
 from gentrain.conditions import Conditions, inputs
 from gentrain.conditions.base import Tensors
+from gentrain.conditions.tokens import FIT
 from gentrain.errors import UsageError
 from gentrain.networks import clips
 from gentrain.networks.parts import Initializers, Norm
@@ -65,8 +66,10 @@ def build_generator(
         given = inputs(conditions)
 
         def enter(features: Any) -> Any:
+            """What conditions add to feature maps, or to the vectors that the first one is made of."""
             for condition in conditions:
-                features = condition.enter_features(features, given, init)
+                hook = condition.enter_features if len(features.shape) == 4 else condition.enter_start
+                features = hook(features, given, init)
             return features
 
         x = latents
@@ -148,6 +151,12 @@ def build_discriminator(
                 logits = layers.Add(dtype="float32", name=ADDED.get(name, f"with_{name}"))([logits, term])
     model = keras.Model(_together(images, given), logits, name="discriminator")
     return _spectrally_normalised(model, s) if s.spectral_norm else model
+
+
+def looking(discriminator: Any) -> Any:
+    """The same network with a list of outputs: its logits, and the two vectors (N, F) that it compares, if it does."""
+    compared = [layer.input for layer in discriminator.layers if layer.name == FIT]
+    return keras.Model(discriminator.inputs, [*discriminator.outputs, *(compared[0] if compared else ())])
 
 
 def _together(first: Any, given: Tensors) -> Any:

@@ -29,6 +29,7 @@ def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, 
     for _ in range(MAPPING_LAYERS):
         x = layers.Dense(MAPPING_WIDTH, use_bias=False, kernel_initializer=init())(x)
         x = layers.ReLU()(norm(x))
+    x = enter(x)
     x = layers.Dense(start * start * 2 * width, use_bias=False, kernel_initializer=init())(x)
     x = layers.ReLU()(norm(x))
     x = enter(layers.Reshape((start, start, 2 * width))(x))

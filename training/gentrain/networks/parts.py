@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 Enter = Callable[[Any], Any]
-"""Feature maps (N, h, w, C) → the same with what the conditions add at this size."""
+"""Feature maps (N, h, w, C), or what the first is made of, → the same with what the conditions add there."""
 
 
 class Initializers:

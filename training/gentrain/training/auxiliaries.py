@@ -12,7 +12,7 @@ from typing import Any
 
 from gentrain.conditions import Conditions
 from gentrain.losses.auxiliary import L1, Auxiliary
-from gentrain.losses.captions import Diversity, Mismatch
+from gentrain.losses.captions import Diversity, Likeness, Mismatch
 from gentrain.losses.features import Features
 from gentrain.losses.frames import Frames
 from gentrain.losses.nce import PatchNCE
@@ -59,6 +59,10 @@ def _mismatch(s: Settings, generator: Any) -> Auxiliary:
     return Mismatch(s.mismatch)
 
 
+def _likeness(s: Settings, generator: Any) -> Auxiliary:
+    return Likeness(s.likeness)
+
+
 def _diversity(s: Settings, generator: Any) -> Auxiliary:
     return Diversity(s.diversity, generator)
 
@@ -73,6 +77,7 @@ MAKERS: dict[str, Callable[[Settings, Any], Auxiliary]] = {
     "l1": _l1,
     "nce": _nce,
     "mismatch": _mismatch,
+    "likeness": _likeness,
     "diversity": _diversity,
 }
 """By the names that conditions give (`Condition.learns_by`), which are those of their weights in the settings too."""

@@ -7,7 +7,7 @@ and cut, so several devices together make the step that one would make alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,7 +17,7 @@ from gentrain.conditions import Conditions, drawn, inputs, prepared
 from gentrain.conditions.base import Tensors
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.losses.auxiliary import Auxiliary, Seen
-from gentrain.networks import build_discriminator, build_generator
+from gentrain.networks import build_discriminator, build_generator, looking
 from gentrain.settings import Settings
 from gentrain.training import auxiliaries, schedules
 from gentrain.training.augment import augment, changes, moved
@@ -57,6 +57,7 @@ class GAN(keras.Model):
         self.judged = tuple(inputs([condition for condition in conditions if condition.judged]))
         self.generator = build_generator(side, channels, conditions, settings, policy, synchronized=self.replicas > 1)
         self.discriminator = build_discriminator(side, channels, conditions, settings, policy)
+        self.looking = looking(self.discriminator)
         self.ema = build_generator(side, channels, conditions, settings)
         self.float32_discriminator = build_discriminator(side, channels, conditions, settings, pooled=True)
         self.auxiliary = auxiliaries.of_run(settings, self.conditions, self.generator, policy)
@@ -173,17 +174,17 @@ class GAN(keras.Model):
         real, given = self._prepare(batch, draws)
         fake = self._make(latents, given)
         with tf.GradientTape() as tape:
-            objective, _, _ = self._objective(real, fake, given, draws)
+            objective, *_ = self._objective(real, fake, given, draws)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
 
     def _generator_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         real, given = self._prepare(batch, draws)
         with tf.GradientTape() as tape:
             fake = self._make(latents, given)
-            fake_logits = self._judge(fake, given, draws)
+            fake_logits, *factors = self._look(fake, given, draws)
             # No gradient goes through this one: in one batch with the fakes it would be computed all the same.
             real_logits = self._judge(real, given, draws)
-            seen = self._seen(real, fake, given, draws, latents)
+            seen = self._seen(real, fake, given, draws, latents, factors)
             loss = self._generator_objective(seen, real_logits, fake_logits)
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
@@ -204,8 +205,8 @@ class GAN(keras.Model):
         real, given = self._prepare(batch, draws)
         with tf.GradientTape(persistent=True) as tape:
             fake = self._make(latents, given)
-            objective, real_logits, fake_logits = self._objective(real, fake, given, draws)
-            seen = self._seen(real, fake, given, draws, latents)
+            objective, real_logits, fake_logits, *factors = self._objective(real, fake, given, draws)
+            seen = self._seen(real, fake, given, draws, latents, factors)
             loss = self._generator_objective(seen, real_logits, fake_logits)
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
@@ -220,7 +221,7 @@ class GAN(keras.Model):
         return self._added(loss, "g", terms)
 
     def _seen(
-        self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws, latents: tf.Tensor | None = None
+        self, real: Any, fake: Any, given: Tensors, draws: Draws, latents: Any = None, factors: Sequence[Any] = ()
     ) -> Seen:
         def change(images: tf.Tensor, probability: float) -> tf.Tensor:
             return augment(images, tf.constant(probability), lambda values: draws.uniform(values, images.shape[0]))
@@ -228,7 +229,7 @@ class GAN(keras.Model):
         def judge(images: tf.Tensor, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
             return self._judge(images, dict(inputs), draws)
 
-        return Seen(real, fake, given, judge, change, draws.uniform, latents)
+        return Seen(real, fake, given, judge, change, draws.uniform, latents, factors)
 
     def _added(self, loss: tf.Tensor, network: str, terms: list[tuple[Auxiliary, tf.Tensor | None]]) -> tf.Tensor:
         """The loss of `g` or `d` and the terms of the auxiliary ones, each by its weight."""
@@ -238,14 +239,12 @@ class GAN(keras.Model):
                 loss += auxiliary.weight_at(self.progress()) * term
         return loss
 
-    def _objective(
-        self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """What the discriminator minimises, its loss and the penalties on its slope; and its logits."""
+    def _objective(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> list[tf.Tensor]:
+        """What the discriminator minimises, its loss and penalties on its slope; its logits; the factors of fakes."""
         s, means = self.settings, self.means
         with tf.GradientTape(watch_accessed_variables=False) as at_images:
             at_images.watch([real, fake])
-            real_logits, fake_logits = self._judge_both(real, fake, given, draws)
+            (real_logits, *of_real), (fake_logits, *of_fake) = self._look_at_both(real, fake, given, draws)
         loss = tf.reduce_mean(self.loss_of.discriminator(real_logits, fake_logits))
         means["d_loss"].update_state(loss)
         means["real_logit"].update_state(real_logits)
@@ -265,19 +264,17 @@ class GAN(keras.Model):
             means["r1"].update_state(r1)
             means["r2"].update_state(r2)
             loss += self.gamma() / 2 * (r1 + r2)
-        seen = self._seen(real, fake, given, draws)
+        seen = self._seen(real, fake, given, draws, factors=of_real)
         terms = [(auxiliary, auxiliary.of_discriminator(seen)) for auxiliary in self.auxiliary]
-        return self._added(loss, "d", terms), real_logits, fake_logits
+        return [self._added(loss, "d", terms), real_logits, fake_logits, *of_fake]
 
-    def _judge_both(
-        self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Logits of both. Second derivatives are a tenth faster in one batch, first ones need the fakes' alone."""
+    def _look_at_both(self, real: Any, fake: Any, given: Tensors, draws: Draws) -> Iterable[Sequence[tf.Tensor]]:
+        """`_look` at each. Second derivatives are a tenth faster in one batch, first ones need the fakes' alone."""
         if self.penalised:
             twice = {name: tf.concat([tensor, tensor], axis=0) for name, tensor in given.items()}
-            both = self._judge(tf.concat([real, fake], axis=0), twice, draws)
-            return tuple(tf.split(both, 2))
-        return self._judge(real, given, draws), self._judge(fake, given, draws)
+            both = self._look(tf.concat([real, fake], axis=0), twice, draws)
+            return zip(*(tf.split(tensor, 2) for tensor in both), strict=True)
+        return self._look(real, given, draws), self._look(fake, given, draws)
 
     def _slope_between(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> tf.Tensor:
         part = draws.uniform(1)[:, :, None, None]
@@ -317,12 +314,17 @@ class GAN(keras.Model):
         return as_channels(self.generator(together(latents, given), training=True))
 
     def _judge(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tf.Tensor:
+        return self._look(images, given, draws)[0]
+
+    def _look(self, images: tf.Tensor, given: Tensors, draws: Draws) -> list[tf.Tensor]:
+        """Logits, and what the discriminator compares of an image and its caption, if anything."""
         if self.settings.augment:
             images, given = tf.cond(
                 self.augmented > 0.0, lambda: self._augment(images, given, draws), lambda: (images, given)
             )
         first = as_clips(images, self.settings.frames)
-        return self.discriminator(together(first, {name: given[name] for name in self.judged}), training=True)
+        tensors = together(first, {name: given[name] for name in self.judged})
+        return [tf.cast(found, tf.float32) for found in self.looking(tensors, training=True)]
 
     def _augment(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tuple[tf.Tensor, Tensors]:
         colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))
