@@ -88,12 +88,12 @@ class Diversity(Auxiliary):
         return self.weight * tf.minimum(2.0 * progress, 1.0)
 
     def of_generator(self, seen: Seen) -> tf.Tensor:
-        """Mean of what |x − x'| / |z − z'| lacks to the bound, for half of the batch with other latents z'."""
+        """Mean of what |x − x'| / |z − z'| lacks to the bound, for a quarter of the batch with other latents z'."""
         assert seen.latents is not None
-        half, size = max(1, seen.latents.shape[0] // 4), seen.latents.shape[1]
-        first, other = seen.latents[:half], normal(seen.uniform(2 * size, half))
-        again = self.generator([other, *(tensor[:half] for tensor in seen.inputs.values())], training=True)
-        images = tf.reduce_mean(tf.abs(coarse(seen.fake[:half] - again)), axis=[1, 2, 3])
+        count, size = max(1, seen.latents.shape[0] // 4), seen.latents.shape[1]
+        first, other = seen.latents[:count], normal(seen.uniform(2 * size, count))
+        again = self.generator([other, *(tensor[:count] for tensor in seen.inputs.values())], training=True)
+        images = tf.reduce_mean(tf.abs(coarse(seen.fake[:count] - again)), axis=[1, 2, 3])
         latents = tf.reduce_mean(tf.abs(first - other), axis=1)
         return tf.reduce_mean(tf.nn.relu(APART - images / tf.maximum(latents, 1e-3)))
 

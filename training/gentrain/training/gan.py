@@ -324,7 +324,7 @@ class GAN(keras.Model):
             )
         first = as_clips(images, self.settings.frames)
         tensors = together(first, {name: given[name] for name in self.judged})
-        return [tf.cast(found, tf.float32) for found in self.looking(tensors, training=True)]
+        return [tf.cast(found, tf.float32) for found in tf.nest.flatten(self.looking(tensors, training=True))]
 
     def _augment(self, images: tf.Tensor, given: Tensors, draws: Draws) -> tuple[tf.Tensor, Tensors]:
         colour, move = changes(self.augmented, lambda values: draws.uniform(values, images.shape[0]))
