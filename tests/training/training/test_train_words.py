@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +57,9 @@ def weights(run: Path) -> list[np.ndarray]:
     return keras.models.load_model(run / "generator.keras").get_weights()
 
 
-def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_kill_9(tmp_path: Path, gentrain) -> None:
+def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_kill_9(
+    tmp_path: Path, gentrain, forked
+) -> None:
     data = captioned(tmp_path / "data")
     fit = ["fit", "--data", data, "--captions", "auto", *SETS, *LENGTH, "--set", "kimg_per_evaluation=0.128"]
     code, _, err = gentrain(*fit, "--run", tmp_path / "run", "--kimg", 0.128, "--holdout", 15)
@@ -88,12 +89,12 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_kil
         assert round(8 * grid.height / grid.width) == 3, "a row for each of three captions, a column for each seed"
 
     killed = tmp_path / "killed"
-    command = [Path(sys.executable).with_name("gentrain"), *fit, "--run", killed, "--kimg", 0.128, "--holdout", 15]
-    with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as process:
-        while not any((killed / "checkpoints").glob("[0-9]*")):
-            assert process.poll() is None, "the training ended before its first checkpoint"
-            time.sleep(0.02)
-        process.kill()
+    process = forked.start("gentrain", *fit, "--run", killed, "--kimg", 0.128, "--holdout", 15)
+    while not any((killed / "checkpoints").glob("[0-9]*")):
+        assert process.poll() is None, "the training ended before its first checkpoint"
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait(60) == -signal.SIGKILL
     code, _, err = gentrain(*fit, "--run", killed, "--kimg", 0.128)
     assert code == 0, err
     assert "going on at 0.064 kimg" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -33,26 +34,25 @@ class Mismatch(Auxiliary):
 
     def of_discriminator(self, seen: Seen) -> tf.Tensor:
         """The mean cross-entropy of finding the right caption, in nats."""
-        return contrast(*seen.factors, seen.inputs["tokens"])
+        return contrast(seen.factors, seen.inputs["tokens"])
 
     def of_generator(self, seen: Seen) -> tf.Tensor | None:
         """The same, of the generator's pictures; nothing where no discriminator compares them."""
-        return contrast(*seen.factors, seen.inputs["tokens"]) if seen.factors else None
+        return contrast(seen.factors, seen.inputs["tokens"]) if seen.factors else None
 
 
-def contrast(features: tf.Tensor, expected: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
+def contrast(factors: Sequence[tf.Tensor], tokens: tf.Tensor) -> tf.Tensor:
     """How well pictures are told by captions, in nats.
 
     Args:
-        features: of the pictures, float32 (N, F).
-        expected: those that their captions ask for, the same shape.
+        factors: features of the pictures, float32 (N, F), and those that their captions ask for.
         tokens: the captions, int32 (N, L).
 
     Returns:
         The mean over pictures of −log of the part that its own caption has in all, by the products' exponentials. A
         caption whose words are all among the picture's own is no wrong one, and left out.
     """
-    fits = tf.matmul(features, expected, transpose_b=True)
+    fits = tf.matmul(*factors, transpose_b=True)
     among = tf.reduce_any(tokens[:, None, :, None] == tokens[None, :, None, :], axis=2)
     within = tf.reduce_all(among | (tokens == 0)[None], axis=2)
     right = tf.eye(tokens.shape[0], dtype=tf.bool)
