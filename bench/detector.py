@@ -16,7 +16,7 @@ from typing import Any
 
 from common import KEPT, Cells, gentrain, number, paragraph, table
 
-STEPS = 500
+STEPS = 1200
 PUBLISHED = ("--set", "learning_rate=5e-4", "--set", "learning_rate_final=5e-4", "--set", "ema_halflife_kimg=1")
 GENERATORS: dict[str, tuple[object, ...]] = {
     "genline": ("--preset", "small", "--kimg", 220),

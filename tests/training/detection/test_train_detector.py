@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from gentrain.commands.detector import detector as command
 from gentrain.data.dataset import Frame
-from gentrain.detection import disturb, fakes, files, learn, measure, pictures, scores
+from gentrain.detection import disturb, fakes, files, learn, measure, pictures, scores, statistics
 from gentrain.errors import TrainError
 from keras import layers
 from PIL import Image
@@ -42,7 +42,7 @@ def save(images: np.ndarray, folder: Path, ending: str = "png", scale: int = 1, 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real bars; `dark` ones, which differ; and the real ones once more, as JPEG files and at twice the size."""
+    """Real bars; `dark` ones, which differ; and the real ones as JPEG files and at twice the size."""
     folder = tmp_path_factory.mktemp("data")
     save(bars(0), folder / "real")
     save(bars(1, grey=110), folder / "dark")
@@ -136,9 +136,10 @@ def test_each_source_is_measured_clean_and_disturbed_beside_the_baseline(run: tu
 @pytest.mark.parametrize("other", ["coded", "large"])
 def test_the_same_pictures_in_another_format_cannot_be_told_apart(data: Path, other: str) -> None:
     gathered = gather(data / "real", data / other)
-    found = measure.measure(learn.train(gathered, steps=50), gathered)["sources"][str(data / other)]["detector"]
-    areas = [marks["auroc"] for marks in found.values()]
-    assert 0.4 < np.mean(areas) < 0.6, areas
+    found = measure.measure(learn.train(gathered, steps=50), gathered)["sources"][str(data / other)]
+    for judge in ("detector", "pixel_statistics"):
+        areas = [marks["auroc"] for marks in found[judge].values()]
+        assert 0.4 < np.mean(areas) < 0.6, areas
 
 
 def gather(real: Path, fake: Path, *unseen: Path) -> pictures.Pictures:
@@ -259,11 +260,26 @@ def test_scores_are_summed_up_rightly() -> None:
     assert scores.temperature(3 * logits, -3 * rng.normal(2, 2, 20_000)) == pytest.approx(3, rel=0.1)
 
 
-def test_both_classes_are_disturbed_alike_and_every_batch_repeats() -> None:
-    images = bars(5, 40)[..., None]
+def test_half_of_the_pictures_are_disturbed_and_every_batch_repeats() -> None:
+    images = bars(5, 200)[..., None]
     one, other = (disturb.at_random(images, np.random.default_rng(1)) for _ in range(2))
     assert (one == other).all()
-    assert (one != images).any(axis=(1, 2, 3)).all(), "each goes through JPEG at least"
+    assert 0.4 < (one != images).any(axis=(1, 2, 3)).mean() < 0.6
+
+
+def test_shares_of_pixels_are_those_that_numpy_counts() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    found = np.asarray(statistics.of_images(SIDE, 3)(images.astype(np.float32) / 127.5 - 1))
+    bins = len(statistics.LEVELS) + 1
+    half = found.shape[1] // 2
+    for image, numbers in zip(images, found, strict=True):
+        inner = image[1:-1, 1:-1].astype(np.float32).mean(axis=2)
+        counts = np.bincount(np.searchsorted(statistics.LEVELS, inner.ravel()), minlength=bins)
+        np.testing.assert_allclose(
+            numbers[:bins], counts / inner.size, atol=5e-3
+        )  # a third of a level beside an end counts in part
+    rare = 100 * found[:, :half]
+    np.testing.assert_allclose(found[:, half:], rare / (1 + np.abs(rare)), atol=1e-4)
 
 
 def test_every_option_of_the_command_is_tested() -> None:

@@ -55,9 +55,9 @@ def detector(
 ) -> None:
     """Train a detector of generated pictures, and measure it on pictures that were held out.
 
-    Real and generated pictures go the same way: they are brought to one size, blurred, resized and coded as JPEG at
-    random. The table goes to stdout. A detector takes some minutes; stopped, it leaves nothing, and the same
-    command trains it anew.
+    Real and generated pictures go the same way: they are brought to one size, each is coded as files of the other are,
+    and half of them are blurred, resized or coded as JPEG at random. The table goes to stdout. A detector takes a
+    minute or some; stopped, it leaves nothing, and the same command trains it anew.
 
     \b
     gentrain detector --real photos/ --fake runs/photos --run runs/det

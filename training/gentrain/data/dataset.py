@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import ImageColor
@@ -234,11 +234,13 @@ class Source:
         name: fit to be printed and stored.
         identity: differs whenever the decoded images might.
         decode: gives all images to `Append` in an order that is always the same, and returns what else there is.
+        files: opens as many files at most, from all over it, as they are stored; None where images are no files.
     """
 
     name: str
     identity: str
     decode: Callable[[Frame, Append, Show], Contents]
+    files: Callable[[int], Iterator[str | IO[bytes]]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

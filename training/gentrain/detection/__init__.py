@@ -3,9 +3,11 @@
 In the order of the data:
 
 fakes.py       where generated pictures come from: runs, .keras and .tflite files, versions, anybody's folders
+codings.py     how their files were coded, and the same done to pictures of the other class
 pictures.py    real and generated ones brought to one size, and what is held out of each
 disturb.py     blur, resizing and JPEG: at random for training, at set strengths for measuring
-networks.py    the detector: a small CNN
+statistics.py  statistics of pixels, as layers
+networks.py    the detector: a small network over them
 learn.py       training and calibration
 scores.py      AUROC, threshold and its uncertainty, temperature
 baselines.py   what it has to beat: statistics of pixels, and a run's own discriminator

@@ -20,9 +20,10 @@ RIDGE = 1.0
 
 
 def pixel_statistics(pictures: Pictures, seed: int = 0) -> Judge:
-    """Least squares on brightness, differences of neighbours and spectrum, learned from pictures that are disturbed."""
+    """Least squares on brightness, differences of neighbours and spectrum, of what the detector learns from."""
     rng = np.random.default_rng([seed, 1])
-    sets = [pictures.real.training, np.concatenate([part.training for part in pictures.seen])]
+    fakes = [pictures.fake_beside(part, part.training, rng) for part in pictures.seen]
+    sets = [pictures.real_beside(pictures.seen, pictures.real.training, rng), np.concatenate(fakes)]
     x = np.concatenate([_statistics(disturb.at_random(images, rng)) for images in sets])
     y = np.repeat([1.0, -1.0], [len(images) for images in sets])
     weight = np.repeat([1 / len(images) for images in sets], [len(images) for images in sets]) * len(x) / 2

@@ -1,6 +1,7 @@
-"""Training: half of every batch real, the other half from all generators alike, every picture disturbed on its way.
+"""Training: half of every batch real, the other half from all generators alike; half of each is disturbed on its way.
 
-Then calibration on pictures that were held out: the temperature that makes scores probabilities, and the threshold.
+Then calibration on pictures that were held out, half of them disturbed too: the temperature that makes scores
+probabilities, and the threshold.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ STEPS = 1200
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-4
 EMA = 0.99
+EXAMPLES = 16  # batches, by which statistics are brought to one scale
 LOGGED = 50  # steps between lines of the log
 
 
@@ -51,14 +53,15 @@ class Detector:
 def train(pictures: Pictures, steps: int = STEPS, seed: int = 0, show: Show = lambda step, loss: None) -> Detector:
     """Learn to tell the real pictures from the generated ones that are to be seen, and calibrate."""
     height, _, channels = pictures.shape
-    network = networks.build(height, channels, seed)
+    examples = np.concatenate([_batch(pictures, seed, -number)[0] for number in range(EXAMPLES)])
+    network = networks.build(height, channels, _floats(examples), seed)
     log: list[dict[str, Any]] = []
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, use_ema=True, ema_momentum=EMA)
     learn = _step(network, optimizer)
     begun = time.monotonic()
     for step in range(1, steps + 1):
-        loss = float(learn(*_batch(pictures.real.training, [part.training for part in pictures.seen], seed, step)))
+        loss = float(learn(*_batch(pictures, seed, step)))
         show(step, loss)
         if step % LOGGED == 0 or step == steps:
             seconds = round(time.monotonic() - begun, 2)
@@ -73,8 +76,10 @@ def _calibrated(network: Any, pictures: Pictures, log: Sequence[dict[str, Any]])
         parts = [network(_floats(images[start : start + BATCH]), training=False) for start in starts]
         return np.concatenate([np.asarray(part) for part in parts])[:, 0]
 
-    real = logits(pictures.real.calibration)
-    fake = np.concatenate([logits(part.calibration) for part in pictures.seen])
+    rng = np.random.default_rng(0)
+    fakes = [pictures.fake_beside(part, part.calibration, rng) for part in pictures.seen]
+    real = logits(disturb.at_random(pictures.real_beside(pictures.seen, pictures.real.calibration, rng), rng))
+    fake = np.concatenate([logits(disturb.at_random(images, rng)) for images in fakes])
     temperature = scores.temperature(real, fake)
     threshold, interval = scores.threshold(scores.sigmoid(real / temperature))
     return Detector(_with_scores(network, temperature), logits, temperature, threshold, interval, tuple(log))
@@ -105,11 +110,13 @@ def _step(network: Any, optimizer: Any) -> Any:
     return step
 
 
-def _batch(real: Pixels, fakes: Sequence[Pixels], seed: int, step: int) -> tuple[Pixels, Any]:
-    """What follows from (seed, step) alone: as many real pictures as generated ones."""
-    rng = np.random.default_rng([seed, step])
-    drawn = [real[rng.integers(len(real), size=HALF)]]
-    for number, part in enumerate(fakes):
-        share = (HALF + (number + step) % len(fakes)) // len(fakes)
-        drawn.append(part[rng.integers(len(part), size=share)])
-    return disturb.at_random(np.concatenate(drawn), rng), np.repeat(np.array([[1], [0]], np.float32), HALF, axis=0)
+def _batch(pictures: Pictures, seed: int, step: int) -> tuple[Pixels, Any]:
+    """What follows from (seed, step) alone: as many real pictures as generated ones, coded alike."""
+    rng = np.random.default_rng([seed, step + EXAMPLES])
+    real, fakes = pictures.real.training, list[Pixels]()
+    for number, part in enumerate(pictures.seen):
+        share = (HALF + (number + step) % len(pictures.seen)) // len(pictures.seen)
+        fakes.append(pictures.fake_beside(part, part.training[rng.integers(len(part.training), size=share)], rng))
+    drawn = [pictures.real_beside(pictures.seen, real[rng.integers(len(real), size=HALF)], rng), *fakes]
+    images = disturb.at_random(np.concatenate(drawn), rng)
+    return images, np.repeat(np.array([[1], [0]], np.float32), HALF, axis=0)

@@ -1,4 +1,8 @@
-"""The detector: `images` (N, H, W, C) in [-1, 1] → one logit, higher is more real; stock layers, no BatchNorm."""
+"""The detector: `images` (N, H, W, C) in [-1, 1] → one logit, higher is more real; stock layers.
+
+It sees pictures by statistics of their pixels alone. Convolutions that learn look for malformed shapes: on digits,
+those of one generator said nothing of the next one's, and a good generator has none (docs/detect.md has the figures).
+"""
 
 from __future__ import annotations
 
@@ -7,27 +11,20 @@ from typing import Any
 import keras
 from keras import layers
 
+from gentrain.detection import statistics
 from gentrain.networks.parts import Initializers
 
-WIDTH = 16
-LARGEST_WIDTH = 64
-SMALLEST_MAP = 7
+HIDDEN = 32
 DROPOUT = 0.3
 
 
-def build(side: int, channels: int, seed: int) -> Any:
-    """A small CNN from scratch: the first layers see every pixel, since traces of a generator are fine."""
+def build(side: int, channels: int, examples: Any, seed: int) -> Any:
+    """A hidden layer over the statistics; `examples` (M, H, W, C) settle their scale."""
     init = Initializers(seed)
     images = keras.Input((side, side, channels), name="images")
-    x, width, here = _conv(images, WIDTH, 2 if side > 64 else 1, init), WIDTH, side // 2 if side > 64 else side
-    while here > SMALLEST_MAP:
-        width, here = min(2 * width, LARGEST_WIDTH), -(-here // 2)
-        x = _conv(_conv(x, width, 2, init), width, 1, init)
-    x = layers.GlobalAveragePooling2D()(x)
+    numbers = statistics.statistics(images)
+    known = keras.Model(images, numbers).predict(examples, verbose=0)
+    x = statistics.standardised(numbers, known)
+    x = layers.Dense(HIDDEN, "relu", kernel_initializer=init())(x)
     x = layers.Dropout(DROPOUT, seed=init.next_seed())(x)
     return keras.Model(images, layers.Dense(1, kernel_initializer=init(), name="logits")(x), name="detector")
-
-
-def _conv(x: Any, width: int, strides: int, init: Initializers) -> Any:
-    kernel = keras.initializers.HeNormal(seed=init.next_seed())
-    return layers.LeakyReLU(0.2)(layers.Conv2D(width, 3, strides, padding="same", kernel_initializer=kernel)(x))

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gentrain import sources
 from gentrain.data.dataset import Dataset, Frame, Pixels
-from gentrain.detection import fakes
+from gentrain.detection import codings, fakes
+from gentrain.detection.codings import Codings
 from gentrain.detection.fakes import Generator
 from gentrain.errors import TrainError, UsageError
 
@@ -37,7 +39,10 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Pictures uint8 (N, H, W, C) of one source: learned from, `calibration` and `test`, which are held out."""
+    """Pictures uint8 (N, H, W, C) of one source: learned from, `calibration` and `test`, which are held out.
+
+    `codings` are those of its files; empty where there are none.
+    """
 
     name: str
     kind: str
@@ -45,6 +50,7 @@ class Part:
     calibration: Pixels
     test: Pixels
     seen: bool = True
+    codings: Codings = ()
     discriminator: Path | None = None
 
     @property
@@ -73,6 +79,14 @@ class Pictures:
     def seen(self) -> tuple[Part, ...]:
         """The generated ones that are learned from."""
         return tuple(part for part in self.fakes if part.seen)
+
+    def real_beside(self, parts: Sequence[Part], images: Pixels, rng: np.random.Generator) -> Pixels:
+        """Real pictures uint8 (N, H, W, C), coded as those of these parts are too; of several parts by turns."""
+        return codings.shared(self.real.codings, [part.codings for part in parts], images, self.frame.crop, rng)
+
+    def fake_beside(self, part: Part, images: Pixels, rng: np.random.Generator) -> Pixels:
+        """Pictures uint8 (N, H, W, C) of this part, coded as real ones are too."""
+        return codings.alike(images, self.real.codings, part.codings, self.frame.crop, rng)
 
 
 def gather(
@@ -111,15 +125,19 @@ def gather(
     notes = _notes(shapes, side, resolution)
     dataset = _again(dataset, real, wanted, read)
     enough = max(min(len(dataset.distinct), DRAWN), FEWEST)
-    of_real = _split(real, "pictures", np.asarray(dataset.images), dataset.distinct, True)
+    of_files = {name: codings.of_files(sources.find(name)) for name in (real, *sets)}
+    notes += [note for _, lines in of_files.values() for note in lines]
+    known, _ = of_files[real]
+    of_real = _split(real, "pictures", np.asarray(dataset.images), dataset.distinct, True, known)
     of_fakes = []
     for name, generator in found.items():
         if generator is None:
             again = _again(sets[name], name, wanted, read)
-            part = _split(name, "pictures", np.asarray(again.images), again.distinct, name in seen)
+            own = codings.compared(known, of_files[name][0], side)
+            part = _split(name, "pictures", np.asarray(again.images), again.distinct, name in seen, own)
         else:
             drawn = _sized(generator.draw(enough), side, channels)
-            part = _split(name, generator.kind, drawn, np.arange(len(drawn)), name in seen, generator)
+            part = _split(name, generator.kind, drawn, np.arange(len(drawn)), name in seen, (), generator)
         of_fakes.append(part)
         notes += _shared(of_real, part)
     return Pictures(of_real, tuple(of_fakes), wanted, dataset, tuple(notes))
@@ -171,7 +189,13 @@ def _sized(images: Pixels, side: int, channels: int) -> Pixels:
 
 
 def _split(
-    name: str, kind: str, images: Pixels, distinct: Indices, seen: bool, generator: Generator | None = None
+    name: str,
+    kind: str,
+    images: Pixels,
+    distinct: Indices,
+    seen: bool,
+    known: Codings = (),
+    generator: Generator | None = None,
 ) -> Part:
     """Of equal numbers equal places are held out, so that two copies of a set are split alike."""
     if len(distinct) < FEWEST:
@@ -180,7 +204,7 @@ def _split(
     each = min(max(round(HELD_OUT * len(order)), 5), MOST_HELD_OUT)
     test, calibration, training = (np.sort(rows) for rows in np.split(order, (each, 2 * each)))
     discriminator = generator.discriminator if generator else None
-    return Part(name, kind, images[training], images[calibration], images[test], seen, discriminator)
+    return Part(name, kind, images[training], images[calibration], images[test], seen, known, discriminator)
 
 
 def _shared(real: Part, fake: Part) -> list[str]:

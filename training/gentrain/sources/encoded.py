@@ -197,6 +197,17 @@ def _deep_images(items: Callable[[], Iterable[Item]], load: Load, frame: Frame) 
             yield found
 
 
+def thinned(things: Iterable[Outcome], most: int) -> list[Outcome]:
+    """So many at most, from all over: every one, or every second, or every fourth."""
+    kept, step = list[Outcome](), 1
+    for number, thing in enumerate(things):
+        if number % step == 0:
+            kept.append(thing)
+        if len(kept) > most:
+            kept, step = kept[::2], 2 * step
+    return kept
+
+
 def _or_reason(decode_one: Callable[[Item], Outcome], item: Item) -> Outcome | str:
     try:
         return decode_one(item)

@@ -15,7 +15,7 @@ from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import tables
 from gentrain.sources.pictures import Unfit, shown, suffixes
-from gentrain.sources.tree import HIDDEN, NO_IMAGES, SYSTEM, TEXT, Entry, Tree, decode, ending
+from gentrain.sources.tree import HIDDEN, NO_IMAGES, SYSTEM, TEXT, Entry, Tree, decode, ending, sampled
 
 NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsencode, which takes longer
 
@@ -45,7 +45,7 @@ def open(path: str, with_classes: bool = True) -> Source:
     """
     listing = find_images(path)
     identity = f"folder {os.path.realpath(path)!r} {listing.digest} {with_classes}"
-    return Source(shown(path), identity, partial(_decode, listing, with_classes))
+    return Source(shown(path), identity, partial(_decode, listing, with_classes), partial(sampled, _tree(listing)))
 
 
 def fits(path: str) -> bool:
@@ -71,12 +71,14 @@ def holds_images(path: str) -> bool:
 
 
 def _decode(listing: Listing, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
+    return decode(_tree(listing), with_classes, frame, append, show)
+
+
+def _tree(listing: Listing) -> Tree:
     def load(file: str) -> str:
         return regular(os.path.join(listing.root, file))
 
-    entries = [Entry(file, file) for file in listing.files]
-    tree = Tree(shown(listing.root), entries, load, tuple(listing.notes))
-    return decode(tree, with_classes, frame, append, show)
+    return Tree(shown(listing.root), [Entry(file, file) for file in listing.files], load, tuple(listing.notes))
 
 
 def regular(file: str) -> str:

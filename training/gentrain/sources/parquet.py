@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import io
 import json
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from gentrain.data.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import SMALLEST_SIDE, Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources import captions, encoded, splits
 from gentrain.sources.classes import LabelsMet
@@ -48,7 +49,7 @@ def open(path: str) -> Source:
     except ImportError:
         raise TrainError(f"{shown(path)}: parquet files need pyarrow: pip install pyarrow") from None
     identity = "parquet " + " ".join(file_identity(file) for file in files)
-    return Source(shown(path), identity, partial(_decode, shown(path), files))
+    return Source(shown(path), identity, partial(_decode, shown(path), files), partial(_images, shown(path), files))
 
 
 def fits(path: str) -> bool:
@@ -92,6 +93,16 @@ def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show:
     return Contents(
         labels, names, decoded.skipped, notes, found, split=split, value_ranges=ranges, columns=texts.columns
     )
+
+
+def _images(name: str, files: list[str], most: int) -> Iterator[str | IO[bytes]]:
+    import pyarrow.parquet
+
+    columns = _columns(pyarrow.parquet.read_schema(files[0]), Frame(SMALLEST_SIDE, labels="none"), name)
+    rows = (item.content for item in _items(files, columns, LabelsMet(name)))
+    for content in encoded.thinned(rows, most):
+        with contextlib.suppress(Unfit):
+            yield _load(content)
 
 
 def _captions(files: list[str], column: str | None, rows: list[int]) -> captions.Captions:

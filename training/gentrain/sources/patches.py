@@ -26,7 +26,9 @@ def open(path: str) -> Source:
     Raises:
         TrainError: there is no such file; when decoding, it is no picture, or smaller than a patch is to be.
     """
-    return Source(f"patches:{shown(path)}", f"patches {file_identity(path)}", partial(_decode, path))
+    return Source(
+        f"patches:{shown(path)}", f"patches {file_identity(path)}", partial(_decode, path), lambda most: iter([path])
+    )
 
 
 def _decode(path: str, frame: Frame, append: Append, show: Show) -> Contents:

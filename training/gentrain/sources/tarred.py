@@ -27,7 +27,7 @@ from gentrain.sources.classes import LabelsMet
 from gentrain.sources.encoded import Item
 from gentrain.sources.folder import file_identity, holds_images, names_in
 from gentrain.sources.pictures import Unfit, shown, suffixes
-from gentrain.sources.tree import Entry, Tree, cleaned, decode, ending, hidden, in_memory
+from gentrain.sources.tree import Entry, Tree, cleaned, decode, ending, hidden, in_memory, sampled
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 CLASS_ENDINGS = ("cls", "label", "class")
@@ -73,7 +73,7 @@ def open(path: str) -> Source:
     if not files:
         raise TrainError(f"{shown(path)}: no tar files found")
     identity = "tar " + " ".join(file_identity(file) for file in files)
-    return Source(shown(path), identity, partial(_decode, shown(path), files))
+    return Source(shown(path), identity, partial(_decode, shown(path), files), partial(_images, shown(path), files))
 
 
 def fits(path: str) -> bool:
@@ -101,6 +101,13 @@ def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show:
         else:
             found = decode(Tree(name, sorted(entries, key=_order), load), True, frame, append, show)
     return dataclasses.replace(found, split=found.split or split, notes=(*notes, *found.notes))
+
+
+def _images(name: str, files: list[str], most: int) -> Iterator[str | IO[bytes]]:
+    with contextlib.ExitStack() as stack:
+        archives = [stack.enter_context(_unpacked(file)) for file in files]
+        entries = [entry for i, file in enumerate(files) for entry in _entries(archives[i], i, file)]
+        yield from sampled(Tree(name, entries, partial(_load, [archive.fileno() for archive in archives])), most)
 
 
 def _order(entry: Entry) -> tuple[int, list[str]]:

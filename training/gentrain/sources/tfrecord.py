@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import glob
 import io
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
@@ -40,7 +41,7 @@ def open(path: str) -> Source:
     if not files:
         raise TrainError(f"{shown(path)}: no TFRecord files found")
     identity = "tfrecord " + " ".join(file_identity(file) for file in files)
-    return Source(shown(path), identity, partial(_decode, shown(path), files))
+    return Source(shown(path), identity, partial(_decode, shown(path), files), partial(_images, shown(path), files))
 
 
 def fits(path: str) -> bool:
@@ -74,6 +75,12 @@ def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show:
     return Contents(
         labels, names, decoded.skipped, notes + split_notes, "records", split=split, value_ranges=decoded.value_ranges
     )
+
+
+def _images(name: str, files: list[str], most: int) -> Iterator[str | IO[bytes]]:
+    for record in encoded.thinned((record for file in files for record in _records(file)), most):
+        with contextlib.suppress(Unfit):
+            yield _load(_item(record, name, LabelsMet(name)).content)
 
 
 def _records(file: str) -> Iterator[bytes]:

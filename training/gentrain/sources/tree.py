@@ -5,6 +5,7 @@ Content decides what is an image, not the ending; tables beside the images are r
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -74,6 +75,14 @@ class Tree(NamedTuple):
     entries: list[Entry]
     load: Callable[[Any], str | IO[bytes]]
     notes: tuple[str, ...] = ()
+
+
+def sampled(tree: Tree, most: int) -> Iterator[str | IO[bytes]]:
+    """So many of its images at most, from all over it, opened; what cannot be is passed over."""
+    images = [entry for entry in tree.entries if ending(entry.name) not in NO_IMAGES and not tables.fits(entry.name)]
+    for entry in images[:: max(1, -(-len(images) // most))]:
+        with contextlib.suppress(Exception):
+            yield tree.load(entry.handle)
 
 
 def hidden(name: str) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from collections.abc import Iterator
 from functools import partial
+from typing import IO
 
 from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
 from gentrain.sources.folder import file_identity
 from gentrain.sources.pictures import Unfit, shown
-from gentrain.sources.tree import Entry, Tree, cleaned, decode, hidden, in_memory
+from gentrain.sources.tree import Entry, Tree, cleaned, decode, hidden, in_memory, sampled
 
 # An entry that claims to be larger than this once unpacked is no image file.
 LARGEST_ENTRY_BYTES = 2**28
@@ -26,7 +28,7 @@ def open(path: str, with_classes: bool = True) -> Source:
         TrainError: no zip archive, or no images in it; when decoding, more than half of them are broken.
     """
     identity = f"zip {file_identity(path)} {with_classes}"
-    return Source(shown(path), identity, partial(_decode, path, with_classes))
+    return Source(shown(path), identity, partial(_decode, path, with_classes), partial(_files, path))
 
 
 def fits(path: str) -> bool:
@@ -42,6 +44,11 @@ def _decode(path: str, with_classes: bool, frame: Frame, append: Append, show: S
         raise TrainError(f"{shown(path)}: damaged, cut short, or no zip archive: {error}") from error
     with archive:
         return decode(Tree(shown(path), _entries(archive), partial(_load, archive)), with_classes, frame, append, show)
+
+
+def _files(path: str, most: int) -> Iterator[str | IO[bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        yield from sampled(Tree(shown(path), _entries(archive), partial(_load, archive)), most)
 
 
 def _entries(archive: zipfile.ZipFile) -> list[Entry]:
