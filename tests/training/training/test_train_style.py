@@ -21,6 +21,7 @@ from gentrain.errors import TrainError
 from gentrain.losses import nce
 from gentrain.losses.auxiliary import Seen
 from gentrain.metrics import style
+from gentrain.networks import residual
 from gentrain.run import _stream
 from gentrain.settings import Settings
 from gentrain.sources import read as read_source
@@ -37,6 +38,10 @@ LENGTH = ["--kimg", 0.128, "--set", "kimg_per_tick=0.064", "--set", "kimg_per_ch
 MEASURED = ["--set", f"held_out={HELD_OUT}", "--set", "kimg_per_evaluation=0.128"]
 NETWORKS = {"networks": "residual", "latent_size": 0, "conditions": "unpaired"}
 
+# So few steps take less time than to compile eight of them at once, and the blocks after the compared ones are alike.
+QUICK = {"gentrain.run.STEPS_PER_EXECUTION": 1, "gentrain.networks.residual.BLOCKS": residual.COMPARED}
+ALSO_QUICK = "".join(f"import {name.rpartition('.')[0]}\n{name} = {value}\n" for name, value in QUICK.items())
+
 
 def drawn(number: int, least: int = 0) -> np.ndarray:
     """A picture (16, 16, 3) whose blocks of colour tell which one it is, none darker than `least`."""
@@ -52,10 +57,10 @@ def save(folder: Path, pictures: list[np.ndarray]) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_step_a_call() -> Iterator[None]:
-    """So few steps take less time than to compile eight of them at once."""
+def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gentrain.run.STEPS_PER_EXECUTION", 1)
+        for name, value in QUICK.items():
+            patch.setattr(name, value)
         yield
 
 
@@ -117,7 +122,7 @@ def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_on
     run: Path, folders: tuple[str, str], tmp_path: Path, gentrain, forked
 ) -> None:
     killed, last = tmp_path / "killed", "000000000128"
-    process = forked.start("gentrain", *fitted(folders), "--run", killed)
+    process = forked.start("gentrain", *fitted(folders), "--run", killed, first=ALSO_QUICK)
     while not any((killed / "checkpoints").glob("[0-9]*")):
         assert process.poll() is None, "the training ended before its first checkpoint"
         time.sleep(0.005)
