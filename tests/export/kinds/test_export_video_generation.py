@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from click.testing import Result
 from described import metadata_of
 from genexport.compare.parity import Limits
@@ -21,7 +22,11 @@ from genexport.kinds.generator import proof
 from genexport.repository import manifest
 from genexport.roles.latents import latents_of_seeds
 from genexport.savedmodel import batch_sizes
+from genexport.tflite import convert
 from genexport.verify import verify
+from gentrain.conditions import Labels
+from gentrain.networks import build_generator
+from gentrain.settings import Settings
 from keras import layers
 from PIL import Image
 from real_server import genserve
@@ -111,6 +116,22 @@ def test_a_file_that_gives_other_clips_is_refused(clip_models: Path) -> None:
     other = proof.Proof(clip_models / "models" / "moving" / "1", "moving", inputs, expected[:, ::-1], Limits())
     with pytest.raises(ExportError, match=r"^tflite/float32: pixels differ from Keras by"):
         other.file("float32")
+
+
+def test_clips_of_gentrains_own_networks_are_one_file_of_builtin_ops(tmp_path: Path) -> None:
+    settings = Settings(networks="moving", frames=3, latent_size=clips.Z, generator_width=4)
+    model = build_generator(16, 1, [Labels(2)], settings)
+    model.save(tmp_path / "generator.keras")
+    with convert.Converter(load(tmp_path / "generator.keras"), "x", lambda _: None, Limits()) as converter:
+        content = converter.make("float32")
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=plain)
+    interpreter.allocate_tensors()
+    generate = interpreter.get_signature_runner("generate")
+    for seed in range(3):
+        latents, labels = latents_of_seeds(tf.constant([seed], tf.int64), clips.Z), tf.constant([seed % 2])
+        made = generate(latents=latents.numpy(), labels=labels.numpy())["clips"]
+        np.testing.assert_allclose(made, (model([latents, labels]).numpy() + 1) / 2, atol=1e-5)
 
 
 def test_warm_up_batches_of_large_clips_are_small() -> None:
