@@ -15,15 +15,17 @@ WEB    ?= out/web
 ARGS   ?=
 FETCH  ?= sample --n $(N)
 
-# Of demo-translate, demo-text and demo-clips: where their pictures are, and how long is trained on them.
+# Of demo-translate, demo-text, demo-clips and demo-detect: where their pictures are, and how long is trained on them.
 OPENMOJI ?= out/openmoji
 EMOJI    ?= out/emoji
 HOPPING  ?= runs/hopping
+FAKING   ?= runs/faking
+DETECTOR ?= runs/det
 MINUTES  ?= 8
 
 BIN = .venv/bin
 
-.PHONY: help install install-dev train export serve sample demo demo-translate demo-text demo-clips serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
+.PHONY: help install install-dev train export serve sample demo demo-translate demo-text demo-clips demo-detect serve-container test lint format bench bench-training bench-device bench-serving bench-client web clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +33,7 @@ help:
 	@echo 'make demo-translate   draw pairs, train on them, export, serve, and translate outlines into out/colour.png'
 	@echo 'make demo-text        train on captioned emoji, export, serve, and draw what some words say into out/words.png'
 	@echo 'make demo-clips       train on clips of digits that hop, export, serve, and make others hop in out/hopping.gif'
+	@echo 'make demo-detect      train on digits, and a detector on what is made of them; export, serve, and ask it'
 	@echo 'make train            images → run directory        DATA=$(DATA) PRESET=$(PRESET) RUN=$(RUN) ARGS=…'
 	@echo 'make export           run directory → a new version MODELS=$(MODELS) NAME=$(NAME)'
 	@echo 'make serve            the embedded server           PORT=$(PORT)'
@@ -117,6 +120,18 @@ demo-clips:
 	@$(MAKE) --no-print-directory demo NAME=hopping RUN=$(HOPPING) PRESET=animate DATA=hopping-digits OUT=out/hopping.gif \
 	ARGS='--resolution 32 $(or $(ARGS),--minutes $(MINUTES))' \
 	FETCH='animate `$(BIN)/python bench/stills.py $(HOPPING) out/stills` --grid 8x2 --scale 2'
+
+# Digits of a generator and real ones, none of which the detector has learned from.
+demo-detect: MINUTES = 3
+demo-detect:
+	@$(MAKE) --no-print-directory train RUN=$(FAKING) ARGS='$(or $(ARGS),--minutes $(MINUTES))'
+	$(BIN)/gentrain detector --real $(DATA) --fake $(FAKING) --run $(DETECTOR)
+	$(BIN)/genexport publish $(DETECTOR) --repository $(MODELS) --name det
+	$(BIN)/genserve --port $(PORT) --model_name det --model_base_path $(MODELS)/det & server=$$!; \
+	trap 'kill $$server 2>/dev/null; wait $$server' EXIT; \
+	$(BIN)/genclient wait --target localhost:$(PORT) --model det && \
+	$(BIN)/genclient detect `$(BIN)/python bench/judged_files.py $(DETECTOR) out/judged` \
+	--target localhost:$(PORT) --model det
 
 test: install-dev
 	@tests/install-tools.sh
