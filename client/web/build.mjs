@@ -47,6 +47,12 @@ async function main() {
     const runtimeBytes = await writeRuntime(path.join(staging, "litert"));
     const info = describe(manifest, Number(path.basename(folder)), file, content, runtimeBytes);
     await writeFile(path.join(staging, info.model.file), content);
+    const encoder = await readEncoder(folder, manifest, kind);
+    if (encoder) {
+      info.encoder = describeFile(manifest, Number(path.basename(folder)), encoder.file, encoder.content);
+      info.encoder.preprocessing = pictureOf(readMetadata(encoder.content)?.interface)?.preprocessing ?? {};
+      await writeFile(path.join(staging, info.encoder.file), encoder.content);
+    }
     await writeFile(path.join(staging, "model.json"), `${JSON.stringify(info)}\n`);
     await swap(staging, out);
   } finally {
@@ -85,6 +91,17 @@ async function versionFolder(model) {
 async function readVersion(folder, kind) {
   const manifest = await readManifest(path.join(folder, "manifest.json"));
   const file = `tflite/${manifest.name}-${kind}.tflite`;
+  return { manifest, file, content: await readChecked(folder, manifest, file, kind) };
+}
+
+/** The way back, from a picture to latents, where the version has a file for it: of the generator's kind if there is one. */
+async function readEncoder(folder, manifest, kind) {
+  const files = [kind, ...KINDS].map((each) => [each, `tflite/${manifest.name}-invert-${each}.tflite`]);
+  const found = files.find(([, file]) => manifest.files?.[file]);
+  return found && { file: found[1], content: await readChecked(folder, manifest, found[1], found[0]) };
+}
+
+async function readChecked(folder, manifest, file, kind) {
   const place = path.join(folder, file);
   const content = await readFile(place).catch(() => {
     throw new BuildError(`${place}: no such file, expected the ${kind} TFLite file of this version`);
@@ -93,7 +110,7 @@ async function readVersion(folder, kind) {
   if (expected && expected !== sha256(content)) {
     throw new BuildError(`${place}: damaged, its SHA-256 is not the one in manifest.json`);
   }
-  return { manifest, file, content };
+  return content;
 }
 
 async function readManifest(place) {
@@ -128,16 +145,11 @@ function describe(manifest, version, file, content, runtimeBytes) {
   const [height, width, channels] = manifest.image_shape;
   const { latent_size: latentSize, class_names: names = [], class_count: classes = names.length } = manifest;
   const numbered = Number.isInteger(version);
-  // With the version in its name, a cache never gives the file of another.
-  const name = path.basename(file).replace(/(\w+\.tflite)$/, numbered ? `${version}-$1` : "$1");
-  const { licence } = manifest.data ?? {};
-  const stated = typeof licence === "string" && licence !== "not stated" ? { licence } : {};
-  const kind = /(\w+)\.tflite$/.exec(file)[1];
   const described = readMetadata(content);
   return {
     name: manifest.name,
     version: numbered ? version : 0,
-    model: { file: name, bytes: content.length, sha256: sha256(content), kind, ...stated },
+    model: describeFile(manifest, version, file, content),
     runtimeBytes,
     latentSize,
     ...{ width, height, channels },
@@ -148,6 +160,17 @@ function describe(manifest, version, file, content, runtimeBytes) {
     picture: pictureOf(described?.interface ?? manifest.interface),
     directions: (manifest.directions ?? []).filter(({ latents }) => latents?.length === latentSize),
   };
+}
+
+/** A TFLite file as the page knows it. */
+function describeFile(manifest, version, file, content) {
+  // With the version in its name, a cache never gives the file of another.
+  const numbered = Number.isInteger(version) ? `${version}-$1` : "$1";
+  const name = path.basename(file).replace(/(\w+\.tflite)$/, numbered);
+  const { licence } = manifest.data ?? {};
+  const stated = typeof licence === "string" && licence !== "not stated" ? { licence } : {};
+  const kind = /(\w+)\.tflite$/.exec(file)[1];
+  return { file: name, bytes: content.length, sha256: sha256(content), kind, ...stated };
 }
 
 /** How pictures are brought to size, of a model that takes them; their size is in the file's signature. */

@@ -39,6 +39,8 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @property {number} channels 1, 3 or 4.
  * @property {number} frameCount frames of a clip; 0 where it makes images.
  * @property {number} framesPerSecond of clips.
+ * @property {ModelFile & {preprocessing: Record<string, string>}} [encoder] the way back, from a picture to latents: its
+ *     file, and how pictures are brought to size.
  * @property {Picture} [picture] what it makes images of, where it takes pictures.
  * @property {string[]} classNames one a class; empty where the generator is not conditional.
  * @property {import("./words.js").Described & {length: number}} [words] that it knows, and how many of a text it hears,
@@ -77,6 +79,7 @@ export class Generator {
   #milliseconds = [];
   /** @type {Words | undefined} */
   #words;
+  #folder = "";
 
   /**
    * Use `Generator.load`.
@@ -138,6 +141,7 @@ export class Generator {
    * @param {OnProgress} [onProgress]
    */
   async #start(folder, accelerator, onProgress) {
+    this.#folder = folder;
     const expected = this.info.model.bytes + this.info.runtimeBytes;
     let arrived = 0;
     const onBytes = (/** @type {number} */ bytes) => onProgress?.(Math.min(1, (arrived += bytes) / expected));
@@ -148,8 +152,7 @@ export class Generator {
     if (!fits || found.tokenCount !== (words?.length ?? 0)) {
       throw new GeneratorError(`${this.info.model.file} does not fit model.json: found ${JSON.stringify(found)}`);
     }
-    const { background = "white", ...others } = this.info.picture?.preprocessing ?? {};
-    const preprocessing = { ...others, background: hexadecimal(background) };
+    const preprocessing = ofPage(this.info.picture?.preprocessing);
     const picture = found.picture && { ...found.picture, preprocessing };
     const { width, height, channels, frameCount } = found;
     const { framesPerSecond = FRAMES_PER_SECOND } = this.info;
@@ -212,6 +215,24 @@ export class Generator {
     if (picture) throw new RangeError("image: found none, expected a picture: this generator translates");
     if (latents.length !== latentSize) throw new RangeError(`latents: found ${latents.length}, expected ${latentSize}`);
     return this.#make({ latents, ...this.#labels(label), ...this.#tokens(text) });
+  }
+
+  /**
+   * The latents, and the class, that a picture is drawn of; the file for it is fetched when it is first needed.
+   *
+   * @param {ImageData} image of any size: it is brought to the model's as training did.
+   * @returns {Promise<{latents: Float32Array, label: number}>} the class is 0 where there are none.
+   * @throws {RangeError} the page was built without an encoder.
+   * @throws {GeneratorError} the encoder failed to load or to run.
+   */
+  async invert(image) {
+    const { encoder, width, height, channels, latentSize } = this.info;
+    if (!encoder) throw new RangeError("image: found one, expected none: this generator has no encoder");
+    const frame = { width, height, channels, preprocessing: ofPage(encoder.preprocessing) };
+    const pixels = Float32Array.from(prepared(image, frame), (value) => value / 255);
+    const { latents, labels } = await this.#send({ invert: { folder: this.#folder, model: encoder, pixels } });
+    if (latents?.length !== latentSize) throw new GeneratorError(`${encoder.file} does not fit the generator`);
+    return { latents, label: labels?.[0] ?? 0 };
   }
 
   /**
@@ -339,6 +360,11 @@ export class Generator {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
+}
+
+/** How pictures are brought to size, with the background as a page knows colours. @param {Record<string, string>} [how] */
+function ofPage({ background = "white", ...others } = {}) {
+  return { ...others, background: hexadecimal(background) };
 }
 
 /** A colour with a name as `#rrggbb`. @param {string} colour */

@@ -109,14 +109,29 @@ export function sample(signature) {
  * @returns {Promise<ArrayLike<number>>} (H × W × C), of a clip (T × H × W × C), in [0, 1].
  */
 export async function generate(signature, job, environment) {
+  const { images, clips } = await results(signature, job, environment);
+  const values = images ?? clips;
+  return values instanceof Uint8Array ? Float32Array.from(values, (value) => value / 255) : values;
+}
+
+/**
+ * Everything that one run gives, by name.
+ *
+ * @param {SignatureRunner} signature
+ * @param {Job} job
+ * @param {Environment} [environment] of the graphics card that it was compiled for.
+ * @returns {Promise<Record<string, any>>} typed arrays.
+ */
+export async function results(signature, job, environment) {
   const details = signature.getInputDetails();
   const inputs = Object.fromEntries(
     details.map(({ name, shape }) => [name, new Tensor(job[name], [...shape], environment)]),
   );
   const outputs = await signature.run(inputs);
   try {
-    const values = await (outputs.images ?? outputs.clips).data(); // a copy: the tensor may go
-    return values instanceof Uint8Array ? Float32Array.from(values, (value) => value / 255) : values;
+    const names = Object.keys(outputs);
+    const arrays = await Promise.all(names.map((name) => outputs[name].data())); // copies: the tensors may go
+    return Object.fromEntries(names.map((name, i) => [name, arrays[i]]));
   } finally {
     for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();
   }

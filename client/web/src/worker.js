@@ -5,7 +5,7 @@
 
 import { loadAndCompile, loadLiteRt, supportsFeature } from "@litertjs/core";
 import { fetchBytes, gunzip, hexDigest } from "./fetching.js";
-import { describe, generate } from "./model.js";
+import { describe, generate, results } from "./model.js";
 import { onCard } from "./webgpu.js";
 
 /**
@@ -21,9 +21,13 @@ let card;
 /** @type {string[]} the last words of the runtime, which say more than its exceptions */
 const complaints = [];
 
-self.onmessage = async ({ data: { id, load, job } }) => {
+/** @type {Promise<SignatureRunner> | undefined} from a picture to latents, once it was needed. */
+let encoder;
+
+self.onmessage = async ({ data: { id, load, job, invert } }) => {
   try {
-    const answer = load ? await start(load, (bytes) => self.postMessage({ id, progress: bytes })) : await run(job);
+    const onBytes = (/** @type {number} */ bytes) => self.postMessage({ id, progress: bytes });
+    const answer = load ? await start(load, onBytes) : invert ? await latentsOf(invert) : await run(job);
     self.postMessage({ id, answer });
   } catch (error) {
     self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
@@ -48,7 +52,7 @@ async function start({ folder, model, accelerator }, onBytes) {
   const printErr = (/** @type {string} */ line) => complaints.push(line);
   Object.assign(self, { Module: { wasmBinary: wasm, printErr } });
   await loadLiteRt(new URL(`litert/${name}.js`, folder).href);
-  const signature = await compile(bytes, model.file);
+  const signature = await compile(bytes, model.file, "generate");
   const found = shapeOf(signature, model.file);
   generator = { signature, channels: found.channels };
   card = await onCard(bytes, signature, accelerator);
@@ -68,16 +72,36 @@ async function check(bytes, { file, bytes: size, sha256 }) {
 /**
  * @param {Uint8Array} bytes
  * @param {string} file
+ * @param {"generate" | "invert"} name of the signature that is meant.
  * @returns {Promise<SignatureRunner>}
  */
-async function compile(bytes, file) {
+async function compile(bytes, file, name) {
   try {
     const { signatures } = await loadAndCompile(bytes, { accelerator: "wasm" });
-    if (!signatures.generate) throw new Error(`its signatures are ${Object.keys(signatures)}, expected generate`);
-    return signatures.generate;
+    if (!signatures[name]) throw new Error(`its signatures are ${Object.keys(signatures)}, expected ${name}`);
+    return signatures[name];
   } catch (error) {
     const reason = complaints.pop() ?? (error instanceof Error ? error.message : error);
-    throw new Error(`${file} is not a generator that this browser can run: ${reason}`);
+    const what = name === "generate" ? "a generator" : "an encoder";
+    throw new Error(`${file} is not ${what} that this browser can run: ${reason}`);
+  }
+}
+
+/**
+ * What a picture is drawn of; the encoder is fetched for the first one, and again after a failure.
+ *
+ * @param {{folder: string, model: ModelFile, pixels: Float32Array}} what pixels (H × W × C) in [0, 1].
+ */
+async function latentsOf({ folder, model, pixels }) {
+  encoder ??= fetchBytes(new URL(model.file, folder), () => {}).then(async (bytes) => {
+    await check(bytes, model);
+    return compile(bytes, model.file, "invert");
+  });
+  try {
+    return await results(await encoder, { image: pixels });
+  } catch (error) {
+    encoder = undefined;
+    throw error;
   }
 }
 

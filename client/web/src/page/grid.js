@@ -71,14 +71,14 @@ export class Grid extends EventTarget {
 
   /** Show the state: what depends on it is made anew. */
   refresh() {
-    const { seed, count, pick, truncation, label, text, amounts } = this.store.state;
+    const { seed, count, pick, truncation, label, text, amounts, own } = this.store.state;
     if (count !== this.#cells.length) this.#lay(count);
     this.#cells.forEach((cell, place) => {
       cell.tabIndex = place === pick ? 0 : -1;
       cell.setAttribute("aria-selected", String(place === pick));
       cell.firstChild.setAttribute("aria-label", this.title(place));
     });
-    const shown = [seed, count, truncation, label, text, ...amounts].join();
+    const shown = [seed, count, truncation, label, text, ...amounts, own?.seed, own?.latents].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#version += 1;
@@ -97,9 +97,10 @@ export class Grid extends EventTarget {
   /** @param {number} place */
   title(place) {
     const { classNames } = this.generator.info;
+    const { own } = this.store.state;
     const seed = this.store.state.seed + BigInt(place);
     const name = classNames[labelOf(seed, this.store.state, this.generator.info)];
-    return `Seed ${seed}${name === undefined ? "" : `, class ${name}`}`;
+    return `${own?.seed === seed ? own.name : `Seed ${seed}`}${name === undefined ? "" : `, class ${name}`}`;
   }
 
   async #work() {

@@ -3,8 +3,8 @@
  * the system asks for less motion, in still steps of a second. Clips go on playing on the way.
  */
 
-import { latentsOfSeed, slerp, truncate } from "../latents.js";
-import { labelOf, move } from "./state.js";
+import { slerp, truncate } from "../latents.js";
+import { labelOf, latentsFrom, move } from "./state.js";
 import { draw, download, element, say } from "./elements.js";
 import { encodeAnimation } from "../png.js";
 import { seedField } from "./controls.js";
@@ -69,8 +69,8 @@ export class Morph {
 
   /** Draw anew if what is shown depends on what has changed. */
   refresh() {
-    const { from, to, truncation, label, text, amounts } = this.store.state;
-    const shown = [from, to, truncation, label, text, ...amounts].join();
+    const { from, to, truncation, label, text, amounts, own } = this.store.state;
+    const shown = [from, to, truncation, label, text, ...amounts, own?.seed, own?.latents].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#draw();
@@ -152,7 +152,7 @@ export class Morph {
    */
   #clip(position, state) {
     const { info } = this.generator;
-    const ends = [state.from, state.to].map((seed) => latentsOfSeed(seed, info.latentSize));
+    const ends = [state.from, state.to].map((seed) => latentsFrom(seed, state, info));
     const [from, to] = ends.map((latents) => truncate(latents, state.truncation));
     const label = labelOf(position < 0.5 ? state.from : state.to, state, info);
     return this.generator.runClip(move(slerp(from, to, position), state, info), label, state.text);

@@ -7,23 +7,26 @@ import { element, say } from "./elements.js";
 const MOST_PIXELS = 2 ** 24;
 const EXPECTED = "expected a picture that this browser shows: PNG, JPEG, WebP, GIF, AVIF or BMP";
 
-/** @param {(image: ImageData) => void} take called with each picture. */
-export function mountOpening(take) {
+/**
+ * @param {(image: ImageData, name: string) => void} take called with each picture, and what it is called.
+ * @param {string} [prefix] before the names of the buttons; the camera has one without it alone.
+ */
+export function mountOpening(take, prefix = "") {
   const open = async (/** @type {Blob} */ content, /** @type {string} */ name) => {
     const image = await decoded(content).catch(() => undefined);
     if (!image) return say(`${name} cannot be read, ${EXPECTED}`);
-    take(image);
     say(`Opened ${name}`, false);
+    take(image, name);
   };
-  const choice = element("file-choice");
-  element("open").addEventListener("click", () => choice.click());
+  const choice = element(`${prefix}file-choice`);
+  element(`${prefix}open`).addEventListener("click", () => choice.click());
   choice.addEventListener("change", () => {
     if (choice.files[0]) open(choice.files[0], choice.files[0].name);
     choice.value = ""; // so that the same file can be chosen again
   });
   mountDrop(open);
-  mountPaste(open);
-  mountCamera((content) => open(content, "the camera's picture"));
+  mountPaste(open, `${prefix}paste`);
+  if (!prefix) mountCamera((content) => open(content, "the camera's picture"));
 }
 
 /** @param {(content: Blob, name: string) => void} open */
@@ -37,15 +40,15 @@ function mountDrop(open) {
   });
 }
 
-/** @param {(content: Blob, name: string) => void} open */
-function mountPaste(open) {
+/** @param {(content: Blob, name: string) => void} open @param {string} button */
+function mountPaste(open, button) {
   const none = "The clipboard holds no picture";
   document.addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) open(file, "the clipboard's picture");
     else if (!(event.target instanceof HTMLInputElement)) say(none);
   });
-  element("paste").addEventListener("click", async () => {
+  element(button).addEventListener("click", async () => {
     try {
       for (const item of await navigator.clipboard.read()) {
         const type = item.types.find((each) => each.startsWith("image/"));

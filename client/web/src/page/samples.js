@@ -5,6 +5,7 @@ import { draw, element, say } from "./elements.js";
 import { mountEnds } from "./ends.js";
 import { mountEnlarged } from "./enlarged.js";
 import { Morph } from "./morph.js";
+import { mountOwn } from "./own.js";
 import { mountSaving } from "./saving.js";
 import { Grid } from "./grid.js";
 import { Player } from "./player.js";
@@ -29,6 +30,7 @@ export function mountSamples(generator, ready) {
   mountSaving(info, store, grid);
   mountEnlarged(info, store, grid);
   mountEnds(generator, store, grid);
+  if (info.encoder) mountOwn(generator, store, grid);
   new Morph(generator, store, player);
   followLink(info, store);
   element("previous").addEventListener("click", () => grid.turn(-1));

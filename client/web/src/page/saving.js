@@ -22,11 +22,12 @@ export function mountSaving(info, store, grid) {
   });
   element("save-grid").addEventListener("click", async () => {
     await grid.settled();
-    const { seed, count, label } = store.state;
+    const { seed, count, label, own } = store.state;
     const [first, ...others] = grid.clips.filter((clip) => clip !== undefined);
     const frames = first.map((frame, i) => tile([frame, ...others.map((clip) => clip[i])], columnsOf(count)));
     const seeds = `${seed}-${seed + BigInt(count - 1)}`;
-    const text = { seeds, ...described(store.state, info, label) };
+    const among = own && own.seed >= seed && own.seed < seed + BigInt(count); // then seeds alone do not make it again
+    const text = { [among ? "places" : "seeds"]: seeds, ...described(store.state, info, label) };
     await save(frames, info, `${info.name}-seeds${seeds}.png`, text);
   });
   element("copy-link").addEventListener("click", () => copyLink(toLink(store.state, info)));
@@ -45,8 +46,10 @@ export async function saveImage(info, store, grid, scale) {
   const frames = grid.clips[state.pick];
   if (!frames) return;
   const seed = pickedSeed(state);
-  const name = `${info.name}-seed${String(seed).padStart(4, "0")}${scale > 1 ? `-x${scale}` : ""}.png`;
-  const text = { seed: String(seed), ...described(state, info, labelOf(seed, state, info)) };
+  const isOwn = state.own?.seed === seed;
+  const what = isOwn ? "picture" : `seed${String(seed).padStart(4, "0")}`;
+  const name = `${info.name}-${what}${scale > 1 ? `-x${scale}` : ""}.png`;
+  const text = { ...(isOwn ? { picture: state.own?.name } : { seed: String(seed) }), ...described(state, info, labelOf(seed, state, info)) };
   const larger = frames.map((frame) => enlarge(frame, scale));
   await save(larger, info, name, text);
 }

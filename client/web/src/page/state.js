@@ -31,6 +31,10 @@ export function mostTruncation({ truncationAtMost }) {
  * @property {number[]} amounts along each direction.
  * @property {bigint} from the morph's first seed.
  * @property {bigint} to its last.
+ * @property {Own} [own] a picture of the user's, which stands in the place of a seed.
+ *
+ * @typedef {{seed: bigint, latents: Float32Array, label: number, name: string}} Own in whose place it stands, what draws it,
+ *     its class by the encoder, and what it is called.
  */
 
 /** The label that stands for: seed s has class s modulo their number, wherever it is shown. */
@@ -92,8 +96,21 @@ export function columnsOf(count) {
  * @param {State} state
  * @param {Info} info
  */
-export function labelOf(seed, { label }, { classNames }) {
-  return label === EACH ? classOfSeed(seed, classNames.length) : label;
+export function labelOf(seed, { label, own }, { classNames }) {
+  if (label !== EACH) return label;
+  return own?.seed === seed ? own.label : classOfSeed(seed, classNames.length);
+}
+
+/**
+ * The latents of a seed, or of the picture that stands in its place; not yet scaled or moved.
+ *
+ * @param {bigint} seed
+ * @param {State} state
+ * @param {Info} info
+ * @returns {Float32Array}
+ */
+export function latentsFrom(seed, { own }, { latentSize }) {
+  return own?.seed === seed ? own.latents : latentsOfSeed(seed, latentSize);
 }
 
 /**
@@ -113,7 +130,7 @@ export function pickedSeed({ seed, pick }) {
  * @param {Info} info
  */
 export function latentsAt(seed, state, info) {
-  return move(truncate(latentsOfSeed(seed, info.latentSize), state.truncation), state, info);
+  return move(truncate(latentsFrom(seed, state, info), state.truncation), state, info);
 }
 
 /**
