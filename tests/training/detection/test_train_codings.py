@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+import tensorflow as tf
 from gentrain import sources
 from gentrain.detection import codings
 from gentrain.detection.codings import Coding
@@ -61,6 +65,25 @@ def test_files_in_archives_are_looked_at_and_what_cannot_be_evened_out_is_said(t
     assert len(notes) == 1
     assert "1 of 2 files looked at are GIF" in notes[0]
     assert codings.of_files(sources.find("digits")) == ((), [])
+
+
+def test_files_in_tar_parquet_and_records_are_looked_at(tmp_path: Path) -> None:
+    files = [coded(picture(seed), "JPEG", quality=30) for seed in range(3)]
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        for number, content in enumerate(files):
+            member = tarfile.TarInfo(f"{number}.jpg")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    rows = pyarrow.table({"image": [{"bytes": content, "path": None} for content in files]})
+    pyarrow.parquet.write_table(rows, tmp_path / "all.parquet")
+    with tf.io.TFRecordWriter(str(tmp_path / "all.tfrecord")) as writer:
+        for content in files:
+            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
+            example = tf.train.Example(features=tf.train.Features(feature={"image/encoded": feature}))
+            writer.write(example.SerializeToString())
+    expected = Coding((SIDE, SIDE), tuple(map(tuple, Image.open(io.BytesIO(files[0])).quantization.values())), 2)
+    for name in ("all.tar", "all.parquet", "all.tfrecord"):
+        assert codings.of_files(sources.find(str(tmp_path / name))) == ((expected,) * 3, []), name
 
 
 def test_a_part_of_a_larger_file_keeps_the_places_of_its_blocks() -> None:
