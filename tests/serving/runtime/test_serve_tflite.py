@@ -194,6 +194,13 @@ def test_model_tflite_is_preferred_then_the_dynamic_file_and_there_may_be_none(t
         assert tflite.find(tmp_path) == tmp_path / name
 
 
+def test_the_way_back_of_a_version_is_no_file_to_serve_in_its_place(tmp_path):
+    (tmp_path / "tflite").mkdir()
+    for name in ("digits-invert-dynamic.tflite", "digits-float16.tflite"):
+        (tmp_path / "tflite" / name).touch()
+    assert tflite.find(tmp_path) == tmp_path / "tflite" / "digits-float16.tflite"
+
+
 @pytest.mark.parametrize("damage", ["empty", "garbage", "half"])
 def test_file_that_litert_cannot_run_is_named(contents, tmp_path, damage):
     path = tmp_path / "model.tflite"
