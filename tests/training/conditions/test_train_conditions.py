@@ -149,7 +149,9 @@ def test_a_condition_can_enter_at_every_size_of_the_generator(networks: str) -> 
             return keras.layers.Add()([features, keras.layers.Reshape((1, 1, -1))(added)])
 
     sizes: list[int] = []
-    settings = Settings(networks=networks, latent_size=4, generator_width=4, frames=2 if networks == "animate" else 0)
+    settings = Settings(
+        networks=networks, latent_size=4, generator_width=4, frames=2 if networks in ("animate", "moving") else 0
+    )
     from_pictures = networks in ("unet", "residual", "animate")
     picture = [Picture(np.zeros((2, 32, 32, 1), np.uint8))] if from_pictures else []
     generator = build_generator(32, 1, [*picture, Brightness(2)], settings)
