@@ -9,9 +9,10 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,11 +109,13 @@ def reported_as(failure: OutOfMemory) -> Iterator[None]:
     """Turn an allocation that fails within the block into the line of `failure`, and exit code 1.
 
     Raises:
-        TrainError: where Python or TensorFlow noticed it; where C++ did, the process ends with that line.
+        TrainError: where Python or TensorFlow noticed it; where C++ did, the process ends with that line. So it does
+            where C++ did not even look, and memory is likely to be too little: oneDNN's kernels for bfloat16 machines.
     """
     import tensorflow as tf
 
-    with _instead_of_abort(f"gentrain: {failure}\n"):
+    line = f"gentrain: {failure}\n"
+    with _instead_of_abort(line), _instead_of_fault(line) if failure.is_likely else nullcontext():
         try:
             yield
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -158,3 +161,24 @@ def _name_of(type_info: int | None) -> bytes:
     if not type_info:
         return b""
     return ctypes.cast(type_info, ctypes.POINTER(ctypes.c_char_p))[1] or b""
+
+
+@contextmanager
+def _instead_of_fault(line: str) -> Iterator[None]:
+    """While the block runs, a segmentation fault prints `line` and exits."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    set_handler, data = ctypes.CDLL(None).signal, line.encode()
+    set_handler.argtypes, set_handler.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+
+    def handle(_: int) -> None:
+        os.write(2, data)
+        os._exit(1)
+
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(handle)
+    before = set_handler(signal.SIGSEGV, ctypes.cast(handler, ctypes.c_void_p))
+    try:
+        yield
+    finally:
+        set_handler(signal.SIGSEGV, before)
