@@ -123,8 +123,8 @@ def text() -> Settings:
 
     Captioned emoji, 32×32 in colour: 220 kimg in 426 seconds of processor time; of 100 captions the own one is found
     for .128 of the pictures, for .662 of real ones. A third of the usual penalties, since the discriminator has
-    captions to tell apart too. Not measured while it trains: the snapshot that the Fréchet distance finds best is an
-    early one, of few words.
+    captions to tell apart too. Not measured while it trains: the snapshot that the Fréchet distance found best in a
+    run of the recipe before was an early one, of few words.
     """
     return Settings(captions="auto", conditions="tokens", gamma=3.0)
 
