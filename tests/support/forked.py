@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -192,6 +193,12 @@ def _become(streams: list[int], command: list[str], folder: str, environment: di
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):  # those there are know whether the old ones seek
+        old = getattr(sys, name)
+        how = {"encoding": old.encoding, "errors": old.errors, "line_buffering": number == 2, "write_through": False}
+        raw = open(number, "wb" if number else "rb", closefd=False)  # noqa: SIM115  # as long as the process
+        setattr(sys, name, io.TextIOWrapper(raw, **how))
+        setattr(sys, f"__{name}__", getattr(sys, name))
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

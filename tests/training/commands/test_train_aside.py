@@ -29,6 +29,13 @@ def dies():
         os.kill(os.getpid(), signal.SIGKILL)
     return "here"
 
+class Odd(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+def odd():
+    raise Odd("not", "sent")
+
 def other():
     done.append(1)
 
@@ -43,6 +50,7 @@ def other():
         ("import sys; sys.modules['tensorflow'] = sys\nprint(aside(quick, other), done)", "False []"),
         ("print(aside(dies, other), done)", "here []"),
         ("try: aside(fails, other)\nexcept TrainError as error: print(error, done)", "no such folder []"),
+        ("try: aside(odd, other)\nexcept Odd as error: print(error, done)", "not sent []"),
         ("try: aside(slow, fails)\nexcept TrainError as error: print(error, done)", "no such folder []"),
     ],
 )

@@ -36,16 +36,24 @@ def aside(work: Callable[[], Result], meanwhile: Callable[[], None]) -> Result:
     try:
         if not receiver.poll(SHORT):
             meanwhile()
-        result, error = receiver.recv()
-    except EOFError:
-        return work()
+        answer = _received(receiver)
     finally:
         process.kill()
         process.join()
         receiver.close()
+    if answer is None:
+        return work()
+    result, error = answer
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]
+
+
+def _received(receiver: Connection) -> tuple[Any, Exception | None] | None:
+    try:
+        return receiver.recv()  # type: ignore[no-any-return]
+    except Exception:  # the process has ended without an answer, or this one cannot be made here
+        return None
 
 
 def _answer(work: Callable[[], Any], sender: Connection) -> None:
@@ -55,5 +63,5 @@ def _answer(work: Callable[[], Any], sender: Connection) -> None:
         answer = work(), None
     except Exception as error:
         answer = None, error
-    with contextlib.suppress(BrokenPipeError):  # whoever waited is gone
+    with contextlib.suppress(Exception):  # whoever waited is gone, or it cannot be sent
         sender.send(answer)
