@@ -20,7 +20,7 @@ from digit_judge import DigitJudge, independent
 
 FRAMES, SIDE = 16, 32
 HELD_OUT, GENERATED = 1600, 800
-LENGTHS = (60, 110)
+LENGTHS = (60, 200)
 """Kimg; the same run goes on from one to the next."""
 
 HEAD = {

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import torch  # type: ignore[import-not-found]
 
-torch.cuda.is_available = lambda: True
 torch.Tensor.cuda = torch.nn.Module.cuda = lambda self, *_: self
+is_available, torch.cuda.is_available = torch.cuda.is_available, lambda: True
 
 from lightweight_gan import lightweight_gan as peer  # type: ignore[import-not-found]  # noqa: E402
 
+torch.cuda.is_available = is_available
 peer.torch = types.SimpleNamespace(**{**vars(torch), "device": lambda _: torch.device("cpu")})
 
 BATCH = 16

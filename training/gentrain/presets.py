@@ -112,10 +112,10 @@ def animate() -> Settings:
 def clips() -> Settings:
     """Clips of 16 frames from latents, up to 32×32: one picture that travels over another.
 
-    Moving digits, 32×32, 60 kimg: 311 CPU seconds, 193 clips a second; a Fréchet distance of 7.9 where real clips get
-    3.2, and 15 with their frames shuffled.
+    Moving digits, 32×32: 919 CPU seconds with bfloat16, 218 clips a second; a Fréchet distance of 3.5 where real clips
+    get 3.2, and 15 with their frames shuffled.
     """
-    return Settings(networks="moving", frames=16, kimg=60.0, batch=32, kimg_per_evaluation=0.0)
+    return Settings(networks="moving", frames=16, kimg=200.0, batch=32, kimg_per_evaluation=0.0)
 
 
 def text() -> Settings:
