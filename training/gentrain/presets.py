@@ -58,8 +58,8 @@ def large() -> Settings:
 def translate() -> Settings:
     """Pictures to pictures, up to 64×64: a U-Net, a discriminator of patches, and ten times the L1 distance.
 
-    OpenMoji's black outlines to colour, 64×64, `--hints`, 31 kimg: 4½ CPU minutes with bfloat16; L1 .058 and 16.2 dB
-    without dots, .039 and 18.4 dB with three, where the outline as it is has .067 and 14.2 dB. 92 kimg: .056, .033.
+    OpenMoji's black outlines to colour, 64×64, `--hints`, 31 kimg: 4½ CPU minutes with bfloat16; L1 .057 and 16.2 dB
+    without dots, .038 and 18.5 dB with three, where the outline as it is has .067 and 14.2 dB. 92 kimg: .056, .033.
     """
     return Settings(
         resolution=64,
