@@ -148,6 +148,11 @@ GRIDS = {
         4,
     ),
 }
+# The second grid again, of a machine that multiplies bfloat16: 64 steps round another way there.
+WITH_BFLOAT16 = (
+    "393a433545413a343f353c4033394237483f3a3f413c3f3c363e3d4f4a393439"
+    "34454337443b3e3e38493e30413f3b3f3f35393b3a3543313e3e37303e323935"
+)
 
 
 def files(folder: Path) -> set[str]:
@@ -159,11 +164,12 @@ def files(folder: Path) -> set[str]:
 def test_a_run_directory_has_the_files_and_the_images_it_had(run_directory: Path) -> None:
     assert files(run_directory) - {"interface.json"} == RUN_FILES
     config = json.loads((run_directory / "config.json").read_text(encoding="utf-8"))
-    rounded = config["settings"]["precision"] == "bfloat16"  # the values are of a machine without it
     for name, (before, most) in GRIDS.items():
+        if name == "000004kimg.png" and config["settings"]["precision"] == "bfloat16":
+            before = WITH_BFLOAT16
         with Image.open(run_directory / "samples" / name) as grid:
             now = np.asarray(grid.convert("L").resize((8, 8), Image.Resampling.BOX), int).ravel()
-        assert np.abs(now - list(bytes.fromhex(before))).max() <= (6 * most if rounded else most), name
+        assert np.abs(now - list(bytes.fromhex(before))).max() <= most, name
 
 
 def tensor(dtype: str, *shape: int) -> dict[str, object]:
