@@ -107,12 +107,16 @@ class Page:
     def wait_for_images(self):
         self.wait("#grid[aria-busy=false]")
 
-    def wait_for_address(self, part):
+    def wait_until(self, expression):
+        """Until JavaScript holds. Asked from outside again and again: what asks inside the page needs `unsafe-eval`."""
         for _ in range(300):
-            if part in self.evaluate("location.hash"):
+            if self.evaluate(expression):
                 return
             self.ask(call="waitForTimeout", args=[100])
-        raise AssertionError(f"{part} is not in {self.evaluate('location.hash')}")
+        raise AssertionError(f"not within 30 seconds: {expression}")
+
+    def wait_for_address(self, part):
+        self.wait_until(f"location.hash.includes({json.dumps(part)})")
 
     def wait_for_translation(self):
         self.wait("#made[aria-busy=false]")

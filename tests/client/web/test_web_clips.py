@@ -80,7 +80,7 @@ def test_clips_play_at_their_rate_and_pause(moving, made):
 def test_clips_play_unasked_where_nobody_wants_less_motion(browser, clip_site):
     browser.open(f"{clip_site.origin}/moving/")
     assert browser.text("#play-clip") == "Pause"
-    browser.ask(call="waitForFunction", args=["Number(document.getElementById('frame').value) > 2"])
+    browser.wait_until("Number(document.getElementById('frame').value) > 2")
     browser.slide("#frame", 1)
     assert browser.text("#play-clip") == "Play", "who takes the slider holds it"
 
