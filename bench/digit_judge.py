@@ -54,7 +54,7 @@ class DigitJudge:
         return np.asarray(self.features.predict(clips, batch_size=250, verbose=0))
 
     def score(self, clips: Array, real: Array) -> dict[str, float]:
-        """`frechet`, from the features of real clips; `direction`, `confidence`, `identity`, `mass`, `acceleration`."""
+        """`frechet` from the features of real clips, and `direction`, `confidence`, `identity`, `mass` and the rest."""
         told = np.asarray(self.of_clips.predict(clips, batch_size=250, verbose=0)[1])
         places, mass = centroids(clips)
         digits = np.asarray(self.of_frames.predict(clips.reshape(-1, *clips.shape[2:]), batch_size=1000, verbose=0))
@@ -68,6 +68,7 @@ class DigitJudge:
             "mass": float(np.mean(mass.std(axis=1) / np.maximum(mass.mean(axis=1), 1e-6))),
             "acceleration": float(np.median(np.linalg.norm(np.diff(places, 2, axis=1), axis=-1))),
             "travel": float(np.median(np.linalg.norm(np.diff(places, axis=1), axis=-1).sum(axis=1))),
+            "closure": closure(clips),
         }
 
 
@@ -83,6 +84,13 @@ def centroids(clips: Array) -> tuple[Array, Array]:
     pixel, mass = np.arange(ink.shape[-1], dtype=np.float32), ink.sum(axis=(2, 3))
     sums = np.stack([ink.sum(axis=3) @ pixel, ink.sum(axis=2) @ pixel], axis=-1)
     return sums / np.maximum(mass, 1e-6)[..., None], mass
+
+
+def closure(clips: Array) -> float:
+    """How much the first frame differs from the last, of what each differs by from the one before: 1 for loops."""
+    values = clips.astype(np.float32)
+    step = np.abs(np.diff(values, axis=1)).mean()
+    return float(np.abs(values[:, 0] - values[:, -1]).mean() / np.maximum(step, 1e-6))
 
 
 def _clip_net(frames: int, side: int) -> Any:

@@ -20,8 +20,12 @@ from digit_judge import DigitJudge, independent
 
 FRAMES, SIDE = 16, 32
 HELD_OUT, GENERATED = 1600, 800
-LENGTHS = (60, 200)
-"""Kimg; the same run goes on from one to the next."""
+RUNS: dict[str, tuple[tuple[object, ...], tuple[float, ...]]] = {
+    "`clips`": ((), (60, 200)),
+    "with classes": (("--conditional",), (60, 200)),
+    "that loop": (("--set", "loop=1"), (60,)),
+}
+"""Options, and kimg; the same run goes on from one to the next."""
 
 HEAD = {
     "frechet": "Fréchet",
@@ -31,8 +35,10 @@ HEAD = {
     "mass": "mass",
     "acceleration": "acceleration",
     "travel": "travel",
+    "closure": "closure",
 }
 SHOWN, COLUMNS = 40, 10
+CLASSES = 10
 
 
 class Measured:
@@ -75,11 +81,14 @@ class Measured:
         return {name: self.score(each) for name, each in others.items()}
 
 
-def measure(measured: Measured, kimg: float, before: float, seed: int, picture: Path | None) -> dict[str, Any]:
+def measure(
+    measured: Measured, name: str, kimg: float, before: float, seed: int, picture: Path | None
+) -> dict[str, Any]:
     """A training up to so many kimg, its processor time with what went `before`, and the marks of its clips."""
-    run = KEPT / f"moving-clips-{seed}"
+    options = RUNS[name][0]
+    run = KEPT / "-".join(["moving-clips", *(str(option).strip("-") for option in options), str(seed)])
     where = ("--data", "moving-digits", "--frames", FRAMES, "--resolution", SIDE, "--holdout", HELD_OUT)
-    seconds = before + judged.train(run, *where, "--kimg", kimg, "--seed", seed)
+    seconds = before + judged.train(run, *where, *options, "--kimg", kimg, "--seed", seed)
     clips = generated(run / "generator.keras")
     if picture is not None:
         draw(clips, picture)
@@ -87,14 +96,16 @@ def measure(measured: Measured, kimg: float, before: float, seed: int, picture: 
 
 
 def generated(file: Path, count: int = GENERATED) -> Any:
-    """The clips of the seeds from 0 on, uint8 (N, T, H, W, 1)."""
+    """The clips of the seeds from 0 on, and of the classes in turn, uint8 (N, T, H, W, 1)."""
     from gentrain import quiet
 
     quiet.import_tensorflow()
     import keras
     from gentrain.metrics.generate import generate
 
-    return generate(keras.models.load_model(file, compile=False), count)
+    generator = keras.models.load_model(file, compile=False)
+    given = {"labels": np.arange(count, dtype=np.int32) % CLASSES} if len(generator.inputs) > 1 else None
+    return generate(generator, count, given=given)
 
 
 def draw(clips: Any, path: Path) -> None:
@@ -115,11 +126,14 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the clips of the seeds 0 to 39 as a GIF")
     arguments = parser.parse_args()
     kept, seed, measured = Cells("moving", arguments.again), arguments.seed, Measured()
-    cells, seconds = {}, 0.0
-    for kimg in LENGTHS:
-        name = f"`clips`, {kimg:g} kimg"
-        cells[name] = kept.get(f"{name}, seed {seed}", measure, measured, kimg, seconds, seed, arguments.picture)
-        seconds = cells[name]["seconds"]
+    cells = {}
+    for name, (_, lengths) in RUNS.items():
+        seconds = 0.0
+        for kimg in lengths:
+            cell = f"{name}, {kimg:g} kimg"
+            given = (measured, name, kimg, seconds, seed, arguments.picture)
+            cells[cell] = kept.get(f"{cell}, seed {seed}", measure, *given)
+            seconds = cells[cell]["seconds"]
     beside = kept.get("baselines", measured.baselines)
     rows = [[name, "", *(number(beside[name][key]) for key in HEAD)] for name in beside if name != "date"]
     rows += [[name, number(cell["seconds"]), *(number(cell[key]) for key in HEAD)] for name, cell in cells.items()]
@@ -131,7 +145,8 @@ def main() -> None:
         eight ways a clip sets out. Confidence: the judge's own in that. Identity: the part of a clip's frames that the
         judge of single frames takes for the same digit. Mass: how much what is bright varies in a clip, of its mean.
         Acceleration: the second difference of its centre, median, in pixels; travel: the way of the centre, median, in
-        pixels."""
+        pixels. Closure: how much the first frame differs from the last, of what each differs by from the one before;
+        `--set loop=1` asks for 1."""
     )
     print(f"## Training: clips from latents\n\n{how}\n\n{table(['', 'CPU s', *HEAD.values()], rows)}")
 

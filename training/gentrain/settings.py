@@ -31,6 +31,7 @@ class Settings:
     frames: int = 0  # of a clip, for what moves; 0: pictures
     fps: float = 12.0  # frames a second that clips are cut at; 0: every frame that a file has
     short: str = "loop"  # a file of fewer frames than a clip has; skip: it is left out
+    loop: bool = False  # the last frame of a clip made of latents leads to its first
     cells: str = ""  # COLUMNSxROWS of sprite sheets, of which each is a clip; empty: pictures are none
     flip: bool = False  # mirror each image left to right half of the time
     jitter: float = 0.0  # move each image at random, by at most this part of the side; its edges are repeated

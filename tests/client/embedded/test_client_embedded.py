@@ -247,15 +247,28 @@ def test_a_full_disk_behind_standard_output_is_said(fails, gensample, tflite):
     assert (done.returncode, done.stderr) == (1, b"gensample: cannot write -: No space left on device\n")
 
 
-def test_valgrind_finds_no_error_and_no_leak(programs, repository, conditional_tflite, tmp_path):
+# Kind of file → the program, the fixture that has the file and where in it, and what is given before and behind it.
+CHECKED = {
+    "latents": ("gensample", "repository", "digits/1/tflite/digits-int8.tflite", (), ("0-1", "out.ppm")),
+    "labels": ("gensample", "conditional_tflite", "", ("-l", 1), (3, "out.ppm")),
+    "words": ("gensample", "words", "models/words/1/tflite/words-float32.tflite", ("--text", "blue"), (0, "out.ppm")),
+    "clips": ("gensample", "clip_models", "models/moving/1/tflite/moving-float32.tflite", (), (0, "out.ppm")),
+    "a picture": ("gentranslate", "clip_models", "models/alive/1/tflite/alive-float32.tflite", (), ("in.ppm", "out")),
+}
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_valgrind_finds_no_error_and_no_leak(kind, programs, request, tmp_path):
     if not shutil.which("valgrind"):
         pytest.skip(f"no valgrind: {TOOLS}")
-    runs = [[file, "0-1"] for file in sorted((repository / "digits/1/tflite").glob("*.tflite"))]
-    for arguments in ([*runs, ["-l", "1", conditional_tflite, "3"]])[:4]:
-        checks = ["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite", "--quiet"]
-        command = ["valgrind", *checks, programs / "gensample", *map(str, arguments), "out.ppm"]
-        done = subprocess.run(command, check=False, capture_output=True, cwd=tmp_path, timeout=120)
-        assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    program, fixture, place, before, behind = CHECKED[kind]
+    (tmp_path / "in.ppm").write_bytes(b"P6\n20 12\n255\n" + bytes(range(240)) * 3)
+    checks = ["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite", "--quiet"]
+    arguments = [*before, request.getfixturevalue(fixture) / place, *behind]
+    command = ["valgrind", *checks, programs / program, *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, cwd=tmp_path, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    assert list(tmp_path.glob("out*"))
 
 
 def test_the_sanitizers_find_nothing(tflite, conditional_tflite, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import tensorflow as tf
 from gentrain.commands.data import data as data_command
 from gentrain.commands.fit import fit as fit_command
+from gentrain.presets import PRESETS
 from gentrain.settings import Settings
 from gentrain.training.gan import GAN
 from PIL import Image
@@ -154,7 +156,7 @@ SETTINGS = {
     "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
     "jitter": 0.1, "l1": 5.0, "adversarial": 0.5, "features_weight": 0.5, "nce": 0.5,
     "short": "skip", "cells": "4x2", "nce_identity": 0.5, "mismatch": 0.5, "likeness": 0.5, "diversity": 0.25,
-    "frames_weight": 0.5,
+    "frames_weight": 0.5, "loop": True,
 }  # fmt: skip
 
 
@@ -167,6 +169,19 @@ def test_every_setting_can_be_set_and_none_is_without_a_value_here(gentrain: Gen
     for name, value in SETTINGS.items():
         assert printed[name] == value != standard[name]
     assert standard.keys() - SETTINGS.keys() <= FIT.keys() | ELSEWHERE.keys()
+
+
+def test_every_setting_has_its_row_in_the_guide_with_its_value_in_small() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
+    table = page[page.index("| setting |") :].split("\n\n")[0].splitlines()[2:]
+    named, small = set(), dataclasses.asdict(PRESETS["small"]())
+    for row in table:
+        names, values = re.findall(r"`(\w+)`", row), [value.strip() for value in row.split("|")[2].split(",")]
+        named |= {*names}
+        for name, value in zip(names, values, strict=False):
+            if re.fullmatch(r"-?[\d.]+(e-?\d+)?", value):
+                assert small[name] == float(value), row
+    assert small.keys() <= named
 
 
 def test_settings_of_adam_reach_both_optimisers_and_its_rate_falls_to_the_final_one() -> None:

@@ -13,12 +13,14 @@ import tensorflow as tf
 from click.testing import CliRunner
 from gentrain.cli import cli
 from gentrain.data.dataset import Dataset
+from gentrain.errors import UsageError
 from gentrain.metrics.exposures import exposed, held, shuffled
-from gentrain.networks import build_generator, moving
+from gentrain.networks import build_generator, check, moving
 from gentrain.settings import Settings
 from gentrain.training.draws import Draws
 from gentrain.training.frames import as_channels, as_clips
 from gentrain.training.gan import GAN
+from gentrain.training.initial import restore
 from PIL import Image
 
 SIDE, FRAMES = 16, 4
@@ -109,6 +111,41 @@ def test_the_first_latents_draw_the_path_and_the_others_the_pictures() -> None:
     for name, same, other in (("sprite", 1, 2), ("down", 2, 1)):
         np.testing.assert_allclose(found[name][0], found[name][same], atol=1e-6)
         assert np.abs(found[name][0] - found[name][other]).max() > 1e-4
+
+
+@pytest.mark.parametrize("frames", [FRAMES, 18])
+def test_a_path_that_loops_can_begin_at_any_frame(frames: int) -> None:
+    """Paths begun a frame later are sums of paths, with nothing left, where the last frame leads to the first."""
+
+    def left(loop: bool) -> float:
+        generator = build_generator(SIDE, 1, (), settings(latent_size=80, frames=frames, loop=loop))
+        drawn = keras.Model(generator.input, [generator.get_layer(name).output for name in ("down", "across")])
+        paths = np.concatenate(drawn(np.random.default_rng(0).standard_normal((40, 80), np.float32)))[..., 0].T
+        later = np.roll(paths, 1, axis=0)
+        sums = np.linalg.lstsq(paths, later, rcond=1e-5)[0]
+        return float(np.abs(paths @ sums - later).max() / np.abs(paths).max())
+
+    assert left(loop=True) < 1e-3
+    assert frames == FRAMES or left(loop=False) > 0.02
+
+
+def test_loops_are_of_clips_that_are_made_of_latents() -> None:
+    with pytest.raises(UsageError, match="loop 1: networks genline make no clips of latents"):
+        check((), settings(networks="genline", frames=0, loop=True))
+
+
+def test_longer_clips_start_from_the_pictures_and_paths_of_shorter_ones(tmp_path: Path) -> None:
+    shorter = build_generator(SIDE, 1, (), settings())
+    shorter.save(tmp_path / "shorter.keras")
+    gan = GAN(SIDE, 1, (), settings(frames=2 * FRAMES, seed=5))
+    gan.compile()
+    assert "starting from" in restore(tmp_path / "shorter.keras", gan)
+    latents = np.random.default_rng(0).standard_normal((3, 32), np.float32)
+    for name in ("sprite", "down"):
+        one, two = (keras.Model(net.input, net.get_layer(name).output)(latents) for net in (shorter, gan.ema))
+        if name == "down":
+            two = (two[:, ::2] + two[:, 1::2]) / 2
+        np.testing.assert_allclose(one, two, atol=0.05 * np.abs(one).max())
 
 
 def test_augmentation_changes_the_colours_of_a_clip_as_one() -> None:

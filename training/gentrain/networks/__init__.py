@@ -103,6 +103,8 @@ def check(conditions: Conditions, s: Settings) -> None:
             else f"networks {s.networks} make clips"
         )
         raise UsageError(f"{are}; with --frames 16 --preset clips makes them of latents, --animate of pictures")
+    if s.loop and not hasattr(NETWORKS[s.networks], "film"):
+        raise UsageError(f"loop 1: networks {s.networks} make no clips of latents; --frames 16 --preset clips does")
     if hasattr(NETWORKS[s.networks], "translate") or s.networks == "animate":
         if not pictures:
             raise UsageError(f"networks {s.networks} start from pictures: --preset translate, or conditions=image")

@@ -2,8 +2,9 @@
 
 genline's own network draws a sprite, how far each of its pixels covers, and what lies behind it, once for a clip. A
 small network draws a path: how far the sprite is moved along each axis in each frame, by whole pixels and parts of
-them. The path is a sum of slow curves, so that it has no jumps. A move is two products with matrices whose elements are
-max(0, 1 - |i - j - d|), that is bilinear interpolation, and what moves keeps its shape exactly.
+them. The path is a sum of slow curves, so that it has no jumps; where clips are to loop, each curve has whole periods.
+A move is two products with matrices whose elements are max(0, 1 - |i - j - d|), that is bilinear interpolation, and
+what moves keeps its shape exactly.
 
 Some of the latents draw the path and the others the pictures, so that either can change alone; both see classes.
 Sources: the parted latents, "MoCoGAN", arXiv 1707.04993; the composition, "Generating Videos with Scene Dynamics",
@@ -23,7 +24,7 @@ from gentrain.settings import Settings
 
 PATH_LAYERS, PATH_WIDTH = 2, 64
 CURVES = 8
-"""A constant, a line, and the slowest cosines."""
+"""A constant, a line, and the slowest cosines; with more than 16 frames there are more of them."""
 PART = 4
 """One in so many latents draws the path."""
 EDGE = 8
@@ -34,7 +35,7 @@ def film(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm
     """Latents (N, Z), and behind them what conditions add, → clips float32 (N, T, side, side, channels) in [-1, 1]."""
     content, motion = parted(x, s.latent_size)
     sprite, cover, behind = pictures(content, side, channels, s, init, norm, enter)
-    down, across = (shifts(axis, side, side // EDGE) for axis in path(motion, side, s.frames, init, norm))
+    down, across = (shifts(axis, side, side // EDGE) for axis in path(motion, side, s, init, norm))
     inked = layers.Concatenate(axis=2, dtype="float32")([layers.Multiply(dtype="float32")([sprite, cover]), cover])
     moved = travelling(inked, down, across)
     inked, cover = cropped(moved, 0, channels), cropped(moved, channels, 1)
@@ -86,25 +87,36 @@ def cropped(x: Any, first: int, count: int) -> Any:
     return layers.Cropping2D(((0, 0), (first, x.shape[2] - first - count)), dtype="float32")(x)
 
 
-def path(x: Any, side: int, frames: int, init: Initializers, norm: Norm) -> list[Any]:
+def path(x: Any, side: int, s: Settings, init: Initializers, norm: Norm) -> list[Any]:
     """How far the sprite is moved in each frame, in pixels, float32 (N, T, 1): down, and to the right."""
     for _ in range(PATH_LAYERS):
         x = layers.Dense(PATH_WIDTH, use_bias=False, kernel_initializer=init())(x)
         x = layers.ReLU()(norm(x))
-    curves = side / 4 * basis(frames)
+    curves = side / 4 * (loops(s.frames) if s.loop else basis(s.frames))
     moves = []
     for name in ("down", "across"):
-        weights = layers.Dense(CURVES, kernel_initializer=init(), dtype="float32")(x)
-        way = fixed(weights, curves, np.zeros(frames))
-        moves.append(layers.Reshape((frames, 1), dtype="float32", name=name)(way))
+        weights = layers.Dense(len(curves), kernel_initializer=init(), dtype="float32")(x)
+        way = fixed(weights, curves, np.zeros(s.frames))
+        moves.append(layers.Reshape((s.frames, 1), dtype="float32", name=name)(way))
     return moves
 
 
 def basis(frames: int) -> np.ndarray[Any, Any]:
-    """(CURVES, T): 1, from -1 to 1, and cosines of 1 to 6 half turns, as small as they are in a path with corners."""
+    """(curves, T): 1, from -1 to 1, and cosines of 1, 2, … half turns, as small as they are in a path with corners."""
     time = (np.arange(frames) + 0.5) / frames
-    waves = [np.cos(np.pi * k * time) / k**2 for k in range(1, CURVES - 1)]
+    waves = [np.cos(np.pi * k * time) / k**2 for k in range(1, max(CURVES, frames // 4 * 2) - 1)]
     return np.stack([np.ones(frames), 2 * time - 1, *waves])
+
+
+def loops(frames: int) -> np.ndarray[Any, Any]:
+    """(curves, T) that lead from the last frame to the first: 1, and cosines and sines of 1, 2, … whole turns.
+
+    They are odd in number and those of `basis` even, so that neither is taken for the other where a run starts from
+    another.
+    """
+    turns = 2 * np.pi * np.arange(frames) / frames
+    waves = [wave(k * turns) / k**2 for k in range(1, max(1, frames // 4) + 1) for wave in (np.cos, np.sin)]
+    return np.stack([np.ones(frames), *waves])
 
 
 def shifts(moves: Any, side: int, edge: int) -> Any:
