@@ -20,7 +20,7 @@ const USAGE = "usage: client/web/build.sh MODEL OUT [--file dynamic|float32|floa
 /** Ours ← LiteRT.js's: with relaxed SIMD, and for browsers without it. */
 const RUNTIMES = { litert: "litert_wasm_internal", "litert-compat": "litert_wasm_compat_internal" };
 
-/** Kinds of TFLite files that browsers run; the first unless another is asked for. */
+/** Kinds of TFLite files that browsers run; the first unless another is asked for, of a detector the second. */
 const KINDS = ["dynamic", "float32", "float16", "int8"];
 
 const ABANDONED_MS = 24 * 3600 * 1000;
@@ -33,9 +33,9 @@ class BuildError extends Error {
 }
 
 async function main() {
-  const { model, out, kind } = readArguments();
+  const { model, out, asked } = readArguments();
   const folder = await versionFolder(model);
-  const { manifest, file, content } = await readVersion(folder, kind);
+  const { manifest, file, kind, content } = await readVersion(folder, asked);
   await checkReplaceable(out);
   const hidden = path.join(path.dirname(out), `.${path.basename(out)}.building-`);
   await mkdir(path.dirname(out), { recursive: true });
@@ -64,14 +64,14 @@ async function main() {
 function readArguments() {
   try {
     const { values, positionals } = parseArgs({
-      options: { file: { type: "string", default: KINDS[0] } },
+      options: { file: { type: "string" } },
       allowPositionals: true,
     });
     if (positionals.length !== 2) throw new Error(USAGE);
-    if (!KINDS.includes(values.file)) {
+    if (values.file !== undefined && !KINDS.includes(values.file)) {
       throw new Error(`--file: found ${values.file}, expected ${KINDS.join(", ")}`);
     }
-    return { model: path.resolve(positionals[0]), out: path.resolve(positionals[1]), kind: values.file };
+    return { model: path.resolve(positionals[0]), out: path.resolve(positionals[1]), asked: values.file };
   } catch (error) {
     throw new BuildError(error.message, 2);
   }
@@ -88,10 +88,12 @@ async function versionFolder(model) {
   return path.join(model, versions.at(-1));
 }
 
-async function readVersion(folder, kind) {
+async function readVersion(folder, asked) {
   const manifest = await readManifest(path.join(folder, "manifest.json"));
+  // Eight bits are too coarse for scores, and a version is published without them where they are.
+  const kind = asked ?? KINDS[judges(manifest) ? 1 : 0];
   const file = `tflite/${manifest.name}-${kind}.tflite`;
-  return { manifest, file, content: await readChecked(folder, manifest, file, kind) };
+  return { manifest, file, kind, content: await readChecked(folder, manifest, file, kind) };
 }
 
 /** The way back, from a picture to latents, where the version has a file for it: of the generator's kind if there is one. */
@@ -129,13 +131,20 @@ async function readManifest(place) {
   return manifest;
 }
 
-/** A detector takes images, other models take other things: the page is for those that make images of these. */
+/** Whether it is a detector, which has scores for pictures. */
+function judges(manifest) {
+  return manifest.signatures?.detect !== undefined;
+}
+
+/** A discriminator takes images, other models take other things: the page is for detectors and those that make images of these. */
 function checkKind(manifest, place) {
+  if (judges(manifest)) return;
   const inputs = Object.keys(manifest?.signatures?.serving_default?.inputs ?? { latents: null });
   const known = inputs.includes("image") ? ["image", "hints", "latents", "labels"] : ["latents", "labels", "tokens"];
   if (!inputs.every((name) => known.includes(name)) || !inputs.some((name) => ["latents", "image"].includes(name))) {
     const found = `takes ${inputs.join(" and ") || "nothing"}`;
-    const expected = "a generator, which takes latents and perhaps labels or tokens, or an image and perhaps hints";
+    const expected =
+      "a detector, or a generator, which takes latents and perhaps labels or tokens, or an image and perhaps hints";
     throw new BuildError(`${place}: this model ${found}, expected ${expected}`);
   }
 }
@@ -157,7 +166,8 @@ function describe(manifest, version, file, content, runtimeBytes) {
     truncationAtMost: described?.latents?.truncation_at_most,
     framesPerSecond: described?.frames_per_second ?? manifest.frames_per_second ?? undefined,
     words: wordsOf(described?.interface ?? manifest.interface),
-    picture: pictureOf(described?.interface ?? manifest.interface),
+    picture: judges(manifest) ? undefined : pictureOf(described?.interface ?? manifest.interface),
+    detector: judges(manifest) ? detectorOf(manifest, described) : undefined,
     directions: (manifest.directions ?? []).filter(({ latents }) => latents?.length === latentSize),
   };
 }
@@ -177,6 +187,13 @@ function describeFile(manifest, version, file, content) {
 function pictureOf(described) {
   const picture = described?.inputs?.find(({ role }) => role === "image");
   return picture && { preprocessing: picture.preprocessing ?? {} };
+}
+
+/** Where a detector's verdict turns, what is known of its false alarms, and how pictures are brought to size. */
+function detectorOf(manifest, described = {}) {
+  const { threshold = 0.5, false_alarms: falseAlarms, false_alarms_interval: within } = { ...manifest, ...described };
+  const { preprocessing = {} } = pictureOf(described.interface ?? manifest.interface) ?? {};
+  return { threshold, falseAlarms, within, preprocessing };
 }
 
 /** How texts become what the file takes, of a model that takes words. */

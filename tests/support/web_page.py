@@ -92,7 +92,7 @@ class Page:
     def open(self, url, **options):
         """A fresh page; returns when it shows its images."""
         self.ask(open=url, options={"viewport": {"width": 1100, "height": 900}, **options})
-        self.wait("#grid[aria-busy=false], #made[aria-busy=false], #error:not([hidden])")
+        self.wait("#grid[aria-busy=false], #made[aria-busy=false], #judge:not([hidden]), #error:not([hidden])")
         assert not self.ask(call="isVisible", args=["#error"]), self.text("#error")
 
     def open_broken(self, url):

@@ -1,5 +1,5 @@
 /**
- * A generator in the browser, of images or clips, from seeds or from pictures: what the page is built on, and the module
+ * A generator in the browser, of images or clips, from seeds or from pictures, or a detector of such images: what the page is built on, and the module
  * `genline.js` for pages of one's own.
  *
  *     const generator = await Generator.load("./digits/");
@@ -8,6 +8,7 @@
  * The model runs in a worker, so a page stays responsive. Nothing is drawn here.
  */
 
+import { ofPage } from "./backgrounds.js";
 import { hintsOf } from "./dots.js";
 import { classOfSeed, latentsOfSeed, truncate } from "./latents.js";
 import { prepared } from "./pictures.js";
@@ -41,6 +42,7 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @property {number} framesPerSecond of clips.
  * @property {ModelFile & {preprocessing: Record<string, string>}} [encoder] the way back, from a picture to latents: its
  *     file, and how pictures are brought to size.
+ * @property {Detector} [detector] of what it is where it makes nothing, but has scores for pictures.
  * @property {Picture} [picture] what it makes images of, where it takes pictures.
  * @property {string[]} classNames one a class; empty where the generator is not conditional.
  * @property {import("./words.js").Described & {length: number}} [words] that it knows, and how many of a text it hears,
@@ -50,6 +52,9 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  *
  * @typedef {import("./pictures.js").Frame & {hints: boolean}} Picture its size, how pictures are brought to it, and whether
  *     dots of colour may be given.
+ *
+ * @typedef {{threshold: number, falseAlarms?: number, within?: [number, number], preprocessing: Record<string, string>}} Detector
+ *     below the threshold a picture is called generated, and so is this share of real ones, within these bounds.
  *
  * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, onBytes?: (bytes: number) => void}} Pending
  *
@@ -145,7 +150,7 @@ export class Generator {
     const expected = this.info.model.bytes + this.info.runtimeBytes;
     let arrived = 0;
     const onBytes = (/** @type {number} */ bytes) => onProgress?.(Math.min(1, (arrived += bytes) / expected));
-    const found = await this.#send({ load: { folder, accelerator, model: this.info.model } }, onBytes);
+    const found = await this.#send({ load: { folder, accelerator, model: this.info.model, judges: this.info.detector !== undefined } }, onBytes);
     const described = this.info.classNames.length > 0;
     const { latentSize, words } = this.info;
     const fits = found.latentSize === latentSize && found.conditional === described;
@@ -155,7 +160,8 @@ export class Generator {
     const preprocessing = ofPage(this.info.picture?.preprocessing);
     const picture = found.picture && { ...found.picture, preprocessing };
     const { width, height, channels, frameCount } = found;
-    const { framesPerSecond = FRAMES_PER_SECOND } = this.info;
+    const { framesPerSecond = FRAMES_PER_SECOND, detector } = this.info;
+    if (detector) detector.preprocessing = ofPage(detector.preprocessing);
     Object.assign(this.info, { width, height, channels, frameCount, framesPerSecond, picture });
   }
 
@@ -211,7 +217,8 @@ export class Generator {
    * @throws {GeneratorError} the model failed to run.
    */
   async runClip(latents, label = 0, text = "") {
-    const { latentSize, picture } = this.info;
+    const { latentSize, picture, detector } = this.info;
+    if (detector) throw new RangeError("this is a detector: it makes no images");
     if (picture) throw new RangeError("image: found none, expected a picture: this generator translates");
     if (latents.length !== latentSize) throw new RangeError(`latents: found ${latents.length}, expected ${latentSize}`);
     return this.#make({ latents, ...this.#labels(label), ...this.#tokens(text) });
@@ -233,6 +240,23 @@ export class Generator {
     const { latents, labels } = await this.#send({ invert: { folder: this.#folder, model: encoder, pixels } });
     if (latents?.length !== latentSize) throw new GeneratorError(`${encoder.file} does not fit the generator`);
     return { latents, label: labels?.[0] ?? 0 };
+  }
+
+  /**
+   * What a detector says of a picture of any size; `score` is in [0, 1], higher is more real.
+   *
+   * @param {ImageData} image
+   * @returns {Promise<{score: number, generated: boolean}>}
+   * @throws {RangeError} it is a generator.
+   */
+  async detect(image) {
+    const { detector, width, height, channels } = this.info;
+    if (!detector) throw new RangeError("this is a generator: it has no scores for pictures");
+    const frame = { width, height, channels, preprocessing: detector.preprocessing };
+    const judge = Float32Array.from(prepared(image, frame), (value) => value / 255);
+    const { score, milliseconds } = await this.#send({ judge });
+    this.#milliseconds = [...this.#milliseconds, milliseconds].slice(-TIMINGS);
+    return { score, generated: score < detector.threshold };
   }
 
   /**
@@ -362,23 +386,7 @@ export class Generator {
   }
 }
 
-/** How pictures are brought to size, with the background as a page knows colours. @param {Record<string, string>} [how] */
-function ofPage({ background = "white", ...others } = {}) {
-  return { ...others, background: hexadecimal(background) };
-}
-
-/** A colour with a name as `#rrggbb`. @param {string} colour */
-function hexadecimal(colour) {
-  const context = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
-  context.fillStyle = "white"; // stands where the other is no colour
-  context.fillStyle = colour;
-  return context.fillStyle;
-}
-
-/**
- * @param {URL} url
- * @returns {Promise<Info>}
- */
+/** @param {URL} url @returns {Promise<Info>} */
 async function fetchInfo(url) {
   // Requested anew each time: it names the model file, whose name has the version in it.
   const response = await fetch(url, { cache: "no-cache" }).catch(() => null);

@@ -85,6 +85,23 @@ function words(tensors) {
 }
 
 /**
+ * What a detector takes.
+ *
+ * @param {SignatureRunner} signature
+ * @returns {Shape} of the pictures; it makes none.
+ * @throws {Error} it gives no scores of pictures: the message says what it takes and gives.
+ */
+export function describeDetector(signature) {
+  const [ins, outs] = [signature.getInputDetails(), signature.getOutputDetails()];
+  const scores = outs.find(({ name }) => name === "scores");
+  const takes = ins.length === 1 && ins[0].name === "images" && is(ins[0], "float32", 4) && isPicture(ins[0]);
+  if (!takes || !is(scores, "float32", 1)) {
+    throw new Error(`it does ${words(ins)} → ${words(outs)}, expected images float32 (1, H, W, C) → scores float32 (1)`);
+  }
+  return { ...size(ins[0]), latentSize: 0, frameCount: 0, conditional: false, tokenCount: 0 };
+}
+
+/**
  * Some inputs, to try a file with; always the same.
  *
  * @param {SignatureRunner} signature

@@ -5,7 +5,7 @@
 
 import { loadAndCompile, loadLiteRt, supportsFeature } from "@litertjs/core";
 import { fetchBytes, gunzip, hexDigest } from "./fetching.js";
-import { describe, generate, results } from "./model.js";
+import { describe, describeDetector, generate, results } from "./model.js";
 import { onCard } from "./webgpu.js";
 
 /**
@@ -16,6 +16,8 @@ import { onCard } from "./webgpu.js";
 
 /** @type {{signature: SignatureRunner, channels: number} | undefined} on the processor. */
 let generator;
+/** @type {SignatureRunner | undefined} of a detector, in the place of a generator. */
+let detector;
 /** @type {import("./webgpu.js").Card | undefined} the same on the graphics card, where that is to be used. */
 let card;
 /** @type {string[]} the last words of the runtime, which say more than its exceptions */
@@ -24,11 +26,12 @@ const complaints = [];
 /** @type {Promise<SignatureRunner> | undefined} from a picture to latents, once it was needed. */
 let encoder;
 
-self.onmessage = async ({ data: { id, load, job, invert } }) => {
+self.onmessage = async ({ data: { id, load, job, invert, judge } }) => {
   try {
     const onBytes = (/** @type {number} */ bytes) => self.postMessage({ id, progress: bytes });
-    const answer = load ? await start(load, onBytes) : invert ? await latentsOf(invert) : await run(job);
-    self.postMessage({ id, answer });
+    const answers = { load: () => start(load, onBytes), invert: () => latentsOf(invert), judge: () => scoreOf(judge) };
+    const what = load ? "load" : invert ? "invert" : judge && "judge";
+    self.postMessage({ id, answer: await (what ? answers[what]() : run(job)) });
   } catch (error) {
     self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
@@ -37,10 +40,10 @@ self.onmessage = async ({ data: { id, load, job, invert } }) => {
 /**
  * Fetch and compile.
  *
- * @param {{folder: string, model: ModelFile, accelerator: string}} what
+ * @param {{folder: string, model: ModelFile, judges: boolean, accelerator: string}} what `judges`: it is a detector.
  * @param {(bytes: number) => void} onBytes called with how many bytes have just arrived.
  */
-async function start({ folder, model, accelerator }, onBytes) {
+async function start({ folder, model, judges, accelerator }, onBytes) {
   if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly");
   const name = (await supportsFeature("relaxedSimd")) ? "litert" : "litert-compat";
   const [wasm, bytes] = await Promise.all([
@@ -52,7 +55,11 @@ async function start({ folder, model, accelerator }, onBytes) {
   const printErr = (/** @type {string} */ line) => complaints.push(line);
   Object.assign(self, { Module: { wasmBinary: wasm, printErr } });
   await loadLiteRt(new URL(`litert/${name}.js`, folder).href);
-  const signature = await compile(bytes, model.file, "generate");
+  const signature = await compile(bytes, model.file, judges ? "detect" : "generate");
+  if (judges) {
+    detector = signature;
+    return shapeOf(signature, model.file, describeDetector, "a detector");
+  }
   const found = shapeOf(signature, model.file);
   generator = { signature, channels: found.channels };
   card = await onCard(bytes, signature, accelerator);
@@ -69,10 +76,13 @@ async function check(bytes, { file, bytes: size, sha256 }) {
   if (found && found !== sha256) throw new Error(`${file} is damaged: its SHA-256 is not the one in model.json`);
 }
 
+/** What has such a signature. */
+const WHAT = { generate: "a generator", invert: "an encoder", detect: "a detector" };
+
 /**
  * @param {Uint8Array} bytes
  * @param {string} file
- * @param {"generate" | "invert"} name of the signature that is meant.
+ * @param {keyof typeof WHAT} name of the signature that is meant.
  * @returns {Promise<SignatureRunner>}
  */
 async function compile(bytes, file, name) {
@@ -82,8 +92,7 @@ async function compile(bytes, file, name) {
     return signatures[name];
   } catch (error) {
     const reason = complaints.pop() ?? (error instanceof Error ? error.message : error);
-    const what = name === "generate" ? "a generator" : "an encoder";
-    throw new Error(`${file} is not ${what} that this browser can run: ${reason}`);
+    throw new Error(`${file} is not ${WHAT[name]} that this browser can run: ${reason}`);
   }
 }
 
@@ -106,14 +115,29 @@ async function latentsOf({ folder, model, pixels }) {
 }
 
 /**
+ * The detector's score of a picture, and how long it ran.
+ *
+ * @param {Float32Array} pixels (H × W × C) in [0, 1].
+ * @returns {Promise<{score: number, milliseconds: number}>}
+ */
+async function scoreOf(pixels) {
+  if (!detector) throw new Error("the detector is not loaded");
+  const started = performance.now();
+  const { scores } = await results(detector, { images: pixels });
+  return { score: scores[0], milliseconds: performance.now() - started };
+}
+
+/**
  * @param {SignatureRunner} signature
  * @param {string} file
+ * @param {(signature: SignatureRunner) => import("./model.js").Shape} by
+ * @param {string} what
  */
-function shapeOf(signature, file) {
+function shapeOf(signature, file, by = describe, what = "a generator of images or clips") {
   try {
-    return describe(signature);
+    return by(signature);
   } catch (error) {
-    throw new Error(`${file} is not a generator of images or clips: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`${file} is not ${what}: ${error instanceof Error ? error.message : error}`);
   }
 }
 

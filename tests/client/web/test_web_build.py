@@ -38,7 +38,7 @@ def test_a_model_that_cannot_be_built_is_one_line(fails, tmp_path, tflite):
     assert "--file: found int4, expected dynamic" in fails(version, out, "--file", "int4")
     inputs = {"serving_default": {"inputs": {"image": {}, "tokens": {}}}}
     painter = write_version(tmp_path / "painter" / "1", tflite, signatures=inputs)
-    assert "this model takes image and tokens, expected a generator" in fails(painter, out)
+    assert "this model takes image and tokens, expected a detector, or a generator" in fails(painter, out)
     (version / "manifest.json").write_text("{")
     assert "manifest.json: it is not JSON" in fails(version, out)
 

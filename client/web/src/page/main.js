@@ -1,6 +1,7 @@
 /** The page: load the generator, show what it makes, of seeds or of pictures, and say what went wrong. */
 
 import { Generator } from "../generator.js";
+import { mountDetection } from "./detection.js";
 import { element, say, size } from "./elements.js";
 import { mountSamples } from "./samples.js";
 import { mountTranslation } from "./translation.js";
@@ -36,10 +37,13 @@ function show(generator) {
   describe(generator.info);
   const ready = () => {
     element("milliseconds").textContent = `${generator.milliseconds.toFixed(1)} ms`;
-    const one = generator.info.frameCount ? "a clip" : "an image";
+    const { detector, frameCount } = generator.info;
+    const one = detector ? "a picture" : frameCount ? "a clip" : "an image";
     element("accelerator").textContent = generator.accelerator === "webgpu" ? `${one}, by WebGPU` : one;
   };
-  const problems = generator.info.picture ? mountTranslation(generator, ready) : mountSamples(generator, ready);
+  const { detector, picture } = generator.info;
+  const mount = detector ? mountDetection : picture ? mountTranslation : mountSamples;
+  const problems = mount(generator, ready);
   element("loading").hidden = true;
   element("timings").hidden = false;
   say(problems.join(" · ") || "Ready", problems.length > 0);
@@ -47,10 +51,11 @@ function show(generator) {
 
 /** @param {import("../generator.js").Info} info */
 function describe(info) {
-  const { picture, latentSize, frameCount, framesPerSecond } = info;
+  const { detector, picture, latentSize, frameCount, framesPerSecond } = info;
   const from = picture ? `a picture of ${picture.width}×${picture.height}` : `${latentSize} numbers`;
   const frames = frameCount ? `${frameCount} frames, ${rounded(framesPerSecond)} a second, of ` : "";
-  const facts = [`${frames}${info.width}×${info.height} pixels from ${from}`];
+  const pixels = `${info.width}×${info.height} pixels`;
+  const facts = [detector ? `tells generated pictures from real ones, by ${pixels}` : `${frames}${pixels} from ${from}`];
   if (info.classNames.length) facts.push(`${info.classNames.length} classes`);
   if (info.words) facts.push(`${info.words.vocabulary.length - 2} words`);
   if (info.version) facts.push(`version ${info.version}`);
@@ -72,7 +77,7 @@ function fail(error) {
   element("error").textContent = `The generator does not run: ${reason}.`;
   element("error").hidden = false;
   element("loading").hidden = true;
-  for (const id of ["main", "translate"]) element(id).inert = true;
+  for (const id of ["main", "translate", "judge"]) element(id).inert = true;
 }
 
 addEventListener("unhandledrejection", (event) => fail(event.reason));
