@@ -72,7 +72,7 @@ def split(dataset: Dataset, held_out: int) -> tuple[Indices, Indices]:
     Copies of what is held out are not trained on either, nor are other clips of the same file: so of a file one clip at
     most is held out, and of the files at most a third.
     """
-    indices, free = np.arange(len(dataset.images)), dataset.distinct
+    free = dataset.distinct
     if dataset.labels is not None:
         free = free[np.bincount(dataset.labels)[dataset.labels[free]] >= SMALLEST_CLASS]
     most = len(dataset.distinct) // 2
@@ -80,7 +80,9 @@ def split(dataset: Dataset, held_out: int) -> tuple[Indices, Indices]:
         first_of_each = np.unique(np.asarray(origin)[free], return_index=True)[1]
         free, most = free[first_of_each], max(1, round(MOST * len(first_of_each)))
     unseen = np.sort(np.random.default_rng(0).permutation(free)[: min(held_out, most)])
-    return np.setdiff1d(indices, dataset.alike(unseen)), unseen
+    seen = np.ones(len(dataset.images), bool)
+    seen[dataset.alike(unseen)] = False
+    return np.flatnonzero(seen), unseen
 
 
 def halves(unseen: Indices) -> tuple[Indices, Indices]:

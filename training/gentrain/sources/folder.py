@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -147,9 +147,8 @@ def _entries(root: str, relative: str) -> list[tuple[str, bytes | None]]:
     try:
         with os.scandir(os.path.join(root, relative)) as scanned:
             entries = list(scanned)  # half a million of them are a matter of seconds
-            pictured = {
-                stem for stem, dot, kind in (e.name.rpartition(".") for e in entries) if dot + kind.lower() in endings
-            }
+            texts = any(entry.name.lower().endswith(TEXT) for entry in entries)
+            pictured = _pictured(entries) if texts else frozenset[str]()
             for entry in entries:
                 name = entry.name
                 if name.startswith(HIDDEN) or name in SYSTEM:
@@ -162,12 +161,18 @@ def _entries(root: str, relative: str) -> list[tuple[str, bytes | None]]:
                     found.append((name.encode(*NAMES), prefix + name, _stamp(entry) if matters else b""))
     except OSError as error:
         raise TrainError(f"{shown(os.path.join(root, relative))}: cannot be read: {error.strerror}") from error
-    if {path[len(prefix) :] for _, path, _ in found} >= RUN_FILES:
+    if RUN_FILES.issubset(entry.name for entry in entries):
         raise TrainError(
             f"{shown(os.path.join(root, relative))}: a run of gentrain, not images; name a folder without runs in it"
         )
     found.sort()
     return [(path, stamp) for _, path, stamp in found]
+
+
+def _pictured(entries: Iterable[os.DirEntry[str]]) -> frozenset[str]:
+    """What images among them are called, without the ending."""
+    parts, endings = (entry.name.rpartition(".") for entry in entries), suffixes()
+    return frozenset(stem for stem, dot, kind in parts if dot + kind.lower() in endings)
 
 
 def _is_caption(name: str, pictured: Collection[str]) -> bool:
