@@ -190,8 +190,11 @@ class Page:
         return rgba[..., :3]
 
 
-def write_version(folder, tflite, *, name="tiny", kind="dynamic", classes=(), directions=None, **more):
-    """A version of the model repository as far as the page needs it: contract 2; `more` is for its manifest."""
+def write_version(folder, tflite, *, name="tiny", kind="dynamic", classes=(), directions=None, named=None, **more):
+    """A version of the model repository as far as the page needs it: contract 2; `more` is for its manifest.
+
+    Of the directions `named` says which leads to what class.
+    """
     content = tflite if isinstance(tflite, bytes) else Path(tflite).read_bytes()
     file = folder / "tflite" / f"{name}-{kind}.tflite"
     file.parent.mkdir(parents=True)
@@ -208,6 +211,8 @@ def write_version(folder, tflite, *, name="tiny", kind="dynamic", classes=(), di
     }
     if directions is not None:
         manifest["directions"] = [{"strength": 1.0, "latents": direction.tolist()} for direction in directions]
+        for number, name in (named or {}).items():
+            manifest["directions"][number]["class"] = name
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 

@@ -55,7 +55,11 @@ COMMON = ("n", "seeds", "frames", "fps", "out", "direction", "start", "end", "ta
 )
 @click.option("--latents", metavar="FILE", help="Keyframes from a .npy file or sample's .npz, instead of seeds.")
 @single_input_option
-@click.option("--direction", type=int, metavar="NUMBER", help="Traverse this direction instead; 1 is the strongest.")
+@click.option(
+    "--direction",
+    metavar="NUMBER|class:NAME",
+    help="Traverse this direction instead: 1 is the strongest, class:cat leads to cats.",
+)
 @click.option(
     "--from", "start", type=float, default=-3.0, show_default=True, metavar="STEP", help="Where the traversal starts."
 )
@@ -104,6 +108,7 @@ def interpolate(context: click.Context, /, out: str, server: Server, console: Co
     genclient interpolate --walks 4x2 --n 6 --frames 30 --fps 30 --out wall.mp4
     genclient interpolate --labels all --seed 3 --out classes.gif
     genclient interpolate --direction 2 --from -3 --to 3 --seeds 7 --directions models/digits/1
+    genclient interpolate --direction class:3 --from 0 --to 4 --seeds 0-7 --image-grid --directions models/digits/1
     """
     from genclient.outputs.animation import open_animation
 

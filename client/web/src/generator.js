@@ -48,7 +48,8 @@ export { encodeAnimation, encodePng, enlarge, tile } from "./png.js";
  * @property {import("./words.js").Described & {length: number}} [words] that it knows, and how many of a text it hears,
  *     where it takes words.
  * @property {number} [truncationAtMost] the greatest truncation that the file's integers hold images of.
- * @property {{strength: number, latents: number[]}[]} directions the strongest first; of unit length.
+ * @property {{strength: number, latents: number[], class?: string}[]} directions the strongest first, then those of classes; of
+ *     unit length.
  *
  * @typedef {import("./pictures.js").Frame & {hints: boolean}} Picture its size, how pictures are brought to it, and whether
  *     dots of colour may be given.

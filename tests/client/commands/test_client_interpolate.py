@@ -310,9 +310,10 @@ def test_wrong_usage_is_told_before_any_image_is_requested(refused, serve, argum
 
 @pytest.fixture
 def manifest(tmp_path):
-    """A manifest with two directions of the generator of these tests, and their vectors."""
-    vectors = np.eye(Z, dtype=np.float32)[[3, 1]]
+    """A manifest with two directions of the generator of these tests and one of a class, and their vectors."""
+    vectors = np.eye(Z, dtype=np.float32)[[3, 1, 2]]
     content = {"directions": [{"strength": 1.0, "latents": vector.tolist()} for vector in vectors]}
+    content["directions"][2]["class"] = "a smile"
     (tmp_path / "models/digits/1").mkdir(parents=True)
     (tmp_path / "models/digits/1/manifest.json").write_text(json.dumps(content))
     return vectors
@@ -337,6 +338,14 @@ def test_seeds_move_along_a_direction_there_and_back_or_in_an_image_grid(genclie
     assert np.abs(corner - tools.pixels(tools.render(last))[0]).max() <= 1
 
 
+def test_seeds_move_towards_a_class(genclient, serve, tools, tmp_path, manifest):
+    served = serve()
+    options = ("--direction", "class:a smile", "--directions", "models/digits/1", "--from", 0, "--to", 4, "--frames", 2)
+    assert interpolated(genclient, served, *options, "--no-loop", "--scale", 1, "--out", "w.png") == ["w.png"]
+    reference = tools.pixels(tools.render(latents(np.array([0]), Z) + np.array([0, 2, 4])[:, None] * manifest[2]))
+    assert np.abs(frames_of(tmp_path / "w.png")[0] - reference.astype(int)).max() <= 1
+
+
 def test_a_direction_is_looked_for_where_the_file_of_a_version_lies(genclient, tflite, tools, tmp_path, manifest):
     place = tmp_path / "models/digits/1/tflite/digits.tflite"
     place.parent.mkdir()
@@ -352,12 +361,22 @@ def test_directions_that_cannot_be_meant_are_one_line(fails, serve, tmp_path, ma
     target = serve().target
     (tmp_path / "short.json").write_text('{"directions": [{"latents": [1, 0]}]}')
     (tmp_path / "none.json").write_text("{}")
+    strongest = [{"latents": [1, 0, 0, 0, 0]}]
+    (tmp_path / "plain.json").write_text(json.dumps({"directions": strongest}))
+    (tmp_path / "classes.json").write_text(json.dumps({"directions": strongest, "class_count": 2}))
+    (tmp_path / "why.json").write_text(json.dumps({"directions": strongest, "left_out": {"directions/classes": "so"}}))
+    of = "--directions"
     for arguments, code, found in (
         (("--direction", 1), 2, "--directions: found none, expected the manifest.json of the version"),
         (("--from", -1), 2, "--from: found it without --direction"),
         (("--image-grid",), 2, "--image-grid: found it without --direction"),
         (("--sheet",), 2, "--sheet: found it without --direction"),  # its old name
         (("--direction", 3, "--directions", "models/digits/1"), 2, "--direction: found 3, expected 1 to 2"),
+        (("--direction", "class:smile", of, "models/digits/1"), 2, "found class:smile, expected class:a smile"),
+        (("--direction", "a smile", of, "models/digits/1"), 2, "the strongest first, or class:NAME"),
+        (("--direction", "class:cat", of, "plain.json"), 2, "the strongest first; this version has none of classes"),
+        (("--direction", "class:cat", of, "why.json"), 2, "this version has none of classes: so"),
+        (("--direction", "class:cat", of, "classes.json"), 2, "the model takes classes: --label, and --labels"),
         (("--direction", 1, "--directions", "short.json"), 2, "found 2 numbers in short.json, expected 5"),
         (("--direction", 1, "--directions", "none.json"), 2, "--directions: found no directions in none.json"),
         (("--direction", 1, "--directions", "no.json"), 1, "--directions: cannot read no.json"),

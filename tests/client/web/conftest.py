@@ -34,7 +34,8 @@ def site(web, tmp_path_factory, tflite, conditional_tflite, other_tflite, painte
     """
     models, root = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("site")
     write_version(models / "plain" / "9", b"an older version")
-    write_version(models / "plain" / "10", tflite, directions=directions, data={"licence": "CC0-1.0"})
+    licence = {"licence": "CC0-1.0"}
+    write_version(models / "plain" / "10", tflite, directions=directions, named={2: "owl"}, data=licence)
     write_version(models / "many" / "1", conditional_tflite, classes=[f"bird {i}" for i in range(1000)])
     write_version(models / "other" / "1", other_tflite)
     write_version(models / "painter" / "1", painter_tflite)

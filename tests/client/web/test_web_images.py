@@ -85,6 +85,15 @@ def test_sliders_move_along_the_directions_and_reset(plain, tflite, directions):
     assert_same(plain.grid(), python_images(tflite, range(16)))
 
 
+def test_a_slider_of_a_class_is_labelled_by_it(plain, tflite, directions):
+    labels = "[...document.querySelectorAll('#sliders label')].map((label) => label.textContent)"
+    assert plain.evaluate(labels) == ["Direction 1", "Direction 2", "Class owl"]
+    assert "leads to a class" in plain.ask(call="innerText", args=["#directions"])
+    plain.slide("#d3", 2)
+    plain.wait_for_images()
+    assert_same(plain.grid()[0], python_image(tflite, latents(np.array([0]), Z)[0] + 2 * directions[2]))
+
+
 def test_the_ends_of_the_sliders_show_what_the_picked_image_becomes_there(plain, tflite, directions):
     plain.slide("#d1", 1)
     plain.click("#grid [role=row]:nth-child(1) [role=gridcell]:nth-child(3)")

@@ -301,10 +301,18 @@ def test_a_run_keeps_its_yardstick_for_who_has_no_gentrain(kind: str, judges: di
     assert distance == pytest.approx(judge.reference["frechet"], rel=1e-3, abs=1e-3)
     assert int(real["count"]) == len(judge.real)
     assert str(real["hash"]) == judge.features.hash
+    assert ("kernel" in real) == (kind == "classifier")
+    if kind == "classifier":
+        told = (features @ real["kernel"] + real["bias"]).argmax(axis=1)
+        assert (told == judge.dataset.labels[judge.held_out]).mean() > 0.9
 
     written = (tmp_path / "features.keras").stat().st_mtime_ns
     feature_files.keep(judge, tmp_path)
     assert (tmp_path / "features.keras").stat().st_mtime_ns == written
+    if kind == "classifier":  # as runs of earlier versions are
+        np.savez(tmp_path / "features.npz", **{name: real[name] for name in real if name not in ("kernel", "bias")})
+        feature_files.keep(judge, tmp_path)
+        assert "kernel" in np.load(tmp_path / "features.npz")
     other = judges["random" if kind == "classifier" else "classifier"]
     feature_files.keep(other, tmp_path)
     assert str(np.load(tmp_path / "features.npz")["hash"]) == other.features.hash

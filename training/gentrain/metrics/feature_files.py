@@ -3,13 +3,14 @@
 It is the judge's own net, or its second one where the first is too large to lie beside every run.
 
 With features.keras and features.npz in a run directory, whoever changes the generator's numbers (float16, int8, another
-runtime) can measure what that does to the Fréchet distance.
+runtime) can measure what that does to the Fréchet distance, and where the net is a classifier whoever has images of the
+generator can tell their classes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def keep(judge: Judge | PairJudge | StyleJudge, run: Path) -> None:
     """Write both files into a run directory, unless those of this very net and split are there; or no net is small.
 
     features.keras maps `images` float32 (N, H, W, C) from 0 to 1 to features float32 (N, F). features.npz holds the
-    reference's `mean` (F,), `covariance` (F, F), float64, `count`, and the net's `name` and `hash`.
+    reference's `mean` (F,), `covariance` (F, F), float64, `count`, and the net's `name` and `hash`; of a classifier
+    also `kernel` (F, K) and `bias` (K,): features @ kernel + bias are the logits of the data set's classes.
 
     Raises:
         TrainError: the disk is full, or the folder cannot be written to.
@@ -50,13 +52,23 @@ def keep(judge: Judge | PairJudge | StyleJudge, run: Path) -> None:
             count=len(real),
             name=net.name,
             hash=net.hash,
+            **_head(net),
         )
+
+
+def _head(net: FeatureNet) -> dict[str, Any]:
+    """What tells classes of features, in a classifier; nothing of another net."""
+    if net.accuracy is None:
+        return {}
+    kernel, bias = net.network.get_layer("logits").get_weights()  # type: ignore[attr-defined]
+    return {"kernel": kernel, "bias": bias}
 
 
 def _is_there(net: FeatureNet, count: int, run: Path) -> bool:
     try:
         with np.load(run / REAL) as kept:
             same = str(kept["hash"]) == net.hash and int(kept["count"]) == count
+            same = same and ("kernel" in kept) == (net.accuracy is not None)  # earlier runs have no head
     except (OSError, ValueError, KeyError):
         return False
     return same and (run / MODEL).exists()

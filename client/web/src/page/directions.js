@@ -1,4 +1,4 @@
-/** The sliders along the directions. */
+/** The sliders along the directions: the strongest by their number, those of classes by the class. */
 
 import { element, make } from "./elements.js";
 import { REACH } from "./state.js";
@@ -21,15 +21,17 @@ export function mountDirections({ directions }, store) {
   element("main").classList.toggle(few, directions.length <= FEW);
   if (!directions.length) return () => {};
   element("directions").hidden = false;
-  const sliders = directions.map((_, k) => {
+  element("of-classes").hidden = !directions.some((direction) => direction.class !== undefined);
+  const sliders = directions.map((direction, k) => {
     const id = `d${k + 1}`;
     const move = (/** @type {number} */ amount) => store.update({ amounts: store.state.amounts.with(k, amount) });
     const slider = make("input", { id, type: "range", min: -REACH, max: REACH, step: 0.1 });
     slider.addEventListener("input", () => move(Number(slider.value)));
     const value = make("output", { htmlFor: id });
-    const heading = make("div", { className: "heading" }, make("label", { htmlFor: id }, `Direction ${k + 1}`), value);
+    const name = direction.class === undefined ? `Direction ${k + 1}` : `Class ${direction.class}`;
+    const heading = make("div", { className: "heading" }, make("label", { htmlFor: id }, name), value);
     const [least, most] = [-REACH, REACH].map((amount) => {
-      const words = `Direction ${k + 1} at ${signed(amount)}`;
+      const words = `${name} at ${signed(amount)}`;
       const end = make("canvas", { id: `${id}-${amount < 0 ? "least" : "most"}`, role: "img", hidden: true, title: words });
       end.setAttribute("aria-label", words);
       end.addEventListener("click", () => move(amount)); // as the slider's keys Home and End do

@@ -13,7 +13,7 @@ import numpy as np
 from genexport import onnx
 from genexport.compare import frechet, parity, rounding
 from genexport.compare.parity import Difference, Limits
-from genexport.describe import directions, image_grid, manifest_entries, model_card, tables
+from genexport.describe import class_directions, directions, image_grid, manifest_entries, model_card, tables
 from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.load import Generator as Model
 from genexport.kinds.generator import Generator as Kind
@@ -51,13 +51,7 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
     left_out, needs = _files(generator, comparison, options, report, kind.leaves_out_integers)
     back = inverted.publish(generator, version, kept_inputs)
 
-    strongest: list[dict[str, Any]] = []
-    if generator.latent_size:
-        report("directions of the latent space")
-        strongest, reason = directions.write(generator, version.folder)
-        if reason:
-            left_out["directions"] = reason
-            report(f"no directions: {reason}")
+    found, no_directions = _directions(generator, version, features)
     _contact_sheet(kind, generator, comparison)
     kind.draw(generator, comparison.expected, version.folder)
     described = {
@@ -74,10 +68,10 @@ def compare(kind: Kind, generator: Model, version: Version) -> dict[str, Any]:
         **kind.entries(generator),
         **_of_encoder(kind, generator, back),
         "notes": list(generator.notes),
-        "left_out": left_out | (back.left_out if back else {}),
+        "left_out": left_out | (back.left_out if back else {}) | no_directions,
         "tflite": needs | (back.needs if back else {}),
         "target": options.target,
-        "directions": strongest,
+        "directions": found,
     }
     text = kind.card({**described, "files": manifest.digests(version.folder)})
     (version.folder / model_card.FILE).write_text(text, encoding="utf-8")
@@ -112,6 +106,24 @@ def _of_encoder(kind: Kind, generator: Model, back: inverted.Inverted | None) ->
         "encoder": inverted.described(generator.encoder, back),
         **({"interface": interface} if interface else {}),
     }
+
+
+def _directions(
+    generator: Model, version: Version, features: frechet.Features | None
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The directions of the latent space; and what there is none of, with the reason."""
+    if not generator.latent_size:
+        return [], {}
+    version.report("directions of the latent space")
+    classifier = class_directions.classifier_of(generator, version.run, features)
+    told = None if isinstance(classifier, str) else classifier
+    found, reason = directions.write(generator, version.folder, told)
+    left_out = {"directions": reason} if reason else {}
+    if isinstance(classifier, str):
+        left_out["directions/classes"] = classifier
+    for what, why in left_out.items():
+        version.report(f"no {'directions of classes' if '/' in what else what}: {why}")
+    return found, left_out
 
 
 def _contact_sheet(kind: Kind, generator: Model, comparison: proof.Proof) -> None:
