@@ -1,8 +1,9 @@
 """Does the preset for colour hold up with other seeds, and on sets that it was not made with? Prints Markdown.
 
 Google's and Fluent's emoji and drawn faces, 64×64, each trained by the real command as it is, beside the same preset
-on pixels alone and lightweight-gan in the same processor time. Judged beside pictures of things that no training saw,
-in the features of the net that the second discriminator looks through and of another. Draws the first of each.
+on pixels alone, Keras' ADA example and lightweight-gan in the same processor time. Judged beside pictures of things
+that no training saw, in the features of the net that the second discriminator looks through and of another. Draws the
+first of each.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from emoji import save_small
 from PIL import Image
 
 SIDE, FACES, SHOWN, COLUMNS = 64, 3000, 64, 8
+KERAS = "Keras' ADA example"
 TESTED = 0.12  # of the things
 PIXELS_ALONE = 1.6  # images for one of the whole recipe, in the same time
 TONES = re.compile(r"-?\b(1f3f[b-f]|200d|2640|2642|fe0f)\b")
@@ -111,6 +113,17 @@ def train(folder: Path, run_directory: Path, seed: int, kimg: float | None, *opt
     return {"seconds": seconds, "kimg": json.loads(log[-1])["kimg"]}
 
 
+def keras_ada(folder: Path, out: Path, seconds: float, example: Path) -> dict[str, float]:
+    """Keras' example, which is a file of the user's."""
+    out.mkdir(parents=True, exist_ok=True)
+    script = HERE / "peers" / "keras_ada.py"
+    length = ("--example", example, "--seconds", seconds)
+    found: dict[str, float] = json.loads(
+        run(sys.executable, script, folder / "train", out / "images.npz", *length).splitlines()[-1]
+    )
+    return found
+
+
 def peer(folder: Path, out: Path, seconds: float) -> dict[str, float]:
     """lightweight-gan, in an environment of its own."""
     python = KEPT / "lightweight-gan" / "bin" / "python"
@@ -124,9 +137,13 @@ def peer(folder: Path, out: Path, seconds: float) -> dict[str, float]:
     return found
 
 
-def measure(kind: str, folder: Path, where: Path, seed: int, seconds: float, kimg: float | None) -> dict[str, float]:
+def measure(
+    kind: str, folder: Path, where: Path, seed: int, seconds: float, kimg: float | None, example: Path | None = None
+) -> dict[str, float]:
     """One training and its scores beside the pictures that nothing has seen."""
-    if kind == "lightweight-gan":
+    if kind == KERAS and example:
+        cell = keras_ada(folder, where, seconds, example)
+    elif kind == "lightweight-gan":
         cell = peer(folder, where, seconds)
     else:
         cell = train(folder, where, seed, kimg, *(ALONE if kind == "pixels alone" else ()))
@@ -141,7 +158,15 @@ def row(first: str, second: str, cell: dict[str, float]) -> list[str]:
     return [first, second, *cost, *judged.row(cell), number(cell["lite1 recall"])]
 
 
-def report(packages: dict[str, Path], seeds: int, kimg: float | None, peers: bool, docs: Path, cells: Cells) -> str:
+def report(
+    packages: dict[str, Path],
+    seeds: int,
+    kimg: float | None,
+    peers: bool,
+    example: Path | None,
+    docs: Path,
+    cells: Cells,
+) -> str:
     """The section of Markdown, and a picture for each set."""
     rows, counts = [], []
     length = "" if kimg is None else f" --kimg {kimg:g}"
@@ -158,14 +183,16 @@ def report(packages: dict[str, Path], seeds: int, kimg: float | None, peers: boo
             if seed == 1:
                 draw(where, docs / f"colours-{name}.png")
                 seconds = cell["seconds"]
-        for kind in ("pixels alone", "lightweight-gan") if peers and name == "google" else ():
+        kinds = ("pixels alone", "lightweight-gan") if peers else ()
+        for kind in (*kinds, *((KERAS,) if example else ())) if name == "google" else ():
             key, where = f"{name}, {kind}{length}", KEPT / "colours" / f"{name}-{kind.replace(' ', '-')}"
             as_long = PIXELS_ALONE * (kimg or 60.0)
-            rows.append(row("", kind, cells.get(key, measure, kind, folder, where, 1, seconds, as_long)))
+            rows.append(row("", kind, cells.get(key, measure, kind, folder, where, 1, seconds, as_long, example)))
         counts.append(f"{name}: {len(list((folder / 'train').glob('*.png')))} trained on, {len(beside.images)} not")
     told = " ".join(f"--{name} DIR" for name in packages)
+    beside_what = (" --peers" if peers else "") + (" --keras-ada FILE" if example else "")
     how = paragraph(
-        f"""`python bench/colours.py {told} --seeds {seeds}{length}{" --peers" if peers else ""}`, DIR being the
+        f"""`python bench/colours.py {told} --seeds {seeds}{length}{beside_what}`, DIR being the
         unpacked npm packages emoji-datasource-google (Apache-2.0) and @lobehub/fluent-emoji-modern (MIT), a folder with
         @dicebear/core and @dicebear/personas (CC BY 4.0) installed: `gentrain fit --preset medium{length}`, 64×64,
         {cells.days()}. {"; ".join(counts)}; of a thing all pictures are on one side. {judged.GENERATED} images beside
@@ -199,6 +226,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="of Google's emoji (default: 3)")
     parser.add_argument("--kimg", type=float, help="length of each training (default: the preset's)")
     parser.add_argument("--peers", action="store_true", help="on Google's, lightweight-gan and pixels alone too")
+    parser.add_argument(
+        "--keras-ada", type=Path, metavar="FILE", help="on Google's, Keras' example too: keras-io's gan_ada.py"
+    )
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the pictures go (default: docs/)")
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     arguments = parser.parse_args()
@@ -207,8 +237,8 @@ def main() -> None:
         parser.error("no package: expected --google DIR, --fluent DIR or --faces DIR")
     if missing := [str(folder) for folder in packages.values() if not folder.is_dir()]:
         parser.error(f"{', '.join(missing)}: no such folder")
-    cells = Cells("colours", arguments.again)
-    print(report(packages, arguments.seeds, arguments.kimg, arguments.peers, arguments.docs, cells))
+    peers, cells = (arguments.peers, arguments.keras_ada), Cells("colours", arguments.again)
+    print(report(packages, arguments.seeds, arguments.kimg, *peers, arguments.docs, cells))
 
 
 if __name__ == "__main__":
