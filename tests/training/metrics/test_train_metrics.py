@@ -271,6 +271,7 @@ def test_a_generator_is_not_judged_by_the_net_that_it_was_trained_through(bars: 
     assert judge.features.name == "efficientnet-lite1"
     assert judge.other is not None
     assert judge.other.name == "random"
+    assert features_for(Dataset("grey", large[..., :1])).name == "efficientnet-lite0"
     assert features_for(Dataset("small", large[:, :8, :8])).name == "random", "too small for a net of photographs"
 
 

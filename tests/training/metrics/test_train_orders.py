@@ -24,8 +24,8 @@ FIDELITY = ["precision", "density"]
 REPEATED = ("one image", "one image a class", "twenty images")
 
 
-def photographs() -> Judge:
-    """Places of two photographs, a temple and a flower, 32×32."""
+def photographs(grey: bool = False) -> Judge:
+    """Places of two photographs, a temple and a flower, 32×32; in grey without labels."""
     rng = np.random.default_rng(0)
     crops, labels = [], []
     for label, photo in enumerate(load_sample_images().images):
@@ -33,13 +33,16 @@ def photographs() -> Judge:
         for y, x in zip(rng.integers(0, 213 - 32, 240), rng.integers(0, 320 - 32, 240), strict=True):
             crops.append(small[y : y + 32, x : x + 32])
             labels.append(label)
-    data = Dataset("photographs", np.stack(crops), np.array(labels, np.int32), ("temple", "flower"))
+    if grey:
+        data = Dataset("photographs", np.stack(crops).mean(axis=3, keepdims=True).astype(np.uint8))
+    else:
+        data = Dataset("photographs", np.stack(crops), np.array(labels, np.int32), ("temple", "flower"))
     return Judge(data, "auto", SAMPLES, unseen=holdout.split(data, HELD_OUT)[1])
 
 
 def digits(labels: bool) -> Judge:
-    """By a net that is made for all digits, as other tests make it, of 1,500 of them."""
-    every = sources.read("digits", Frame(32))
+    """By a net that is made for all digits, as other tests make it, of 1,500 of them; smaller ones without labels."""
+    every = sources.read("digits", Frame(32 if labels else 20))
     every = every if labels else dataclasses.replace(every, labels=None, known_fingerprint=None)
     rows = np.random.default_rng(0).permutation(5000)[:1500]
     chosen = every.labels[rows] if every.labels is not None else None
@@ -49,6 +52,7 @@ def digits(labels: bool) -> Judge:
 
 JUDGES = {
     "efficientnet-lite0": photographs,
+    "efficientnet-lite0, of grey images": lambda: photographs(grey=True),
     "classifier": lambda: digits(True),
     "random": lambda: digits(False),
 }
@@ -58,7 +62,7 @@ JUDGES = {
 def judge(request: pytest.FixtureRequest) -> Judge:
     """The judge that such images get by default, with images that were held out."""
     found = JUDGES[request.param]()
-    assert found.features.name == request.param
+    assert found.features.name == request.param.partition(",")[0]
     return found
 
 
@@ -74,6 +78,7 @@ def fakes(judge: Judge) -> Iterator[tuple[str, np.ndarray]]:
     yield "grey noise", grey.astype(np.uint8)
     yield "blots", np.where(clouds[..., :1] > 1.3 * clouds.std(), colours, 0).astype(np.uint8)
     yield "blur", gaussian_filter(real.astype(np.float32), (0, side / 16, side / 16, 0)).astype(np.uint8)
+    yield "pixelated", real[:, ::4, ::4].repeat(4, axis=1).repeat(4, axis=2)
     yield "one image", real[:1].repeat(SAMPLES, axis=0)
     yield "twenty images", real[np.arange(SAMPLES) % 20]
     if judge.dataset.labels is not None:

@@ -29,8 +29,8 @@ WITH_WEIGHTS = ("inception", "resnet50", "mobilenet-v2", "convnext-tiny")  # fil
     type=click.Choice(["auto", "pretrained", *PRETRAINED, "classifier", "random", *WITH_WEIGHTS]),
     default="auto",
     show_default=True,
-    help="Feature extractor: EfficientNet-Lite0 trained on ImageNet (for colour), a classifier trained on the labels, "
-    "a fixed random network, or a net of keras.applications.",
+    help="Feature extractor: EfficientNet-Lite0 trained on ImageNet (for colour, and without labels), a classifier "
+    "trained on the labels, a fixed random network (for tiny images), or a net of keras.applications.",
 )
 @click.option(
     "--weights", type=click.Path(path_type=Path), help="Weights of a net of keras.applications; never downloaded."

@@ -67,7 +67,8 @@ def features_for(
 
     Args:
         dataset: the real images; the classifier is trained on their labels, or comes from the cache.
-        kind: `auto` (for colour the pretrained net; else the classifier where labels allow it, else the random net),
+        kind: `auto` (for colour the pretrained net; else the classifier where labels allow it, else the pretrained net;
+            the random net where images are too small for it),
             `pretrained`, `classifier`, `random`, a name of `PRETRAINED`, or a net of `gentrain.metrics.applications`;
             a path is the weights file of InceptionV3.
         weights: the weights file of such a net.
@@ -94,10 +95,12 @@ def features_for(
         return applications.ApplicationNet("inception", Path(kind))
     if kind == "random":
         return random_net.RandomNet(dataset)
-    in_colour = dataset.images.shape[-1] == 3
-    if kind == "pretrained" or (kind == "auto" and in_colour and pretrained.knows(dataset)):
+    is_known = kind == "auto" and pretrained.knows(dataset)
+    if kind == "pretrained" or (is_known and dataset.images.shape[-1] == 3):
         return pretrained.PretrainedNet(_unseen(seen_through))
-    return _own(dataset, insist=kind == "classifier")
+    own = _own(dataset, insist=kind == "classifier")
+    # What is pixelated, blurred or put together anew of its parts has the random net's textures of real photographs.
+    return pretrained.PretrainedNet(_unseen(seen_through)) if is_known and own.name == "random" else own
 
 
 def _unseen(seen_through: str) -> str:
