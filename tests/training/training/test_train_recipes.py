@@ -277,7 +277,6 @@ def test_gamma_augmentation_and_the_weight_of_features_fit_the_images_unless_the
     assert gammas(32, 3) == (10.0, 10.0)
     assert gammas(64, 3) == (40.0, 40.0)
     assert gammas(32, 3, gamma=2.0, gamma_final=0.0) == (2.0, 0.0)
-    assert Settings(precision="float32").resolved(8, 1, "bfloat16").precision == "float32"
 
     def features(side: int, channels: int, preset: str = "medium", **changes: object) -> float:
         return dataclasses.replace(PRESETS[preset](), **changes).resolved(side, channels, "float32").features_weight
@@ -286,6 +285,17 @@ def test_gamma_augmentation_and_the_weight_of_features_fit_the_images_unless_the
     assert features(64, 1) == features(32, 3) == features(128, 3, "large") == features(64, 3, loss="bce") == 0.0
     assert features(64, 3, "translate") == features(64, 3, "style") == features(64, 3, "dcgan64") == 0.0
     assert (features(64, 3, features_weight=0.0), features(32, 1, features_weight=2.0)) == (0.0, 2.0)
+
+
+def test_the_machines_best_precision_is_taken_but_where_features_are_looked_at_or_one_is_given() -> None:
+    def precision(side: int, channels: int, **changes: object) -> str:
+        return Settings(**changes).resolved(side, channels, "bfloat16").precision  # type: ignore[arg-type]
+
+    assert precision(28, 1) == precision(64, 3, features_weight=0.0) == "bfloat16"
+    assert (
+        precision(64, 3) == precision(28, 1, features_weight=0.1) == precision(8, 1, precision="float32") == "float32"
+    )
+    assert precision(64, 3, precision="bfloat16") == "bfloat16"
 
 
 def test_labels_reach_both_networks() -> None:
