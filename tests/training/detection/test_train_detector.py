@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from gentrain.commands.detector import detector as command
 from gentrain.data.dataset import Frame
-from gentrain.detection import disturb, fakes, files, learn, measure, pictures, scores, statistics
+from gentrain.detection import disturb, fakes, files, learn, measure, pictures, pool, scores, statistics
 from gentrain.errors import TrainError
 from keras import layers
 from PIL import Image
@@ -260,11 +260,31 @@ def test_scores_are_summed_up_rightly() -> None:
     assert scores.temperature(3 * logits, -3 * rng.normal(2, 2, 20_000)) == pytest.approx(3, rel=0.1)
 
 
-def test_half_of_the_pictures_are_disturbed_and_every_batch_repeats() -> None:
+def test_three_quarters_of_the_pictures_are_disturbed_and_every_batch_repeats() -> None:
     images = bars(5, 200)[..., None]
     one, other = (disturb.at_random(images, np.random.default_rng(1)) for _ in range(2))
     assert (one == other).all()
-    assert 0.4 < (one != images).any(axis=(1, 2, 3)).mean() < 0.6
+    assert 0.65 < (one != images).any(axis=(1, 2, 3)).mean() < 0.85
+
+
+def test_the_threshold_holds_for_each_kind_of_disturbance(data: Path) -> None:
+    gathered = gather(data / "real", data / "dark")
+    found = learn.train(gathered, steps=30)
+    for kind in disturb.KINDS:
+        changed = disturb.by(gathered.real.calibration, kind, np.random.default_rng(1))
+        assert (found(changed) < found.threshold).sum() <= 2  # of 20
+
+
+def test_what_is_learned_from_grows_and_repeats(data: Path) -> None:
+    gathered = gather(data / "real", data / "dark", data / "others")
+    one, other, third = (pool.Pool(gathered, seed) for seed in (3, 3, 4))
+    assert (one.begin() == other.begin()).all()
+    third.begin()
+    numbers, labels = one.batch(1)
+    assert (numbers == other.batch(1)[0]).all()
+    assert not (numbers == third.batch(1)[0]).all()
+    assert one.drawn == 2 * (pool.FIRST + pool.MORE)
+    assert labels.sum() == len(numbers) / 2 == pool.HALF
 
 
 def test_shares_of_pixels_are_those_that_numpy_counts() -> None:

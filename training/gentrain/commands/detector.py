@@ -41,7 +41,7 @@ from gentrain.progress import Reporter, duration, echo, summary
     help="Side of the pictures.  [default: that of the smallest generator, or 64]",
 )
 @click.option("--crop", metavar="center|pad|none", help="As in `gentrain fit`.  [default: as the first run had it]")
-@click.option("--steps", type=click.IntRange(min=1), default=1200, show_default=True, help="Training steps.")
+@click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, help="Training steps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights and of what is drawn.")
 def detector(
     real: str,
@@ -56,7 +56,7 @@ def detector(
     """Train a detector of generated pictures, and measure it on pictures that were held out.
 
     Real and generated pictures go the same way: they are brought to one size, each is coded as files of the other are,
-    and half of them are blurred, resized or coded as JPEG at random. The table goes to stdout. A detector takes a
+    and most of them are blurred, resized or coded as JPEG at random. The table goes to stdout. A detector takes a
     minute or some; stopped, it leaves nothing, and the same command trains it anew.
 
     \b

@@ -8,6 +8,7 @@ pictures.py    real and generated ones brought to one size, and what is held out
 disturb.py     blur, resizing and JPEG: at random for training, at set strengths for measuring
 statistics.py  statistics of pixels, as layers
 networks.py    the detector: a small network over them
+pool.py        statistics of pictures drawn, coded alike and disturbed, to learn from
 learn.py       training and calibration
 scores.py      AUROC, threshold and its uncertainty, temperature
 baselines.py   what it has to beat: statistics of pixels, and a run's own discriminator

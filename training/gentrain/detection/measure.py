@@ -101,7 +101,7 @@ def table(metrics: Mapping[str, Any]) -> str:
     lines.append(_line("real pictures called generated", wide, (alarms[name] for name in names)))
     lines.append(
         f"below {metrics['threshold']:.4g} a picture is called generated: {metrics['false_alarms']:.0%} of real ones "
-        f"where half are disturbed, with 95% certainty {low:.1%} to {high:.1%}; "
+        f"that were disturbed as it bears least, with 95% certainty {low:.1%} to {high:.1%}; "
         "accuracy and recognised at this threshold, clean"
     )
     if any(not about["seen"] for about in metrics["sources"].values()):

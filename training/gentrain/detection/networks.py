@@ -14,17 +14,20 @@ from keras import layers
 from gentrain.detection import statistics
 from gentrain.networks.parts import Initializers
 
-HIDDEN = 32
-DROPOUT = 0.3
+HIDDEN = 128
+DROPOUT = 0.5
 
 
-def build(side: int, channels: int, examples: Any, seed: int) -> Any:
-    """A hidden layer over the statistics; `examples` (M, H, W, C) settle their scale."""
+def head(examples: Any, seed: int) -> Any:
+    """Statistics → one logit: a hidden layer over them, in the scale of these examples (M, any)."""
     init = Initializers(seed)
-    images = keras.Input((side, side, channels), name="images")
-    numbers = statistics.statistics(images)
-    known = keras.Model(images, numbers).predict(examples, verbose=0)
-    x = statistics.standardised(numbers, known)
+    numbers = keras.Input(examples.shape[1:], name="numbers")
+    x = statistics.standardised(numbers, examples)
     x = layers.Dense(HIDDEN, "relu", kernel_initializer=init())(x)
     x = layers.Dropout(DROPOUT, seed=init.next_seed())(x)
-    return keras.Model(images, layers.Dense(1, kernel_initializer=init(), name="logits")(x), name="detector")
+    return keras.Model(numbers, layers.Dense(1, kernel_initializer=init(), name="logits")(x), name="head")
+
+
+def whole(of_images: Any, judging: Any) -> Any:
+    """Images → one logit, of the model that gives statistics and the head that judges them."""
+    return keras.Model(of_images.input, judging(of_images.output), name="detector")

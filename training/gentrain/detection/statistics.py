@@ -80,5 +80,5 @@ def standardised(x: Any, examples: Any) -> Any:
 
 def of_images(side: int, channels: int) -> Any:
     """`statistics` as a model."""
-    images = keras.Input((side, side, channels))
+    images = keras.Input((side, side, channels), name="images")
     return keras.Model(images, statistics(images))
