@@ -13,5 +13,6 @@ In the order of the data, each package knowing only those above it:
     publish.py      builds, compares and publishes a version, as options.py says; verify.py checks one later
     commands/       the commands; cli.py is the program
 
-errors.py has the exceptions, progress.py reports long steps, quiet.py imports TensorFlow without its notes.
+errors.py has the exceptions, run_files.py reads what a run says of itself, progress.py reports long steps, and quiet.py
+imports TensorFlow without its notes.
 """

@@ -84,7 +84,7 @@ def convert(generator: Generator, name: str) -> bytes:
 
 
 def converted(model: Model, function: Any, specs: Sequence[tf.TensorSpec], about: About) -> bytes:
-    """A function with one output as an ONNX file, which ONNX Runtime has run on two examples.
+    """A function as an ONNX file, which ONNX Runtime has run on two examples.
 
     Raises:
         ExportError: as `convert`.
@@ -110,9 +110,11 @@ def converted(model: Model, function: Any, specs: Sequence[tf.TensorSpec], about
 
 
 def run(
-    file: Path, inputs: Mapping[str, Any], progress: Progress | None = None
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The output by ONNX Runtime on the processor, of the inputs that the file knows: float32 (N, …).
+    file: Path, inputs: Mapping[str, Any], progress: Progress | None = None, output: str = ""
+) -> np.ndarray[Any, Any]:
+    """The output by ONNX Runtime on the processor, of the inputs that the file knows: (N, …), float32 unless described.
+
+    `output` is the one that is meant, of several.
 
     Raises:
         ExportError: a package is missing, or ONNX Runtime refuses the file.
@@ -128,7 +130,7 @@ def run(
         count = len(next(iter(feeds.values())))
         batch = at_once([*(values.shape[1:] for values in feeds.values()), session.get_outputs()[0].shape[1:]])
         batches = [
-            session.run(None, {name: values[i : i + batch] for name, values in feeds.items()})
+            session.run([output] if output else None, {name: values[i : i + batch] for name, values in feeds.items()})
             for i in (progress or Progress.none()).over(range(0, count, batch), "batches")
         ]
     except Exception as error:  # ONNX Runtime's own classes share no base

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -48,6 +48,8 @@ ARTIFACTS = (
     "examples.npz",
     "features.keras",
     "features.npz",
+    "encoder.keras",
+    "encoder.json",
     "metrics.json",
     "nearest.png",
     "translations.png",
@@ -159,7 +161,7 @@ def _beginning(run: Path, data: str | None, preset: str | None, init_from: Path 
     if init_from is not None:
         initial.check(init_from, run)
         if init_from.is_dir():
-            lent = json.loads((init_from / "config.json").read_text(encoding="utf-8"))
+            lent = _config_of(init_from / "config.json", "take another --init-from")
             settings = settings if preset else _settings_of(init_from, lent)
             if data not in (None, lent.get("data")):  # what fits the other images
                 settings = dataclasses.replace(settings, held_out=-1)
@@ -226,8 +228,7 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
             if fresh:
                 return None
             refuse_detector(run)
-            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return config
+            return _config_of(path, "take another --run, or move this one away", ("settings", "data", "preset"))
         found = {entry.name for entry in run.iterdir()} if run.exists() else set()
         found = {name for name in found if name != LOCK and not name.startswith(".tmp-")}
         if found - set(ARTIFACTS):
@@ -236,9 +237,40 @@ def _read_config(run: Path, fresh: bool) -> dict[str, Any] | None:
             raise TrainError(f"{run}: holds parts of a run and no config.json; --fresh clears them")
     except NotADirectoryError:
         raise TrainError(f"{run}: not a folder") from None
-    except (OSError, ValueError) as error:
-        raise TrainError(f"{path}: cannot be read ({error}); take another --run, or move this one away") from error
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read ({error.strerror or error}); take another --run") from error
     return None
+
+
+def _config_of(path: Path, remedy: str, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """What a config.json says; raises TrainError where it is damaged, or lacks what `needed` names."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TrainError(f"{path}: cannot be read ({reason}); {remedy}") from error
+    for name in needed:
+        if name not in config:
+            raise TrainError(f"{path}: not of this version of genline ({name!r})")
+    return config
+
+
+def began_with(run: Path) -> dict[str, Any]:
+    """What a run's dataset.json says of the images that it began with, their `fingerprint` above all.
+
+    Raises:
+        TrainError: it is missing or damaged.
+    """
+    path = run / "dataset.json"
+    try:
+        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = described["fingerprint"] + "", described["count"], described["image_shape"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TrainError(f"{path}: cannot be read ({reason}); expected what gentrain fit wrote") from error
+    return described
 
 
 def refuse_detector(run: Path) -> None:

@@ -18,7 +18,7 @@ from gentrain.data.stream import batches, beside
 from gentrain.errors import TrainError
 from gentrain.files import sweep, write_json
 from gentrain.files.locks import lock as lock_file
-from gentrain.plan import ARTIFACTS, LOCK, Plan, describe
+from gentrain.plan import ARTIFACTS, LOCK, Plan, began_with, describe
 from gentrain.settings import Settings
 from gentrain.training import checkpoints, examples, initial, memory
 from gentrain.training.callbacks import Note, Show
@@ -264,7 +264,7 @@ def _check_images(plan: Plan, dataset: Dataset) -> None:
         raise TrainError(f"{plan.data}: {found}; `gentrain data {plan.data}` shows what was read")
     if not plan.continues:
         return
-    then = json.loads((plan.run / "dataset.json").read_text(encoding="utf-8"))
+    then = began_with(plan.run)
     if then["fingerprint"] != dataset.fingerprint:
         raise TrainError(
             f"{plan.data}: not the images that {plan.run} began with ({then['count']} of {then['image_shape']} then, "

@@ -8,7 +8,6 @@ direction found by steps were tried on digits: only the last leads farther, a li
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genexport import run_files
 from genexport.errors import ExportError
 from genexport.generator.keras_file import one_line
 
@@ -63,7 +63,7 @@ def classifier_of(generator: Generator, run: Path | None, features: Features | N
     """
     if run is None or generator.frame_count or [tensor.role for tensor in generator.inputs] != ["latents"]:
         return None
-    names = _class_names(run / "dataset.json")
+    names = [str(name) for name in run_files.read(run / run_files.DATASET).get("class_names") or ()]
     if len(names) < 2:
         return None
     if features is None:
@@ -90,16 +90,6 @@ def find(generator: Generator, classifier: Classifier) -> dict[str, Array]:
             away = of_class.mean(axis=0) - latents.mean(axis=0)
             found[name] = away / np.linalg.norm(away)
     return found
-
-
-def _class_names(file: Path) -> list[str]:
-    """As dataset.json has them; none where it is not there."""
-    if not file.exists():
-        return []
-    try:
-        return [str(name) for name in json.loads(file.read_text(encoding="utf-8")).get("class_names") or ()]
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ExportError(f"{file}: cannot be read: {one_line(error)}") from error
 
 
 def _head(file: Path) -> tuple[Array, Array] | None:

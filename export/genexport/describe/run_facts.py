@@ -10,6 +10,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from genexport import run_files
+
 SETTINGS = ("conditional", "networks", "loss", "augment", "batch", "seed", "precision")
 
 COPIES = ("memorised", "originality")
@@ -23,7 +25,7 @@ def training(run: Path, kimg: Any) -> dict[str, Any]:
         run: the run directory.
         kimg: where the snapshot was taken, where that is known; else its end.
     """
-    config = _dict(_json(run / "config.json"))
+    config = run_files.read(run / run_files.CONFIG)
     if not config:
         return {}
     settings, end = _dict(config.get("settings")), _last_line(run / "log.jsonl", kimg if _number(kimg) else math.inf)
@@ -40,7 +42,7 @@ def training(run: Path, kimg: Any) -> dict[str, Any]:
 
 def data(run: Path, licence: str) -> dict[str, Any]:
     """Source, count, fingerprint and classes of what it was trained on, and the licence as it was given."""
-    described = _dict(_json(run / "dataset.json"))
+    described = run_files.read(run / run_files.DATASET)
     types = {"source": str, "count": int, "image_shape": list, "class_counts": dict, "fingerprint": str}
     facts = {name: described[name] for name, kind in types.items() if isinstance(described.get(name), kind)}
     skipped = described.get("skipped")
@@ -63,7 +65,7 @@ def quality(run: Path, snapshot: str, measured: dict[str, Any]) -> dict[str, Any
         were measured with; `second`, the same metrics by a second net, and `copies`, those that tell a generator which
         copies training images, where they were measured.
     """
-    report = _dict(_json(run / "metrics.json"))
+    report = run_files.read(run / run_files.METRICS)
     kimg = measured.get("kimg")
     if report.get("snapshot") == snapshot and kimg in (None, report.get("kimg")):
         metrics = _scores(report.get("metrics"))
@@ -112,13 +114,6 @@ def _last_line(log: Path, kimg: float) -> dict[str, float]:
         if _number(values.get("kimg")) and _number(values.get("seconds")) and values["kimg"] <= kimg:
             last = {"kimg": values["kimg"], "seconds": values["seconds"]}
     return last
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class Encoder:
         types = {"latents": tf.float32, "labels": tf.int32}
         return {name: tf.cast(found[name], dtype) for name, dtype in types.items() if name in found}
 
+    def examples(self, count: int) -> dict[str, tf.Tensor]:
+        """Pictures of no meaning, to try it on."""
+        return {IMAGE.name: IMAGE.examples(self.image, count, 0)}
+
     def interface(self, generator: Generator) -> dict[str, Any]:
         """What interface.json says of it: named tensors, as of any model."""
         height, width, channels = generator.image_shape

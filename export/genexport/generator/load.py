@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from genexport import run_files
 from genexport.errors import ExportError
 from genexport.generator import determinism, interface, keras_file, real_examples, rebuild
 from genexport.generator.adapt import CHANNELS, Choices, adapt
@@ -217,7 +217,8 @@ def load(
     foreign = [] if is_run(source) else [*adapted, *_judged(rebuilt)]  # of a run its owner knows all that
     of_inputs = [ROLES[tensor.role].note(tensor) for tensor in rebuilt.tensors]
     replaced = [] if is_run(source) else replaced
-    notes = [how, *foreign, *to_float32, *replaced, *of_inputs, _examples_note(rebuilt.tensors, real)]
+    damaged = run_files.damaged(source) if is_run(source) else []
+    notes = [how, *damaged, *foreign, *to_float32, *replaced, *of_inputs, _examples_note(rebuilt.tensors, real)]
     return Generator(
         model=rebuilt.model,
         interface=rebuilt,
@@ -361,8 +362,7 @@ def _with_classes(tensor: Tensor, model: Any, source: Path) -> Tensor:
     """Labels with their names as dataset.json has them, or their number as the model has it."""
     if tensor.role != "labels" or tensor.range or tensor.classes:
         return tensor
-    described = source / "dataset.json"
-    names = tuple(json.loads(described.read_text(encoding="utf-8"))["class_names"]) if described.exists() else ()
+    names = tuple(map(str, run_files.read(source / run_files.DATASET).get("class_names") or ()))
     count = len(names) or _embedded_classes(model)
     return replace(tensor, classes=names, range=(0.0, count - 1.0) if count else None)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
+from genexport import run_files
 from genexport.errors import ExportError
 from genexport.generator import file_kinds
 
@@ -34,17 +34,14 @@ def file_of(source: Path, snapshot: str) -> Path:
 def provenance(source: Path, path: Path) -> dict[str, Any]:
     """Where a generator comes from, for the manifest: its SHA-256, and what its run says of itself."""
     from_run: dict[str, Any] = {}
-    if source.is_dir() and (source / "config.json").exists():
-        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-        dataset = json.loads((source / "dataset.json").read_text(encoding="utf-8"))
-        from_run = {
-            "run": config,
-            "dataset": {key: dataset[key] for key in ("source", "count", "image_shape", "fingerprint")},
-        }
+    if source.is_dir() and (source / run_files.CONFIG).exists():
+        dataset = run_files.read(source / run_files.DATASET)
+        described = {key: dataset[key] for key in ("source", "count", "image_shape", "fingerprint") if key in dataset}
+        said = {"run": run_files.read(source / run_files.CONFIG), "dataset": described}
+        if path.parent.name == "best":
+            said["measured"] = run_files.read(source / run_files.MEASURED)
+        from_run = {name: facts for name, facts in said.items() if facts}
         from_run["snapshot"] = "best" if path.parent.name == "best" else "last"
-        measured = path.with_name("best.json")
-        if measured.exists():
-            from_run["measured"] = json.loads(measured.read_text(encoding="utf-8"))
     return {"generator_sha256": _digest(path), **from_run}
 
 

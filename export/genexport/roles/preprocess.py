@@ -6,7 +6,6 @@ with Lanczos in whole numbers. Each step is done here as there; what is in the f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from PIL import ImageColor
 
+from genexport import run_files
 from genexport.roles import picture_files
 from genexport.roles.tensor import Tensor
 
@@ -66,19 +66,11 @@ class Frame:
 
 def of_run(run: Path) -> dict[str, Any]:
     """The `preprocessing` of a run that has no interface.json, by its config.json and dataset.json."""
-    settings, dataset = _json(run / "config.json").get("settings"), _json(run / "dataset.json")
+    settings, dataset = run_files.read(run / run_files.CONFIG).get("settings"), run_files.read(run / run_files.DATASET)
     settings = settings if isinstance(settings, dict) else {}
     if not {"crop", "background"} <= settings.keys():
         return {}
     return {"crop": settings["crop"], "background": settings["background"], "value_ranges": dataset.get("value_ranges")}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _taken(ranges: Any, kind: str) -> picture_files.Range:

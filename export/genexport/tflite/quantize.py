@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,12 @@ def calibrate(generator: Generator) -> bytes:
         return {generator.output: tf.nn.relu(generator.uncut(*values))}
 
     inputs = {role: np.asarray(values) for role, values in generator.calibration().items()}
+    signature = signatures.on_device(generator)._replace(function=generate)
+    return _with_known_ranges(watched("generate", signature, inputs), generator)
+
+
+def watched(name: str, signature: signatures.Signature, inputs: Mapping[str, Any]) -> bytes:
+    """A signature's float32 file, with the range in it that every tensor has for these inputs, (N, …) each."""
 
     def examples() -> Iterator[dict[str, Any]]:
         for i in range(len(next(iter(inputs.values())))):
@@ -61,13 +67,13 @@ def calibrate(generator: Generator) -> bytes:
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own calibrator uses the deprecated interpreter
-        saved_model.write({"generate": signatures.on_device(generator)._replace(function=generate)}, Path(folder))
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["generate"])
+        saved_model.write({name: signature}, Path(folder))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = examples
         converter._experimental_calibrate_only = True
-        return _with_known_ranges(converter.convert(), generator)
+        return bytes(converter.convert())
 
 
 def quantize(calibrated: bytes, inputs: Any, outputs: Any, keep_float: Sequence[str] = ()) -> bytes:

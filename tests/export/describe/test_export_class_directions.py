@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from genexport.compare.frechet import Features
 from genexport.describe import class_directions, directions
-from genexport.errors import ExportError
 from genexport.generator.load import Generator, load
 from keras import layers
 from PIL import Image
@@ -77,5 +76,4 @@ def test_where_there_can_be_none_it_is_said_why_or_nothing_is_expected(run: Path
     (tmp_path / "dataset.json").unlink()
     assert classifier_of(tmp_path, generator) is None
     (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(ExportError, match=r"dataset\.json: cannot be read"):
-        classifier_of(tmp_path, generator)
+    assert classifier_of(tmp_path, generator) is None

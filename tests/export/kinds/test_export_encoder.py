@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from keras import layers
 from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
+FILES = ("float32", "onnx", "dynamic", "int8")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,7 +38,7 @@ def version(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, model = kinds.load(Source(run))
     assert "becomes the signature invert" in model.notes[-1]
     root = tmp_path_factory.mktemp("models")
-    return publish(model, root, "blots", run=run, options=Options(files=("float32", "dynamic"), onnx=False))
+    return publish(model, root, "blots", run=run, options=Options(files=FILES))
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +84,37 @@ def test_warm_up_has_a_request_of_each_batch_size(version: Path) -> None:
     assert sizes["invert"] == sizes["invert_encoded"] == [1, 4, 16, 64]
 
 
-@pytest.mark.parametrize("variant", ["float32", "dynamic"])
+@pytest.mark.parametrize("variant", ["float32", "dynamic", "int8"])
 def test_a_file_gives_them_on_a_device_and_says_what_it_is(
     variant: str, version: Path, pictures: np.ndarray, expected: dict[str, Any]
 ) -> None:
     file = version / "tflite" / f"blots-invert-{variant}.tflite"
+    if variant == "int8":  # whose ranges are those of pictures that the generator draws
+        with np.load(version / "reference.npz") as kept:
+            pictures, expected = kept["invert_image"], {"latents": kept["invert_latents"]}
     given = {"image": pictures / np.float32(255)}
     found = convert.run(file, given, None, "invert", "latents")
-    np.testing.assert_allclose(found, expected["latents"], atol=1e-5 if variant == "float32" else 0.1)
+    np.testing.assert_allclose(found, expected["latents"], atol=1e-5 if variant == "float32" else 0.05)
     if variant == "float32":
         np.testing.assert_array_equal(convert.run(file, given, None, "invert", "labels"), expected["labels"])
     assert b'"task": "inversion"' in file.read_bytes()
+    needs = manifest.check(version)["tflite"][f"invert-{variant}"]
+    assert ("CONV_2D" in needs["float32_ops"]) == (variant != "int8"), "int8 computes in integers"
+
+
+def test_an_onnx_file_gives_them_too_of_any_batch(
+    version: Path, pictures: np.ndarray, expected: dict[str, Any]
+) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(version / "onnx" / "blots-invert-float32.onnx"))
+    names = [output.name for output in session.get_outputs()]
+    for count in (1, 5):
+        found = dict(zip(names, session.run(None, {"image": pictures[:count] / np.float32(255)}), strict=True))
+        np.testing.assert_allclose(found["latents"], expected["latents"][:count], atol=1e-5)
+        np.testing.assert_array_equal(found["labels"], expected["labels"][:count])
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["interface"])["task"] == "inversion"
 
 
 def test_manifest_card_and_interface_describe_it(version: Path) -> None:
@@ -108,7 +131,8 @@ def test_manifest_card_and_interface_describe_it(version: Path) -> None:
 def test_verify_runs_it_beside_what_keras_gave(version: Path, tmp_path: Path) -> None:
     import shutil
 
-    assert {"savedmodel/invert", "tflite/invert-dynamic"} <= verify(version).keys()
+    files = {"tflite/invert-dynamic", "tflite/invert-int8", "onnx/invert-float32"}
+    assert {"savedmodel/invert", *files} <= verify(version).keys()
     copy = tmp_path / "1"
     shutil.copytree(version, copy)
     with np.load(copy / "reference.npz") as stored:

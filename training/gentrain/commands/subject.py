@@ -86,11 +86,7 @@ class Subject:
         """Raises TrainError if these are not the images that the run was trained on."""
         if self.run is None:
             return
-        path = self.run / "dataset.json"
-        try:
-            then = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainError(f"{path}: cannot be read ({error}); expected what gentrain fit wrote") from error
+        then = plan.began_with(self.run)["fingerprint"]
         if then != dataset.fingerprint:
             raise TrainError(
                 f"{self.data}: not the images that {self.run} was trained on (fingerprint {dataset.fingerprint[:12]}, "

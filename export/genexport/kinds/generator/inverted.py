@@ -5,9 +5,11 @@ What is compared are pictures: those that the generator draws of a file's latent
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from genexport import onnx
 from genexport.compare import parity
 from genexport.compare.parity import Difference, Limits
-from genexport.errors import ExportError
+from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.encoder import IMAGE, Encoder
 from genexport.generator.load import Generator
 from genexport.kinds.generator.proof import PastLimit
@@ -27,15 +30,15 @@ from genexport.roles import requests
 from genexport.savedmodel import saved_model
 from genexport.savedmodel.saved_model import ServingSession
 from genexport.savedmodel.signatures import Signature, with_one_example
-from genexport.tflite import convert, metadata, ops
+from genexport.tflite import convert, metadata, ops, quantize
 
 SIGNATURES = ("invert", "invert_encoded")
 """The second takes pictures as files."""
 
 ON_DEVICE = "invert"
 TASK = "inversion"
-FILES = ("float32", "float16", "dynamic")
-"""Those of `options.FILES` that there are of an encoder."""
+FILES = ("float32", "onnx", "float16", "dynamic", "int8")
+"""Those of `options.FILES` that there are of an encoder; of int8 latents and pictures stay float32."""
 
 EXAMPLES = 64
 PREFIX = "invert_"
@@ -111,22 +114,25 @@ class Inverted:
                 self._compare(f"savedmodel/{name}", found, "savedmodel")
 
     def file(self, folder: Path, name: str, variant: str) -> None:
-        """Compare a TFLite file.
+        """Compare a file.
 
         Raises:
-            CannotBeMade: LiteRT refuses it.
+            CannotBeMade: LiteRT or ONNX Runtime refuses it.
             ExportError: past its limit.
         """
         place = file_of(folder, name, variant)
-        found = {key: convert.run(place, self.pictures, None, ON_DEVICE, key) for key in self.expected}
-        self._compare(artifact(variant), found, f"tflite/{variant}")
+        if variant == "onnx":
+            found = {key: onnx.run(place, self.pictures, output=key) for key in self.expected}
+        else:
+            found = {key: convert.run(place, self.pictures, None, ON_DEVICE, key) for key in self.expected}
+        self._compare(artifact(variant), found, "onnx/float32" if variant == "onnx" else f"tflite/{variant}")
 
     def add(self, generator: Generator, version: Version, variant: str) -> None:
-        """Make and compare a TFLite file; one that cannot be made, or is past its limit, is left out."""
+        """Make and compare a file; one that cannot be made, or is past its limit, is left out."""
         what, place = artifact(variant), file_of(version.folder, version.name, variant)
-        version.report(f"TFLite {ON_DEVICE} {variant}")
+        version.report(what)
         try:
-            content = _tflite(generator, version.name, variant)
+            content = (_onnx if variant == "onnx" else partial(_tflite, variant=variant))(generator, version.name)
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(content)
             self.file(version.folder, version.name, variant)
@@ -135,7 +141,8 @@ class Inverted:
             self.left_out[what] = _accepted(error).removeprefix(f"{what}: ")
             version.report(f"{what} is left out: {self.left_out[what]}")
             return
-        self.needs[f"{ON_DEVICE}-{variant}"] = ops.needs(content)
+        if variant != "onnx":
+            self.needs[f"{ON_DEVICE}-{variant}"] = ops.needs(content)
 
     def _compare(self, what: str, found: dict[str, Any], limited_as: str) -> None:
         """The class is Keras' in both drawings: where it is another one, the picture is another one too."""
@@ -196,6 +203,8 @@ def verify(folder: Path, entries: Mapping[str, Any], stored: dict[str, Any], dra
         return {}
     inverted.signatures(folder)
     for variant in FILES:
+        if variant == "onnx" and onnx.missing():
+            continue
         if file_of(folder, entries["name"], variant).exists():
             inverted.file(folder, entries["name"], variant)
     return inverted.differences
@@ -208,11 +217,13 @@ def _accepted(error: ExportError) -> str:
 
 def artifact(variant: str) -> str:
     """A file as `parity` in the manifest names it."""
-    return f"tflite/{ON_DEVICE}-{variant}"
+    return f"onnx/{ON_DEVICE}-float32" if variant == "onnx" else f"tflite/{ON_DEVICE}-{variant}"
 
 
 def file_of(folder: Path, name: str, variant: str) -> Path:
     """Where a variant lies in a version of the model `name`."""
+    if variant == "onnx":
+        return folder / onnx.place(f"{name}-{ON_DEVICE}")
     return folder / "tflite" / f"{name}-{ON_DEVICE}-{variant}.tflite"
 
 
@@ -220,11 +231,38 @@ def _tflite(generator: Generator, name: str, variant: str) -> bytes:
     """A file with a batch of one, as browsers want it."""
     encoder = generator.encoder
     assert encoder is not None
-    spec = IMAGE.feed(encoder.image, ON_DEVICE).spec(1)
-    with tempfile.TemporaryDirectory() as folder:
-        saved_model.write({ON_DEVICE: Signature(encoder.found, [spec])}, Path(folder))
-        content = convert.carefully(encoder, variant, convert.converter_of(Path(folder), variant, ON_DEVICE).convert)
+    signature = Signature(encoder.found, [IMAGE.feed(encoder.image, ON_DEVICE).spec(1)])
+    if variant == "int8":
+        content = convert.carefully(encoder, variant, lambda: _in_integers(generator, signature))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            saved_model.write({ON_DEVICE: signature}, Path(folder))
+            converter = convert.converter_of(Path(folder), variant, ON_DEVICE)
+            content = convert.carefully(encoder, variant, converter.convert)
     return metadata.add(content, _about(generator, encoder, name) | {"variant": variant})
+
+
+def _in_integers(generator: Generator, signature: Signature) -> bytes:
+    """Calibrated on pictures that the generator draws of other seeds than it is compared on."""
+    drawn = requests.restore({"image": requests.to_bytes(generator.many(generator.calibration()))})
+    return quantize.quantize(quantize.watched(ON_DEVICE, signature, drawn), tf.float32, tf.float32)
+
+
+def _onnx(generator: Generator, name: str) -> bytes:
+    """A file of any batch."""
+    encoder = generator.encoder
+    assert encoder is not None
+    if missing := onnx.missing():
+        raise CannotBeMade(f"{missing} is not installed ({onnx.INSTALL})")
+    about = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in _about(generator, encoder, name).items()
+    }
+    summary = f"{name}: a picture in [0, 1] to what the generator draws it of"
+    spec = IMAGE.feed(encoder.image, ON_DEVICE).spec()
+    return onnx.converted(
+        encoder, tf.function(encoder.found), [spec], onnx.About(f"{name}-{ON_DEVICE}", summary, about)
+    )
 
 
 def _about(generator: Generator, encoder: Encoder, name: str) -> dict[str, Any]:
