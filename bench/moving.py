@@ -20,12 +20,11 @@ from digit_judge import DigitJudge, independent
 
 FRAMES, SIDE = 16, 32
 HELD_OUT, GENERATED = 1600, 800
-RUNS: dict[str, tuple[tuple[object, ...], tuple[float, ...]]] = {
+RUNS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "`clips`": ((), (60, 200)),
-    "with classes": (("--conditional",), (60, 200)),
-    "that loop": (("--set", "loop=1"), (60,)),
+    "with classes": (("--conditional",), (60,)),
 }
-"""Options, and kimg; the same run goes on from one to the next."""
+"""Options, and kimg; a run goes on from one to the next."""
 
 HEAD = {
     "frechet": "Fréchet",
@@ -86,7 +85,7 @@ def measure(
 ) -> dict[str, Any]:
     """A training up to so many kimg, its processor time with what went `before`, and the marks of its clips."""
     options = RUNS[name][0]
-    run = KEPT / "-".join(["moving-clips", *(str(option).strip("-") for option in options), str(seed)])
+    run = KEPT / "-".join(["moving-clips", *(option.strip("-") for option in options), str(seed)])
     where = ("--data", "moving-digits", "--frames", FRAMES, "--resolution", SIDE, "--holdout", HELD_OUT)
     seconds = before + judged.train(run, *where, *options, "--kimg", kimg, "--seed", seed)
     clips = generated(run / "generator.keras")
@@ -127,11 +126,11 @@ def main() -> None:
     arguments = parser.parse_args()
     kept, seed, measured = Cells("moving", arguments.again), arguments.seed, Measured()
     cells = {}
-    for name, (_, lengths) in RUNS.items():
+    for name, (options, lengths) in RUNS.items():
         seconds = 0.0
         for kimg in lengths:
             cell = f"{name}, {kimg:g} kimg"
-            given = (measured, name, kimg, seconds, seed, arguments.picture)
+            given = (measured, name, kimg, seconds, seed, None if options else arguments.picture)
             cells[cell] = kept.get(f"{cell}, seed {seed}", measure, *given)
             seconds = cells[cell]["seconds"]
     beside = kept.get("baselines", measured.baselines)
@@ -145,8 +144,8 @@ def main() -> None:
         eight ways a clip sets out. Confidence: the judge's own in that. Identity: the part of a clip's frames that the
         judge of single frames takes for the same digit. Mass: how much what is bright varies in a clip, of its mean.
         Acceleration: the second difference of its centre, median, in pixels; travel: the way of the centre, median, in
-        pixels. Closure: how much the first frame differs from the last, of what each differs by from the one before;
-        `--set loop=1` asks for 1."""
+        pixels. Closure: how much the first frame differs from the last, of what each differs by from the one
+        before."""
     )
     print(f"## Training: clips from latents\n\n{how}\n\n{table(['', 'CPU s', *HEAD.values()], rows)}")
 
