@@ -65,7 +65,8 @@ class Settings:
     nce: float = 1.0  # weight of the patch-wise contrast that keeps the content, where there are no pairs
     nce_identity: float = 1.0  # and of the same for pictures of the style, which are to stay as they are
     mismatch: float = 1.0  # weight of finding a picture's caption among those of the batch: the condition tokens
-    likeness: float = 2.0  # and of the distance, at 8×8, from the picture that has the caption
+    likeness: float = 2.0  # and of the distance in colours from the picture that has the caption
+    likeness_features: float = -1.0  # and of that in what a pretrained net sees; below 0: what fits
     diversity: float = 0.5  # and of a distance that the pictures of one caption are to keep; it grows to that
     adversarial: float = 1.0  # weight of the adversarial loss in what the generator learns from; 0: no GAN at all
     shared_pass: bool = False  # both networks learn from one pass, as in the TensorFlow tutorial: faster, learns less
@@ -113,7 +114,9 @@ class Settings:
     @property
     def seen_through(self) -> str:
         """The pretrained net that the training looks through, which cannot judge it; empty for none."""
-        return "lite0" if getattr(self, "features_weight", 0.0) > 0 else ""
+        if getattr(self, "features_weight", 0.0) > 0:
+            return "lite0"
+        return "lite1" if getattr(self, "likeness_features", 0.0) > 0 else ""
 
     def resolved(self, side: int, channels: int, precision: str) -> Settings:
         """The same with nothing left open: what fits images (side, side, channels), and a machine's best precision.
@@ -137,8 +140,12 @@ class Settings:
             precision = self.precision
         elif features:
             precision = "float32"
-        settled = dataclasses.replace(self, gamma=gamma, gamma_final=final, augment=augment)
-        return dataclasses.replace(settled, features_weight=features, precision=precision)
+        likeness = self.likeness_features
+        if likeness < 0:
+            fits = "tokens" in self.conditions and channels == 3 and side >= LIKENESS_SMALLEST
+            likeness = LIKENESS_FEATURES if fits else 0.0
+        settled = dataclasses.replace(self, gamma=gamma, gamma_final=final, augment=augment, precision=precision)
+        return dataclasses.replace(settled, features_weight=features, likeness_features=likeness)
 
 
 UNKNOWN_FPS = 12.0
@@ -146,6 +153,9 @@ UNKNOWN_FPS = 12.0
 FEATURES = 0.4
 FEATURES_SIDES = range(48, 97)
 """Where the second discriminator fits. With larger images γ is larger and the first one weaker: not measured."""
+
+LIKENESS_FEATURES, LIKENESS_SMALLEST = 2.0, 24
+"""The weight of likeness in features, of colour images at least so large; in smaller ones the net sees nothing."""
 
 RANGES: dict[str, tuple[float, float]] = {
     "latent_size": (0, 4096),
@@ -163,6 +173,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "nce_identity": (0, 1e6),
     "mismatch": (0, 1e6),
     "likeness": (0, 1e6),
+    "likeness_features": (-1, 1e6),
     "diversity": (0, 1e6),
     "adversarial": (0, 1e6),
     "gamma": (-1, 1e6),
@@ -186,6 +197,7 @@ RANGES: dict[str, tuple[float, float]] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "networks": (
         "genline",
+        "drawn",
         "dcgan28",
         "dcgan64",
         "celeba64",
@@ -203,7 +215,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 PAIRED = ("l1", "psnr", "ssim")
 
 # What runs did before there was a setting.
-BEFORE: dict[str, Any] = {"held_out": 0, "features_weight": 0.0, "likeness": 0.0}
+BEFORE: dict[str, Any] = {"held_out": 0, "features_weight": 0.0, "likeness": 0.0, "likeness_features": 0.0}
 
 # Reports do not change what is learned, a longer run goes on where a shorter one ended, and whether pictures that moved
 # are the same is a matter of their fingerprint.

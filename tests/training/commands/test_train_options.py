@@ -156,7 +156,7 @@ SETTINGS = {
     "kimg_per_evaluation": 3.0, "best_by": "recall", "held_out": 5, "max_megapixels": 5.0, "conditions": "blurred",
     "jitter": 0.1, "l1": 5.0, "adversarial": 0.5, "features_weight": 0.5, "nce": 0.5,
     "short": "skip", "cells": "4x2", "nce_identity": 0.5, "mismatch": 0.5, "likeness": 0.5, "diversity": 0.25,
-    "frames_weight": 0.5, "loop": True,
+    "frames_weight": 0.5, "loop": True, "likeness_features": 0.5,
 }  # fmt: skip
 
 

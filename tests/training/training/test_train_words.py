@@ -6,13 +6,14 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gentrain.conditions.tokens import LONGEST, Tokens, some_words
+from gentrain.conditions.tokens import LONGEST, NAMED, Tokens, some_words
 from gentrain.conditions.vocabulary import Vocabulary
 from gentrain.data.dataset import Dataset
 from gentrain.errors import UsageError
@@ -21,7 +22,7 @@ from gentrain.losses.captions import APART, Diversity, Likeness, Mismatch, norma
 from gentrain.metrics import captions
 from gentrain.metrics.features import FeatureNet
 from gentrain.metrics.generate import generate
-from gentrain.networks import build_generator
+from gentrain.networks import build_generator, projected
 from gentrain.settings import Settings
 from PIL import Image
 
@@ -78,7 +79,7 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_kil
     )
     assert set(tokens["vocabulary"][2:]) == {"a", "square", *COLOURS}
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert {"d_mismatch", "g_mismatch", "g_likeness", "g_diversity", "frechet", "diversity"} <= lines[-1].keys()
+    assert {"d_mismatch", "g_mismatch", "g_likeness", "frechet", "diversity"} <= lines[-1].keys()
     generator = keras.models.load_model(tmp_path / "run" / "generator.keras")
     said = Vocabulary(tuple(tokens["vocabulary"]), tokens["folding"]).indices("RED square, unheard of")
     images = generator([np.zeros((2, 6)), np.array([said[:2] + [0] * 14, [0] * 16])]).numpy()
@@ -103,7 +104,7 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_kil
 
 
 def test_each_step_takes_some_of_a_pictures_words_each_once_and_at_times_none() -> None:
-    drawn = tf.random.stateless_uniform((4000, 21), (1, 2))
+    drawn = tf.random.stateless_uniform((4000, 22), (1, 2))
     words = np.zeros((4000, 20), np.int32)
     words[:2000] = np.arange(2, 22)
     words[2000:3000, :2] = 2, 3
@@ -119,6 +120,9 @@ def test_each_step_takes_some_of_a_pictures_words_each_once_and_at_times_none() 
     assert np.isin(found[2000:3000], (0, 2, 3)).all()
     assert (found[counts > 0, 0] > 0).all(), "words come first, padding last"
     assert len({*found[:2000, 0]} - {0}) == 20, "each word can be the only one"
+    named = drawn[:, 1].numpy() < NAMED
+    assert (found[named & (counts == 3)][:, :3] == [2, 3, 4]).all(), "some texts are the name"
+    assert (found[~named & (counts == 3)][:, :3] == [2, 3, 4]).all(axis=1).mean() < 0.1
 
 
 def test_a_pictures_words_are_those_of_all_of_its_captions() -> None:
@@ -146,11 +150,53 @@ def test_a_picture_is_to_fit_its_caption_better_than_the_others_do_and_what_says
     assert Mismatch().of_generator(swapped).numpy() > Mismatch().of_generator(seen).numpy() + 1
 
 
-def test_a_picture_is_compared_with_the_one_whose_caption_it_is_in_large_shapes_alone() -> None:
-    real = tf.zeros((2, 16, 16, 1))
-    stripes = tf.constant(np.indices((16, 16)).sum(0)[None, ..., None] % 2 * 2.0 - 1, tf.float32)
-    for fake, unlike in ((real + 0.5, 0.25), (real + stripes, 0.0)):
-        assert Likeness().of_generator(Seen(real, fake, {}, None, None, None)).numpy() == pytest.approx(unlike)
+def painted(given: list[tf.Tensor], training: bool) -> tf.Tensor:
+    """Pictures of one grey, which is the first latent."""
+    return tf.ones((1, 16, 16, 3)) * given[0][:, :1, None, None]
+
+
+def test_of_several_pictures_of_a_caption_the_nearest_is_held_to_the_real_one_and_the_rest_is_free() -> None:
+    real = tf.ones((8, 16, 16, 3)) * tf.linspace(-0.5, 0.5, 8)[:, None, None, None]
+    latents, uniform = tf.random.stateless_normal((8, 2), (1, 2)), tf.random.stateless_uniform((6, 8), (3, 4))
+    inputs = {"tokens": tf.zeros((8, 2), tf.int32)}
+    likeness = Likeness(4.0, painted)
+    seen = Seen(real, real, inputs, None, None, lambda k, n: uniform[:n, :k], latents)
+    chosen = likeness.choose(latents, seen).numpy()
+    others = normal(uniform).numpy().reshape(6, 2, 2)
+    for grey, mine, first, more in zip(real[:6, 0, 0, 0].numpy(), chosen, latents.numpy(), others, strict=False):
+        every = np.array([first, *more])
+        assert np.array_equal(mine, min(every, key=lambda latent, g=grey: abs(latent[0] - g)))
+    assert np.array_equal(chosen[6:], latents[6:])
+    assert not np.array_equal(chosen[:6], latents[:6])
+
+    fake = real + tf.constant([0.5] * 6 + [9.0] * 2)[:, None, None, None]
+    assert likeness.of_generator(replace(seen, fake=fake)).numpy() == pytest.approx(0.5**2 + 0.5)
+
+
+def test_a_picture_is_compared_in_what_a_net_sees_that_does_not_measure_it() -> None:
+    looks = {size: Settings(conditions="tokens").resolved(size, 3, "float32") for size in (16, 32)}
+    assert [one.seen_through for one in looks.values()] == ["", "lite1"]
+    assert Settings(conditions="tokens").resolved(32, 1, "float32").likeness_features == 0
+    assert Settings().resolved(32, 3, "float32").seen_through == "", "without words nothing is compared"
+    both = Settings(conditions="tokens", features_weight=0.5).resolved(32, 3, "float32")
+    assert both.seen_through == "lite0", "one net for both, so that the other can measure"
+
+    maps = projected.likeness_maps(32, 3, "lite1")
+    seen = maps(tf.random.stateless_uniform((4, 32, 32, 3), (1, 2), -1, 1))
+    assert [tensor.shape for tensor in seen] == [(4, 16, 16, 24), (4, 8, 8, 40), (4, 4, 4, 112)]
+    for tensor in seen:
+        np.testing.assert_allclose(np.linalg.norm(tensor, axis=-1), 1, rtol=1e-4)
+    pictures = tf.random.stateless_uniform((4, 32, 32, 3), (3, 4), -1, 1)
+    other = tf.reverse(pictures, axis=[0])
+    likeness = Likeness(4.0, painted, maps, 2.0)
+    shift = lambda k, n: tf.fill((n, k), 0.4)  # noqa: E731
+    with tf.GradientTape() as tape:
+        tape.watch(other)
+        unlike = likeness.of_generator(Seen(pictures, other, {}, None, None, shift))
+    alone = Likeness(4.0, painted).of_generator(Seen(pictures, other, {}, None, None, shift))
+    assert unlike > alone
+    assert likeness.of_generator(Seen(pictures, pictures, {}, None, None, shift)).numpy() == pytest.approx(0, abs=1e-6)
+    assert np.abs(tape.gradient(unlike, other)).max() > 0
 
 
 def test_pictures_of_a_caption_are_to_differ_where_their_latents_do() -> None:
@@ -170,9 +216,9 @@ def test_pictures_of_a_caption_are_to_differ_where_their_latents_do() -> None:
 
 def test_words_enter_with_the_latents_and_again_where_the_first_feature_map_is_made() -> None:
     condition = Tokens(Vocabulary.of(["red star", "red star"]), [["red star"]] * 2)
-    generator = build_generator(16, 3, (condition,), Settings(**TINY))
+    generator = build_generator(16, 3, (condition,), Settings(**TINY, networks="drawn"))
     joined = [layer.output.shape for layer in generator.layers if isinstance(layer, keras.layers.Concatenate)]
-    assert joined == [(None, 6 + 64), (None, 128 + 6 + 64)]
+    assert joined == [(None, 6 + 256), (None, 512 + 6 + 256)]
     with pytest.raises(UsageError, match="latent_size 0: words enter beside the latents"):
         condition.configure(Settings(latent_size=0))
 

@@ -28,13 +28,23 @@ if TYPE_CHECKING:
 LONGEST = 16
 """L: further words of a text are cut off."""
 
-WORD_SIZE, GENERATOR_SIZE, DISCRIMINATOR_SIZE = 96, 64, 128
+GENERATOR_WORD, GENERATOR_SIZE = 256, 256
+DISCRIMINATOR_WORD, DISCRIMINATOR_SIZE = 128, 128
+
+SPREAD = 0.1
+"""Of the generator's embeddings at first: with 1 a rare word has hardly moved when the run is over.
+
+The discriminator's are 1: with so little its slopes are ten times as steep, and it lost its balance.
+"""
 
 MOST = 64
 """Words that a picture has in all of its captions: further ones are not learned from."""
 
 FEW, NONE = 1.5, 0.02
 """More than 1 makes few words more frequent than many; more than 0 makes some texts empty: one in 60 of ten words."""
+
+NAMED = 0.3
+"""The part of the texts that are the first words of an image's captions, which are its name, instead of any."""
 
 FIT = "fit"
 """The layer of the discriminator whose two inputs are an image's features and those that its caption asks for."""
@@ -87,7 +97,7 @@ class Tokens(Condition):
         return found
 
     def draw(self, tensors: Tensors, images: Any, uniform: Callable[[int], Any]) -> Tensors:
-        return tensors | {"tokens": some_words(tensors["tokens"], uniform(1 + tensors["tokens"].shape[1]))}
+        return tensors | {"tokens": some_words(tensors["tokens"], uniform(2 + tensors["tokens"].shape[1]))}
 
     def examples(self, most: int) -> Mapping[str, Array]:
         return {"tokens": self.tokens(self.shown(most))}
@@ -111,7 +121,7 @@ class Tokens(Condition):
         from keras import layers
 
         encoder = layers.Dense(GENERATOR_SIZE, activation="relu", kernel_initializer=init())
-        style = layers.Concatenate()([latents, encoder(self._bag(inputs, init))])
+        style = layers.Concatenate()([latents, encoder(self._bag(inputs, init, GENERATOR_WORD, SPREAD))])
         self._styles[id(inputs["tokens"])] = (inputs["tokens"], style)  # kept, so that no other gets its id
         return style
 
@@ -124,12 +134,13 @@ class Tokens(Condition):
     def see_features(self, features: Any, inputs: Tensors, init: Initializers) -> Any:
         from keras import layers
 
-        hidden = layers.Dense(DISCRIMINATOR_SIZE, activation="relu", kernel_initializer=init())(self._bag(inputs, init))
+        encoder = layers.Dense(DISCRIMINATOR_SIZE, activation="relu", kernel_initializer=init())
+        hidden = encoder(self._bag(inputs, init, DISCRIMINATOR_WORD))
         expected = layers.Dense(features.shape[-1], kernel_initializer=init())(hidden)
         return layers.Dot(axes=1, dtype="float32", name=FIT)([features, expected])
 
-    def _bag(self, inputs: Tensors, init: Initializers) -> Any:
-        """The sum of the embeddings of a text's known words, (N, 96), of one spread however many they are.
+    def _bag(self, inputs: Tensors, init: Initializers, size: int, spread: float = 1.0) -> Any:
+        """The sum of the embeddings of a text's known words, (N, size), of one spread however many they are.
 
         Padding and unknown words add exactly nothing. Were padding a word like others, it would be most of the sum, and
         its rounding in a TFLite file would count a dozen times.
@@ -137,7 +148,7 @@ class Tokens(Condition):
         from keras import layers
 
         count = len(self.vocabulary.words)
-        words = layers.Embedding(count, WORD_SIZE, embeddings_initializer=init.normal(), name="words")
+        words = layers.Embedding(count, size, embeddings_initializer=init.normal(spread), name="words")
         is_word = layers.Embedding(count, 1, trainable=False, name="is_word")
         vectors = layers.Multiply()([words(inputs["tokens"]), is_word(inputs["tokens"])])
         is_word.set_weights([np.arange(count, dtype=np.float32)[:, None] > 1])
@@ -163,11 +174,11 @@ def captions_of(dataset: Dataset) -> list[list[str]]:
 
 
 def some_words(tokens: Any, drawn: Any) -> Any:
-    """Some of each picture's words, most often few.
+    """Some of each picture's words, most often few: any, or `NAMED` of the time the first ones.
 
     Args:
         tokens: int32 (N, M), 0 where a picture has no more words.
-        drawn: float32 (N, 1 + M) in [0, 1): how many, and in which order they are taken.
+        drawn: float32 (N, 2 + M) in [0, 1): how many, whether the first ones, and else in which order they are taken.
 
     Returns:
         int32 (N, L).
@@ -175,7 +186,9 @@ def some_words(tokens: Any, drawn: Any) -> Any:
     import tensorflow as tf
 
     tokens, drawn = tf.convert_to_tensor(tokens), tf.cast(drawn, tf.float32)
-    order, places = tf.math.top_k(tf.where(tokens > 0, drawn[:, 1:], -1.0), min(LONGEST, tokens.shape[1]))
+    first = tf.linspace(1.0, 0.0, tokens.shape[1])[None]
+    order = tf.where(drawn[:, 1:2] < NAMED, first, drawn[:, 2:])
+    order, places = tf.math.top_k(tf.where(tokens > 0, order, -1.0), min(LONGEST, tokens.shape[1]))
     count = tf.reduce_sum(tf.cast(order >= 0, tf.float32), axis=1)
     taken = tf.math.ceil(tf.pow(drawn[:, 0], FEW) * count - NONE)
     chosen = tf.gather(tokens, places, batch_dims=1)

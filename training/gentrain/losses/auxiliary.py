@@ -74,6 +74,10 @@ class Auxiliary:
         """A scalar that the generator minimises too."""
         return None
 
+    def choose(self, latents: tf.Tensor, seen: Seen) -> tf.Tensor:
+        """The latents (N, Z) that the generator's step is for, given those that were drawn; `seen.fake` is not made."""
+        return latents
+
     def of_discriminator(self, seen: Seen) -> tf.Tensor | None:
         """A scalar that the discriminator minimises too."""
         return None

@@ -1,4 +1,4 @@
-"""Losses of pictures from words: a picture with another one's caption is a fake, a caption's seeds are to differ."""
+"""Losses of pictures from words: a picture is to fit its caption, and one of several to be the real one."""
 
 from __future__ import annotations
 
@@ -60,14 +60,62 @@ def contrast(factors: Sequence[tf.Tensor], tokens: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_mean(tf.linalg.diag_part(tf.nn.log_softmax(fits)))
 
 
+CHOICES = 3
+"""Of so many latents those are taken whose picture is nearest to the real one."""
+
+HELD, COMPARED = 0.75, 0.25
+"""The part of a batch that is held to real pictures, and the part that is compared by features too, which take time."""
+
+
+CELL = 8
+"""Pixels of a place of the coarsest of the maps that pictures are compared by."""
+
+
 class Likeness(Auxiliary):
-    """A picture is to have the colours, where they are, of the real one whose caption it was made from."""
+    """Of several pictures of a caption the nearest is to become the real one that has it.
+
+    So the seeds of a caption share out the real pictures that it fits, where without the choice all of them would be
+    drawn to their mean. The other pictures of the batch are free.
+
+    Source: "Implicit Maximum Likelihood Estimation", arXiv 1809.09087.
+    """
 
     name = "likeness"
 
+    def __init__(self, weight: float, generator: Any = None, maps: Any = None, features: float = 0.0) -> None:
+        super().__init__(weight)
+        self.generator, self.maps, self.features = generator, maps, features
+
+    def choose(self, latents: tf.Tensor, seen: Seen) -> tf.Tensor:
+        count, size = self._held(latents.shape[0]), latents.shape[1]
+        more = normal(seen.uniform(2 * size * (CHOICES - 1), count))
+        every = tf.reshape(tf.concat([latents[:count], more], axis=1), (count * CHOICES, size))
+        texts = [tf.repeat(tensor[:count], CHOICES, axis=0) for tensor in seen.inputs.values()]
+        drawn = coarse(self.generator([every, *texts], training=True))
+        real = tf.repeat(coarse(seen.real[:count]), CHOICES, axis=0)
+        unlike = tf.reshape(tf.reduce_mean(tf.square(drawn - real), axis=[1, 2, 3]), (count, CHOICES))
+        best = tf.gather(tf.reshape(every, (count, CHOICES, size)), tf.argmin(unlike, axis=1), batch_dims=1)
+        return tf.concat([best, latents[count:]], axis=0)
+
     def of_generator(self, seen: Seen) -> tf.Tensor:
-        """The mean square of the difference at 8×8."""
-        return tf.reduce_mean(tf.square(coarse(seen.fake - seen.real)))
+        """The mean square of the difference at 8×8, the mean one at full size, and the distance in features."""
+        count = self._held(seen.fake.shape[0])
+        real, fake = seen.real[:count], seen.fake[:count]
+        unlike = tf.reduce_mean(tf.square(coarse(fake - real))) + tf.reduce_mean(tf.abs(fake - real))
+        if self.maps is not None:
+            few = max(1, round(COMPARED * seen.fake.shape[0]))
+            unlike += self.features / self.weight * self._of_features(real[:few], fake[:few], seen)
+        return unlike
+
+    def _of_features(self, real: tf.Tensor, fake: tf.Tensor, seen: Seen) -> tf.Tensor:
+        """The mean square of the distance of maps of length 1, both pictures shifted alike, else its grid shows."""
+        shift = tf.cast(CELL * seen.uniform(2, 1)[0], tf.int32)
+        of_real, of_fake = (self.maps(tf.roll(images, shift, axis=[1, 2])) for images in (real, fake))
+        unlike = [tf.reduce_sum(tf.square(a - b), axis=-1) for a, b in zip(of_real, of_fake, strict=True)]
+        return tf.add_n([tf.reduce_mean(each) for each in unlike]) / len(unlike)
+
+    def _held(self, count: int) -> int:
+        return max(1, round(HELD * count))
 
 
 class Diversity(Auxiliary):

@@ -3,7 +3,7 @@ its name in settings.CHOICES.
 
 A pair maps tensors; here these become Keras models, with inputs, what the conditions add, and the last activation.
 
-genline.py                            genline's own pair
+genline.py                            genline's own pair; drawn.py is that for pictures from words
 dcgan28.py, dcgan64.py, celeba64.py   those of tutorials
 unet.py                               from pictures to pictures
 residual.py                           the same where there is no right answer; contrast.py keeps the content there

@@ -61,3 +61,23 @@ def heads(maps: Any, seed: int) -> Any:
             x = layers.LeakyReLU(0.2, name=f"{tap}_relu_{number}")(layers.Conv2D(WIDTH, 3, strides, **conv)(x))
         logits.append(layers.Conv2D(1, 1, kernel_initializer=init(), name=f"{tap}_logits")(x))
     return keras.Model(inputs, logits, name="heads")
+
+
+def likeness_maps(side: int, channels: int, net_name: str, policy: str = "float32") -> Any:
+    """`images` float32 (N, H, W, C) in [-1, 1] → a map of each of `TAPS`, of length 1 at each place; not trainable.
+
+    Images are enlarged twofold first: of small ones the net makes little. Distances of such maps follow those that
+    people see: "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", arXiv 1801.03924.
+
+    Raises:
+        TrainError: the pretrained weights are not installed.
+    """
+    net = efficientnet.build(net_name, policy)
+    images = keras.Input((side, side, channels), name="images")
+    colour = layers.Concatenate(name="as_colour")([images] * 3) if channels == 1 else images
+    larger = layers.UpSampling2D(2, interpolation="bilinear", name="larger")(colour)
+    seen = keras.Model(net.input, [net.output[tap] for tap in TAPS], name="pretrained")(larger)
+    units = [layers.UnitNormalization(axis=-1, dtype="float32", name=f"unit_{tap}") for tap in TAPS]
+    model = keras.Model(images, [unit(x) for unit, x in zip(units, seen, strict=True)], name="likeness_maps")
+    model.trainable = False
+    return model

@@ -31,7 +31,7 @@ def of_run(s: Settings, conditions: Conditions, generator: Any, policy: str) -> 
     """
     brought = [loss for condition in conditions for loss in condition.auxiliary]
     names = dict.fromkeys(name for condition in conditions for name in condition.learns_by)
-    made = [MAKERS[name](s, generator) for name in names if getattr(s, name)]
+    made = [MAKERS[name](s, generator, policy) for name in names if getattr(s, name)]
     if s.features_weight:
         made.append(_features(s, generator, policy))
     if s.frames and s.frames_weight and s.networks == "moving":
@@ -46,24 +46,28 @@ def _frames(s: Settings, generator: Any, policy: str) -> Auxiliary:
     return Frames(s.frames_weight, network, s.gamma, s.frames, s.augment > 0)
 
 
-def _l1(s: Settings, generator: Any) -> Auxiliary:
+def _l1(s: Settings, generator: Any, policy: str) -> Auxiliary:
     return L1(s.l1)
 
 
-def _nce(s: Settings, generator: Any) -> Auxiliary:
+def _nce(s: Settings, generator: Any, policy: str) -> Auxiliary:
     encoder = contrast.encoder(generator)
     return PatchNCE(s.nce, s.nce_identity, generator, encoder, contrast.heads(encoder, 2 * s.seed + 5))
 
 
-def _mismatch(s: Settings, generator: Any) -> Auxiliary:
+def _mismatch(s: Settings, generator: Any, policy: str) -> Auxiliary:
     return Mismatch(s.mismatch)
 
 
-def _likeness(s: Settings, generator: Any) -> Auxiliary:
-    return Likeness(s.likeness)
+def _likeness(s: Settings, generator: Any, policy: str) -> Auxiliary:
+    maps = None
+    if s.likeness_features:
+        _, side, _, channels = generator.output_shape
+        maps = projected.likeness_maps(side, channels, s.seen_through, policy)
+    return Likeness(s.likeness, generator, maps, s.likeness_features)
 
 
-def _diversity(s: Settings, generator: Any) -> Auxiliary:
+def _diversity(s: Settings, generator: Any, policy: str) -> Auxiliary:
     return Diversity(s.diversity, generator)
 
 
@@ -73,7 +77,7 @@ def _features(s: Settings, generator: Any, policy: str) -> Auxiliary:
     return Features(s.features_weight, maps, projected.heads(maps, 2 * s.seed + 4))
 
 
-MAKERS: dict[str, Callable[[Settings, Any], Auxiliary]] = {
+MAKERS: dict[str, Callable[[Settings, Any, str], Auxiliary]] = {
     "l1": _l1,
     "nce": _nce,
     "mismatch": _mismatch,

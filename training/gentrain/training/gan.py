@@ -179,6 +179,7 @@ class GAN(keras.Model):
 
     def _generator_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         real, given = self._prepare(batch, draws)
+        latents = self._chosen(latents, real, given, draws)
         with tf.GradientTape() as tape:
             fake = self._make(latents, given)
             fake_logits, *factors = self._look(fake, given, draws)
@@ -192,6 +193,7 @@ class GAN(keras.Model):
     def _step_without_discriminator(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         """The generator learns from what the conditions add, and from nothing else."""
         real, given = self._prepare(batch, draws)
+        latents = self._chosen(latents, real, given, draws)
         with tf.GradientTape() as tape:
             fake = self._make(latents, given)
             seen = self._seen(real, fake, given, draws, latents)
@@ -203,6 +205,7 @@ class GAN(keras.Model):
     def _shared_step(self, batch: Tensors, latents: tf.Tensor, draws: Draws) -> None:
         """Both networks learn from one pass through each, as in TensorFlow's tutorial."""
         real, given = self._prepare(batch, draws)
+        latents = self._chosen(latents, real, given, draws)
         with tf.GradientTape(persistent=True) as tape:
             fake = self._make(latents, given)
             objective, real_logits, fake_logits, *factors = self._objective(real, fake, given, draws)
@@ -211,6 +214,12 @@ class GAN(keras.Model):
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
         self._apply(self.d_optimizer, self.discriminator, tape, objective)
+
+    def _chosen(self, latents: Any, real: tf.Tensor, given: Tensors, draws: Draws) -> Any:
+        """The latents of the generator's step: those drawn, or where a loss has a say the ones that it chose."""
+        for auxiliary in self.auxiliary:
+            latents = auxiliary.choose(latents, self._seen(real, real, given, draws, latents))
+        return latents
 
     def _generator_objective(self, seen: Seen, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         """What the generator minimises, its adversarial loss and the auxiliary ones."""

@@ -64,9 +64,11 @@ def bytes_per_image(gan: GAN) -> float:
     """About how many bytes a step takes at its peak for each image of the batch."""
     from gentrain.networks import projected
 
+    s = gan.settings
     made, judged = (sum(map(_outputs, model.layers)) for model in (gan.generator, gan.discriminator))
-    looked_through = gan.settings.features_weight and projected.OUTPUTS * math.prod(gan.generator.output.shape[1:3])
-    return (made + 2 * judged + looked_through) * BYTES_PER_OUTPUT[gan.settings.precision] / gan.replicas
+    looks = s.features_weight or s.likeness_features
+    looked_through = looks and projected.OUTPUTS * math.prod(gan.generator.output.shape[1:3])
+    return (made + 2 * judged + looked_through) * BYTES_PER_OUTPUT[s.precision] / gan.replicas
 
 
 def _outputs(layer: Any) -> int:
