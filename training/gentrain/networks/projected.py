@@ -20,8 +20,16 @@ from gentrain.networks.parts import Initializers
 TAPS = ("stride4", "stride8", "stride16")
 WIDTH = 64
 
+LEAST_SIDE = 64
+"""Smaller images are enlarged to this before the net looks: it sees little in what is smaller."""
+
 OUTPUTS = 129
-"""Numbers that the layers of the pretrained net put out for each pixel of an image."""
+"""Numbers that the layers of the pretrained net put out for each pixel that it sees, see `seen_side`."""
+
+
+def seen_side(side: int) -> int:
+    """Of images of so many pixels the side at which the net looks at them."""
+    return max(side, LEAST_SIDE)
 
 
 def feature_maps(side: int, channels: int, seed: int, policy: str = "float32") -> Any:
@@ -33,10 +41,12 @@ def feature_maps(side: int, channels: int, seed: int, policy: str = "float32") -
     init, net = Initializers(seed), efficientnet.build("lite0", policy)
     images = keras.Input((side, side, channels), name="images")
     colour = layers.Concatenate(name="as_colour")([images] * 3) if channels == 1 else images
-    seen = keras.Model(net.input, [net.output[tap] for tap in TAPS], name="pretrained")(colour)
+    if (seen := seen_side(side)) > side:
+        colour = layers.Resizing(seen, seen, "bilinear", dtype="float32", name="enlarged")(colour)
+    tapped = keras.Model(net.input, [net.output[tap] for tap in TAPS], name="pretrained")(colour)
     maps: list[Any] = []
     below = None
-    for tap, x in zip(reversed(TAPS), reversed(seen), strict=True):
+    for tap, x in zip(reversed(TAPS), reversed(tapped), strict=True):
         kernel = keras.initializers.RandomNormal(stddev=x.shape[-1] ** -0.5, seed=init.next_seed())
         x = layers.Conv2D(WIDTH, 1, use_bias=False, kernel_initializer=kernel, name=f"mix_{tap}")(x)
         if below is not None:
