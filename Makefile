@@ -21,6 +21,7 @@ EMOJI    ?= out/emoji
 HOPPING  ?= runs/hopping
 FAKING   ?= runs/faking
 DETECTOR ?= runs/det
+JUDGED   ?= out/judged
 MINUTES  ?= 8
 
 BIN = .venv/bin
@@ -125,12 +126,12 @@ demo-clips:
 demo-detect: MINUTES = 3
 demo-detect:
 	@$(MAKE) --no-print-directory train RUN=$(FAKING) ARGS='$(or $(ARGS),--minutes $(MINUTES))'
-	$(BIN)/gentrain detector --real $(DATA) --fake $(FAKING) --run $(DETECTOR)
+	$(BIN)/gentrain detector --real $(DATA) --fake $(FAKING) --run $(DETECTOR) $(DETECTING)
 	$(BIN)/genexport publish $(DETECTOR) --repository $(MODELS) --name det
 	$(BIN)/genserve --port $(PORT) --model_name det --model_base_path $(MODELS)/det & server=$$!; \
 	trap 'kill $$server 2>/dev/null; wait $$server' EXIT; \
 	$(BIN)/genclient wait --target localhost:$(PORT) --model det && \
-	$(BIN)/genclient detect `$(BIN)/python bench/judged_files.py $(DETECTOR) out/judged` \
+	$(BIN)/genclient detect `$(BIN)/python bench/judged_files.py $(DETECTOR) $(JUDGED)` \
 	--target localhost:$(PORT) --model det
 
 test: install-dev

@@ -137,9 +137,9 @@ def report(cells: dict[str, dict[str, Any]], folders: dict[str, Path], command: 
     beside = []
     for name in cells:
         cell = cells[name]["metrics"]["sources"][str(folders[name])]
-        for title, key in (("pixel statistics", "pixel_statistics"), ("its own discriminator", "own_discriminator")):
+        for judge, key in (("pixel statistics", "pixel_statistics"), ("its own discriminator", "own_discriminator")):
             if cell[key]:
-                beside.append([name, title, *(number(cell[key][change]["auroc"]) for change in changes)])
+                beside.append([name, judge, *(number(cell[key][change]["auroc"]) for change in changes)])
     seconds = ", ".join(f"{cell['cpu']:.0f}" for cell in cells.values())
     low, high = first["false_alarms_interval"]
     about = paragraph(
@@ -169,19 +169,25 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="start the detectors over")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"of each detector (default: {STEPS})")
     parser.add_argument("--real", help="other pictures than digits, with --fake")
-    parser.add_argument("--fake", type=Path, action="append", help="a run that learned them; two or more of them")
+    parser.add_argument(
+        "--fake", type=Path, action="append", help="a run that learned them, or its pictures; two or more"
+    )
+    parser.add_argument("--without", action="append", help="leave out these alone, not each in turn")
     parser.add_argument("--title", default="digits, a generator never seen", help="of the section")
     arguments = parser.parse_args()
     measured = Cells("detector", arguments.again)
     if arguments.real:
-        folders = {run.name: run for run in arguments.fake}
+        folders = {run.parent.name if run.is_file() else run.name: run for run in arguments.fake}
         command = f"`python bench/detector.py --real DIR{' --fake RUN' * len(folders)}`"
     else:
         for name in NAMES:
             measured.get(f"generator {name}", train, name)
         folders, command = {name: folder_of(name) for name in NAMES}, "`python bench/detector.py`"
     about = (arguments.steps, arguments.real or "digits", folders)
-    cells = {name: measured.get(f"without {name} {arguments.steps}", detect, name, *about) for name in folders}
+    cells = {
+        name: measured.get(f"without {name} {arguments.steps}", detect, name, *about)
+        for name in arguments.without or folders
+    }
     print(report(cells, folders, f"{command}: {arguments.steps} steps", arguments.title, measured.days()))
 
 

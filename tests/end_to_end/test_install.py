@@ -121,6 +121,24 @@ def test_demo_translate_goes_from_drawings_to_translated_outlines(tmp_path: Path
     assert list((tmp_path / "models" / "colour" / "1" / "tflite").iterdir())
 
 
+def test_demo_detect_goes_from_pictures_to_verdicts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for number, pixels in enumerate(rng.integers(0, 256, (60, 16, 16), np.uint8)):
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number:02}.png")
+    sets = {"batch": 8, "gamma": 0, "held_out": 0, "kimg_per_tick": 0.064}
+    sets |= {"generator_width": 4, "discriminator_width": 4}
+    length = ["--kimg", "0.064", "--resolution", "16", "--loss", "bce"]
+    arguments = " ".join([*length, *(f"--set {name}={value}" for name, value in sets.items())])
+    folders = {"FAKING": tmp_path / "faking", "DETECTOR": tmp_path / "det", "MODELS": tmp_path / "models"}
+    folders |= {"JUDGED": tmp_path / "judged", "DATA": tmp_path / "pictures"}
+    said = make("demo-detect", **folders, PRESET="quick", ARGS=arguments, DETECTING="--steps 20", PORT=free_port())
+    verdicts = [line.split() for line in said.splitlines() if line.endswith(".png") and "%" in line]
+    assert sorted(Path(row[-1]).name.partition("-")[0] for row in verdicts) == 8 * ["generated"] + 8 * ["real"]
+    assert {row[1] for row in verdicts} <= {"generated", "real"}
+    assert all(Path(row[-1]).name.startswith("real") for row in verdicts[:8]), said  # noise before smooth patches
+
+
 COUNT = 120
 
 

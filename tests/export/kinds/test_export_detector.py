@@ -194,3 +194,16 @@ def _file(picture: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **({"quality": 95} if kind == "JPEG" else {}))
     return buffer.getvalue()
+
+
+def test_a_file_of_fewer_bits_that_differs_is_left_out_unless_it_is_asked_for(run: Path, tmp_path: Path) -> None:
+    given = ["publish", str(run), "--repository", str(tmp_path), "--name", "det", "--limit", "float16=0", "--no-onnx"]
+    done = CliRunner().invoke(cli, [*given, "--files", "float16"])
+    assert done.exit_code == 1
+    assert "tflite/float16: scores differ from Keras" in str(done.exception)
+    done = CliRunner().invoke(cli, given)
+    assert done.exit_code == 0, done.output
+    about = json.loads((tmp_path / "det" / "1" / "manifest.json").read_text())
+    assert "tflite/float16" in about["left_out"]
+    assert "tflite/det-float16.tflite" not in about["files"]
+    assert "tflite/det-float32.tflite" in about["files"]

@@ -73,9 +73,13 @@ def _filters(channels: int) -> tuple[Kernel, int]:
 
 
 def standardised(x: Any, examples: Any) -> Any:
-    """The numbers with mean 0 and deviation 1 over these examples (M, any)."""
-    spread = np.sqrt(examples.var(axis=0) + 1e-6)
-    return layers.Rescaling((1 / spread).tolist(), (-examples.mean(axis=0) / spread).tolist())(x)
+    """The numbers with mean 0 and deviation 1 over these examples (M, any).
+
+    By numbers that float16 holds: a file of those would shift what hardly varies by half its deviation.
+    """
+    mean = examples.mean(axis=0).astype(np.float16)
+    scale = (1 / np.sqrt(examples.var(axis=0) + 1e-6)).astype(np.float16)
+    return layers.Rescaling(scale.tolist())(layers.Rescaling(1.0, (-mean).tolist())(x))
 
 
 def of_images(side: int, channels: int) -> Any:
