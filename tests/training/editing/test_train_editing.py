@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,30 @@ def drawn(kind: str, place: Path, label: int = 0) -> Any:
     return pixels
 
 
+def test_an_encoder_learns_from_the_pictures_of_the_training_too_but_not_those_held_out(
+    run_directory: Path, gentrain: Gentrain, tmp_path: Path
+) -> None:
+    from gentrain.commands.encoder import _pictures
+    from gentrain.editing import drawing as drawings
+    from gentrain.editing import encoder as encoders
+
+    run = Path(shutil.copytree(run_directory, tmp_path / "run"))
+    config = json.loads((run / "config.json").read_text())
+    config["settings"]["held_out"] = 500
+    (run / "config.json").write_text(json.dumps(config))
+    drawing = drawings.find(run)
+    real, reason = _pictures(run, drawing)
+    assert real is not None, reason
+    assert len(real.chosen) == len(set(real.chosen)) == 4500
+    few = real._replace(chosen=real.chosen[:2])
+    pixels, classes = encoders._some(drawing, few, 8, np.random.default_rng(0))
+    assert {image.tobytes() for image in np.asarray(pixels)} == {real.images[i].tobytes() for i in few.chosen}
+    assert set(np.asarray(classes)) == set(real.labels[few.chosen])
+    code, _, errors = gentrain("encoder", run, "--kimg", 0.1)
+    assert code == 0
+    assert "learning from samples and pictures of its training, 0.1 thousand" in errors
+
+
 @pytest.mark.parametrize("kind", ["plain", "classes"])
 def test_an_encoder_learns_to_redraw_samples_and_goes_with_its_generator(
     kind: str, gentrain: Gentrain, tmp_path: Path
@@ -69,6 +94,7 @@ def test_an_encoder_learns_to_redraw_samples_and_goes_with_its_generator(
     run = run_of(tmp_path / "run", kind)
     code, out, errors = gentrain("encoder", run, "--kimg", 2)
     assert (code, out.strip()) == (0, str(run / "encoder.keras")), errors
+    assert errors.count("learning from 2 thousand samples alone: ") == 1
 
     import keras
 

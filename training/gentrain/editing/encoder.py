@@ -1,10 +1,11 @@
 """An encoder of a generator: pictures → the latents (and the class) that draw them, at once.
 
-It learns from the generator's own samples alone, as many as it likes, with the right answer for each.
-What counts is the picture that the generator draws of its answer: there are often several latents of nearly the same
-picture, and the mean of them draws none. An error of the latents themselves counts a little, which shows the way at
-first, and so does their length, since shorter latents draw plainer pictures. Of a real picture it then gives what the
-generator can draw of it. The idea: "Generative Visual Manipulation on the Natural Image Manifold", arXiv 1609.03552.
+It learns from the generator's own samples, as many as it likes, with the right answer for each, and from as many
+pictures that the generator was trained on, since real ones are not quite what it draws ("In-Domain GAN Inversion for
+Real Image Editing", arXiv 2004.00049). What counts is the picture that the generator draws of its answer: there are
+often several latents of nearly the same picture, and the mean of them draws none. An error of the latents themselves
+counts a little at first, which shows the way, and their length, since shorter latents draw plainer pictures.
+The idea: "Generative Visual Manipulation on the Natural Image Manifold", arXiv 1609.03552.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ WIDTH, DENSE = 64, 256
 BATCH = 64
 RATE = 2e-3
 LATENTS, LENGTH, CLASS = 0.1, 0.1, 0.1
-"""Weights of the error of latents, of their length, and of the class, beside that of the picture."""
+"""Weights of the error of latents, which falls to 0, of their length, and of the class, beside that of the picture."""
 
 TESTED = 256
 
@@ -65,8 +66,16 @@ def build(shape: tuple[int, int, int], latent_size: int, classes: int) -> tuple[
     )
 
 
-def train(drawing: Drawing, kimg: float, seed: int, show: Show) -> Any:
-    """An encoder of this generator, after so many thousand samples.
+class Pictures(NamedTuple):
+    """Pictures uint8 (N, H, W, C), the class int32 (N,) of each where known, and which of them to learn from."""
+
+    images: Any
+    labels: Any
+    chosen: Any
+
+
+def train(drawing: Drawing, kimg: float, seed: int, show: Show, real: Pictures | None = None) -> Any:
+    """An encoder of this generator, after so many thousand pictures: samples, and as many real ones if there are any.
 
     Raises:
         TrainError: the generator has classes, and nobody knows how many; or its numbers are none.
@@ -78,14 +87,17 @@ def train(drawing: Drawing, kimg: float, seed: int, show: Show) -> Any:
     optimizer = keras.optimizers.Adam(RATE, beta_2=0.99)
     optimizer.build(learning.trainable_variables)
 
+    random, samples = np.random.default_rng(seed), BATCH // 2 if real else BATCH
+
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def step() -> Any:
-        latents, labels = _draw(drawing)
-        images = drawing(latents, labels)
+    def step(pixels: Any, classes: Any, left: Any) -> Any:
+        latents, labels = _draw(drawing, samples)
+        images = tf.concat([drawing(latents, labels), tf.cast(pixels, tf.float32) / 127.5 - 1.0], 0)
+        labels = None if labels is None else tf.concat([labels, classes], 0)
         with tf.GradientTape() as tape:
             found = learning(images, training=True)
             error = tf.reduce_mean(tf.square(drawing(found["latents"], labels) - images))
-            loss = error + LATENTS * tf.reduce_mean(tf.square(found["latents"] - latents))
+            loss = error + left * LATENTS * tf.reduce_mean(tf.square(found["latents"][:samples] - latents))
             loss += LENGTH * tf.square(tf.reduce_mean(tf.square(found["latents"])) - 1.0)
             if drawing.classes:
                 loss += CLASS * tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found["logits"]))
@@ -96,7 +108,8 @@ def train(drawing: Drawing, kimg: float, seed: int, show: Show) -> Any:
     steps = max(1, round(1000 * kimg / BATCH))
     for number in range(steps):
         optimizer.learning_rate.assign(RATE * (1.01 - number / steps))
-        error = step()
+        left = tf.constant(1 - number / steps, tf.float32)
+        error = step(*_some(drawing, real, BATCH - samples, random), left)
         if number % SHOWN_EVERY == 0 or number == steps - 1:
             if not np.isfinite(error):
                 raise TrainError(f"{drawing.file}: the encoder's error is no number; is the generator whole?")
@@ -104,10 +117,19 @@ def train(drawing: Drawing, kimg: float, seed: int, show: Show) -> Any:
     return encoder
 
 
-def _draw(drawing: Drawing) -> tuple[Any, Any]:
-    latents = tf.random.normal([BATCH, drawing.latent_size])
-    labels = tf.random.uniform([BATCH], maxval=drawing.classes, dtype=tf.int32) if drawing.classes else None
+def _draw(drawing: Drawing, count: int) -> tuple[Any, Any]:
+    latents = tf.random.normal([count, drawing.latent_size])
+    labels = tf.random.uniform([count], maxval=drawing.classes, dtype=tf.int32) if drawing.classes else None
     return latents, labels
+
+
+def _some(drawing: Drawing, real: Pictures | None, count: int, random: np.random.Generator) -> tuple[Any, Any]:
+    """Real pictures uint8 (count, H, W, C), and their classes int32 (count,); none of either where there are none."""
+    if real is None:
+        return tf.zeros([0, *drawing.shape], tf.uint8), tf.zeros([0], tf.int32)
+    chosen = np.sort(random.choice(real.chosen, count))  # they may lie on a disk
+    labels = np.zeros(count) if real.labels is None else real.labels[chosen]
+    return tf.constant(real.images[chosen]), tf.constant(labels, tf.int32)
 
 
 def redrawn(encoder: Any, drawing: Drawing, images: Any) -> tuple[Any, Any, Any]:
