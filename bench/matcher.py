@@ -1,7 +1,8 @@
 """Which caption a picture fits best: the judge of pictures from words, which learned from drawings of other houses.
 
 A small CLIP (arXiv 2103.00020): pictures by the features of EfficientNet-Lite0 and by their colours, captions by the
-words in them, each through one dense layer to where those that belong together are near.
+words in them, each through one dense layer to where those that belong together are near. `PixelMatcher` is the same
+without a pretrained net, a relative of which a training may have looked through.
 """
 
 from __future__ import annotations
@@ -32,13 +33,16 @@ def words_of(text: str) -> list[str]:
 class Matcher:
     """Scores pictures uint8 (N, 32, 32, 3) beside captions, and says of which kind they are."""
 
+    pretrained = True
+
     def __init__(self, pictures: Array, texts: Sequence[str], kinds: Sequence[str], seed: int = 0) -> None:
         """Learns from pictures with a caption and a kind each; those with one caption are of one thing."""
         import keras
         from gentrain.metrics.pretrained import PretrainedNet
 
         keras.utils.set_random_seed(seed)
-        self.net = PretrainedNet()
+        if self.pretrained:
+            self.net = PretrainedNet()
         seen = self._seen(pictures)
         self.mean, self.spread = seen.mean(axis=0), seen.std(axis=0) + 1e-3
         counts = Counter(word for text in texts for word in words_of(text))
@@ -76,15 +80,9 @@ class Matcher:
         import keras
         import tensorflow as tf
 
-        def encoder(width: int, hide: float) -> Any:
-            given = keras.Input((width,))
-            x = keras.layers.Dropout(hide)(given)
-            return keras.Model(given, keras.layers.UnitNormalization()(keras.layers.Dense(SIZE)(x)))
-
-        self._by_picture, self._by_text = encoder(features.shape[1], 0.5), encoder(len(self.index), 0.0)
-        self._by_kind = keras.Sequential(
-            [keras.layers.Input((features.shape[1],)), keras.layers.Dropout(0.5), keras.layers.Dense(len(self.kinds))]
-        )
+        self._by_picture = self._with_length_1(features.shape[1:], 0.5)
+        self._by_text = self._with_length_1((len(self.index),), 0.0)
+        self._by_kind = self._of_pictures(features.shape[1:], keras.layers.Dense(len(self.kinds)))
         sharpness = keras.Variable(2.0)
         models = (self._by_picture, self._by_text, self._by_kind)
         weights = [sharpness, *(weight for model in models for weight in model.trainable_variables)]
@@ -109,7 +107,50 @@ class Matcher:
             chosen = drawn[np.unique(names[drawn], return_index=True)[1]]  # one drawing of each thing
             chosen = rng.permutation(chosen)[:BATCH]
             kept = rng.random((len(chosen), bags.shape[1])) >= LEFT_OUT * rng.random((len(chosen), 1))
-            step(features[chosen], bags[chosen] * kept, kinds[chosen])
+            step(self._moved(features[chosen], rng), bags[chosen] * kept, kinds[chosen])
+
+    def _with_length_1(self, shape: tuple[int, ...], hide: float) -> Any:
+        import keras
+
+        given = keras.Input(shape)
+        x = keras.layers.Dropout(hide)(given if len(shape) == 1 else self._trunk(given))
+        return keras.Model(given, keras.layers.UnitNormalization()(keras.layers.Dense(SIZE)(x)))
+
+    def _of_pictures(self, shape: tuple[int, ...], head: Any) -> Any:
+        import keras
+
+        given = keras.Input(shape)
+        x = given if len(shape) == 1 else self._trunk(given)
+        return keras.Model(given, head(keras.layers.Dropout(0.5)(x)))
+
+    def _trunk(self, given: Any) -> Any:
+        """What pictures that are no vectors of features go through."""
+        raise NotImplementedError
+
+    def _moved(self, features: Array, rng: np.random.Generator) -> Array:
+        """Drawings as a step learns from them."""
+        return features
+
+
+class PixelMatcher(Matcher):
+    """The same by convolutions on pixels, which have learned from the same drawings and from nothing else."""
+
+    pretrained = False
+
+    def _seen(self, pictures: Array) -> Array:
+        return pictures.astype(np.float32) / 255
+
+    def _trunk(self, given: Any) -> Any:
+        from keras import layers
+
+        x = given
+        for width in (48, 96, 192):
+            x = layers.LeakyReLU(0.1)(layers.Conv2D(width, 3, 2, "same")(x))
+            x = layers.SpatialDropout2D(0.1)(layers.BatchNormalization()(x))
+        return layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.Flatten()(x)])
+
+    def _moved(self, features: Array, rng: np.random.Generator) -> Array:
+        return np.stack([np.roll(one, rng.integers(-3, 4, 2), axis=(0, 1)) for one in features])
 
 
 def ranks(scores: Array, right: Array, others: Sequence[Array]) -> Array:

@@ -21,7 +21,7 @@ import numpy as np
 from captioned import concept_of
 from common import KEPT, ROOT, gentrain, log_of, number, paragraph, table, tell
 from emoji import save_small
-from matcher import AMONG, Matcher, ranks, words_of
+from matcher import AMONG, Matcher, PixelMatcher, ranks, words_of
 from PIL import Image, ImageDraw, ImageFont
 
 KIMG = 220.0
@@ -85,11 +85,11 @@ def picture(file: Path) -> Pixels:
         return np.asarray(image.reduce(image.width // SIDE))
 
 
-def judge() -> Matcher:
+def judge(kind: type[Matcher] = Matcher) -> Matcher:
     """What OpenMoji's and Fluent's drawings teach."""
     found = rows("judge")
     pictures = np.stack([picture(KEPT / "captioned" / "judge" / row["file_name"]) for row in found])
-    return Matcher(pictures, [" ".join(row["text"][:-1]) for row in found], [row["kind"] for row in found])
+    return kind(pictures, [" ".join(row["text"][:-1]) for row in found], [row["kind"] for row in found])
 
 
 class Run:
@@ -196,7 +196,7 @@ def draw(run: Run, docs: Path) -> None:
     save_small(sheet, docs / "words.png")
 
 
-def report(directory: Path, marks: Marks, command: str, cpu: float | None) -> str:
+def report(directory: Path, marks: Marks, by_pixels: Marks, command: str, cpu: float | None) -> str:
     """The section of Markdown."""
     measured = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     columns = [(part, key) for part in PARTS for key in MARKS]
@@ -224,7 +224,12 @@ def report(directory: Path, marks: Marks, command: str, cpu: float | None) -> st
     )
     shown = f"![{', '.join(SHOWN)}; seeds 0 to {COLUMNS - 1}, uncurated](../docs/words.png)"
     values = table(["", "value", "reference"], found)
-    return "\n\n".join(["## Training: pictures from words", how, table(head, lines), explained, values, shown])
+    again = [[name, *(number(by_pixels[part][name][key]) for part, key in columns)] for name in by_pixels["train"]]
+    no_net = (
+        "The same by a judge without a pretrained net, convolutions that have learned from the same drawings alone:"
+    )
+    parts = [how, table(head, lines), explained, no_net, table(head, again), values, shown]
+    return "\n\n".join(["## Training: pictures from words", *parts])
 
 
 def folders(arguments: argparse.Namespace) -> dict[str, Path]:
@@ -271,7 +276,8 @@ def main() -> None:
     draw(run, arguments.docs)
     dirs = " ".join(f"--{house} DIR" for house in captioned.PACKAGES)
     command = f"python bench/words.py {dirs} --kimg {arguments.kimg:g}"
-    print(report(directory, examined(run, judge()), command, cpu))
+    marks, by_pixels = examined(run, judge()), examined(run, judge(PixelMatcher))
+    print(report(directory, marks, by_pixels, command, cpu))
 
 
 if __name__ == "__main__":
