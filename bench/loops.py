@@ -1,7 +1,7 @@
 """Does the last frame of a clip lead to its first where that is asked for? Digits that go round. Prints Markdown.
 
-Each digit of the training goes round once in a clip, along an ellipse of its own. The judge (digit_judge.py) has
-learned from digits that are held out, along straight paths.
+Each digit goes round once in a clip, along an ellipse of its own. The judge (digit_judge.py) has learned from a sixth of
+these digits, along straight paths: what it says of identity is beside the question, which is closure.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main() -> None:
         f"""`python bench/loops.py{f" --seed {seed}" if seed else ""}`: {COUNT - HELD_OUT} clips of digits that go round
         once, {FRAMES} frames, {SIDE}×{SIDE}, to learn from, one seed, {kept.days()}; {GENERATED} made are measured.
         Closure: how much the first frame differs from the last, of what each differs by from the one before. The
-        others as above."""
+        others as above, but that the judge has learned from a sixth of these digits, along straight paths."""
     )
     print(f"## Training: clips that loop\n\n{how}\n\n{table(['', 'CPU s', *HEAD.values()], rows)}")
 
