@@ -1,7 +1,7 @@
 """Does the last frame of a clip lead to its first where that is asked for? Digits that go round. Prints Markdown.
 
-Each digit goes round once in a clip, along an ellipse of its own. The judge (digit_judge.py) has learned from a sixth of
-these digits, along straight paths: what it says of identity is beside the question, which is closure.
+Each digit goes round once in a clip, along an ellipse of its own. The judge (digit_judge.py) has learned from a sixth
+of these digits, along straight paths: what it says of identity is beside the question, which is closure.
 """
 
 from __future__ import annotations
