@@ -14,7 +14,9 @@ def small() -> Settings:
     """Up to 32×32, grey or colour.
 
     Digits, 28×28: 220 kimg in about three minutes, 1,290 images/s; after 2½ minutes a Fréchet distance of 0.42
-    where real images get 0.27.
+    where real images get 0.27. At 32×32 in colour with a second discriminator, on the features of a pretrained net: 190
+    images a CPU second; emoji after 28 kimg, 163 CPU seconds, a kernel distance of 0.27 by a net that it does not look
+    through, a precision of .61; on pixels alone in the same time 0.62 and .30.
     """
     return Settings(kimg_per_evaluation=55.0)
 
@@ -22,9 +24,9 @@ def small() -> Settings:
 def quick() -> Settings:
     """The same cut short, to see everything work: 10 kimg, blurred digits, about 20 seconds; Fréchet distance 12.
 
-    Not measured while it trains, and no image is held out.
+    Not measured while it trains, and no image is held out; without a second discriminator in colour.
     """
-    return Settings(kimg=10.0, kimg_per_tick=1.0, kimg_per_checkpoint=5.0, held_out=0)
+    return Settings(kimg=10.0, kimg_per_tick=1.0, kimg_per_checkpoint=5.0, held_out=0, features_weight=0.0)
 
 
 def micro() -> Settings:

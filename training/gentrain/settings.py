@@ -151,7 +151,7 @@ class Settings:
 UNKNOWN_FPS = 12.0
 
 FEATURES = 0.4
-FEATURES_SIDES = range(48, 97)
+FEATURES_SIDES = range(32, 97)
 """Where the second discriminator fits. With larger images γ is larger and the first one weaker: not measured."""
 
 LIKENESS_FEATURES, LIKENESS_SMALLEST = 2.0, 24

@@ -281,8 +281,9 @@ def test_gamma_augmentation_and_the_weight_of_features_fit_the_images_unless_the
     def features(side: int, channels: int, preset: str = "medium", **changes: object) -> float:
         return dataclasses.replace(PRESETS[preset](), **changes).resolved(side, channels, "float32").features_weight
 
-    assert features(64, 3) == features(48, 3) == features(64, 3, "small") == 0.4
-    assert features(64, 1) == features(32, 3) == features(128, 3, "large") == features(64, 3, loss="bce") == 0.0
+    assert features(64, 3) == features(32, 3) == features(32, 3, "small") == 0.4
+    assert features(64, 1) == features(28, 3) == features(128, 3, "large") == features(64, 3, loss="bce") == 0.0
+    assert features(32, 3, "text") == features(32, 3, "quick") == 0.0
     assert features(64, 3, "translate") == features(64, 3, "style") == features(64, 3, "dcgan64") == 0.0
     assert (features(64, 3, features_weight=0.0), features(32, 1, features_weight=2.0)) == (0.0, 2.0)
 
