@@ -20,10 +20,15 @@ HEAD = [f"{net}: {metric}" for net in NETS for metric in ("KID", *METRICS[1:])]
 
 def train(run_directory: Path, *options: object) -> float:
     """`gentrain fit`; seconds of processor time."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = spent()
     gentrain("fit", "--run", run_directory, *options)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent() - before
+
+
+def spent() -> float:
+    """Seconds of processor time of all commands so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def row(cell: dict[str, float]) -> list[str]:

@@ -2,28 +2,28 @@
 
 The real command does it: `gentrain fit --style`. Google's emoji of one half of the concepts
 are given the style that Twitter's, or OpenMoji's, of the other half have (see houses.py). A third part is translated,
-and compared with what the other house drew. The judge is a classifier of the three houses, which learned from what the
-trainings did not see of each: Google's emoji of the second half, the others' of the first.
+and compared with what the other house drew. The judge (house_judge.py) learned from what the trainings did not see of
+each house: Google's emoji of the second half, the others' of the first.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import house_judge
 import houses
+import judged
 import numpy as np
-from common import KEPT, ROOT, Cells, gentrain, log_of, number, paragraph, table
+from common import KEPT, ROOT, Cells, log_of, number, paragraph, table
 from emoji import save_small
 from PIL import Image
 
 INPUT, STYLES = "google", ("twitter", "openmoji")
 NAMES = {"google": "Google", "twitter": "Twitter", "openmoji": "OpenMoji"}
-KIMG = 2.4
+KIMG = 8.0
 GROUPS, ROWS = 2, 10
 GAP = 6
 # Nothing is measured while it trains: what it is measured by comes from neither side of the training.
@@ -45,14 +45,10 @@ def run_of(style: str) -> Path:
 
 def train(style: str, kimg: float, options: list[str]) -> dict[str, Any]:
     """Train on all that is there of both; how much CPU time it took."""
-    folder, run_directory = KEPT / "houses", run_of(style)
-    shutil.rmtree(run_directory, ignore_errors=True)
-    data = ("--data", folder / INPUT / "a", "--style", folder / style / "b", "--holdout", 0)
-    before = os.times()
-    gentrain("fit", *data, "--run", run_directory, "--kimg", kimg, *ALONE, *options)
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"kimg": log_of(run_directory)[-1]["kimg"], "cpu": cpu}
+    folder = KEPT / "houses"
+    data = ("--data", folder / INPUT / "a", "--style", folder / style / "b", "--holdout", 0, "--fresh")
+    cpu = judged.train(run_of(style), *data, "--kimg", kimg, *ALONE, *options)
+    return {"kimg": log_of(run_of(style))[-1]["kimg"], "cpu": cpu}
 
 
 def translated(run_directory: Path, inputs: Pixels) -> Pixels:
@@ -63,34 +59,29 @@ def translated(run_directory: Path, inputs: Pixels) -> Pixels:
     return generate(find(run_directory).generator, len(inputs), 0, {"image": inputs.astype(np.float32) / 127.5 - 1.0})
 
 
-def judge() -> Any:
+def judge() -> house_judge.HouseJudge:
     """The classifier of houses; the class of one is its place in `NAMES`."""
-    from gentrain.data.dataset import Dataset
-    from gentrain.metrics import classifier
-
-    of_each = [pictures(house, "b" if house == INPUT else "a") for house in NAMES]
-    labels = np.repeat(np.arange(len(NAMES), dtype=np.int32), [len(each) for each in of_each])
-    return classifier.prepare(Dataset("houses", np.concatenate(of_each), labels, tuple(NAMES)), insist=True)
+    learned = {house: pictures(house, "b" if house == INPUT else "a") for house in NAMES}
+    others = {house: pictures(house, "a" if house == INPUT else "b") for house in NAMES}
+    return house_judge.prepare(KEPT / "house-judge.keras", learned, others)
 
 
-def marks(net: Any, images: Pixels, inputs: Pixels, true: Pixels, house: int) -> dict[str, float]:
+def marks(net: house_judge.HouseJudge, images: Pixels, inputs: Pixels, true: Pixels, house: int) -> dict[str, float]:
     """How much these look like the house, and how much like what they are to show."""
     from gentrain.metrics import frechet, style
-    from gentrain.metrics.features import features_of
 
-    found = features_of(net, images)
     apart = np.abs(images.astype(np.float32)[:, None] - true.astype(np.float32)[None]).mean(axis=(2, 3, 4)) / 255
     others = ~np.eye(len(images), dtype=bool)
     return {
-        "hits": float((net.classes(found) == house).mean()),
-        "frechet": frechet.distance(features_of(net, true), found),
+        "hits": float((net.classes(images) == house).mean()),
+        "frechet": frechet.distance(net.features(true), net.features(images)),
         "content": style.content(inputs, images),
         "l1": float(np.diag(apart).mean()),
         "l1 of another": float(apart[others].mean()),
     }
 
 
-def report(cells: dict[str, dict[str, Any]], net: Any, options: list[str], days: str) -> str:
+def report(cells: dict[str, dict[str, Any]], net: house_judge.HouseJudge, options: list[str], days: str) -> str:
     """The section of Markdown."""
     from gentrain.metrics.style import recoloured
 
@@ -119,9 +110,9 @@ def report(cells: dict[str, dict[str, Any]], net: Any, options: list[str], days:
     )
     how = paragraph(
         f"""{". ".join(notes)}. Hits: the part that a classifier takes for the house; it has learned the three houses
-        from pictures that no training saw, and is right on {net.accuracy:.1%} of others. Fréchet: in its features, to
-        the house's own drawings of the same. Content: correlation of where edges are with the input. L1: mean distance
-        to the house's own drawing of the same, and of another thing."""
+        from pictures that no training saw, and is right on {net.accuracy:.1%} of others. Fréchet: in its features,
+        scaled to a mean variance of 1, to the house's own drawings of the same. Content: correlation of where edges are
+        with the input. L1: mean distance to the house's own drawing of the same, and of another thing."""
     )
     head = ["", "", "hits", "Fréchet", "content", "L1", "L1 of another"]
     return f"""## Training: emoji of one house as another would draw them

@@ -33,6 +33,7 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_gr
 
 SIDE, PICTURES, PAINTINGS, HELD_OUT = 16, 50, 40, 10
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch": 8, "precision": "float32", "gamma": 0.0, "loss": "bce"}
+TINY |= {"nce_identity": 1.0}
 SETS = [part for name, value in TINY.items() if name != "loss" for part in ("--set", f"{name}={value}")]
 LENGTH = ["--kimg", 0.128, "--set", "kimg_per_tick=0.064", "--set", "kimg_per_checkpoint=0.064"]
 MEASURED = ["--set", f"held_out={HELD_OUT}", "--set", "kimg_per_evaluation=0.128"]

@@ -2,7 +2,8 @@
 
 There are no skip connections but one at full size: what is drawn is to change, and where it is stays. The last doubling
 is bilinear after a convolution at half size, since a transposed one leaves a grid on flat areas. BatchNorm has moving
-averages, and all layers are those that TFLite runs on XNNPACK. The discriminator is the U-Net's, of patches.
+averages, and all layers are those that TFLite runs on XNNPACK. The discriminator is the U-Net's, of patches, with a
+convolution at full size before it: what palettes and shades differ by is seen in single pixels.
 
 Layers called `encoded_0`, `encoded_1` … are what a contrast of patches looks at: see contrast.py.
 
@@ -25,7 +26,11 @@ BLOCKS = 4
 COMPARED = 2  # the contrast looks no further than this block
 WIDEST = 3  # times the width at full size
 
-discriminate = unet.discriminate
+
+def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:
+    """Images (N, side, side, any) → features of patches (N, h, w, F)."""
+    x = layers.Conv2D(s.discriminator_width // 2, 3, padding="same", kernel_initializer=init())(x)
+    return unet.discriminate(layers.LeakyReLU(0.2)(x), side, s, init)
 
 
 def translate(x: Any, latents: Any, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
