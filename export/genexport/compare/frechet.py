@@ -48,7 +48,7 @@ class Features:
         try:
             with np.load(statistics) as stored:
                 mean, covariance = (np.asarray(stored[name], np.float64) for name in ("mean", "covariance"))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ExportError(f"{statistics}: cannot be read: {one_line(error)}") from error
         try:
             model = keras.models.load_model(network, compile=False, safe_mode=True)

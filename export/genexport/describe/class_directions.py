@@ -97,5 +97,5 @@ def _head(file: Path) -> tuple[Array, Array] | None:
     try:
         with np.load(file) as stored:
             return (stored["kernel"], stored["bias"]) if "kernel" in stored and "bias" in stored else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ExportError(f"{file}: cannot be read: {one_line(error)}") from error

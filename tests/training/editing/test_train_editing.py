@@ -87,6 +87,13 @@ def test_an_encoder_learns_from_the_pictures_of_the_training_too_but_not_those_h
     assert "learning from samples and pictures of its training, 0.1 thousand" in errors
 
 
+def test_a_run_whose_feature_net_is_damaged_is_compared_in_pixels(tmp_path: Path) -> None:
+    from gentrain.editing.likeness import Likeness
+
+    (tmp_path / "features.keras").write_bytes(b"PK")
+    assert Likeness((8, 8, 1), tmp_path).net == "pixels"
+
+
 @pytest.mark.parametrize("kind", ["plain", "classes"])
 def test_an_encoder_learns_to_redraw_samples_and_goes_with_its_generator(
     kind: str, gentrain: Gentrain, tmp_path: Path

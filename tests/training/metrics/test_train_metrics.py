@@ -307,6 +307,10 @@ def test_a_run_keeps_its_yardstick_for_who_has_no_gentrain(kind: str, judges: di
         told = (features @ real["kernel"] + real["bias"]).argmax(axis=1)
         assert (told == judge.dataset.labels[judge.held_out]).mean() > 0.9
 
+    whole = (tmp_path / "features.npz").read_bytes()
+    (tmp_path / "features.npz").write_bytes(whole[: len(whole) // 2])  # as a broken copy has it
+    feature_files.keep(judge, tmp_path)
+    assert (tmp_path / "features.npz").stat().st_size == len(whole)
     written = (tmp_path / "features.keras").stat().st_mtime_ns
     feature_files.keep(judge, tmp_path)
     assert (tmp_path / "features.keras").stat().st_mtime_ns == written

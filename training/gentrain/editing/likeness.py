@@ -39,9 +39,8 @@ class Likeness:
         if shape[2] == 3 and shape[0] >= SMALLEST and efficientnet.has_weights(NET):
             self.weight, self.net = WEIGHT, f"pixels and efficientnet-{NET}"
             self.features = _pretrained()
-        elif run is not None and (run / feature_files.MODEL).is_file():
-            self.weight, self.net = OWN_WEIGHT, f"pixels and {feature_files.MODEL}"
-            self.features = _own(keras.models.load_model(run / feature_files.MODEL, compile=False))
+        elif run is not None and (own := _own(run / feature_files.MODEL)):
+            self.weight, self.net, self.features = OWN_WEIGHT, f"pixels and {feature_files.MODEL}", own
 
     def seen(self, targets: Any) -> Sequence[Any]:
         """The targets' features, which are computed once."""
@@ -73,5 +72,10 @@ def _pretrained() -> Features:
     return features
 
 
-def _own(net: Any) -> Features:
+def _own(file: Path) -> Features | None:
+    """Of a run's net; None where there is none, or a damaged one."""
+    try:
+        net = keras.models.load_model(file, compile=False)
+    except Exception:  # zipfile, h5py, json and Keras each raise their own; pixels tell enough
+        return None
     return lambda images: [tf.math.l2_normalize(net((images + 1.0) / 2.0, training=False), -1)]

@@ -9,6 +9,7 @@ generator can tell their classes.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,6 @@ def _is_there(net: FeatureNet, count: int, run: Path) -> bool:
         with np.load(run / REAL) as kept:
             same = str(kept["hash"]) == net.hash and int(kept["count"]) == count
             same = same and ("kernel" in kept) == (net.accuracy is not None)  # earlier runs have no head
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return False
     return same and (run / MODEL).exists()
