@@ -171,7 +171,12 @@ class Matching(Auxiliary):
         super().__init__(weight=2.0)
         self.network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
 
+    def choose(self, latents: tf.Tensor, seen: Seen) -> tf.Tensor:
+        self.chosen = -latents
+        return self.chosen
+
     def of_generator(self, seen: Seen) -> tf.Tensor:
+        self.learned_for = seen.latents
         return tf.reduce_mean(tf.square(self.network(seen.fake) - tf.cast(seen.inputs["labels"][:, None], tf.float32)))
 
     def of_discriminator(self, seen: Seen) -> tf.Tensor:
@@ -196,6 +201,7 @@ def test_a_loss_beside_the_adversarial_one_is_learned_from_by_all_networks(share
         gan.train_step({"images": tf.constant(images), "labels": tf.constant(labels)})
         for loss in gan.auxiliary:
             assert not np.array_equal(start[0], loss.network.weights[0])
+            np.testing.assert_array_equal(loss.learned_for, loss.chosen)
         for _, optimizer in gan.helpers.values():
             assert float(optimizer.learning_rate) == float(gan.g_optimizer.learning_rate) < 2e-3
         return gan

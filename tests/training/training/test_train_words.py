@@ -23,6 +23,7 @@ from gentrain.metrics import captions
 from gentrain.metrics.features import FeatureNet
 from gentrain.metrics.generate import generate
 from gentrain.networks import build_generator, projected
+from gentrain.presets import PRESETS
 from gentrain.settings import Settings
 from PIL import Image
 
@@ -174,10 +175,10 @@ def test_of_several_pictures_of_a_caption_the_nearest_is_held_to_the_real_one_an
 
 
 def test_a_picture_is_compared_in_what_a_net_sees_that_does_not_measure_it() -> None:
-    looks = {size: Settings(conditions="tokens").resolved(size, 3, "float32") for size in (16, 32)}
-    assert [one.seen_through for one in looks.values()] == ["", "lite1"]
-    assert Settings(conditions="tokens").resolved(32, 1, "float32").likeness_features == 0
-    assert Settings().resolved(32, 3, "float32").seen_through == "", "without words nothing is compared"
+    looks = [PRESETS["text"]().resolved(size, 3, "float32") for size in (16, 32)]
+    assert [one.seen_through for one in looks] == ["", "lite1"]
+    assert PRESETS["text"]().resolved(32, 1, "float32").likeness_features == 0
+    assert PRESETS["small"]().resolved(32, 3, "float32").likeness_features == 0, "without words nothing is compared"
     both = Settings(conditions="tokens", features_weight=0.5).resolved(32, 3, "float32")
     assert both.seen_through == "lite0", "one net for both, so that the other can measure"
 
