@@ -22,7 +22,7 @@ FRAMES, SIDE = 16, 32
 HELD_OUT, GENERATED = 1600, 800
 RUNS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "`clips`": ((), (60, 200)),
-    "with classes": (("--conditional",), (60,)),
+    "with classes": (("--conditional",), (60, 200)),
 }
 """Options, and kimg; a run goes on from one to the next."""
 
