@@ -191,6 +191,8 @@ def folder_of(source: str) -> Path | None:
 
 def _folders_of(source: str) -> list[Path]:
     name, _, path = source.partition(":")
+    if not path and name in sources.SOURCES and sources.SOURCES[name].fits is None:  # a folder of that name is ./digits
+        return []
     if name == "pairs" and not os.path.exists(source):
         found = pairs.places(path)
         return [Path(each).resolve() for each in found] if all(map(os.path.exists, found)) else []

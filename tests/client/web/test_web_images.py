@@ -94,6 +94,32 @@ def test_a_slider_of_a_class_is_labelled_by_it(plain, tflite, directions):
     assert_same(plain.grid()[0], python_image(tflite, latents(np.array([0]), Z)[0] + 2 * directions[2]))
 
 
+def test_of_many_classes_one_is_chosen_and_what_is_moved_stays(web, site, browser, tflite):
+    along = np.eye(Z, dtype=np.float32)[np.arange(15) % Z]
+    named = {k: f"owl {k}" for k in range(2, 15)}
+    version = write_version(site.models / "owls" / "1", tflite, directions=along, named=named)
+    assert web(version, site.folder / "owls").returncode == 0
+    browser.open(f"{site.url}/owls/#seed=0&d8=-1")
+
+    def shown():
+        sliders = "[...document.querySelectorAll('#sliders input')].filter((one) => one.checkVisibility())"
+        return browser.evaluate(f"{sliders}.map((one) => one.id)")
+
+    assert shown() == ["d1", "d2", "d3", "d8"], "the first class is chosen, and the link moves another"
+    options = "[...document.querySelectorAll('#direction-class option')].map((option) => option.textContent)"
+    assert browser.evaluate(options) == list(named.values())
+    browser.ask(call="selectOption", args=["#direction-class", "owl 13"])
+    assert shown() == ["d1", "d2", "d8", "d14"]
+    browser.wait("#d14-most[data-made]")
+    made = browser.evaluate("document.querySelectorAll('[data-made]').length")
+    assert made <= 2 * 5, "of those hidden there are none"
+    browser.slide("#d14", 2)
+    browser.wait_for_images()
+    assert_same(browser.grid()[0], python_image(tflite, latents(np.array([0]), Z)[0] - along[7] + 2 * along[13]))
+    browser.click("#reset")
+    assert shown() == ["d1", "d2", "d14"]
+
+
 def test_the_ends_of_the_sliders_show_what_the_picked_image_becomes_there(plain, tflite, directions):
     plain.slide("#d1", 1)
     plain.click("#grid [role=row]:nth-child(1) [role=gridcell]:nth-child(3)")

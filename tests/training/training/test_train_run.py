@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 from forked import Process
+from gentrain import plan
 from gentrain.data.stream import batches
 from gentrain.errors import TrainError
 from gentrain.settings import Settings
@@ -288,6 +289,13 @@ def test_wrong_use_is_one_line(arguments: list[str], code: int, message: str, tm
     assert message in err
     assert err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_data_that_have_a_name_lie_in_no_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits" / "photos").mkdir(parents=True)
+    assert plan.folder_of("digits") is None
+    assert plan.folder_of("./digits") == plan.folder_of("folder:digits") == (tmp_path / "digits").resolve()
 
 
 @pytest.mark.parametrize("fresh", [[], ["--fresh"]])

@@ -5,6 +5,8 @@ import { REACH } from "./state.js";
 
 /** Up to so many directions leave room beside the samples; then the morph goes beneath both columns. */
 const FEW = 4;
+/** Of more classes than this one is chosen, and has its slider; those that are moved keep theirs. */
+const MANY_CLASSES = 12;
 
 /**
  * @typedef {import("../generator.js").Info} Info
@@ -38,15 +40,36 @@ export function mountDirections({ directions }, store) {
       return end;
     });
     const track = make("div", { className: "track" }, least, slider, most);
-    element("sliders").append(make("div", { className: "field" }, heading, track));
-    return { slider, value };
+    const field = make("div", { className: "field" }, heading, track);
+    element("sliders").append(field);
+    return { slider, value, field, ofClass: direction.class !== undefined };
   });
+  const chosen = mountChoice(directions, sliders, store);
   element("reset").addEventListener("click", () => store.update({ amounts: directions.map(() => 0) }));
   return (amounts) =>
-    sliders.forEach(({ slider, value }, k) => {
+    sliders.forEach(({ slider, value, field, ofClass }, k) => {
       slider.value = String(amounts[k]);
       value.value = signed(amounts[k]);
+      field.hidden = chosen !== undefined && ofClass && amounts[k] === 0 && Number(chosen.value) !== k;
     });
+}
+
+/**
+ * A field that chooses one of many classes, before their sliders; undefined where they are few.
+ *
+ * @param {Info["directions"]} directions
+ * @param {{field: HTMLElement}[]} sliders of the directions.
+ * @param {Store} store
+ */
+function mountChoice(directions, sliders, store) {
+  const classes = directions.flatMap((direction, k) => (direction.class === undefined ? [] : [{ name: direction.class, k }]));
+  if (classes.length <= MANY_CLASSES) return undefined;
+  const options = classes.map(({ name, k }) => make("option", { value: String(k) }, name));
+  const chosen = make("select", { id: "direction-class" }, ...options);
+  chosen.addEventListener("change", () => store.update({}));
+  const label = make("label", { htmlFor: chosen.id }, `Towards one of ${classes.length} classes`);
+  sliders[classes[0].k].field.before(make("div", { className: "field" }, label, chosen));
+  return chosen;
 }
 
 /** @param {number} amount */

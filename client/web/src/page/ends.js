@@ -38,7 +38,8 @@ export function mountEnds(generator, store, grid) {
       working = false;
     }
   };
-  const stale = () => made.findIndex((of, k) => of !== ingredients(store.state, k));
+  const hidden = (/** @type {number} */ k) => element(`d${k + 1}`).closest("[hidden]") !== null;
+  const stale = () => made.findIndex((of, k) => of !== ingredients(store.state, k) && !hidden(k));
   const makePair = async (/** @type {number} */ k) => {
     await grid.settled();
     const { state } = store;
