@@ -289,6 +289,7 @@ def test_what_is_learned_from_grows_and_repeats(data: Path) -> None:
 
 def test_shares_of_pixels_are_those_that_numpy_counts() -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    assert statistics.at_once(statistics.of_images(64, 3)) == 12, "or a batch in colour takes gigabytes"
     found = np.asarray(statistics.of_images(SIDE, 3)(images.astype(np.float32) / 127.5 - 1))
     bins = len(statistics.LEVELS) + 1
     half = found.shape[1] // 2

@@ -19,7 +19,6 @@ from keras import layers
 from gentrain.detection import disturb, networks, scores
 from gentrain.detection.pictures import Pictures
 from gentrain.detection.pool import Pool, floats
-from gentrain.metrics.features import BATCH
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Logits = np.ndarray[Any, np.dtype[np.float32]]
@@ -65,13 +64,13 @@ def train(pictures: Pictures, steps: int = STEPS, seed: int = 0, show: Show = la
             seconds = round(time.monotonic() - begun, 2)
             log.append({"step": step, "images": pool.drawn, "seconds": seconds, "loss": round(loss, 5)})
     optimizer.finalize_variable_values(head.trainable_variables)  # the moving averages of the weights
-    return _calibrated(networks.whole(pool.statistics, head), pictures, log)
+    return _calibrated(networks.whole(pool.statistics, head), pool.at_once, pictures, log)
 
 
-def _calibrated(network: Any, pictures: Pictures, log: Sequence[dict[str, Any]]) -> Detector:
+def _calibrated(network: Any, at_once: int, pictures: Pictures, log: Sequence[dict[str, Any]]) -> Detector:
     def logits(images: Pixels) -> Logits:
-        starts = range(0, len(images), BATCH)
-        parts = [network(floats(images[start : start + BATCH]), training=False) for start in starts]
+        starts = range(0, len(images), at_once)
+        parts = [network(floats(images[start : start + at_once]), training=False) for start in starts]
         return np.concatenate([np.asarray(part) for part in parts])[:, 0]
 
     rng = np.random.default_rng(0)

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from gentrain.detection import disturb, statistics
 from gentrain.detection.pictures import Pictures
-from gentrain.metrics.features import BATCH
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Numbers = np.ndarray[Any, np.dtype[np.float32]]
@@ -31,6 +30,7 @@ class Pool:
         height, _, channels = pictures.shape
         self.statistics = statistics.of_images(height, channels)
         self._of = tf.function(self.statistics)
+        self.at_once = statistics.at_once(self.statistics)
         self.drawn = 0
         self._pictures, self._seed = pictures, seed
         self._real, self._fake = (np.empty((MOST, *self.statistics.output_shape[1:]), np.float32) for _ in range(2))
@@ -50,7 +50,8 @@ class Pool:
     def _draw(self, count: int, step: int) -> np.random.Generator:
         rng = np.random.default_rng([self._seed, step])
         images = floats(_disturbed(self._pictures, count, step, rng))
-        numbers = np.concatenate([self._of(images[start : start + BATCH]) for start in range(0, len(images), BATCH)])
+        starts = range(0, len(images), self.at_once)
+        numbers = np.concatenate([self._of(images[start : start + self.at_once]) for start in starts])
         places = (self.drawn // 2 + np.arange(count)) % MOST
         self._real[places], self._fake[places] = numbers[:count], numbers[count:]
         self.drawn += 2 * count

@@ -6,6 +6,7 @@ than those of real pictures. Shares of pixels keep such traces where a network t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -21,6 +22,7 @@ LEVELS = (*STEPS[:-1], 96.5, 128.5, 160.5, 192.5, 224.5, 240.5, 248.5, 252.5, 25
 OUTSIDE = 1e4
 RARE = 100.0  # a share of a hundredth counts half as much as all
 LARGE = 128  # from this side on every second pixel is enough
+MOST_BYTES = 1 << 26  # of the largest maps of a batch
 
 Kernel = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -86,3 +88,9 @@ def of_images(side: int, channels: int) -> Any:
     """`statistics` as a model."""
     images = keras.Input((side, side, channels), name="images")
     return keras.Model(images, statistics(images))
+
+
+def at_once(model: Any) -> int:
+    """Images that this model should be given together: a map of each bin is some megabytes for one in colour."""
+    largest = max(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    return max(1, MOST_BYTES // (4 * largest))
