@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 from gentrain import sources
-from gentrain.detection import codings
+from gentrain.detection import codings, webp
 from gentrain.detection.codings import Coding
 from PIL import Image
 
@@ -37,6 +37,7 @@ CASES: dict[str, tuple[str, dict[str, int]]] = {
     "png": ("PNG", {}),
     "jpeg": ("JPEG", {"quality": 60}),
     "fine": ("JPEG", {"quality": 90, "subsampling": 0}),
+    "lossless": ("WEBP", {"lossless": True}),
 }
 
 
@@ -52,7 +53,7 @@ def test_a_picture_comes_back_as_from_a_file_of_that_coding(tmp_path: Path, name
     expected = np.asarray(Image.open(io.BytesIO(coded(other, kind, **options))).convert("RGB")).astype(int)
     made = np.asarray(codings.through(other, found[0], "center"))
     np.testing.assert_array_equal(made, expected)
-    assert found[0].leaves(SIDE) == (name == "png")
+    assert found[0].leaves(SIDE) == (name in ("png", "lossless"))
 
 
 def test_files_in_archives_are_looked_at_and_what_cannot_be_evened_out_is_said(tmp_path: Path) -> None:
@@ -65,6 +66,46 @@ def test_files_in_archives_are_looked_at_and_what_cannot_be_evened_out_is_said(t
     assert len(notes) == 1
     assert "1 of 2 files looked at are GIF" in notes[0]
     assert codings.of_files(sources.find("digits")) == ((), [])
+
+
+@pytest.mark.parametrize("quality", [20, 75, 90])
+def test_the_quality_of_lossy_webp_is_that_by_which_its_quantiser_is_met(quality: int) -> None:
+    for image in (picture(1), picture(2, 200), picture(3).convert("L")):
+        index = webp.quantiser(io.BytesIO(coded(image, "WEBP", quality=quality)))
+        assert index is not None
+        assert abs(webp.quality(image, index) - quality) <= 2
+        coarser = webp.quantiser(io.BytesIO(coded(image, "WEBP", quality=quality - 9)))
+        assert coarser is not None
+        assert coarser > index
+
+
+def test_an_animation_has_the_quality_of_its_first_frame_and_alpha_changes_nothing() -> None:
+    plain, first = picture(1), webp.quantiser(io.BytesIO(coded(picture(1), "WEBP", quality=40)))
+    seen_through = plain.copy()
+    seen_through.putalpha(90)
+    assert webp.quantiser(io.BytesIO(coded(seen_through, "WEBP", quality=40))) == first
+    with io.BytesIO() as file:
+        plain.save(file, "WEBP", quality=40, save_all=True, append_images=[picture(2)])
+        assert abs((webp.quantiser(file) or 0) - (first or 0)) <= 2, "animations are coded a little differently"
+
+
+def test_webp_that_ends_anywhere_is_passed_over(tmp_path: Path) -> None:
+    whole = coded(picture(), "WEBP", quality=50)
+    for end in (*range(70), len(whole) // 2):
+        (tmp_path / f"{end:03}.webp").write_bytes(whole[:end])
+        if end < 31:
+            with pytest.raises(ValueError, match=r"WebP|picture|key frame|header"):
+                webp.quantiser(io.BytesIO(whole[:end]))
+    (tmp_path / "whole.webp").write_bytes(whole)
+    (tmp_path / "inter.webp").write_bytes(whole[:20] + bytes([whole[20] | 1]) + whole[21:])
+    found, notes = codings.of_files(sources.find(str(tmp_path)))
+    assert (
+        Coding(
+            (SIDE, SIDE), quality=webp.quality(Image.open(io.BytesIO(whole)), webp.quantiser(io.BytesIO(whole)) or 0)
+        )
+        in found
+    )
+    assert notes == []
 
 
 def test_files_in_tar_parquet_and_records_are_looked_at(tmp_path: Path) -> None:

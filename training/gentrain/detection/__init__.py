@@ -4,6 +4,7 @@ In the order of the data:
 
 fakes.py       where generated pictures come from: runs, .keras and .tflite files, versions, anybody's folders
 codings.py     how their files were coded, and the same done to pictures of the other class
+webp.py        how much a WebP file lost
 pictures.py    real and generated ones brought to one size, and what is held out of each
 disturb.py     blur, resizing and JPEG: at random for training, at set strengths for measuring
 statistics.py  statistics of pixels, as layers

@@ -1,4 +1,4 @@
-"""How files keep pictures: size, and the tables of JPEG; and what that does to another picture.
+"""How files keep pictures: size, the tables of JPEG, the quality of WebP; and what that does to another picture.
 
 Real pictures from one place and generated ones from another were coded differently. A detector must not learn that,
 and must not lose the fine traces of a generator either, which coding everything anew would wipe out. So `alike` takes
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from gentrain.data.dataset import Source
+from gentrain.detection import webp
 from gentrain.sources.pictures import upright_size
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -28,27 +30,29 @@ LARGEST_SCALE = 4
 """From this many times the side on, nothing of a file's coding is left once it is reduced."""
 
 CORRECTIONS = 3  # of enlarged pictures
-GRID = 16  # pixels of a JPEG's coded units, at most
-NOT_KNOWN = ("WEBP", "AVIF", "HEIF", "JPEG2000", "GIF")  # these may lose something too, and files do not say what
+GRID = 16  # pixels of the coded units of JPEG, at most, and of WebP
+NOT_KNOWN = ("AVIF", "HEIF", "JPEG2000", "GIF")  # these may lose something too, and files do not say what
 
 
 @dataclass(frozen=True)
 class Coding:
-    """(width, height) of a picture in its file, upright, and what JPEG loses, where it is one.
+    """(width, height) of a picture in its file, upright, and what JPEG or lossy WebP loses, where it is one.
 
     `tables` are those for brightness and colour, of 64 numbers each, as Pillow has them; `subsampling` is its code.
+    `quality` is that of WebP, 0 to 100, -1 where nothing is lost by it.
     `resized` is whether the way from that size to the detector's counts as a loss too.
     """
 
     size: tuple[int, int]
     tables: tuple[tuple[int, ...], ...] = ()
     subsampling: int = -1
+    quality: int = -1
     resized: bool = False
 
     def leaves(self, side: int) -> bool:
         """Whether nothing of it is left in pictures of this side."""
-        lossless = not self.tables or min(self.size) > LARGEST_SCALE * side
-        return lossless and not self.resized
+        lossy = bool(self.tables) or self.quality >= 0
+        return not self.resized and (not lossy or min(self.size) > LARGEST_SCALE * side)
 
 
 Codings = tuple[Coding, ...]
@@ -80,7 +84,15 @@ def _coding(file: str | IO[bytes]) -> tuple[Coding, str]:
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             tables = tuple(tuple(image.quantization[number]) for number in sorted(image.quantization))
             return Coding(size, tables, JpegImagePlugin.get_sampling(image)), kind
+        if kind == "WEBP":
+            return Coding(size, quality=_webp_quality(file, image)), kind
     return Coding(size), kind
+
+
+def _webp_quality(file: str | IO[bytes], image: Image.Image) -> int:
+    with open(file, "rb") if isinstance(file, str) else nullcontext(file) as content:
+        index = webp.quantiser(content)
+    return -1 if index is None else webp.quality(image, index)
 
 
 def compared(real: Codings, fake: Codings, side: int) -> Codings:
@@ -132,7 +144,7 @@ def through(image: Image.Image, coding: Coding, crop: str) -> Image.Image:
     size = (min(max(size[0], side), LARGEST_SCALE * side), min(max(size[1], side), LARGEST_SCALE * side))
     if size != image.size:
         image = image.resize(size, Image.Resampling.BICUBIC) if coding.resized else _enlarged(image, size)
-    if coding.tables:
+    if coding.tables or coding.quality >= 0:
         left, top = ((whole - edge) // 2 % GRID if crop != "none" else 0 for whole in (width, height))
         image = _coded(image, coding, left, top)
     return image if image.width == image.height == side else image.resize((side, side), Image.Resampling.LANCZOS)
@@ -158,6 +170,9 @@ def _coded(image: Image.Image, coding: Coding, left: int, top: int) -> Image.Ima
         image = Image.fromarray(np.pad(pixels, ((top, 0), (left, 0), (0, 0))[: pixels.ndim], "symmetric"))
     with io.BytesIO() as file:
         grey = image.mode == "L"
+        if coding.quality >= 0:
+            image.save(file, "WEBP", quality=coding.quality)
+            return Image.open(file).convert(image.mode).crop((left, top, *image.size))
         sampling: dict[str, Any] = {} if grey or coding.subsampling < 0 else {"subsampling": coding.subsampling}
         image.save(file, "JPEG", qtables=list(coding.tables[: 1 if grey else 3]), **sampling)
         decoded = Image.open(file).convert(image.mode)
