@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from common import Cells, number, paragraph, table
 
-A_CLASS = 10
-"""Held-out pictures of each class, at most."""
+A_CLASS, SEEN = 10, 10
+"""Held-out pictures of each class, at most, and how many before them are left out: encoders were compared by those."""
 
 PASSES = 12
 STEPS, FROM_NOTHING, STARTS = 100, 200, 4
@@ -42,7 +42,8 @@ def data_of(run: Path) -> tuple[Any, Any, Any, Any]:
     dataset = read(config["data"], Frame(28))
     trained, unseen = holdout.split(dataset, config["settings"]["held_out"])
     labels = np.asarray(dataset.labels)
-    chosen = np.concatenate([[i for i in unseen if labels[i] == one][:A_CLASS] for one in np.unique(labels)])
+    later = slice(SEEN, SEEN + A_CLASS)
+    chosen = np.concatenate([[i for i in unseen if labels[i] == one][later] for one in np.unique(labels)])
     return dataset.images[trained], labels[trained], dataset.images[chosen], labels[chosen]
 
 
@@ -122,10 +123,10 @@ def main() -> None:
     how = paragraph(
         f"""`gentrain fit --data digits --preset small --run RUN`, `gentrain encoder RUN`,
         `python bench/projection.py RUN`: {cell["pictures"]} held-out digits, at most {A_CLASS} of each class,
-        {kept.days()}. The class is told by a net that has
-        learned from the real pictures of the training alone; of the held-out ones as they are it tells
-        {cell["real"]:.2f}. The run's best snapshot was chosen by its Fréchet distance to the held-out pictures, these
-        among them. Seconds are of processor, a picture, with what is compiled first."""
+        {kept.days()}. None is among the first {SEEN} of each class, by which variants of the encoder were compared. The
+        class is told by a net that has learned from the real pictures of the training alone; of the held-out ones as
+        they are it tells {cell["real"]:.2f}. The run's best snapshot was chosen by its Fréchet distance to the held-out
+        pictures, these among them. Seconds are of processor, a picture, with what is compiled first."""
     )
     rows = [
         [name, f"{cell[name]['psnr']:.1f}", f"{cell[name]['kept']:.2f}", number(cell[name]["seconds"])] for name in WAYS
