@@ -197,6 +197,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(folder: Path, tmp_path: Path
         (["--data", data, "--per-class", 0], 2, "--per-class must be"),
         (["--data", data, "--kimg", 1, "--minutes", 1, *some], 2, "both set the length"),
         (["--data", data, "--set", "nothing=1", *some], 2, "nothing"),
+        (["--data", data, "--set", "kimg=1", *some], 2, "this command sets it"),
+        (["--data", data, "--preset", "text", *some], 2, "other things than"),
         (["--run", folder / "more" / ".generator", "--kimg", 1, *some], 2, "nothing is trained"),
         (["--run", tmp_path / "nowhere", *some], 1, "no run"),
         (some, 2, "--data"),

@@ -14,7 +14,7 @@ from gentrain import quiet, sources
 from gentrain import run as training
 from gentrain.commands.study.options import Options
 from gentrain.data.dataset import Dataset
-from gentrain.errors import TrainError
+from gentrain.errors import TrainError, UsageError
 from gentrain.files import replacing
 from gentrain.images import to_pixels
 from gentrain.report.record import input_names
@@ -29,12 +29,18 @@ def plan(options: Options, run: Path, data: Path | str, seed: int) -> plans.Plan
     """The training of one generator, as `gentrain fit` would plan it.
 
     Raises:
-        UsageError: the preset or a setting cannot be.
+        UsageError: the preset or a setting cannot be, or is the command's own; or it trains something else.
     """
+    own = {"conditional": True, "seed": seed, "kimg": options.kimg}
+    for name, _ in options.changes:
+        if name in own:
+            raise UsageError(f"--set {name}: this command sets it, here to {own[name]}")
     # Measuring takes time, and it is the last generator that is used.
-    changes = {"kimg_per_evaluation": 0.0, "held_out": 0, **dict(options.changes)}
-    changes |= {"conditional": True, "seed": seed, "kimg": options.kimg}
-    return plans.plan(run, str(data), options.preset, changes)
+    changes = {"kimg_per_evaluation": 0.0, "held_out": 0, **dict(options.changes), **own}
+    planned = plans.plan(run, str(data), options.preset, changes)
+    if planned.settings.conditions or planned.settings.frames:
+        raise UsageError(f"--preset {options.preset}, or --set, makes other things than images of classes")
+    return planned
 
 
 def train(options: Options, real: Dataset, run: Path, seed: int, show: Callable[[], Any]) -> Path:
