@@ -79,6 +79,11 @@ def test_the_quality_of_lossy_webp_is_that_by_which_its_quantiser_is_met(quality
         assert coarser > index
 
 
+def test_the_ends_of_the_quality_of_webp_have_the_quantisers_of_the_standard() -> None:
+    ends = [webp.quantiser(io.BytesIO(coded(picture(1), "WEBP", quality=quality))) for quality in (0, 100)]
+    assert ends == [127, 0]
+
+
 def test_an_animation_has_the_quality_of_its_first_frame_and_alpha_changes_nothing() -> None:
     plain, first = picture(1), webp.quantiser(io.BytesIO(coded(picture(1), "WEBP", quality=40)))
     seen_through = plain.copy()
