@@ -126,8 +126,8 @@ class Settings:
         memorises few images in longer trainings. Colour images are augmented as far as D gets ahead; grey ones
         gain nothing by it. Of larger colour images a second discriminator sees outlines that the one on pixels misses:
         with `FEATURES` its gradient at the large shapes is as long as the other's for three quarters of the run; where
-        it is twelve times as long, the other has no say in colours (measured on emoji). With it the arithmetic is
-        float32: bfloat16 fills flat areas with a grid there, and is hardly faster.
+        it is twelve times as long, the other has no say in colours (measured on emoji). Where features are looked
+        at the arithmetic is float32: bfloat16 fills flat areas with a grid there, and is hardly faster.
         """
         gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)
         final = self.gamma_final if self.gamma_final >= 0 else gamma
@@ -136,14 +136,14 @@ class Settings:
         if features < 0:
             fits = channels == 3 and side in FEATURES_SIDES and (self.networks, self.loss) == ("genline", "rpgan")
             features = FEATURES if fits else 0.0
-        if self.precision != "auto":
-            precision = self.precision
-        elif features:
-            precision = "float32"
         likeness = self.likeness_features
         if likeness < 0:
             fits = "tokens" in self.conditions and channels == 3 and side >= LIKENESS_SMALLEST
             likeness = LIKENESS_FEATURES if fits else 0.0
+        if self.precision != "auto":
+            precision = self.precision
+        elif features or likeness:
+            precision = "float32"
         settled = dataclasses.replace(self, gamma=gamma, gamma_final=final, augment=augment, precision=precision)
         return dataclasses.replace(settled, features_weight=features, likeness_features=likeness)
 
@@ -154,7 +154,7 @@ FEATURES = 0.4
 FEATURES_SIDES = range(32, 97)
 """Where the second discriminator fits. With larger images γ is larger and the first one weaker: not measured."""
 
-LIKENESS_FEATURES, LIKENESS_SMALLEST = 2.0, 24
+LIKENESS_FEATURES, LIKENESS_SMALLEST = 4.0, 24
 """The weight of likeness in features, of colour images at least so large; in smaller ones the net sees nothing."""
 
 RANGES: dict[str, tuple[float, float]] = {

@@ -297,6 +297,7 @@ def test_the_machines_best_precision_is_taken_but_where_features_are_looked_at_o
         precision(64, 3) == precision(28, 1, features_weight=0.1) == precision(8, 1, precision="float32") == "float32"
     )
     assert precision(64, 3, precision="bfloat16") == "bfloat16"
+    assert precision(32, 3, conditions="tokens", networks="drawn") == "float32", "likeness in features"
 
 
 def test_labels_reach_both_networks() -> None:
