@@ -292,7 +292,10 @@ def test_a_run_keeps_its_yardstick_for_who_has_no_gentrain(kind: str, judges: di
     """What Keras and NumPy alone read from the two files gives the judge's own Fréchet distance."""
     judge = judges[kind]
     feature_files.keep(judge, tmp_path)
-    net, real = keras.models.load_model(tmp_path / "features.keras", compile=False), np.load(tmp_path / "features.npz")
+    net, real = (
+        keras.models.load_model(tmp_path / "features.keras", compile=False),
+        dict(np.load(tmp_path / "features.npz")),
+    )
     images = judge.dataset.images[judge.held_out]
     features = np.asarray(net(images.astype(np.float32) / 255), np.float64)
     np.testing.assert_allclose(features, judge.features(images), atol=1e-3)
