@@ -11,13 +11,12 @@ from typing import Any
 
 from keras import layers
 
-from gentrain.networks.genline import discriminate
+from gentrain.networks.genline import discriminate, first_map
 from gentrain.networks.parts import Enter, Initializers, Norm, stages
 from gentrain.settings import Settings
 
 __all__ = ["discriminate", "generate"]
 
-MAPPING_LAYERS = 2
 MAPPING_WIDTH = 512
 
 
@@ -25,13 +24,7 @@ def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, 
     """Latents (N, any) → images (N, side, side, channels) before the tanh."""
     start, doublings = stages(side)
     width = s.generator_width
-    for _ in range(MAPPING_LAYERS):
-        x = layers.Dense(MAPPING_WIDTH, use_bias=False, kernel_initializer=init())(x)
-        x = layers.ReLU()(norm(x))
-    x = enter(x)
-    x = layers.Dense(start * start * 4 * width, use_bias=False, kernel_initializer=init())(x)
-    x = layers.ReLU()(norm(x))
-    x = enter(layers.Reshape((start, start, 4 * width))(x))
+    x = first_map(x, start, 4 * width, MAPPING_WIDTH, init, norm, enter)
     for stage in range(1, doublings + 1):
         filters = max(1, width // 2) if stage == doublings else max(width, 4 * width // 2**stage)
         if stage == doublings:

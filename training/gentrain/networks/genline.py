@@ -26,13 +26,7 @@ def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, 
     """Latents (N, any) → images (N, side, side, channels) before the tanh."""
     start, doublings = stages(side)
     width = s.generator_width
-    for _ in range(MAPPING_LAYERS):
-        x = layers.Dense(MAPPING_WIDTH, use_bias=False, kernel_initializer=init())(x)
-        x = layers.ReLU()(norm(x))
-    x = enter(x)
-    x = layers.Dense(start * start * 2 * width, use_bias=False, kernel_initializer=init())(x)
-    x = layers.ReLU()(norm(x))
-    x = enter(layers.Reshape((start, start, 2 * width))(x))
+    x = first_map(x, start, 2 * width, MAPPING_WIDTH, init, norm, enter)
     for stage in range(1, doublings + 1):
         last = stage == doublings
         filters = max(1, width // 3) if last else width
@@ -43,6 +37,17 @@ def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, 
             x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False, kernel_initializer=init())(x)
         x = enter(layers.ReLU()(norm(x)))
     return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init())(x)
+
+
+def first_map(x: Any, side: int, width: int, mapping: int, init: Initializers, norm: Norm, enter: Enter) -> Any:
+    """Latents (N, any), bent by dense layers of `mapping` numbers → the smallest feature map (N, side, side, width)."""
+    for _ in range(MAPPING_LAYERS):
+        x = layers.Dense(mapping, use_bias=False, kernel_initializer=init())(x)
+        x = layers.ReLU()(norm(x))
+    x = enter(x)
+    x = layers.Dense(side * side * width, use_bias=False, kernel_initializer=init())(x)
+    x = layers.ReLU()(norm(x))
+    return enter(layers.Reshape((side, side, width))(x))
 
 
 def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:
