@@ -1,7 +1,8 @@
 """Whether generated images help a classifier: `gentrain augment-study` on digits and on Fashion-MNIST. Prints Markdown.
 
 With --rare `gentrain augment --fill` instead: digits of which five classes, drawn anew for each seed, have few images;
-and once more with the half of its pictures that a classifier of real ones is surest of. Both keep their own results,
+and once more with the half of its pictures that a classifier of real ones is surest of, and with the half that a
+detector of generated ones takes for real. Both keep their own results,
 so one that was stopped goes on. A gain is reported, and so is none.
 """
 
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import BIN, ENVIRONMENT, KEPT, gentrain, tell
@@ -28,7 +30,9 @@ AUGMENTED = ("--set", "augment=0.8")  # what colour has by itself: from few imag
 RARE, OTHERS, SIDE = 10, 200, 16  # images of a rare class and of the others; 16×16, for the time it takes
 RARE_CLASSES = 5
 BOTH = "real + classical + synthetic"
-SUREST = f"{BOTH}, the surest half"
+SUREST, MOST_REAL = f"{BOTH}, the surest half", f"{BOTH}, the most real half"
+CHOSEN = {SUREST: "surest.json", MOST_REAL: "most-real.json"}
+STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # 97.5% quantiles of t, 2 to 10 seeds
 SMALL = ["--set", f"resolution={SIDE}", "--set", "generator_width=24", "--set", "discriminator_width=32"]
 
 
@@ -70,67 +74,108 @@ def filled_up(seed: int, kimg: float, steps: int) -> dict[str, tuple[float, floa
         right[result["wrong"]] = False
         of_class = [100 * float(right[labels == label].mean()) for label in range(len(parts.pools))]
         found[result["arm"]] = mean(of_class), mean([of_class[label] for label in rare])
-    of_class = surest_half(data, test, out, seed, steps)
-    found[SUREST] = mean(of_class), mean([of_class[label] for label in rare])
+    for arm in CHOSEN:
+        of_class = better_half(arm, data, test, out, seed, steps)
+        found[arm] = mean(of_class), mean([of_class[label] for label in rare])
     return found
 
 
-def surest_half(data: Path, test: Path, out: Path, seed: int, steps: int) -> list[float]:
-    """Accuracy by class without the half of the generated pictures of each that a classifier doubts most."""
-    kept = out / "surest.json"
+def better_half(arm: str, data: Path, test: Path, out: Path, seed: int, steps: int) -> list[float]:
+    """Accuracy by class without the half of the generated pictures of each that `arm`'s judge thinks least of."""
+    kept = out / CHOSEN[arm]
     if kept.exists():
         return list(json.loads(kept.read_text(encoding="utf-8")))
     from gentrain import quiet
 
     quiet.import_tensorflow()
-    import tensorflow as tf
     from gentrain.commands.augmentation import pictures
     from gentrain.commands.study import classifier
 
     real, tested = (sources.read(str(each), Frame(SIDE)) for each in (data, test))
-    folders = dict(enumerate(pictures.folders(real.class_names)))
-    made, made_labels = pictures.read(out, folders, real.images.shape[1:])
-    labels, classes = np.asarray(real.labels), len(real.class_names)
-    order = classifier.by_class(labels, made_labels[:0], steps, 64, seed + 100)
-    judge = classifier.train(np.asarray(real.images), labels, order, classes, seed + 100, True, False)
-    sure = tf.nn.softmax(judge.predict(made, verbose=0)).numpy()[np.arange(len(made)), made_labels]
-    half = [
-        rows[np.argsort(sure[rows])[len(rows) // 2 :]]
-        for label in folders
-        if len(rows := np.flatnonzero(made_labels == label))
-    ]
-    rows = np.concatenate(half)
-    images, all_labels = np.concatenate([real.images, made[rows]]), np.concatenate([labels, made_labels[rows]])
+    names = dict(enumerate(pictures.folders(real.class_names)))
+    made, made_labels = pictures.read(out, names, real.images.shape[1:])
+    images, labels = np.asarray(real.images), np.asarray(real.labels)
+    judge = surest if arm == SUREST else most_real
+    scores = judge(images, labels, made, made_labels, steps, seed + 100)
+    members = [np.flatnonzero(made_labels == label) for label in np.unique(made_labels)]
+    rows = np.concatenate([each[np.argsort(scores[each])[len(each) // 2 :]] for each in members])
     order = classifier.by_class(labels, made_labels[rows], steps, 64, seed)
-    model = classifier.train(images, all_labels, order, classes, seed, True, False)
+    all_images, all_labels = np.concatenate([images, made[rows]]), np.concatenate([labels, made_labels[rows]])
+    model = classifier.train(all_images, all_labels, order, len(names), seed, True, False)
     right = classifier.right(model, np.asarray(tested.images), np.asarray(tested.labels))
-    of_class = [100 * float(right[np.asarray(tested.labels) == label].mean()) for label in range(classes)]
+    of_class = [100 * float(right[np.asarray(tested.labels) == label].mean()) for label in names]
     kept.write_text(json.dumps(of_class), encoding="utf-8")
     return of_class
+
+
+def surest(
+    images: np.ndarray, labels: np.ndarray, made: np.ndarray, made_labels: np.ndarray, steps: int, seed: int
+) -> np.ndarray:
+    """Of each generated picture, how probable its own class is to a classifier of the real ones."""
+    from gentrain.commands.study import classifier
+
+    order = classifier.by_class(labels, made_labels[:0], steps, 64, seed)
+    judge = classifier.train(images, labels, order, int(labels.max()) + 1, seed, True, False)
+    return chances(judge, made)[np.arange(len(made)), made_labels]
+
+
+def most_real(
+    images: np.ndarray, labels: np.ndarray, made: np.ndarray, made_labels: np.ndarray, steps: int, seed: int
+) -> np.ndarray:
+    """Of each generated picture, how probably real a detector holds it that was trained on the other half of them."""
+    from gentrain.commands.study import classifier
+
+    same = np.isin(labels, made_labels)  # else it would tell the classes that nothing was made of
+    fold = np.arange(len(made)) % 2
+    scores = np.empty(len(made))
+    for part in (0, 1):
+        both = np.concatenate([images[same], made[fold != part]])
+        real = np.arange(len(both)) < same.sum()
+        groups = 2 * np.concatenate([labels[same], made_labels[fold != part]]) + real
+        order = classifier.by_class(groups, groups[:0], steps, 64, seed)
+        judge = classifier.train(both, real.astype(np.int32), order, 2, seed, True, False)
+        scores[fold == part] = chances(judge, made[fold == part])[:, 1]
+    return scores
+
+
+def chances(model: Any, images: np.ndarray) -> np.ndarray:
+    """Softmax of the logits, float64 (N, classes)."""
+    logits = np.asarray(model.predict(images, verbose=0), np.float64)
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 def rare(seeds: int, kimg: float, steps: int) -> str:
     """Markdown: accuracy by the way of training, and what generated images add, over the seeds."""
     found = [filled_up(seed, kimg, steps) for seed in range(seeds)]
     lines = ["| trained on | accuracy | of the rare classes |", "| --- | ---: | ---: |"]
-    pairs = [("real", "real + classical"), *PAIRS, (BOTH, SUREST)]
+    pairs = [("real", "real + classical"), *PAIRS, *((BOTH, arm) for arm in CHOSEN)]
     for arm in found[0]:
         lines.append(f"| {arm} | {' | '.join(_spread([one[arm][i] for one in found]) for i in (0, 1))} |")
     lines += ["", "| gain in points, of the same seed | accuracy | of the rare classes |", "| --- | ---: | ---: |"]
     for without, with_ in pairs:
-        cells = [_spread([one[with_][i] - one[without][i] for one in found], "+") for i in (0, 1)]
+        cells = [_interval([one[with_][i] - one[without][i] for one in found]) for i in (0, 1)]
         lines.append(f"| {with_} against {without} | {' | '.join(cells)} |")
     about = (
         f"Digits, {SIDE}×{SIDE}: {RARE_CLASSES} classes of {RARE} images and the others of {OTHERS}, tested on 1,000 "
         f"held out; mean ± standard deviation over {seeds} seeds (of the rare classes, the images, the generator and "
-        f"the classifier). Generators of {kimg:g} kimg, one classifier of {steps} steps a cell; every class is drawn "
-        f"equally often in each."
+        f"the classifier), of gains the 95% interval (Student's t over the seeds). Generators of {kimg:g} kimg, one "
+        f"classifier of {steps} steps a cell; every class is drawn equally often in each."
     )
     return "\n".join([*lines, "", about])
 
 
-def _spread(values: list[float], sign: str = "") -> str:
-    return f"{mean(values):{sign}.1f} ± {deviation(values):.1f}"
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.1f} ± {deviation(values):.1f}"
+
+
+def _interval(values: list[float]) -> str:
+    """`+0.9 (-0.3 to +2.1)`; of one seed there is no interval."""
+    middle = mean(values)
+    if len(values) == 1:
+        return f"{middle:+.1f}"
+    half = STUDENT[min(len(values) - 2, len(STUDENT) - 1)] * deviation(values) / len(values) ** 0.5
+    return f"{middle:+.1f} ({middle - half:+.1f} to {middle + half:+.1f})"
 
 
 def main() -> None:
