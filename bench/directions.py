@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import digit_net
 import numpy as np
 from common import Cells, paragraph, table
 
@@ -25,22 +26,11 @@ def judge_of(images: Any, labels: Any) -> Any:
     from keras import layers
 
     keras.utils.set_random_seed(2)
-    judge = keras.Sequential(
-        [
-            keras.Input(images.shape[1:]),
-            layers.RandomTranslation(0.08, 0.08, fill_mode="constant"),
-            layers.RandomRotation(0.03, fill_mode="constant"),
-            layers.Conv2D(24, 5, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(48, 5, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Dropout(0.4),
-            layers.Flatten(),
-            layers.Dense(10),
-        ]
+    moved = (
+        layers.RandomTranslation(0.08, 0.08, fill_mode="constant"),
+        layers.RandomRotation(0.03, fill_mode="constant"),
     )
-    judge.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    judge.fit(images, labels, batch_size=64, epochs=PASSES, verbose=0)
+    judge = digit_net.trained(images, labels, PASSES, *moved)
     return lambda some: judge.predict(some, batch_size=500, verbose=0).argmax(axis=1)
 
 

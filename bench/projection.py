@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import digit_net
 import numpy as np
 from common import Cells, number, paragraph, table
 
@@ -53,22 +54,7 @@ def judge_of(images: Any, labels: Any) -> Any:
     from keras import layers
 
     keras.utils.set_random_seed(1)
-    judge = keras.Sequential(
-        [
-            keras.Input(images.shape[1:]),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(24, 5, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(48, 5, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Dropout(0.4),
-            layers.Flatten(),
-            layers.Dense(10),
-        ]
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    judge.compile("adam", loss)
-    judge.fit(images, labels, batch_size=64, epochs=PASSES, verbose=0)
+    judge = digit_net.trained(images, labels, PASSES, layers.Rescaling(1 / 255))
     return lambda some: np.asarray(judge(some.astype(np.float32))).argmax(axis=1)
 
 

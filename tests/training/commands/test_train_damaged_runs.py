@@ -33,6 +33,8 @@ REFUSED = {
     ("generator.keras", "half"): dict.fromkeys(("evaluate", "encoder", "project", "detector"), "generator.keras"),
     ("checkpoints/000000004096/progress.json", "half"): {"fit": "damaged checkpoint"},
     ("checkpoints/000000004096/progress.json", "missing"): {"fit": "damaged checkpoint"},
+    ("checkpoints/000000004096/state.index", "half"): {"fit": "cannot be restored"},
+    ("checkpoints/000000004096/state.data-00000-of-00001", "half"): {"fit": "cannot be restored"},
 }
 """(File, what became of it) → the commands that cannot go on, and what each says."""
 

@@ -34,9 +34,8 @@ def quantiser(file: IO[bytes]) -> int | None:
             return None
         if name == b"VP8 ":
             return _of_frame(file.read(min(size, HEADER)))
-        file.seek(
-            16 if name == b"ANMF" else size + size % 2, io.SEEK_CUR
-        )  # a frame of an animation has chunks of its own
+        inside = name == b"ANMF"  # a frame of an animation has chunks of its own
+        file.seek(16 if inside else size + size % 2, io.SEEK_CUR)
     raise ValueError("no picture in it")
 
 

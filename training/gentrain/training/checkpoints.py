@@ -77,7 +77,7 @@ def restore(checkpoint: Path, gan: GAN) -> None:
     try:
         _trackable(gan).read(str(checkpoint / "state")).assert_consumed()
     except Exception as error:  # tf.errors.*, AssertionError and ValueError, by what is wrong with the files
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TrainError(
             f"{checkpoint}: cannot be restored ({reason}); remove it to go on from the one before"
         ) from error

@@ -87,7 +87,7 @@ def _of_checkpoint(checkpoint: Path, gan: GAN) -> bool:
                 return False
         kept.read(state).expect_partial().assert_existing_objects_matched()
     except Exception as error:  # tf.errors.*, AssertionError and ValueError, by what is wrong
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TrainError(f"{checkpoint}: not of networks like these ({reason})") from error
     return True
 
