@@ -279,6 +279,8 @@ def test_the_threshold_holds_for_each_kind_of_disturbance(data: Path) -> None:
     for kind in disturb.KINDS:
         changed = disturb.by(gathered.real.calibration, kind, np.random.default_rng(1))
         assert (found(changed) < found.threshold).sum() <= 2  # of 20
+    clean, _ = scores.threshold(found(gathered.real.calibration))
+    assert found.threshold < clean, "some kind is borne less well than none"
 
 
 def test_what_is_learned_from_grows_and_repeats(data: Path) -> None:

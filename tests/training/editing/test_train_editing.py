@@ -82,6 +82,14 @@ def test_an_encoder_learns_from_the_pictures_of_the_training_too_but_not_those_h
     pixels, classes = encoders._some(drawing, few, 8, np.random.default_rng(0))
     assert {image.tobytes() for image in np.asarray(pixels)} == {real.images[i].tobytes() for i in few.chosen}
     assert set(np.asarray(classes)) == set(real.labels[few.chosen])
+
+    def weights(chosen: Any) -> Any:
+        trained = encoders.train(drawing, 0.064, 0, lambda *_: None, real._replace(chosen=chosen))
+        return np.concatenate([weight.ravel() for weight in trained.get_weights()])
+
+    one, again, other = weights(real.chosen[:1]), weights(real.chosen[:1]), weights(real.chosen[1:2])
+    np.testing.assert_allclose(one, again, atol=1e-4)
+    assert np.abs(one - other).max() > 1e-3, "which pictures they are reaches the step"
     code, _, errors = gentrain("encoder", run, "--kimg", 0.1)
     assert code == 0
     assert "learning from samples and pictures of its training, 0.1 thousand" in errors

@@ -106,6 +106,9 @@ def test_the_generator_makes_a_picture_of_a_picture_and_the_discriminator_sees_t
     discriminator = keras.models.load_model(run / "discriminator.keras")
     assert [tensor.name for tensor in discriminator.inputs] == ["images"]
     assert discriminator.output_shape == (None, 1)
+    first, bent = discriminator.layers[1:3]
+    assert first.output.shape[1:3] == discriminator.inputs[0].shape[1:3], "single pixels are looked at"
+    assert isinstance(bent, keras.layers.LeakyReLU)
 
 
 def test_examples_are_pictures_that_were_held_out_and_no_answer_is_made_up(run: Path, folders: tuple[str, str]) -> None:
