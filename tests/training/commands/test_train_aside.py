@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 PROGRAM = """
 import os, signal, time
@@ -63,3 +65,23 @@ def test_nobody_is_left_when_the_command_is_killed() -> None:
     program = PROGRAM + "\ndef end(): os.kill(here, signal.SIGKILL)\naside(slow, end)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (-9, "", "")  # both ends are closed: the other ended too
+
+
+def test_a_folder_that_was_found_aside_comes_back(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    program = (
+        PROGRAM
+        + f"""
+from gentrain import sources
+
+def find():
+    time.sleep(1)
+    return os.getpid() != here, sources.find({str(tmp_path)!r})
+
+elsewhere, source = aside(find, other)
+print(elsewhere, len(list(source.files(3))))
+"""
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("True 3", "")

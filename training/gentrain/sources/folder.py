@@ -6,10 +6,11 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from gentrain.data.dataset import Append, Contents, Frame, Show, Source
 from gentrain.errors import TrainError
@@ -45,7 +46,7 @@ def open(path: str, with_classes: bool = True) -> Source:
     """
     listing = find_images(path)
     identity = f"folder {os.path.realpath(path)!r} {listing.digest} {with_classes}"
-    return Source(shown(path), identity, partial(_decode, listing, with_classes), partial(sampled, _tree(listing)))
+    return Source(shown(path), identity, partial(_decode, listing, with_classes), partial(_sampled, listing))
 
 
 def fits(path: str) -> bool:
@@ -72,6 +73,10 @@ def holds_images(path: str) -> bool:
 
 def _decode(listing: Listing, with_classes: bool, frame: Frame, append: Append, show: Show) -> Contents:
     return decode(_tree(listing), with_classes, frame, append, show)
+
+
+def _sampled(listing: Listing, most: int) -> Iterator[str | IO[bytes]]:
+    return sampled(_tree(listing), most)
 
 
 def _tree(listing: Listing) -> Tree:

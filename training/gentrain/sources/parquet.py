@@ -23,6 +23,7 @@ from gentrain.sources.tree import ending, in_memory
 IMAGE_COLUMNS = ("image", "img", "images", "image_bytes", "bytes", "jpg", "png", "pixel_values")
 LABEL_COLUMNS = ("label", "labels", "class", "fine_label", "category", "target")
 ROWS = 64
+PARQUET = ".parquet"
 
 
 class Columns(NamedTuple):
@@ -54,20 +55,30 @@ def open(path: str) -> Source:
 
 def fits(path: str) -> bool:
     """Whether `path` is parquet files, or is a folder of them, as data sets are published, and not of images."""
-    return bool(_files(path)) and not any(ending(name) in suffixes() for name in _names(path))
+    if any(ending(name) in suffixes() for name in _names(path)):  # ends at the first: there may be half a million
+        return False
+    return bool(_files(path))
 
 
-def _names(path: str) -> list[str]:
-    """Files in a folder and in those in it; none where `path` is no folder."""
-    if not os.path.isdir(path):
-        return []
-    within = glob.escape(path)
-    return [file for pattern in ("/*", "/*/*") for file in glob.glob(within + pattern) if os.path.isfile(file)]
+def _names(path: str, deeper: bool = True) -> Iterator[str]:
+    """Files in a folder and, if `deeper`, in those in it, hidden ones left out; none where `path` is no folder."""
+    folders = []
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.append(entry.path)
+            elif entry.is_file():
+                yield entry.path
+    if deeper:
+        for folder in folders:
+            yield from _names(folder, deeper=False)
 
 
 def _files(path: str) -> list[str]:
-    found = _names(path) or ([path] if os.path.isfile(path) else glob.glob(path))
-    return sorted(file for file in found if file.lower().endswith(".parquet") and os.path.isfile(file))
+    found = _names(path) if os.path.isdir(path) else [path] if os.path.isfile(path) else glob.glob(path)
+    return sorted(file for file in found if file.lower().endswith(PARQUET) and os.path.isfile(file))
 
 
 def _decode(name: str, all_files: list[str], frame: Frame, append: Append, show: Show) -> Contents:
