@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from genexport.roles import preprocess
 from gentrain.data.dataset import Frame
-from gentrain.sources.pictures import square
+from gentrain.sources.pictures import fitted
 from PIL import Image
 
 SIDE = 8
@@ -136,7 +136,7 @@ def save(path, width=SIDE, height=SIDE, shift=0, **options):
 
 def negative(path):
     """What the model makes of a file, by the pixels that training reads of it: uint8 (H, W, 3)."""
-    return 255 - square(str(path), Frame(SIDE, 3), SIDE, 3)
+    return 255 - fitted(str(path), Frame(SIDE, 3), SIDE, 3)
 
 
 def read(path):

@@ -108,8 +108,8 @@ def _resolved(plan: Plan, dataset: Dataset, devices: Devices, note: Note) -> Pla
     """The plan with nothing left open in its settings; raises TrainError for a batch that the devices cannot share."""
     from gentrain.training.devices import best_precision
 
-    count, (side, _, channels) = len(dataset.images), dataset.picture_shape
-    s = plan.settings.resolved(side, channels, best_precision())
+    count, (height, width, channels) = len(dataset.images), dataset.picture_shape
+    s = plan.settings.resolved((height, width), channels, best_precision())
     s = dataclasses.replace(s, held_out=holdout.count(count, s))
     features = f", features_weight {s.features_weight:g}" if s.features_weight else ""
     note(f"precision {s.precision}, gamma {s.gamma:g} to {s.gamma_final:g}, augment up to {s.augment:g}{features}")
@@ -129,9 +129,9 @@ def _gan(plan: Plan, dataset: Dataset, conditioning: conditions.Conditions, devi
     from gentrain.training.gan import GAN
 
     s = plan.settings
-    side, _, channels = dataset.picture_shape
+    height, width, channels = dataset.picture_shape
     with devices.strategy.scope():
-        gan = GAN(side, channels, conditioning, s)
+        gan = GAN((height, width), channels, conditioning, s)
         gan.compile(steps_per_execution=STEPS_PER_EXECUTION)
     checkpoint = checkpoints.latest(plan.run)
     if devices.first and checkpoint is not None:

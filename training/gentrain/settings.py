@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gentrain.data.dataset import MAX_MEGAPIXELS, Frame
+from gentrain.data.sizes import Size, both
+from gentrain.data.sizes import parse as parse_resolution
 from gentrain.errors import UsageError
 
 
@@ -16,9 +18,9 @@ class Settings:
     """What a training is made of; `gentrain fit --set name=value` changes one."""
 
     # Images
-    resolution: int = 32  # the longest side in pixels; smaller square images of one size stay as they are
+    resolution: int | str = 32  # the side in pixels, smaller squares of one size stay as they are; or WIDTHxHEIGHT
     channels: int = 0  # 1, 3, or 0 for what the images have
-    crop: str = "center"  # to the square in the middle; pad: all of it on the background; none: its sides made equal
+    crop: str = "center"  # to the middle; pad: all of it on the background; none: squeezed
     background: str = "white"  # under transparent pixels and around padded images: a colour's name or #rrggbb
     value_range: str = ""  # LOW:HIGH, what is black and white in images of more than 8 bits; empty: what fits them all
     max_megapixels: float = MAX_MEGAPIXELS  # larger images are skipped
@@ -34,7 +36,7 @@ class Settings:
     loop: bool = False  # the last frame of a clip made of latents leads to its first
     cells: str = ""  # COLUMNSxROWS of sprite sheets, of which each is a clip; empty: pictures are none
     flip: bool = False  # mirror each image left to right half of the time
-    jitter: float = 0.0  # move each image at random, by at most this part of the side; its edges are repeated
+    jitter: float = 0.0  # move each image at random, by at most this part of each side; its edges are repeated
     conditional: bool = False  # the generator takes the classes of the data as `labels`
     conditions: str = ""  # what else both networks take: names registered with gentrain.conditions, with commas
 
@@ -118,8 +120,8 @@ class Settings:
             return "lite0"
         return "lite1" if getattr(self, "likeness_features", 0.0) > 0 else ""
 
-    def resolved(self, side: int, channels: int, precision: str) -> Settings:
-        """The same with nothing left open: what fits images (side, side, channels), and a machine's best precision.
+    def resolved(self, size: Size, channels: int, precision: str) -> Settings:
+        """The same with nothing left open: what fits images of a size, and a machine's best precision.
 
         Colour gives the discriminator more to go by: it needs ten times the penalty (measured on emoji and digits).
         With the resolution γ grows as the number of pixels (arXiv 1912.04958). It does not fall: where it does, D
@@ -129,16 +131,17 @@ class Settings:
         it is twelve times as long, the other has no say in colours (measured on emoji). Where features are looked
         at the arithmetic is float32: bfloat16 fills flat areas with a grid there, and is hardly faster.
         """
-        gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, (side / 32) ** 2)
+        shorter, pixels = min(both(size)), math.prod(both(size))
+        gamma = self.gamma if self.gamma >= 0 else (1.0 if channels == 1 else 10.0) * max(1.0, pixels / 32**2)
         final = self.gamma_final if self.gamma_final >= 0 else gamma
         augment = self.augment if self.augment >= 0 else (0.0 if channels == 1 else 0.8)
         features = self.features_weight
         if features < 0:
-            fits = channels == 3 and side in FEATURES_SIDES and (self.networks, self.loss) == ("genline", "rpgan")
-            features = FEATURES if fits else 0.0
+            fits = channels == 3 and shorter >= FEATURES_SMALLEST and pixels <= FEATURES_PIXELS
+            features = FEATURES if fits and (self.networks, self.loss) == ("genline", "rpgan") else 0.0
         likeness = self.likeness_features
         if likeness < 0:
-            fits = "tokens" in self.conditions and channels == 3 and side >= LIKENESS_SMALLEST
+            fits = "tokens" in self.conditions and channels == 3 and shorter >= LIKENESS_SMALLEST
             likeness = LIKENESS_FEATURES if fits else 0.0
         if self.precision != "auto":
             precision = self.precision
@@ -151,8 +154,9 @@ class Settings:
 UNKNOWN_FPS = 12.0
 
 FEATURES = 0.4
-FEATURES_SIDES = range(32, 97)
-"""Where the second discriminator fits. With larger images γ is larger and the first one weaker: not measured."""
+FEATURES_SMALLEST, FEATURES_PIXELS = 32, 96**2
+"""Where the second discriminator fits: from this side, up to as many pixels. With more of them γ is larger and the
+first one weaker: not measured."""
 
 LIKENESS_FEATURES, LIKENESS_SMALLEST = 4.0, 24
 """The weight of likeness in features, of colour images at least so large; in smaller ones the net sees nothing."""
@@ -243,6 +247,8 @@ def parse_change(text: str) -> tuple[str, Any]:
         if value.lower() not in SWITCH:
             raise UsageError(f"--set {name}: expected 1 or 0, got {value!r}")
         return name, SWITCH[value.lower()]
+    if name == "resolution":
+        return name, parse_resolution(value)
     try:
         return name, types[name](value)
     except ValueError:

@@ -13,7 +13,7 @@ from genclient import Client, ClientError
 from genclient.images import pictures
 from genexport.roles import preprocess
 from gentrain.data.dataset import Frame
-from gentrain.sources.pictures import deep_extremes, square
+from gentrain.sources.pictures import deep_extremes, fitted
 from gentrain.sources.values import Extremes, Ranges
 from PIL import Image
 from tensorflow.core.framework import types_pb2
@@ -131,7 +131,7 @@ def test_the_critic_sees_the_pixels_that_training_saw_whatever_kind_the_file_is(
     assert done.returncode == 0, done.stderr.decode()
     assert [row["path"] for row in json.loads(done.stdout)["images"]] == list(table)
     for name, pixels in zip(table, np.concatenate(seen), strict=True):
-        expected = square(io.BytesIO((tmp_path / name).read_bytes()), FRAME, 8, 3)
+        expected = fitted(io.BytesIO((tmp_path / name).read_bytes()), FRAME, 8, 3)
         assert (name, np.abs(np.rint(pixels * 255) - expected).max() <= 2) == (name, True), (pixels, expected)
 
 
@@ -169,7 +169,7 @@ def test_numbers_of_32_bits_and_floats_are_seen_in_the_range_that_training_took(
         frame = dataclasses.replace(FRAME, value_range=f"{low}:{high}")
         with (tmp_path / name).open("rb") as file:
             kind, met = deep_extremes(file, frame)
-            expected = square(file, frame, 8, 3, Ranges(frame, lambda kind=kind, met=met: [(kind, met)]))
+            expected = fitted(file, frame, 8, 3, Ranges(frame, lambda kind=kind, met=met: [(kind, met)]))
         for pixels in np.concatenate(seen).reshape(3, 3, 8, 8, 3)[:, list(table).index(name)]:
             assert (name, np.abs(np.rint(pixels * 255) - expected).max() <= 2) == (name, True)
     assert genclient("detect", "float.tif", "--target", target, "--value-range", "-1:2.2").returncode == 0
@@ -240,7 +240,7 @@ def test_colours_of_sixteen_bits_are_brightened_as_training_brightened_them(genc
     assert done.returncode == 0, done.stderr.decode()
     plain = Frame(8, 3, value_range="0:4095")
     with (tmp_path / "deep.tif").open("rb") as file:
-        expected = square(file, plain, 8, 3, Ranges(plain, lambda: [("16-bit colour", Extremes(0, 4095, True))]))
+        expected = fitted(file, plain, 8, 3, Ranges(plain, lambda: [("16-bit colour", Extremes(0, 4095, True))]))
     assert expected.max() > 200
     np.testing.assert_array_equal(np.rint(seen[0][0] * 255), expected)
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from genclient import DeviceGenerator, UsageError
 from genexport.tflite import metadata
 from gentrain.data.dataset import Frame
-from gentrain.sources.pictures import square
+from gentrain.sources.pictures import fitted
 from negatives import SIDE, near, negative, photo, read, save
 from PIL import Image, ImageSequence
 
@@ -171,7 +171,7 @@ def test_a_file_says_how_training_brought_pictures_to_size(genclient, negatives,
     done = genclient("translate", "photos", "--tflite", "n.tflite", "--out", "made/")
     assert note in done.stderr.decode()
     for name in ("a", "b", "c.webp"):
-        expected = 255 - square(str(photos / MADE[name]), frame, SIDE, 3)
+        expected = 255 - fitted(str(photos / MADE[name]), frame, SIDE, 3)
         assert near(read(tmp_path / f"made/{name}.png"), expected), name
 
 

@@ -5,7 +5,7 @@ import pytest
 from genclient import ClientError, UsageError
 from genclient.images.arrays import read_images
 from gentrain.data.dataset import Frame
-from gentrain.sources.pictures import square
+from gentrain.sources.pictures import fitted
 from PIL import Image
 
 SIDE = 12
@@ -40,7 +40,7 @@ def test_a_picture_of_any_kind_is_read_as_training_reads_it(photo, tmp_path):
     for name, (picture, options) in table.items():
         picture.save(tmp_path / name, **options)
         for channels in (1, 3):
-            expected = square(str(tmp_path / name), Frame(SIDE, channels), SIDE, channels)
+            expected = fitted(str(tmp_path / name), Frame(SIDE, channels), SIDE, channels)
             given = read_images("image", str(tmp_path / name), channels).array
             off = 1 if name.endswith(".jpg") else 0
             assert (name, np.abs(given.astype(int) - expected).max() <= off) == (name, True), (given, expected)

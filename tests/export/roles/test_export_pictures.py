@@ -12,7 +12,7 @@ import tensorflow as tf
 from genexport.roles import preprocess
 from gentrain import sources
 from gentrain.data.dataset import Frame
-from gentrain.sources.pictures import square
+from gentrain.sources.pictures import fitted
 from PIL import Image
 
 RNG = np.random.default_rng(0)
@@ -88,7 +88,7 @@ def test_the_graph_sees_the_pixels_that_training_saw(side: int, channels: int, c
     table = pictures_of_all_kinds()
     found = np.rint(decode(tf.constant(list(table.values()))).numpy() * 255)
     for kind, content, pixels in zip(table, table.values(), found, strict=True):
-        difference = np.abs(pixels - square(io.BytesIO(content), frame, side, channels))
+        difference = np.abs(pixels - fitted(io.BytesIO(content), frame, side, channels))
         assert (kind, difference.max() <= 2, difference.mean() < 0.5) == (kind, True, True), difference
 
 

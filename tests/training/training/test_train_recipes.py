@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from gentrain.conditions import Labels, columns
 from gentrain.conditions import image as conditions_image
+from gentrain.data.sizes import Size, both
 from gentrain.data.stream import batches
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.networks import NETWORKS, build_discriminator, build_generator
@@ -78,20 +79,26 @@ def test_every_preset_says_what_it_is_for(command) -> None:
         assert f"{name} {' '.join(str(preset.__doc__).split())}" in listed
 
 
-@pytest.mark.parametrize("networks", NETWORKS)
-@pytest.mark.parametrize("side", [8, 28, 36, 256])
-def test_networks_fit_each_other_at_any_size(networks: str, side: int) -> None:
+SIZES: list[Size] = [8, 28, 36, 256, (16, 24), (36, 8)]
+
+
+@pytest.mark.parametrize(
+    ("networks", "size"),
+    [(name, size) for name in NETWORKS for size in SIZES if name != "moving" or isinstance(size, int)],
+)
+def test_networks_fit_each_other_at_any_size(networks: str, size: Size) -> None:
+    height, width = both(size)
     composes = hasattr(NETWORKS[networks], "compose")
     frames = (3,) if composes or hasattr(NETWORKS[networks], "film") else ()
     settings = Settings(networks=networks, latent_size=5, generator_width=4, discriminator_width=4, frames=sum(frames))
     starts_from_pictures = composes or hasattr(NETWORKS[networks], "translate")
     for channels in (1, 3):
-        latents, pictures = tf.zeros((2, 5)), tf.zeros((2, side, side, channels if composes else 1))
+        latents, pictures = tf.zeros((2, 5)), tf.zeros((2, height, width, channels if composes else 1))
         conditions = [conditions_image.Image(pictures)] if starts_from_pictures else []
         given = [latents, pictures] if starts_from_pictures else latents
-        images = build_generator(side, channels, conditions, settings)(given)
-        assert images.shape == (2, *frames, side, side, channels)
-        judge = build_discriminator(side, channels, conditions, settings, pooled=True)
+        images = build_generator(size, channels, conditions, settings)(given)
+        assert images.shape == (2, *frames, height, width, channels)
+        judge = build_discriminator(size, channels, conditions, settings, pooled=True)
         assert judge([images, pictures] if starts_from_pictures else images).shape == (2, 1)
 
 
@@ -230,6 +237,18 @@ def changed_by(kind: int, images: np.ndarray, drawn: list[list[float]]) -> np.nd
     return np.asarray(changed)
 
 
+def test_rectangles_are_moved_and_cut_by_parts_of_each_side() -> None:
+    images = np.ones((9, 8, 32, 1))
+    draws = [[(i + 0.5) / 9, (j + 0.5) / 3] for i in range(0, 9, 4) for j in range(3)]
+    moved = changed_by(1, images, draws)[..., 0]
+    empty = {((image == 0).all(axis=0).sum(), (image == 0).all(axis=1).sum()) for image in moved}
+    assert empty == {(across, down) for across in (0, 4) for down in (0, 1)}, "an eighth of each side, either way"
+    cut = changed_by(2, images[:1], [[0.5, 0.5]])[0, ..., 0]
+    expected = np.ones((8, 32))
+    expected[2:6, 8:24] = 0
+    np.testing.assert_array_equal(cut, expected)
+
+
 def test_augmentation_is_that_of_its_paper() -> None:
     """Brightness ±0.5, saturation × 0 to 2, contrast × 0.5 to 1.5; moved by an eighth; a hole of half the side."""
     images = np.random.default_rng(0).integers(-8, 9, (2, 16, 16, 3)) / 8
@@ -268,7 +287,7 @@ def test_augmentation_follows_its_ramp_or_the_discriminators_lead() -> None:
 
 
 def test_gamma_augmentation_and_the_weight_of_features_fit_the_images_unless_they_are_given() -> None:
-    def gammas(side: int, channels: int, **changes: float) -> tuple[float, float]:
+    def gammas(side: Size, channels: int, **changes: float) -> tuple[float, float]:
         settings = Settings(**changes).resolved(side, channels, "float32")  # type: ignore[arg-type]
         assert settings.augment == (0.0 if channels == 1 else 0.8)
         return settings.gamma, settings.gamma_final
@@ -278,10 +297,15 @@ def test_gamma_augmentation_and_the_weight_of_features_fit_the_images_unless_the
     assert gammas(64, 3) == (40.0, 40.0)
     assert gammas(32, 3, gamma=2.0, gamma_final=0.0) == (2.0, 0.0)
 
-    def features(side: int, channels: int, preset: str = "medium", **changes: object) -> float:
+    assert gammas((64, 96), 3) == (60.0, 60.0), "by the number of pixels"
+    assert gammas((16, 32), 1) == (1.0, 1.0)
+
+    def features(side: Size, channels: int, preset: str = "medium", **changes: object) -> float:
         return dataclasses.replace(PRESETS[preset](), **changes).resolved(side, channels, "float32").features_weight
 
     assert features(64, 3) == features(32, 3) == features(32, 3, "small") == 0.4
+    assert features((64, 96), 3) == features((32, 256), 3) == 0.4
+    assert features((24, 96), 3) == features((96, 128), 3) == 0.0
     assert features(64, 1) == features(28, 3) == features(128, 3, "large") == features(64, 3, loss="bce") == 0.0
     assert features(32, 3, "text") == features(32, 3, "quick") == 0.0
     assert features(64, 3, "translate") == features(64, 3, "style") == features(64, 3, "dcgan64") == 0.0

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from gentrain.commands.options import Resolution
 from gentrain.data.dataset import MAX_MEGAPIXELS
 from gentrain.progress import summary
 
@@ -19,7 +20,14 @@ MOST_LISTED = 100
 
 @click.command(short_help="Show what a training would read, and what it would skip.")
 @click.argument("source")
-@click.option("--resolution", type=int, default=32, show_default=True, help="Side of the images, 8 to 256.")
+@click.option(
+    "--resolution",
+    type=Resolution(),
+    metavar="SIDE|WIDTHxHEIGHT",
+    default=32,
+    show_default=True,
+    help="Side of the images, 8 to 256, or of rectangles both.",
+)
 @click.option("--channels", type=int, default=0, help="1 (grey) or 3 (colour).  [default: as the images]")
 @click.option("--crop", default="center", show_default=True, help="`center`, `pad`, or `none` to stretch.")
 @click.option("--background", metavar="COLOUR", default="white", show_default=True, help="Colour behind images.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gentrain.commands.options import once
+from gentrain.commands.options import Resolution, once
 from gentrain.progress import Training, duration, echo, summary
 
 
@@ -29,9 +29,14 @@ from gentrain.progress import Training, duration, echo, summary
 @click.option("--kimg", type=float, help="Length in thousands of real images shown to the discriminator.")
 @click.option("--epochs", type=float, help="Length in passes of each network over all images.")
 @click.option("--minutes", type=float, help="Length in minutes of training time.")
-@click.option("--resolution", type=int, metavar="PIXELS", help="Side of the images, a multiple of 4 from 8 to 256.")
+@click.option(
+    "--resolution",
+    type=Resolution(),
+    metavar="SIDE|WIDTHxHEIGHT",
+    help="Squares of this side, or rectangles such as 96x64; multiples of 4 from 8 to 256.",
+)
 @click.option("--channels", type=int, metavar="1|3", help="Train in grey (1) or colour (3), whatever the images are.")
-@click.option("--crop", metavar="center|pad|none", help="Crop to the centre square, pad to a square, or stretch.")
+@click.option("--crop", metavar="center|pad|none", help="Crop to the middle, pad with the background, or stretch.")
 @click.option("--background", metavar="COLOUR", help="Colour behind transparent pixels and around padded images.")
 @click.option("--value-range", metavar="LOW:HIGH", help="Values of black and white in images deeper than 8 bits.")
 @click.option("--split", metavar="NAME", help="Split to train on, or all.  [default: train]")
@@ -105,6 +110,7 @@ def fit(
     \b
     gentrain fit --data digits --run runs/digits
     gentrain fit --data photos/ --run runs/photos --minutes 30 --set latent_size=64
+    gentrain fit --data photos/ --run runs/wide --preset medium --resolution 96x64
     gentrain fit --data emoji:package/ --run runs/emoji --conditional --kimg 300
     gentrain fit --init-from runs/emoji --run runs/flags --data flags/
     gentrain fit --preset translate --data pairs:outlines/,pictures/ --run runs/colour --hints

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+
+from gentrain.data import sizes
 
 
 def once(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str | None:
@@ -15,3 +19,13 @@ def once(context: click.Context, parameter: click.Parameter, values: tuple[str, 
         name = parameter.opts[0]
         raise click.UsageError(f"{name} is given {len(values)} times; put all images in one folder, or take one")
     return values[0] if values else None
+
+
+class Resolution(click.ParamType):  # type: ignore[type-arg]
+    """A number, or WIDTHxHEIGHT; raises UsageError for what is neither."""
+
+    name = "resolution"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int | str:
+        """As the settings have it."""
+        return value if isinstance(value, int) else sizes.parse(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gentrain import plan, quiet
-from gentrain.data import holdout
+from gentrain.data import holdout, sizes
 from gentrain.data.dataset import Frame
 from gentrain.errors import TrainError, UsageError
 from gentrain.files import write_json
@@ -56,18 +56,18 @@ class Subject:
         """How the images are prepared: as the run had them, or as a bare generator makes them.
 
         Raises:
-            TrainError: a bare generator does not make square images of 8 to 256 pixels, grey or in colour.
+            TrainError: a bare generator does not make images of 8 to 256 pixels a side, grey or in colour.
         """
         if self.run:
             return self._plan.frame
         shape = tuple(self.generator.output_shape) if len(self.generator.outputs) == 1 else ()
         try:
-            *before, side, width, channels = shape
-            if side != width or len(before) not in (1, 2):
+            *before, height, width, channels = shape
+            if len(before) not in (1, 2):
                 raise ValueError
-            return Frame(side, channels, frames=before[1] if before[1:] else 0)
+            return Frame(sizes.written((height, width)), channels, frames=before[1] if before[1:] else 0)
         except (ValueError, TypeError, UsageError):
-            expected = "images (N, side, side, 1 or 3) or clips (N, T, …), side a multiple of 4 from 8 to 256"
+            expected = "images (N, H, W, 1 or 3) or square clips (N, T, …), sides multiples of 4 from 8 to 256"
             raise TrainError(f"{self.file}: output is {shape}, expected {expected}") from None
 
     @property

@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 from PIL import ImageColor
 
+from gentrain.data import sizes
 from gentrain.errors import UsageError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -24,8 +25,8 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 Columns = Mapping[str, np.ndarray[Any, Any]]
 """Named arrays (N, …), each with an entry for every image."""
 
-SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 CROPS = ("center", "none", "pad")
+ONLY_SQUARES = "rectangles are for latents and classes; translations, styles, words and clips are square"
 
 # What an input can be made of, where there are no pairs: see gentrain.sources.prepared.
 INPUTS = ("", "outline", "grey", "blur", "small", "mask")
@@ -54,11 +55,11 @@ class Frame:
     """Which images to decode, and how.
 
     Attributes:
-        resolution: the longest side in pixels, a multiple of 4 from 8 to 256. Images that are all square and of one
-            size up to it stay as they are, others are resized to it.
+        resolution: the side of squares in pixels, a multiple of 4 from 8 to 256; images that are all square and of one
+            size up to it stay as they are. Or `WIDTHxHEIGHT`, two such: exactly that, of any images.
         channels: 1, 3, or 0 for what the images have.
-        crop: `center` takes the largest square in the middle; `pad` takes all of the image, in the middle of a square
-            of the background; `none` takes all of it and gives up its aspect.
+        crop: `center` takes the largest part in the middle that has the proportions; `pad` all of the image, in the
+            middle of the background; `none` all of it, and gives up its aspect.
         background: what lies under transparent pixels and around padded images: a name that Pillow knows, or #rrggbb.
         value_range: `LOW:HIGH`, which numbers become black and white in images of more than 8 bits a channel; empty
             for what fits all of them.
@@ -80,7 +81,7 @@ class Frame:
         UsageError: a value outside its range.
     """
 
-    resolution: int
+    resolution: int | str
     channels: int = 0
     crop: str = "center"
     background: str = "white"
@@ -99,10 +100,8 @@ class Frame:
 
     def __post_init__(self) -> None:
         """Refuse what no image can be brought to."""
-        if not SMALLEST_SIDE <= self.resolution <= LARGEST_SIDE or self.resolution % 4:
-            raise UsageError(
-                f"resolution must be a multiple of 4 from {SMALLEST_SIDE} to {LARGEST_SIDE}, got {self.resolution}"
-            )
+        if not self.is_square and (self.frames or self.input_from or self.style or self.captions):
+            raise UsageError(f"resolution {self.resolution}: {ONLY_SQUARES}")
         if self.channels not in (0, 1, 3):
             raise UsageError(f"channels must be 1, 3, or 0 for what the images have, got {self.channels}")
         if self.crop not in CROPS:
@@ -174,13 +173,15 @@ class Frame:
             raise UsageError(f"labels: {pattern} needs one pair of brackets, around the class, as in ([a-z]+)_")
         return compiled
 
-    def side(self, sizes: set[tuple[int, int]]) -> int:
-        """The side in pixels for images of these (width, height)s; a multiple of 4, so that networks can halve it."""
-        if len(sizes) == 1:
-            (width, height) = next(iter(sizes))
-            if width == height and SMALLEST_SIDE <= width <= self.resolution and width % 4 == 0:
-                return width
-        return self.resolution
+    @cached_property
+    def largest(self) -> tuple[int, int]:
+        """(height, width) of the resolution."""
+        return sizes.requested(self.resolution)
+
+    @property
+    def is_square(self) -> bool:
+        """Whether the images become squares."""
+        return self.largest[0] == self.largest[1]
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class Contents:
 
 
 class Append(Protocol):
-    """Takes the next images, uint8 (n, side, side, channels); a source calls it as often as it likes, always one shape.
+    """Takes the next images, uint8 (n, H, W, channels); a source calls it as often as it likes, always one shape.
 
     What belongs to them pixel by pixel comes along under its name, in the same order: `append(targets, image=inputs)`.
     """

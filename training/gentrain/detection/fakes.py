@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from gentrain import quiet
-from gentrain.data.dataset import LARGEST_SIDE, Frame, Pixels
+from gentrain.data.dataset import Frame, Pixels
+from gentrain.data.sizes import LARGEST_SIDE
 from gentrain.errors import TrainError
 from gentrain.images import to_pixels
 from gentrain.plan import refuse_detector

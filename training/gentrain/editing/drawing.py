@@ -193,8 +193,8 @@ def _drawing(
         images = np.asarray(tf.cast(call(samples), tf.float32))
     except Exception as error:  # a foreign model may do anything
         raise TrainError(f"{file}: cannot be run: {_first_line(error)}") from error
-    if images.ndim != 4 or images.shape[3] not in (1, 3) or images.shape[1] != images.shape[2]:
-        raise TrainError(f"{file}: gives {images.shape[1:]}, expected square images, grey or in colour")
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise TrainError(f"{file}: gives {images.shape[1:]}, expected images (N, H, W, C), grey or in colour")
     output: dict[str, Any] = next(iter(interface.get("outputs", ())), {})
     return Drawing(
         file,

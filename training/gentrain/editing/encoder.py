@@ -49,7 +49,7 @@ def build(shape: tuple[int, int, int], latent_size: int, classes: int) -> tuple[
     """
     image = keras.Input(shape, name="image")
     x = image
-    for stage in range(stages(shape[0])[1] + 1):
+    for stage in range(stages(shape[:2])[1] + 1):
         x = layers.Conv2D(WIDTH * min(2**stage, 2), 4, 2, padding="same", use_bias=False)(x)
         x = layers.LeakyReLU(0.2)(layers.BatchNormalization(momentum=0.9)(x))
     x = layers.Dense(DENSE, use_bias=False)(layers.Flatten()(x))

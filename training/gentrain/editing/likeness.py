@@ -16,12 +16,10 @@ import keras
 import tensorflow as tf
 
 from gentrain.metrics import feature_files
-from gentrain.networks import efficientnet
+from gentrain.networks import efficientnet, projected
 
 SMALLEST = 32
 NET, TAPS = "lite0", ("stride4", "stride8", "stride16")
-SEEN_AT_LEAST = 64
-"""Smaller pictures are enlarged to this side, as wherever the net is used."""
 
 WEIGHT, OWN_WEIGHT = 0.2, 0.05
 """Of the features beside the pixels: of the pretrained net, of the run's own."""
@@ -36,7 +34,7 @@ class Likeness:
         """Find the features that fit images of this shape; `run` may have a feature net of its own."""
         self.weight, self.net = 0.0, "pixels"
         self.features: Features = _nothing
-        if shape[2] == 3 and shape[0] >= SMALLEST and efficientnet.has_weights(NET):
+        if shape[2] == 3 and min(shape[:2]) >= SMALLEST and efficientnet.has_weights(NET):
             self.weight, self.net = WEIGHT, f"pixels and efficientnet-{NET}"
             self.features = _pretrained()
         elif run is not None and (own := _own(run / feature_files.MODEL)):
@@ -64,8 +62,9 @@ def _pretrained() -> Features:
     net = keras.Model(whole.input, [whole.output[tap] for tap in TAPS])
 
     def features(images: Any) -> Sequence[Any]:
-        if images.shape[1] < SEEN_AT_LEAST:
-            images = tf.image.resize(images, (SEEN_AT_LEAST, SEEN_AT_LEAST))
+        size = tuple(images.shape[1:3])
+        if (seen := projected.seen_size(size)) != size:
+            images = tf.image.resize(images, seen)
         # Each map's squares are summed by `Likeness`, so that a map of many places counts as one of few.
         return [tf.math.l2_normalize(x, -1) / float(x.shape[1] * x.shape[2]) ** 0.5 for x in net(images)]
 

@@ -39,11 +39,11 @@ def read(paths: Sequence[Path], drawing: Drawing) -> Targets:
     """
     made = drawing.preprocessing
     frame = Frame(64, crop=made.get("crop", "center"), background=made.get("background", "white"))
-    side, _, channels = drawing.shape
+    height, width, channels = drawing.shape
     images, files, skipped = [], [], []
     for path in (file for each in paths for file in _files(each)):
         try:
-            images.append(pictures.square(_single(path), frame, side, channels))
+            images.append(pictures.fitted(_single(path), frame, (height, width), channels))
             files.append(path)
         except Exception as error:  # a broken file raises nearly anything
             skipped.append(f"{pictures.shown(path)}: {pictures.reason(error)}")
@@ -84,8 +84,8 @@ def draw(targets: Any, images: Any, captions: Sequence[str], path: Path) -> None
     targets, images = targets[:SHOWN], np.clip(images[:SHOWN], -1, 1)
     columns = max(1, min(4, round(len(targets) ** 0.5 / 1.5)))
     scale = max(1, LARGE // targets.shape[1])
-    side = targets.shape[1] * scale
-    wide, high = 3 * side + 4 * GAP, side + LETTERS + 2 * GAP
+    height, width = (length * scale for length in targets.shape[1:3])
+    wide, high = 3 * width + 4 * GAP, height + LETTERS + 2 * GAP
     canvas = Image.new("RGB", (columns * wide, -(-len(targets) // columns) * high + LETTERS + GAP), "white")
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(LETTERS - 3)
     pen.text((GAP, 2), HEAD, "black", font)
@@ -94,8 +94,8 @@ def draw(targets: Any, images: Any, captions: Sequence[str], path: Path) -> None
         each = ((target + 1) / 2, (image + 1) / 2, np.abs(target - image) / 2)
         for number, values in enumerate(each):
             pixels = np.rint(np.broadcast_to(values, (*values.shape[:2], 3)) * 255).astype(np.uint8)
-            large = Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST)
-            canvas.paste(large, (left + number * (side + GAP), top))
-        pen.text((left, top + side), captions[place], "black", font)
+            large = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
+            canvas.paste(large, (left + number * (width + GAP), top))
+        pen.text((left, top + height), captions[place], "black", font)
     with replacing(path) as temporary:
         canvas.save(temporary, "PNG", pnginfo=marked("pictures and their projections"))

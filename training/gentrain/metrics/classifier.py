@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import layers
 
 from gentrain.data import cache
+from gentrain.data.sizes import Size, both
 from gentrain.errors import TrainError
 from gentrain.files import replacing
 from gentrain.metrics.features import BATCH, Features, Images, hash_of
@@ -86,8 +87,8 @@ def prepare(dataset: Dataset, insist: bool = False) -> ClassifierNet | str:
     return f"{reason}, so features are a random net's"
 
 
-def build(side: int, channels: int, classes: int, seed: int = 0) -> Any:
-    """uint8 or float (N, side, side, channels) from 0 to 255 → features (N, 64) and logits (N, classes)."""
+def build(size: Size, channels: int, classes: int, seed: int = 0) -> Any:
+    """uint8 or float (N, H, W, channels) from 0 to 255 → features (N, 64) and logits (N, classes)."""
     names = iter(range(100))
 
     def options(kind: str) -> dict[str, Any]:
@@ -99,9 +100,9 @@ def build(side: int, channels: int, classes: int, seed: int = 0) -> Any:
             "dtype": "float32",
         }
 
-    x = images = keras.Input((side, side, channels), name="images", dtype="float32")
+    x = images = keras.Input((*both(size), channels), name="images", dtype="float32")
     x = layers.Rescaling(1 / 127.5, -1.0, name="rescaling", dtype="float32")(x)
-    halvings = max(1, math.ceil(math.log2(side / 8)))
+    halvings = max(1, math.ceil(math.log2(max(both(size)) / 8)))
     for left in reversed(range(halvings)):
         x = layers.Conv2D(64 >> min(left, 2), 3, 2, padding="same", activation="relu", **options("conv"))(x)
     x = layers.Flatten(name="flatten", dtype="float32")(x)
@@ -172,9 +173,9 @@ def _accuracy(model: Any, dataset: Dataset) -> float:
 def _train(dataset: Dataset) -> Any:
     """Adam with a falling rate, dropout on the features, images moved by a pixel: enough not to memorise them."""
     assert dataset.labels is not None
-    _, side, _, channels = dataset.images.shape
+    _, height, width, channels = dataset.images.shape
     indices, _ = _split(dataset)
-    model = build(side, channels, int(dataset.labels.max()) + 1)
+    model = build((height, width), channels, int(dataset.labels.max()) + 1)
     rng = np.random.default_rng([SEED, 1])
     steps = min(STEPS, EPOCHS * math.ceil(len(indices) / TRAINING_BATCH))
     step = _compile(model, steps)

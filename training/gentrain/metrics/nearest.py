@@ -34,7 +34,7 @@ LARGEST = 50_000
 
 BLOCK = 500
 LARGEST_SIDE = 32
-"""Pixels are compared at this side or a little above, averaged down from larger images."""
+"""Pixels are compared at this shorter side or a little above, averaged down from larger images."""
 
 FEWEST_UNSEEN = 10
 """Of fewer held-out images no distance is reported; training images stand for them then, each without itself."""
@@ -196,9 +196,9 @@ def _strip(heading: str, pixels: Images) -> Images:
 
 def _pixels(images: Images) -> Vectors:
     """Uint8 (N, H, W, C) → float32 (N, F) from 0 to 1, averaged down to about `LARGEST_SIDE`."""
-    factor = max(1, images.shape[1] // LARGEST_SIDE)
-    if factor > 1 and images.shape[1] % factor == 0:
-        count, side, _, channels = images.shape
-        small = (count, side // factor, factor, side // factor, factor, channels)
+    count, height, width, channels = images.shape
+    factor = max(1, min(height, width) // LARGEST_SIDE)
+    if factor > 1 and height % factor == width % factor == 0:
+        small = (count, height // factor, factor, width // factor, factor, channels)
         images = images.reshape(small).mean(axis=(2, 4), dtype=np.float32)
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)

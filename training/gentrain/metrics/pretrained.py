@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 NET = "lite0"
 SIDES = (64, 224)
-"""Smaller images are enlarged to the first, larger ones reduced to the second, which the net was trained with."""
+"""Smaller images are enlarged to the first, larger ones reduced to the second, which the net was trained with; of
+rectangles the shorter side counts."""
 
 SCALE = np.float32(1 / 3)
 """Makes the features about as large as InceptionV3's, for which the kernel distance was defined."""
@@ -29,7 +30,7 @@ SMALLEST = 24
 
 def knows(dataset: Dataset) -> bool:
     """Whether images are large enough for this net, and its weights are there; it knows photographs in colour best."""
-    return dataset.images.shape[1] >= SMALLEST and efficientnet.has_weights(NET)
+    return min(dataset.images.shape[1:3]) >= SMALLEST and efficientnet.has_weights(NET)
 
 
 class PretrainedNet:
@@ -60,7 +61,9 @@ class PretrainedNet:
         x = tf.cast(images, tf.float32)
         if x.shape[-1] == 1:
             x = tf.repeat(x, 3, axis=-1)
-        side = min(max(images.shape[1], SIDES[0]), SIDES[1])
-        if side != images.shape[1]:
-            x = tf.image.resize(x, (side, side), method="bilinear", antialias=True)
+        shorter = min(images.shape[1:3])
+        side = min(max(shorter, SIDES[0]), SIDES[1])
+        if side != shorter:
+            size = [round(length * side / shorter) for length in images.shape[1:3]]
+            x = tf.image.resize(x, size, method="bilinear", antialias=True)
         return self._pooled(x / 127.5 - 1.0, training=False)["pooled"]

@@ -28,6 +28,7 @@ from keras import layers
 from gentrain.conditions import Conditions, inputs
 from gentrain.conditions.base import Tensors
 from gentrain.conditions.tokens import FIT
+from gentrain.data.sizes import Size, both
 from gentrain.errors import UsageError
 from gentrain.networks import clips
 from gentrain.networks.parts import Initializers, Norm
@@ -40,7 +41,7 @@ NETWORKS: dict[str, ModuleType] = {name: import_module(f"gentrain.networks.{name
 
 
 def build_generator(
-    side: int,
+    size: Size,
     channels: int,
     conditions: Conditions,
     s: Settings,
@@ -53,7 +54,7 @@ def build_generator(
     conditions alone.
 
     Args:
-        side: H and W.
+        size: H and W, one number for squares; clips are always square.
         channels: C.
         conditions: see `gentrain.conditions`; their inputs follow the latents.
         s: settings; the weights follow from its seed.
@@ -78,7 +79,7 @@ def build_generator(
         network, norm = NETWORKS[s.networks], Norm(synchronized)
         start = _concatenated(_pictures(conditions, given))
         if hasattr(network, "film"):
-            clip = network.film(x, side, channels, s, init, norm, enter)
+            clip = network.film(x, both(size)[0], channels, s, init, norm, enter)
             return keras.Model(_together(latents, given), clip, name="generator")
         if hasattr(network, "compose"):
             x = network.compose(start, x, s.frames * channels, s, init, norm, enter)
@@ -86,7 +87,7 @@ def build_generator(
         if hasattr(network, "translate"):
             x = network.translate(start, x, channels, s, init, norm, enter)
         else:
-            x = network.generate(x, side, channels, s, init, norm, enter)
+            x = network.generate(x, size, channels, s, init, norm, enter)
         for condition in conditions:
             x = condition.enter_images(x, given, init)
         images = layers.Activation("tanh", dtype="float32", name="images")(x)
@@ -117,7 +118,7 @@ def check(conditions: Conditions, s: Settings) -> None:
 
 
 def build_discriminator(
-    side: int,
+    size: Size,
     channels: int,
     conditions: Conditions,
     s: Settings,
@@ -134,12 +135,12 @@ def build_discriminator(
     init = Initializers(2 * s.seed + 1 if seed is None else seed)
     conditions = [condition for condition in conditions if condition.judged]
     with _policy(policy):
-        name, shape = ("clips", (s.frames, side, side, channels)) if s.frames else ("images", (side, side, channels))
+        name, shape = ("clips", (s.frames, *both(size), channels)) if s.frames else ("images", (*both(size), channels))
         images, given = keras.Input(shape, name=name), inputs(conditions)
         x = clips.with_differences(images) if s.frames else images
         for condition in conditions:
             x = condition.see_images(x, given, init)
-        features = NETWORKS[s.networks].discriminate(x, side, s, init)
+        features = NETWORKS[s.networks].discriminate(x, size, s, init)
         in_patches = len(features.shape) == 4
         whole = layers.GlobalAveragePooling2D()(features) if in_patches else features
         terms = {condition.name: condition.see_features(whole, given, init) for condition in conditions}

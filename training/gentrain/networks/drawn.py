@@ -1,4 +1,4 @@
-"""A pair for pictures from words, of stock Keras layers alone, for any side that halves down to 4–7 pixels.
+"""A pair for pictures from words, of stock Keras layers alone, for any size that halves down to 4–7 pixels.
 
 As genline.py, but for where its weights are. How a thing looks that a word means has to be kept somewhere: most of the
 generator's weights are where maps are small and cost little time. The discriminator is genline.py's: one twice as wide
@@ -11,6 +11,7 @@ from typing import Any
 
 from keras import layers
 
+from gentrain.data.sizes import Size
 from gentrain.networks.genline import discriminate, first_map
 from gentrain.networks.parts import Enter, Initializers, Norm, stages
 from gentrain.settings import Settings
@@ -20,9 +21,9 @@ __all__ = ["discriminate", "generate"]
 MAPPING_WIDTH = 512
 
 
-def generate(x: Any, side: int, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
-    """Latents (N, any) → images (N, side, side, channels) before the tanh."""
-    start, doublings = stages(side)
+def generate(x: Any, size: Size, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
+    """Latents (N, any) → images (N, H, W, channels) before the tanh."""
+    start, doublings = stages(size)
     width = s.generator_width
     x = first_map(x, start, 4 * width, MAPPING_WIDTH, init, norm, enter)
     for stage in range(1, doublings + 1):

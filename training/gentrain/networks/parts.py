@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from gentrain.data.sizes import Size, both
+
 Enter = Callable[[Any], Any]
 """Feature maps (N, h, w, C), or what the first is made of, → the same with what the conditions add there."""
 
@@ -42,9 +44,15 @@ class Norm:
         return layers.BatchNormalization(momentum=0.9, synchronized=self.synchronized)(x)
 
 
-def stages(side: int, smallest: int = 4) -> tuple[int, int]:
-    """The side of the first feature map, `smallest` pixels or little more, and how often it doubles up to `side`."""
-    doublings = 0
-    while side % 2 == 0 and side >= 2 * smallest:
-        side, doublings = side // 2, doublings + 1
-    return side, doublings
+def stages(size: Size, smallest: int = 4) -> tuple[tuple[int, int], int]:
+    """(height, width) of the first feature map, and how often both double up to `size`.
+
+    They halve together as long as both are even and the shorter stays `smallest` pixels or more.
+
+    >>> stages(64), stages((64, 96)), stages((24, 32))
+    (((4, 4), 4), ((4, 6), 4), ((6, 8), 2))
+    """
+    (height, width), doublings = both(size), 0
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) >= 2 * smallest:
+        height, width, doublings = height // 2, width // 2, doublings + 1
+    return (height, width), doublings

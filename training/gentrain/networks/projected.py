@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from gentrain.data.sizes import Size, both
 from gentrain.networks import efficientnet
 from gentrain.networks.parts import Initializers
 
@@ -24,25 +25,28 @@ LEAST_SIDE = 64
 """Smaller images are enlarged to this before the net looks: it sees little in what is smaller."""
 
 OUTPUTS = 129
-"""Numbers that the layers of the pretrained net put out for each pixel that it sees, see `seen_side`."""
+"""Numbers that the layers of the pretrained net put out for each pixel that it sees, see `seen_size`."""
 
 
-def seen_side(side: int) -> int:
-    """Of images of so many pixels the side at which the net looks at them."""
-    return max(side, LEAST_SIDE)
+def seen_size(size: Size) -> tuple[int, int]:
+    """(height, width) at which the net looks at images of this size: the shorter side is `LEAST_SIDE` or more."""
+    height, width = both(size)
+    shorter = min(height, width)
+    seen = max(shorter, LEAST_SIDE)
+    return round(height * seen / shorter), round(width * seen / shorter)
 
 
-def feature_maps(side: int, channels: int, seed: int, policy: str = "float32") -> Any:
+def feature_maps(size: Size, channels: int, seed: int, policy: str = "float32") -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] → a map float32 (N, h, w, 64) for each of `TAPS`; not trainable.
 
     Raises:
         TrainError: the pretrained weights are not installed.
     """
     init, net = Initializers(seed), efficientnet.build("lite0", policy)
-    images = keras.Input((side, side, channels), name="images")
+    images = keras.Input((*both(size), channels), name="images")
     colour = layers.Concatenate(name="as_colour")([images] * 3) if channels == 1 else images
-    if (seen := seen_side(side)) > side:
-        colour = layers.Resizing(seen, seen, "bilinear", dtype="float32", name="enlarged")(colour)
+    if (seen := seen_size(size)) != both(size):
+        colour = layers.Resizing(*seen, "bilinear", dtype="float32", name="enlarged")(colour)
     tapped = keras.Model(net.input, [net.output[tap] for tap in TAPS], name="pretrained")(colour)
     maps: list[Any] = []
     below = None
@@ -66,14 +70,14 @@ def heads(maps: Any, seed: int) -> Any:
     inputs = [keras.Input(tensor.shape[1:]) for tensor in maps.outputs]
     logits = []
     for tap, x in zip(TAPS, inputs, strict=True):
-        for number, strides in enumerate((2 if x.shape[1] >= 16 else 1, 1)):
+        for number, strides in enumerate((2 if min(x.shape[1:3]) >= 16 else 1, 1)):
             conv = {"padding": "same", "kernel_initializer": init(), "name": f"{tap}_{number}"}
             x = layers.LeakyReLU(0.2, name=f"{tap}_relu_{number}")(layers.Conv2D(WIDTH, 3, strides, **conv)(x))
         logits.append(layers.Conv2D(1, 1, kernel_initializer=init(), name=f"{tap}_logits")(x))
     return keras.Model(inputs, logits, name="heads")
 
 
-def likeness_maps(side: int, channels: int, net_name: str, policy: str = "float32") -> Any:
+def likeness_maps(size: Size, channels: int, net_name: str, policy: str = "float32") -> Any:
     """`images` float32 (N, H, W, C) in [-1, 1] → a map of each of `TAPS`, of length 1 at each place; not trainable.
 
     Images are enlarged twofold first: of small ones the net makes little. Distances of such maps follow those that
@@ -83,7 +87,7 @@ def likeness_maps(side: int, channels: int, net_name: str, policy: str = "float3
         TrainError: the pretrained weights are not installed.
     """
     net = efficientnet.build(net_name, policy)
-    images = keras.Input((side, side, channels), name="images")
+    images = keras.Input((*both(size), channels), name="images")
     colour = layers.Concatenate(name="as_colour")([images] * 3) if channels == 1 else images
     larger = layers.UpSampling2D(2, interpolation="bilinear", name="larger")(colour)
     seen = keras.Model(net.input, [net.output[tap] for tap in TAPS], name="pretrained")(larger)

@@ -17,6 +17,7 @@ from typing import Any
 
 from keras import layers
 
+from gentrain.data.sizes import Size
 from gentrain.networks import unet
 from gentrain.networks.parts import Enter, Initializers, Norm
 from gentrain.settings import Settings
@@ -27,14 +28,14 @@ COMPARED = 2  # the contrast looks no further than this block
 WIDEST = 3  # times the width at full size
 
 
-def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:
-    """Images (N, side, side, any) → features of patches (N, h, w, F)."""
+def discriminate(x: Any, size: Size, s: Settings, init: Initializers) -> Any:
+    """Images (N, H, W, any) → features of patches (N, h, w, F)."""
     x = layers.Conv2D(s.discriminator_width // 2, 3, padding="same", kernel_initializer=init())(x)
-    return unet.discriminate(layers.LeakyReLU(0.2)(x), side, s, init)
+    return unet.discriminate(layers.LeakyReLU(0.2)(x), size, s, init)
 
 
 def translate(x: Any, latents: Any, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
-    """Pictures (N, side, side, any), latents (N, any) or None → images (N, side, side, channels) before the tanh."""
+    """Pictures (N, H, W, any), latents (N, any) or None → images (N, H, W, channels) before the tanh."""
     width = s.generator_width
 
     def conv(x: Any, filters: int, size: int, strides: int = 1) -> Any:

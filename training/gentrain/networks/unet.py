@@ -11,10 +11,12 @@ Sources: "U-Net", arXiv 1505.04597, and "Image-to-Image Translation with Conditi
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from keras import layers
 
+from gentrain.data.sizes import Size
 from gentrain.networks.parts import Enter, Initializers, Norm, stages
 from gentrain.settings import Settings
 
@@ -25,15 +27,15 @@ PATCH_HALVINGS = 3
 
 
 def translate(x: Any, latents: Any, channels: int, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
-    """Pictures (N, side, side, any), latents (N, any) or None → images (N, side, side, channels) before the tanh."""
+    """Pictures (N, H, W, any), latents (N, any) or None → images (N, H, W, channels) before the tanh."""
     x = features(x, latents, s, init, norm, enter)
     return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init())(x)
 
 
 def features(x: Any, latents: Any, s: Settings, init: Initializers, norm: Norm, enter: Enter) -> Any:
     """The same, up to the last features at full size."""
-    side, width = x.shape[1], s.generator_width
-    start, halvings = stages(side)
+    width = s.generator_width
+    start, halvings = stages(x.shape[1:3])
 
     def block(x: Any) -> Any:
         return layers.ReLU()(norm(x))
@@ -53,8 +55,8 @@ def features(x: Any, latents: Any, s: Settings, init: Initializers, norm: Norm, 
         drawn = block(layers.Dense(LATENTS, use_bias=False, kernel_initializer=init())(latents))
         x = layers.Concatenate()([x, drawn])
     deepest = filters(halvings)
-    x = block(layers.Dense(start * start * deepest, use_bias=False, kernel_initializer=init())(x))
-    x = layers.Reshape((start, start, deepest))(x)
+    x = block(layers.Dense(math.prod(start) * deepest, use_bias=False, kernel_initializer=init())(x))
+    x = layers.Reshape((*start, deepest))(x)
     for stage in range(halvings, 0, -1):
         x = enter(layers.Concatenate()([x, skips[stage]]))
         if stage > 1:
@@ -66,9 +68,9 @@ def features(x: Any, latents: Any, s: Settings, init: Initializers, norm: Norm, 
     return enter(layers.Concatenate()([x, skips[0]]))
 
 
-def discriminate(x: Any, side: int, s: Settings, init: Initializers) -> Any:
-    """Images with what they were made of (N, side, side, any) → features of patches (N, h, w, F)."""
-    _, halvings = stages(side)
+def discriminate(x: Any, size: Size, s: Settings, init: Initializers) -> Any:
+    """Images with what they were made of (N, H, W, any) → features of patches (N, h, w, F)."""
+    _, halvings = stages(size)
     for stage in range(min(PATCH_HALVINGS, halvings)):
         width = s.discriminator_width * min(2**stage, WIDEST)
         x = layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=init())(x)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
+from gentrain.data import sizes
 from gentrain.data.dataset import Append, Frame, Pixels, Show
-from gentrain.sources.pictures import to_square
+from gentrain.sources.pictures import to_size
 
 # Rows in a piece: at most 128 × 128 × 4 bytes each where the arrays are of a size that is used.
 PIECE = 1024
@@ -28,14 +29,14 @@ def decode(
         append: takes the images.
         show: called with how many are done.
     """
-    side, target_channels = frame.side({size}), frame.channels or min(channels, 3)
+    (height, width), target_channels = sizes.fitting(frame.resolution, {size}), frame.channels or min(channels, 3)
     done = 0
     for piece in pieces:
         opaque = _on_background(piece, frame.background_rgb) if channels == 4 else piece
-        if size == (side, side) and opaque.shape[-1] == target_channels:
+        if size == (width, height) and opaque.shape[-1] == target_channels:
             append(opaque)
         else:
-            append(np.stack([to_square(_image(pixels), side, target_channels, frame) for pixels in opaque]))
+            append(np.stack([to_size(_image(pixels), (height, width), target_channels, frame) for pixels in opaque]))
         done += len(piece)
         show(done, total)
 

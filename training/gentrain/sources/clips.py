@@ -132,9 +132,10 @@ def _shape(root: str, clips: Sequence[Clip], frame: Frame) -> tuple[int, int]:
     """Side and channels, from the headers of pictures; videos are in colour and of any size."""
     files = [os.path.join(root, clip.files[0]) for clip in clips]
     if any(map(_is_video, files)):
-        return frame.resolution, frame.channels or 3
+        return frame.largest[0], frame.channels or 3
     items = (encoded.Item(file, file) for file in files)
-    return encoded.shape(items, regular, frame)
+    (side, _), channels = encoded.shape(items, regular, frame)
+    return side, channels
 
 
 def _in_order(root: str, clips: Sequence[Clip], frame: Frame) -> Iterator[tuple[int, Pixels | str]]:

@@ -18,9 +18,10 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from gentrain.data.dataset import Append, Frame, Labels, Pixels, Show, Skipped
-from gentrain.errors import TrainError
-from gentrain.sources.pictures import deep_extremes, header, reason, square
+from gentrain.data import sizes
+from gentrain.data.dataset import ONLY_SQUARES, Append, Frame, Labels, Pixels, Show, Skipped
+from gentrain.errors import TrainError, UsageError
+from gentrain.sources.pictures import deep_extremes, fitted, header, reason
 from gentrain.sources.values import Extremes, Ranges
 
 CHUNK = 64
@@ -61,7 +62,7 @@ def decode(
     append: Append,
     show: Show,
 ) -> Decoded:
-    """Give every image to `append`, as squares uint8 (n, side, side, channels), in the order of `items`.
+    """Give every image to `append`, as uint8 (n, H, W, channels), in the order of `items`.
 
     Args:
         name: of the source, for errors.
@@ -77,13 +78,13 @@ def decode(
     """
     with warnings.catch_warnings():  # around the threads: it is not safe within them
         warnings.simplefilter("ignore")
-        side, channels = shape(items(), load, frame)
+        size, channels = shape(items(), load, frame)
         ranges = Ranges(frame, partial(_deep_images, items, load, frame))
 
         def decode_one(item: Item) -> Pixels:
-            return square(load(item.content), frame, side, channels, ranges)
+            return fitted(load(item.content), frame, size, channels, ranges)
 
-        labels, kept, skipped = _decoded(items(), decode_one, lambda squares: append(np.stack(squares)), total, show)
+        labels, kept, skipped = _decoded(items(), decode_one, lambda images: append(np.stack(images)), total, show)
     refuse_if_mostly_broken(name, len(labels) + len(skipped), skipped)
     return Decoded(np.array(labels, np.int32), kept, tuple(skipped), ranges.describe())
 
@@ -109,19 +110,22 @@ def decode_pairs(
         show: called with how many are done.
 
     Raises:
+        UsageError: they are to be rectangles.
         TrainError: more than half of the pairs are broken.
     """
+    if not frame.is_square:
+        raise UsageError(f"resolution {frame.resolution}: {ONLY_SQUARES}")
     frames = (replace(frame, channels=0), frame)
     with warnings.catch_warnings():  # around the threads: it is not safe within them
         warnings.simplefilter("ignore")
         shapes = [shape(items(), _part(load, part), frames[part]) for part in (0, 1)]
-        side = shapes[0][0] if shapes[0][0] == shapes[1][0] else frame.resolution
+        size = shapes[0][0] if shapes[0][0] == shapes[1][0] else frame.largest
         deep = (_deep_images(items, _part(load, part), frame) for part in (0, 1))
         ranges = Ranges(frame, lambda: itertools.chain(*deep))
 
         def decode_one(item: Item) -> tuple[Pixels, Pixels]:
             files = load(item.content)
-            first, second = (square(files[i], frame, side, shapes[i][1], ranges) for i in (0, 1))
+            first, second = (fitted(files[i], frame, size, shapes[i][1], ranges) for i in (0, 1))
             return first, second
 
         def append_pairs(pairs: list[tuple[Pixels, Pixels]]) -> None:
@@ -169,21 +173,21 @@ def refuse_if_mostly_broken(name: str, count: int, skipped: list[Skipped], thing
         raise TrainError(f"{name}: {len(skipped)} of {count} {things} are broken, for one {example}")
 
 
-def shape(items: Iterable[Item], load: Load, frame: Frame) -> tuple[int, int]:
-    """Side and channels of the squares, from the headers; stops as soon as no further header can change them."""
-    sizes: set[tuple[int, int]] = set()
+def shape(items: Iterable[Item], load: Load, frame: Frame) -> tuple[tuple[int, int], int]:
+    """(height, width) and channels that they get, by the headers; stops as soon as no further one can change them."""
+    found_sizes: set[tuple[int, int]] = set()
     grey = True
     for item in items:
         try:
             found = header(load(item.content), frame)
         except Exception:  # it will be met again, and named, with the pixels
             continue
-        sizes.add(found.size)
+        found_sizes.add(found.size)
         grey = grey and found.grey
-        side_is_settled = len(sizes) > 1 or frame.side(sizes) == frame.resolution
-        if side_is_settled and (frame.channels or not grey):
+        size_is_settled = len(found_sizes) > 1 or sizes.fitting(frame.resolution, found_sizes) == frame.largest
+        if size_is_settled and (frame.channels or not grey):
             break
-    return frame.side(sizes), frame.channels or (1 if grey else 3)
+    return sizes.fitting(frame.resolution, found_sizes), frame.channels or (1 if grey else 3)
 
 
 def _deep_images(items: Callable[[], Iterable[Item]], load: Load, frame: Frame) -> Iterator[tuple[str, Extremes]]:

@@ -43,7 +43,7 @@ def _decode(frame: Frame, append: Append, show: Show) -> Contents:
     for start in range(0, len(order), PIECE):
         stop = min(start + PIECE, len(order))
         some = zip(pixels[order[start:stop], ..., 0], places[start:stop], strict=True)
-        clips = np.stack([hopping(digit, place, frame.frames, frame.resolution) for digit, place in some])
+        clips = np.stack([hopping(digit, place, frame.frames, frame.largest[0]) for digit, place in some])
         append(np.repeat(clips, 3, axis=-1) if frame.channels == 3 else clips)
         show(stop, len(order))
     return Contents(labels[order], tuple("0123456789"), notes=(f"two hops in {frame.frames} frames",))

@@ -56,7 +56,7 @@ def of_sheet(file: str, frame: Frame, side: int, channels: int) -> Iterator[Pixe
 def of_pictures(files: Sequence[str], frame: Frame, side: int, channels: int) -> Iterator[Pixels]:
     """The same of a folder of frames, which has no rate of its own: each picture is one frame."""
     for file in files:
-        yield pictures.square(file, frame, side, channels)
+        yield pictures.fitted(file, frame, side, channels)
 
 
 def of_video(file: str, frame: Frame, side: int, channels: int) -> Iterator[Pixels]:

@@ -36,7 +36,7 @@ def open() -> Source:
 
 def _decode(frame: Frame, append: Append, show: Show) -> Contents:
     pixels, labels = ordered()
-    side = frame.resolution
+    side = frame.largest[0]
     size = round(PART * side)
     for start in range(0, len(pixels), PIECE):
         numbers = range(start, min(start + PIECE, len(pixels)))

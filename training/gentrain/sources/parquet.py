@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import IO, Any, NamedTuple
 
-from gentrain.data.dataset import SMALLEST_SIDE, Append, Contents, Frame, Show, Source
+from gentrain.data.dataset import Append, Contents, Frame, Show, Source
+from gentrain.data.sizes import SMALLEST_SIDE
 from gentrain.errors import TrainError
 from gentrain.sources import captions, encoded, splits
 from gentrain.sources.classes import LabelsMet

@@ -1,4 +1,4 @@
-"""From an image file, as people have them, to a square of uint8 pixels. Pillow and nothing else."""
+"""From an image file, as people have them, to uint8 pixels of one size. Pillow and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
+from gentrain.data import sizes
 from gentrain.data.dataset import Frame, Pixels
+from gentrain.data.sizes import Size
 from gentrain.files import MARK
 from gentrain.sources.values import DEEP_COLOUR, WHOLE, Extremes, Range, Ranges, extremes
 
@@ -141,8 +143,11 @@ def header(file: str | IO[bytes], frame: Frame) -> Header:
 def upright_size(file: str | IO[bytes]) -> tuple[int, int]:
     """(width, height) as the picture is looked at, without decoding it; raises nearly anything on broken files."""
     with _open(file) as image:
-        turned = "exif" in image.info and image.getexif().get(ORIENTATION, 1) in range(5, 9)
-        return (image.height, image.width) if turned else image.size
+        return (image.height, image.width) if _lies_on_its_side(image) else image.size
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    return "exif" in image.info and image.getexif().get(ORIENTATION, 1) in range(5, 9)
 
 
 def halves(file: str | IO[bytes], frame: Frame) -> tuple[IO[bytes], IO[bytes]]:
@@ -152,7 +157,7 @@ def halves(file: str | IO[bytes], frame: Frame) -> tuple[IO[bytes], IO[bytes]]:
         Unfit: it is not at least twice as wide as high, or its width is odd; else nearly anything on broken files.
     """
     with _open(file) as opened:
-        _load(opened, frame, 0)
+        _load(opened, frame)
         image = ImageOps.exif_transpose(opened)
         width, height = image.size
         if width % 2 or width < 2 * height:
@@ -163,28 +168,28 @@ def halves(file: str | IO[bytes], frame: Frame) -> tuple[IO[bytes], IO[bytes]]:
         return left, right
 
 
-def square(file: str | IO[bytes], frame: Frame, side: int, channels: int, ranges: Ranges | None = None) -> Pixels:
-    """The first frame of an image as uint8 (side, side, channels): upright, opaque, cropped, antialiased.
+def fitted(file: str | IO[bytes], frame: Frame, size: Size, channels: int, ranges: Ranges | None = None) -> Pixels:
+    """The first frame of an image as uint8 (H, W, channels): upright, opaque, cropped, antialiased.
 
     Grey, RGB, palette, CMYK and 16-bit images are taken, and floats; embedded colour profiles are not applied. Raises
     nearly anything on broken files; `reason` puts it into words.
     """
     with _open(file) as opened:
         kind = _deep(opened)  # no longer known once it is loaded
-        _load(opened, frame, side)
+        _load(opened, frame, size)
         if ranges is not None and kind == DEEP_COLOUR:
             _brighten(opened, file, ranges.of(DEEP_COLOUR))
         image: Image.Image = opened
         with contextlib.suppress(Exception):  # a broken note on how the camera was held spoils no pixels
             image = ImageOps.exif_transpose(opened)
-        return to_square(_flat(image, opened, kind, frame.background_rgb, ranges), side, channels, frame)
+        return to_size(_flat(image, opened, kind, frame.background_rgb, ranges), size, channels, frame)
 
 
 def whole(file: str | IO[bytes], frame: Frame) -> Image.Image:
     """The first frame of an image in its full size, upright and opaque; raises nearly anything on broken files."""
     with _open(file) as opened:
         kind = _deep(opened)
-        _load(opened, frame, 0)
+        _load(opened, frame)
         image: Image.Image = opened
         with contextlib.suppress(Exception):
             image = ImageOps.exif_transpose(opened)
@@ -192,7 +197,7 @@ def whole(file: str | IO[bytes], frame: Frame) -> Image.Image:
 
 
 def animation(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> Iterator[tuple[Pixels, float]]:
-    """Every frame of an animated picture, as `square` has it, and how many milliseconds it says that it is shown.
+    """Every frame of an animated picture, as `fitted` has it, and how many milliseconds it says that it is shown.
 
     Raises:
         Unfit: it has a single frame; else nearly anything on broken files.
@@ -201,13 +206,13 @@ def animation(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> 
         if not is_animated(image):
             raise Unfit("a single picture, no clip")
         for opened in ImageSequence.Iterator(image):
-            _load(opened, frame, 0)
-            pixels = to_square(_flat(opened, opened, None, frame.background_rgb, None), side, channels, frame)
+            _load(opened, frame)
+            pixels = to_size(_flat(opened, opened, None, frame.background_rgb, None), side, channels, frame)
             yield pixels, float(opened.info.get("duration") or 0)
 
 
 def cells(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> Iterator[Pixels]:
-    """The cells of a sprite sheet in reading order, as `square` has them; empty ones at the end are left out.
+    """The cells of a sprite sheet in reading order, as `fitted` has them; empty ones at the end are left out.
 
     Raises:
         Unfit: its sides do not divide; else nearly anything on broken files.
@@ -215,7 +220,7 @@ def cells(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> Iter
     columns, rows = frame.columns_and_rows or (1, 1)
     with _open(file) as opened:
         kind = _deep(opened)
-        _load(opened, frame, 0)
+        _load(opened, frame)
         width, height = opened.size
         if width % columns or height % rows:
             raise Unfit(f"{width}×{height} pixels do not divide into {columns}×{rows} cells")
@@ -225,7 +230,7 @@ def cells(file: str | IO[bytes], frame: Frame, side: int, channels: int) -> Iter
         while len(parts) > 1 and _is_empty(parts[-1]):
             parts.pop()
         for part in parts:
-            yield to_square(_flat(part, opened, kind, frame.background_rgb, None), side, channels, frame)
+            yield to_size(_flat(part, opened, kind, frame.background_rgb, None), side, channels, frame)
 
 
 def _is_empty(image: Image.Image) -> bool:
@@ -249,7 +254,7 @@ def deep_extremes(file: str | IO[bytes], frame: Frame) -> tuple[str, Extremes] |
         kind = _deep(image)
         if kind is None:
             return None
-        _load(image, frame, 0)
+        _load(image, frame)
         if kind != DEEP_COLOUR:
             return kind, extremes(_values(image, image))
         least, most, _ = extremes(np.asarray(image)[..., :3])  # Pillow has the upper 8 bits
@@ -282,11 +287,14 @@ def _sixteen_bits(png: bytes) -> np.ndarray[Any, Any]:
     return tf.io.decode_png(png, channels=4, dtype=tf.uint16).numpy()[..., :3]
 
 
-def _load(image: Image.Image, frame: Frame, side: int) -> None:
-    """Decode the pixels, of a JPEG no more than are needed; raises Unfit for more than may be."""
+def _load(image: Image.Image, frame: Frame, size: Size | None = None) -> None:
+    """Decode the pixels, of a JPEG no more than this size needs; raises Unfit for more than may be."""
     whole = image.size
-    if side:
-        image.draft(None, (REDUCING_GAP * side, REDUCING_GAP * side))
+    if size:
+        height, width = sizes.both(size)
+        if height != width and _lies_on_its_side(image):
+            height, width = width, height
+        image.draft(None, (REDUCING_GAP * width, REDUCING_GAP * height))
     held = whole if "progressive" in image.info else image.size
     megapixels = held[0] * held[1] / 1e6
     if megapixels > frame.max_megapixels:
@@ -297,24 +305,25 @@ def _load(image: Image.Image, frame: Frame, side: int) -> None:
     image.load()
 
 
-def to_square(image: Image.Image, side: int, channels: int, frame: Frame) -> Pixels:
-    """Bring to a square as `frame.crop` says, and resize with antialiasing, to uint8 (side, side, channels)."""
+def to_size(image: Image.Image, size: Size, channels: int, frame: Frame) -> Pixels:
+    """Bring to the proportions as `frame.crop` says, and resize with antialiasing, to uint8 (H, W, channels)."""
+    height, width = sizes.both(size)
     image = image.convert("RGB" if channels == 3 else "L")
     if frame.crop == "pad":
-        image = _padded(image, frame.background_rgb)
-    if image.size != (side, side):
-        edge = min(image.size)
-        left, top = (image.width - edge) // 2, (image.height - edge) // 2
-        box = (left, top, left + edge, top + edge) if frame.crop == "center" else None
-        image = image.resize((side, side), Image.Resampling.LANCZOS, box=box, reducing_gap=float(REDUCING_GAP))
-    return np.asarray(image, np.uint8).reshape(side, side, channels)
+        image = _padded(image, (height, width), frame.background_rgb)
+    if image.size != (width, height):
+        wide, high = sizes.kept(image.size, (height, width))
+        left, top = (image.width - wide) // 2, (image.height - high) // 2
+        box = (left, top, left + wide, top + high) if frame.crop == "center" else None
+        image = image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=float(REDUCING_GAP))
+    return np.asarray(image, np.uint8).reshape(height, width, channels)
 
 
-def _padded(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """The image in the middle of the smallest square that holds it."""
-    edge = max(image.size)
-    canvas = Image.new("RGB", (edge, edge), background).convert(image.mode)
-    canvas.paste(image, ((edge - image.width) // 2, (edge - image.height) // 2))
+def _padded(image: Image.Image, target: tuple[int, int], background: tuple[int, int, int]) -> Image.Image:
+    """The image in the middle of the smallest one of the proportions that holds it."""
+    wide, high = sizes.around(image.size, target)
+    canvas = Image.new("RGB", (wide, high), background).convert(image.mode)
+    canvas.paste(image, ((wide - image.width) // 2, (high - image.height) // 2))
     return canvas
 
 

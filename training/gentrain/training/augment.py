@@ -18,8 +18,8 @@ Draw = Callable[[int], tf.Tensor]
 Change = Callable[[tf.Tensor], tf.Tensor]
 """Pictures (N, H, W, any) → the same shape, the same change at every call."""
 
-SHIFT = 0.125  # of the side, either way
-CUTOUT = 0.5  # the side of the hole, of the side
+SHIFT = 0.125  # of each side, either way
+CUTOUT = 0.5  # the hole's, of each side
 
 
 def augment(images: tf.Tensor, probability: tf.Tensor, draw: Draw) -> tf.Tensor:
@@ -65,12 +65,12 @@ def _colour(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def moved(images: tf.Tensor, values: tf.Tensor, part: float) -> tf.Tensor:
-    """Moved by whole pixels, at most by this part of the side either way; the edge is repeated where nothing comes in.
+    """Moved by whole pixels, at most by this part of each side either way; the edge is repeated where nothing comes in.
 
     Args:
         images: float32 (N, H, W, any).
         values: float32 (N, 2) in [0, 1), where to.
-        part: of the side.
+        part: of each side.
     """
     return _moved(images, values, part, "NEAREST")
 
@@ -81,8 +81,8 @@ def _shift(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def _moved(images: tf.Tensor, values: tf.Tensor, part: float, fill_mode: str) -> tf.Tensor:
-    side = images.shape[1]
-    most = max(1, round(part * side))
+    # To the side first, then down.
+    most = tf.constant([max(1, round(part * side)) for side in (images.shape[2], images.shape[1])], tf.float32)
     moves = tf.floor(values * (2 * most + 1)) - most
     one, zero = tf.ones_like(moves[:, :1]), tf.zeros_like(moves[:, :1])
     transforms = tf.concat([one, zero, moves[:, :1], zero, one, moves[:, 1:], zero, zero], axis=1)
@@ -97,11 +97,9 @@ def _moved(images: tf.Tensor, values: tf.Tensor, part: float, fill_mode: str) ->
 
 
 def _hole(images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    side = images.shape[1]
-    half = CUTOUT * side / 2
-    centre = values * side
-    pixel = tf.range(side, dtype=tf.float32) + 0.5
-    rows = tf.abs(pixel - centre[:, :1]) < half
-    columns = tf.abs(pixel - centre[:, 1:]) < half
+    rows, columns = (
+        tf.abs(tf.range(side, dtype=tf.float32) + 0.5 - centre * side) < CUTOUT * side / 2
+        for side, centre in zip(images.shape[1:3], tf.split(values, 2, axis=1), strict=True)
+    )
     hole = tf.logical_and(rows[:, :, None, None], columns[:, None, :, None])
     return tf.where(hole, tf.zeros_like(images), images)

@@ -40,9 +40,9 @@ def of_run(s: Settings, conditions: Conditions, generator: Any, policy: str) -> 
 
 
 def _frames(s: Settings, generator: Any, policy: str) -> Auxiliary:
-    _, _, side, _, channels = generator.output_shape
+    *_, height, width, channels = generator.output_shape
     pictures = dataclasses.replace(s, frames=0)
-    network = build_discriminator(side, channels, (), pictures, policy, seed=2 * s.seed + 6)
+    network = build_discriminator((height, width), channels, (), pictures, policy, seed=2 * s.seed + 6)
     return Frames(s.frames_weight, network, s.gamma, s.frames, s.augment > 0)
 
 
@@ -62,8 +62,8 @@ def _mismatch(s: Settings, generator: Any, policy: str) -> Auxiliary:
 def _likeness(s: Settings, generator: Any, policy: str) -> Auxiliary:
     maps = None
     if s.likeness_features:
-        _, side, _, channels = generator.output_shape
-        maps = projected.likeness_maps(side, channels, s.seen_through, policy)
+        _, height, width, channels = generator.output_shape
+        maps = projected.likeness_maps((height, width), channels, s.seen_through, policy)
     return Likeness(s.likeness, generator, maps, s.likeness_features)
 
 
@@ -72,8 +72,8 @@ def _diversity(s: Settings, generator: Any, policy: str) -> Auxiliary:
 
 
 def _features(s: Settings, generator: Any, policy: str) -> Auxiliary:
-    _, side, _, channels = generator.output_shape
-    maps = projected.feature_maps(side, channels, 2 * s.seed + 3, policy)
+    _, height, width, channels = generator.output_shape
+    maps = projected.feature_maps((height, width), channels, 2 * s.seed + 3, policy)
     return Features(s.features_weight, maps, projected.heads(maps, 2 * s.seed + 4))
 
 

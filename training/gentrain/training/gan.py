@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from gentrain.conditions import Conditions, drawn, inputs, prepared
 from gentrain.conditions.base import Tensors
+from gentrain.data.sizes import Size
 from gentrain.losses import LOSSES, gradient_penalty, wgan_gp
 from gentrain.losses.auxiliary import Auxiliary, Seen
 from gentrain.networks import build_discriminator, build_generator, looking
@@ -47,19 +48,19 @@ class GAN(keras.Model):
         examples: of a translation the pairs that image grids show, once they are set.
     """
 
-    def __init__(self, side: int, channels: int, conditions: Conditions, settings: Settings) -> None:
-        """Weights follow from the seed. What settings leave open is settled here."""
+    def __init__(self, size: Size, channels: int, conditions: Conditions, settings: Settings) -> None:
+        """For images of this size. Weights follow from the seed. What settings leave open is settled here."""
         super().__init__(name="gan")
-        settings = settings.resolved(side, channels, "float32")
+        settings = settings.resolved(size, channels, "float32")
         self.settings, self.loss_of, self.conditions = settings, LOSSES[settings.loss], tuple(conditions)
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         policy = POLICIES[settings.precision]
         self.judged = tuple(inputs([condition for condition in conditions if condition.judged]))
-        self.generator = build_generator(side, channels, conditions, settings, policy, synchronized=self.replicas > 1)
-        self.discriminator = build_discriminator(side, channels, conditions, settings, policy)
+        self.generator = build_generator(size, channels, conditions, settings, policy, synchronized=self.replicas > 1)
+        self.discriminator = build_discriminator(size, channels, conditions, settings, policy)
         self.looking = looking(self.discriminator)
-        self.ema = build_generator(side, channels, conditions, settings)
-        self.float32_discriminator = build_discriminator(side, channels, conditions, settings, pooled=True)
+        self.ema = build_generator(size, channels, conditions, settings)
+        self.float32_discriminator = build_discriminator(size, channels, conditions, settings, pooled=True)
         self.auxiliary = auxiliaries.of_run(settings, self.conditions, self.generator, policy)
         self.dropouts = [
             layer.seed_generator.state

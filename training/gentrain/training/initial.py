@@ -153,8 +153,8 @@ def retry(run: Path) -> str:
     changes = {"learning_rate": rate, "learning_rate_final": min(settings.learning_rate_final, rate)}
     if checkpoints.latest(run) is not None:
         return _command(["--init-from", str(run), "--run", str(_sibling(run))], changes)
-    _, side, channels = config["image_shape"]
-    standard = standard.resolved(side, channels, settings.precision)
+    *_, height, width, channels = config["image_shape"]
+    standard = standard.resolved((height, width), channels, settings.precision)
     changes = {
         name: value
         for name, value in (asdict(settings) | changes).items()

@@ -66,8 +66,8 @@ def bytes_per_image(gan: GAN) -> float:
 
     s = gan.settings
     made, judged = (sum(map(_outputs, model.layers)) for model in (gan.generator, gan.discriminator))
-    seen = projected.seen_side(gan.generator.output.shape[1])
-    looked_through = (s.features_weight or s.likeness_features) and projected.OUTPUTS * seen**2
+    seen = projected.seen_size(tuple(gan.generator.output.shape[1:3]))
+    looked_through = (s.features_weight or s.likeness_features) and projected.OUTPUTS * math.prod(seen)
     return (made + 2 * judged + looked_through) * BYTES_PER_OUTPUT[s.precision] / gan.replicas
 
 
