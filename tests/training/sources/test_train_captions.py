@@ -75,6 +75,8 @@ def test_captions_stand_in_tables_or_text_files_beside_pictures(
         for name, content in {**PICTURES, **BROKEN, **files}.items():
             archive.writestr(name, content)
     assert read(str(tmp_path / "zipped.zip"))[0] == expected
+    left_out = sources.read(folder, Frame(8, captions="auto")).left_out
+    assert left_out.get(".txt", 0) == ("README.txt" in files), "what is read as captions is not left out"
     assert not sources.read(folder, Frame(8)).columns, "they are read where they are asked for"
 
 

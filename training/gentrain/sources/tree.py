@@ -127,7 +127,7 @@ def decode(tree: Tree, with_classes: bool, frame: Frame, append: Append, show: S
             yield Item(shown(images[position].name[known.outer :]), images[position].handle, label)
 
     decoded = encoded.decode(tree.name, items, len(known.positions), tree.load, frame, append, show)
-    texts = _captions(tree, [names[known.positions[i]] for i in decoded.kept], table, frame)
+    texts = _captions(tree, [names[known.positions[i]] for i in decoded.kept], table, frame, left_out)
     return Contents(
         None if known.labels is None else decoded.labels,
         known.class_names,
@@ -192,8 +192,13 @@ def _table(tree: Tree, found: list[Entry], names: list[str], frame: Frame) -> ta
     )
 
 
-def _captions(tree: Tree, names: list[str], table: tables.Table | None, frame: Frame) -> captions.Captions:
-    """The texts of these images, where they are asked for: of the table, else of a .txt with the name of each."""
+def _captions(
+    tree: Tree, names: list[str], table: tables.Table | None, frame: Frame, left_out: Counter[str]
+) -> captions.Captions:
+    """The texts of these images, where they are asked for: of the table, else of a .txt with the name of each.
+
+    Such a .txt is not counted in `left_out` any more.
+    """
     if table is not None and table.texts is not None:
         rows = [table.find(name) for name in names]
         return captions.gathered([row.texts if row else () for row in rows], f"{table.name}, {table.texts}")
@@ -201,6 +206,7 @@ def _captions(tree: Tree, names: list[str], table: tables.Table | None, frame: F
         return captions.gathered((), "")
     beside = {_stem(entry.name): entry for entry in tree.entries if ending(entry.name) == TEXT}
     found = [beside.get(_stem(name)) for name in names]
+    left_out -= Counter({TEXT: len({entry.name for entry in found if entry})})
     return captions.gathered([captions.lines(_read(tree, entry)) if entry else () for entry in found], ".txt files")
 
 
