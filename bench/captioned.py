@@ -4,8 +4,8 @@ From the npm packages emoji-datasource-google (Apache-2.0), emoji-datasource-twi
 4.0) and @lobehub/fluent-emoji-modern (MIT), each unpacked in a folder. Google's and Twitter's are in OUT/train, but for
 whole concepts (a man judge, a woman judge and a judge are one) in OUT/words, and but for pairs of a colour and a thing
 that are never together in training, in OUT/combinations. OpenMoji's and Fluent's, of all concepts, are in OUT/judge.
-Captions, in metadata.jsonl, are the names and the category in emoji.json, and OpenMoji's tags. Skin tones and flags
-are left out.
+Captions, in metadata.jsonl, are the names and the category in emoji.json, and OpenMoji's tags; of some concepts in
+OUT/train the tags are not to be trained on, and stand apart as `untold`. Skin tones and flags are left out.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PACKAGES = ("google", "twitter", "openmoji", "fluent")
 TRAINED = PACKAGES[:2]
 PARTS = ("train", "words", "combinations", "judge")
 TESTED = 0.08  # of the concepts
+UNTOLD = 0.1  # of the concepts that are trained on
 APART = (
     ("blue", "heart"), ("purple", "heart"), ("green", "square"), ("red", "square"), ("orange", "circle"),
     ("brown", "circle"), ("orange", "diamond"), ("blue", "book"), ("green", "apple"),
@@ -44,7 +45,8 @@ def write(folders: dict[str, Path], out: Path) -> dict[str, int]:
         for house, drawing in drawings.items():
             part, file = of if house in TRAINED else "judge", f"{house}-{about['file']}"
             to_content(drawing()).save(out / part / file)
-            rows[part].append({"file_name": file, **{key: about[key] for key in ("text", "name", "kind")}})
+            row = {"file_name": file, **{key: about[key] for key in ("text", "name", "kind", "group")}}
+            rows[part].append(without_tags(row, about) if part == "train" else row)
     for part, found in rows.items():
         lines = "".join(json.dumps(row) + "\n" for row in found)
         (out / part / "metadata.jsonl").write_text(lines, encoding="utf-8")
@@ -55,8 +57,20 @@ def part_of(about: dict[str, Any]) -> str:
     """Where the pictures of an emoji are that may be trained on."""
     if any(colour in about["strict"] and thing in about["strict"] for colour, thing in APART):
         return "combinations"
-    digest = hashlib.sha256(f"text {concept_of(about['short'])}".encode()).digest()
-    return "words" if int.from_bytes(digest[:4], "big") / 2**32 < TESTED else "train"
+    return "words" if place("text", about) < TESTED else "train"
+
+
+def without_tags(row: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    """A line of what is trained on: of some concepts OpenMoji's tags are in `untold`, not in `text`."""
+    if not about["tags"] or place("untold", about) >= UNTOLD:
+        return row
+    return row | {"text": [text for text in row["text"] if text != about["tags"]], "untold": about["tags"]}
+
+
+def place(what: str, about: dict[str, Any]) -> float:
+    """Of an emoji's concept between 0 and 1, another one for everything that is to be decided."""
+    digest = hashlib.sha256(f"{what} {concept_of(about['short'])}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
 
 
 def concept_of(name: str) -> str:
@@ -78,9 +92,11 @@ def _emoji(folders: dict[str, Path]) -> Iterator[tuple[dict[str, Any], Drawings]
         names = [name.lower().replace("_", " ").replace("-", " ") for name in names if name]
         code = _bare(one["unified"])
         tagged = tags.get(code, [])
-        texts = [*names[:-1], *([" ".join(tagged)] if tagged else []), names[-1]]
+        tags_text = " ".join(tagged)
+        texts = [*names[:-1], *([tags_text] if tagged else []), names[-1]]
         strict = set(" ".join([*names, *tagged[:1]]).lower().split())
         about = {"text": list(dict.fromkeys(texts)), "name": names[0], "kind": one["category"], "strict": strict}
+        about |= {"group": names[-1], "tags": tags_text}
         pngs = {house: folders[house] / f"img/{house}/64" / one["image"] for house in TRAINED}
         drawings: Drawings = {house: partial(Image.open, png) for house, png in pngs.items()}
         files = [one[key] for key in ("non_qualified", "unified") if one[key]]

@@ -10,8 +10,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from asked import SIDE, asked
 from PIL import Image, ImageDraw, ImageFont
-from words import SIDE, Run, asked
+from words import Run
 
 COUNT, CHOICES, ROWS = 40, "abcd", 20
 
@@ -35,7 +36,7 @@ def main() -> None:
     for others, place, at in zip(rows, right, chosen, strict=True):
         others[place] = at
     run = Run(arguments.run)
-    drawn = [run.draw([known[at].text]) for row in rows for at in row]
+    drawn = [run.draw([known[at].said]) for row in rows for at in row]
     arguments.out.mkdir(parents=True, exist_ok=True)
     side, font = 2 * SIDE, ImageFont.load_default(18)
     for first in range(0, COUNT, ROWS):

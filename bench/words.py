@@ -1,8 +1,9 @@
 """Pictures from words, 32×32: trained on emoji of two houses, judged by what two others drew. Prints Markdown.
 
 The real commands do it: `gentrain fit --captions auto`, then `gentrain evaluate`. The judge (matcher.py) says which of
-100 captions a picture fits best: a caption that was trained on, one of a thing that was not, or one of a colour and a
-thing that were never together in training (captioned.py). Draws docs/words.png.
+100 captions a picture fits best: one that was trained on, one that was not, of the same picture or of another one, or
+one of a colour and a thing that were never together in training (asked.py, captioned.py). Beside it a generator that
+takes the subcategory as its class. Draws docs/words.png.
 """
 
 from __future__ import annotations
@@ -11,25 +12,39 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import captioned
 import judged
 import numpy as np
+from asked import (
+    COMMON,
+    EACH,
+    HEARD,
+    KEYWORDS,
+    PARTS,
+    SEEDS,
+    SIDE,
+    Asked,
+    Pixels,
+    every_part,
+    keywords,
+    nearest_by_words,
+    picture,
+    rows,
+    spread,
+)
 from captioned import concept_of
 from common import KEPT, ROOT, gentrain, log_of, number, paragraph, table, tell
 from emoji import save_small
-from matcher import AMONG, Matcher, PixelMatcher, ranks, words_of
+from matcher import AMONG, Matcher, PixelMatcher, ranks
 from PIL import Image, ImageDraw, ImageFont
 
 KIMG = 220.0
-SIDE = 32
-SEEN = 200  # captions that were trained on
+KIMG_BY_CLASS = 45.0
 MARKS = ("R@1", "R@5", "kind")
-SEEDS = {"train": 2, "words": 4, "combinations": 8}
-PARTS = {"train": "trained on", "words": "other things", "combinations": "other combinations"}
+DRAWN, BY_CLASS = "**drawn**", "by a class-conditional generator"
 REAL, SHUFFLED, NOISE = "Google's and Twitter's own", "their own, of other captions", "noise"
 MOST_BY_CHANCE = 4 / AMONG
 
@@ -41,48 +56,7 @@ SHOWN = (
 
 COLUMNS = 10
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Marks = dict[str, dict[str, dict[str, float]]]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A caption, the kind of emoji, and what Google and Twitter drew: uint8 (2, 32, 32, 3)."""
-
-    name: str
-    text: str
-    kind: str
-    real: Pixels
-
-
-def asked(part: str) -> list[Asked]:
-    """The captions of a part, all words of each; one for each concept."""
-    found: dict[str, Asked] = {}
-    for google, twitter in _pairs(part):
-        about = google["name"], " ".join(words_of(" ".join(google["text"][:-1]))), google["kind"]
-        files = [KEPT / "captioned" / part / row["file_name"] for row in (google, twitter)]
-        concept = about[0] if part == "combinations" else concept_of(about[0])
-        if concept not in found:
-            found[concept] = Asked(*about, np.stack([picture(file) for file in files]))
-    return list(found.values())
-
-
-def rows(part: str) -> list[dict[str, Any]]:
-    """The lines of its metadata.jsonl."""
-    text = (KEPT / "captioned" / part / "metadata.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def _pairs(part: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Google's and Twitter's line of the same emoji."""
-    found = rows(part)
-    return list(zip(found[::2], found[1::2], strict=True))
-
-
-def picture(file: Path) -> Pixels:
-    """Uint8 (32, 32, 3)."""
-    with Image.open(file) as image:
-        return np.asarray(image.reduce(image.width // SIDE))
 
 
 def judge(kind: type[Matcher] = Matcher) -> Matcher:
@@ -93,23 +67,28 @@ def judge(kind: type[Matcher] = Matcher) -> Matcher:
 
 
 class Run:
-    """A run directory's generator, asked by texts."""
+    """A run directory's generator, asked by texts or by classes."""
 
     def __init__(self, directory: Path) -> None:
         from gentrain.commands.subject import find
         from gentrain.conditions.tokens import Tokens
         from gentrain.conditions.vocabulary import Vocabulary
 
-        about = json.loads((directory / "interface.json").read_text(encoding="utf-8"))
-        words = next(one for one in about["inputs"] if one["name"] == "tokens")
-        self._tokens = Tokens(Vocabulary(tuple(words["vocabulary"]), words["folding"]), []).tokens
+        about = json.loads((directory / "interface.json").read_text(encoding="utf-8"))["inputs"]
+        inputs = {one["role"]: one for one in about}
+        self._classes = inputs["labels"]["classes"] if "labels" in inputs else []
+        if not self._classes:
+            words = inputs["tokens"]
+            self._tokens = Tokens(Vocabulary(tuple(words["vocabulary"]), words["folding"]), []).tokens
         self._generator = find(directory).generator
 
     def draw(self, texts: Sequence[str], first_seed: int = 0) -> Pixels:
-        """Uint8 (N, 32, 32, 3): the seeds from `first_seed` on, one for each text."""
+        """Uint8 (N, 32, 32, 3): the seeds from `first_seed` on, one for each text or name of a class."""
         from gentrain.metrics.generate import generate
 
-        return generate(self._generator, len(texts), first_seed, {"tokens": self._tokens(texts)})
+        labels = np.array([self._classes.index(text) for text in texts if self._classes], np.int32)
+        given = {"labels": labels} if self._classes else {"tokens": self._tokens(texts)}
+        return generate(self._generator, len(texts), first_seed, given)
 
 
 class Exam:
@@ -134,35 +113,21 @@ class Exam:
                 "kind": float(np.mean([kind == taken for kind, taken in kinds]))}  # fmt: skip
 
 
-def nearest_by_words(texts: Sequence[str]) -> Pixels:
-    """For each text the training picture whose caption shares most with it: rare words count more."""
-    found = rows("train")
-    bags = [set(words_of(" ".join(row["text"]))) for row in found]
-    counts: dict[str, int] = {}
-    for bag in bags:
-        counts |= {word: counts.get(word, 0) + 1 for word in bag}
-    weight = {word: float(np.log(len(bags) / times)) for word, times in counts.items()}
-    chosen = []
-    for text in texts:
-        wanted = set(words_of(text))
-        shared = [sum(weight[w] for w in bag & wanted) / sum(weight[w] for w in bag) ** 0.5 for bag in bags]
-        chosen.append(found[int(np.argmax(shared))]["file_name"])
-    return np.stack([picture(KEPT / "captioned" / "train" / file) for file in chosen])
-
-
-def examined(run: Run, matcher: Matcher) -> Marks:
-    """Part → source of pictures → marks."""
-    parts = {part: asked(part) for part in PARTS}
-    pool = [one for of in parts.values() for one in of]
-    parts["train"] = [parts["train"][i] for i in np.linspace(0, len(parts["train"]) - 1, SEEN).astype(int)]
+def examined(run: Run, others: dict[str, Run], by_class: Run, matcher: Matcher) -> Marks:
+    """Part → source of pictures → marks; `others` are of other seeds."""
+    parts, pool = every_part()
     found: Marks = {}
     for part, of in parts.items():
         tell(f"judging pictures of {len(of)} captions: {PARTS[part]} …")
-        exam, texts, times = Exam(matcher, pool, of), [one.text for one in of], SEEDS[part]
+        exam, times = Exam(matcher, pool, of), SEEDS[part]
+        said, briefly = [one.said for one in of], [one.briefly for one in of]
         pictures = {
-            "**drawn**": run.draw(texts * times),
-            "drawn, asked by name alone": run.draw([one.name for one in of] * times),
-            "training pictures nearest by words": nearest_by_words(texts),
+            DRAWN: run.draw(said * times),
+            **{name: other.draw(said * times) for name, other in others.items()},
+            "drawn, asked in few words": run.draw(briefly * times),
+            BY_CLASS: by_class.draw([one.group for one in of] * times),
+            "training pictures nearest by words": nearest_by_words(said),
+            "… in few words": nearest_by_words(briefly),
             REAL: np.concatenate([np.stack([one.real[house] for one in of]) for house in (0, 1)]),
             NOISE: np.random.default_rng(0).integers(0, 256, (len(of), SIDE, SIDE, 3)).astype(np.uint8),
         }
@@ -171,6 +136,23 @@ def examined(run: Run, matcher: Matcher) -> Marks:
         found[part][SHUFFLED] = exam.marks(np.roll(features[REAL], len(of) // 2, axis=0))
     check(found)
     return found
+
+
+def of_keywords(run: Run, by_class: Run, matcher: Matcher) -> str:
+    """How far pictures of one keyword are apart, beside real ones that have it; a paragraph."""
+    real = keywords()
+    of_real, of_run = (
+        spread(matcher, np.concatenate([*real.values()])),
+        spread(matcher, run.draw([w for w in real for _ in range(EACH)])),
+    )
+    groups = sorted({row["group"] for row in rows("train")})
+    of_classes = spread(matcher, by_class.draw([group for group in groups for _ in range(EACH)]))
+    return paragraph(
+        f"""**Seeds of a keyword**, {KEYWORDS} words that {COMMON} things or more in training have, {EACH} seeds each:
+        in the features of the first judge two are on average {number(of_run / of_real)} as far apart as two real
+        pictures with the keyword; two pictures of a class by the class-conditional generator
+        {number(of_classes / of_real)}."""
+    )
 
 
 def check(found: Marks) -> None:
@@ -196,40 +178,51 @@ def draw(run: Run, docs: Path) -> None:
     save_small(sheet, docs / "words.png")
 
 
-def report(directory: Path, marks: Marks, by_pixels: Marks, command: str, cpu: float | None) -> str:
+def report(directory: Path, marks: Marks, by_pixels: Marks, apart: str, command: str, cpu: float | None) -> str:
     """The section of Markdown."""
     measured = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
-    columns = [(part, key) for part in PARTS for key in MARKS]
-    lines = [[name, *(number(marks[part][name][key]) for part, key in columns)] for name in marks["train"]]
-    head = ["", *(f"{PARTS[part]}: {key}" for part, key in columns)]
     found = []
     for of in (measured, measured["second"]):
         net = of["features"]["name"]
         found += [[f"{name}, {net}", number(m["value"]), number(m["floor"])] for name, m in of["metrics"].items()]
     took = f" in {cpu:.0f} seconds of processor time" if cpu else ""
-    counts = ", ".join(f"{len(asked(part))} {says}" for part, says in PARTS.items() if part != "train")
+    parts, _ = every_part()
+    counts = ", ".join(f"{len(of)} {PARTS[part]} ({SEEDS[part]} seeds each)" for part, of in parts.items())
     how = paragraph(
         f"""`{command}`, DIRs being the unpacked npm packages emoji-datasource-google, emoji-datasource-twitter,
         openmoji and @lobehub/fluent-emoji-modern: `gentrain fit --captions auto`, preset `text`, {SIDE}×{SIDE}, on
-        {len(rows("train"))} emoji by Google and Twitter, {log_of(directory)[-1]["kimg"]:.0f} kimg{took}; one seed."""
+        {len(rows("train"))} emoji by Google and Twitter, {log_of(directory)[-1]["kimg"]:.0f} kimg{took}."""
     )
     explained = paragraph(
-        f"""R@1, R@5: how often the picture's own caption comes first, or among the first five, of {AMONG}, by a judge
-        that has learned from {len(rows("judge"))} drawings by OpenMoji and Fluent and from none by Google or Twitter;
-        kind: how often it takes the picture for the right one of eight categories. Captions: {SEEN} trained on, with
-        {SEEDS["train"]} seeds each; {counts}, with {SEEDS["words"]} and {SEEDS["combinations"]} seeds. Things are words
-        of which no picture was trained on; combinations are a colour and a thing that training had with others alone.
-        By chance R@1 is {1 / AMONG:g}. Below, what `gentrain evaluate` says; reference: real images in the place of
-        generated ones."""
+        f"""R@1 / R@5 / kind: how often the picture's own caption comes first, or among the first five, of {AMONG}, by a
+        judge that has learned from {len(rows("judge"))} drawings by OpenMoji and Fluent and from none by Google or
+        Twitter, and how often it takes the picture for the right one of eight categories. Captions: {counts}. *In other
+        words*: pictures trained on, asked for by a text that was not, of words that training had with {HEARD} emoji at
+        least; in few words, by those of them that it never had with this one. *Other things*: whole concepts of which
+        no picture was trained on; *new captions* are those of them whose names are of words that training had with
+        {HEARD} emoji at least. *Combinations* are a colour and a thing that training had with others alone; in few
+        words, by name. By chance R@1 is {1 / AMONG:g}. Below, what `gentrain evaluate` says; reference: real images in
+        the place of generated ones."""
     )
     shown = f"![{', '.join(SHOWN)}; seeds 0 to {COLUMNS - 1}, uncurated](../docs/words.png)"
-    values = table(["", "value", "reference"], found)
-    again = [[name, *(number(by_pixels[part][name][key]) for part, key in columns)] for name in by_pixels["train"]]
     no_net = (
         "The same by a judge without a pretrained net, convolutions that have learned from the same drawings alone:"
     )
-    parts = [how, table(head, lines), explained, no_net, table(head, again), values, shown]
-    return "\n\n".join(["## Training: pictures from words", *parts])
+    values = table(["", "value", "reference"], found)
+    body = [how, _table(marks), explained, no_net, _table(by_pixels), apart, values, shown]
+    return "\n\n".join(["## Training: pictures from words", *body])
+
+
+def _table(marks: Marks) -> str:
+    """A source of pictures a line, a part a column."""
+    head = [
+        f"{says}: {MARKS[0]} / {MARKS[1]} / {MARKS[2]}" if part == "train" else says for part, says in PARTS.items()
+    ]
+    lines = [
+        [name, *(" / ".join(number(marks[part][name][key]) for key in MARKS) for part in PARTS)]
+        for name in marks["train"]
+    ]
+    return table(["", *head], lines)
 
 
 def folders(arguments: argparse.Namespace) -> dict[str, Path]:
@@ -247,25 +240,25 @@ def main() -> None:
     for house in captioned.PACKAGES:
         parser.add_argument(f"--{house}", type=Path, metavar="DIR", help="the unpacked npm package")
     parser.add_argument("--run", type=Path, help="judge this run directory, and train none")
+    parser.add_argument("--others", type=Path, nargs="*", default=[], help="runs of other seeds, judged beside it")
+    parser.add_argument(
+        "--by-class", type=Path, help="a run that takes subcategories as classes (default: one is trained)"
+    )
     parser.add_argument("--kimg", type=float, default=KIMG, help=f"length of the training (default: {KIMG:g})")
     parser.add_argument("--options", default="", help="more for gentrain fit, as in --options='--set diversity=2'")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the picture goes (default: docs/)")
     arguments = parser.parse_args()
     if not (KEPT / "captioned" / "judge" / "metadata.jsonl").is_file():
         captioned.write(folders(arguments), KEPT / "captioned")
+    data = ("--data", KEPT / "captioned" / "train")
     directory, cpu = arguments.run or KEPT / "words", None
     if arguments.run is None:
-        data = (
-            "--data",
-            KEPT / "captioned" / "train",
-            "--captions",
-            "auto",
-            "--labels",
-            "none",
-            "--kimg",
-            arguments.kimg,
-        )
-        cpu = judged.train(directory, *data, *arguments.options.split())
+        options = ("--captions", "auto", "--labels", "none", "--kimg", arguments.kimg, *arguments.options.split())
+        cpu = judged.train(directory, *data, *options)
+    by_class = arguments.by_class or KEPT / "words-by-class"
+    if not (by_class / "interface.json").is_file():
+        options = ("--labels", "group", "--conditional", "--preset", "small", "--set", f"resolution={SIDE}")
+        judged.train(by_class, *data, *options, "--kimg", KIMG_BY_CLASS)
     if not (directory / "metrics.json").is_file():
         gentrain("evaluate", directory)
 
@@ -276,8 +269,10 @@ def main() -> None:
     draw(run, arguments.docs)
     dirs = " ".join(f"--{house} DIR" for house in captioned.PACKAGES)
     command = f"python bench/words.py {dirs} --kimg {arguments.kimg:g}"
-    marks, by_pixels = examined(run, judge()), examined(run, judge(PixelMatcher))
-    print(report(directory, marks, by_pixels, command, cpu))
+    others = {f"drawn, {other.name}": Run(other) for other in arguments.others}
+    classes, matcher = Run(by_class), judge()
+    marks, by_pixels = (examined(run, others, classes, each) for each in (matcher, judge(PixelMatcher)))
+    print(report(directory, marks, by_pixels, of_keywords(run, classes, matcher), command, cpu))
 
 
 if __name__ == "__main__":
