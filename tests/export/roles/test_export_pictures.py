@@ -12,6 +12,7 @@ import tensorflow as tf
 from genexport.roles import preprocess
 from gentrain import sources
 from gentrain.data.dataset import Frame
+from gentrain.data.sizes import Size, both, written
 from gentrain.sources.pictures import fitted
 from PIL import Image
 
@@ -78,17 +79,23 @@ def pictures_of_all_kinds() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("side", "channels", "crop", "background"),
-    [(28, 1, "center", "black"), (64, 3, "none", "#2040f0"), (32, 3, "pad", "#f0a020")],
+    ("size", "channels", "crop", "background"),
+    [
+        (28, 1, "center", "black"),
+        (64, 3, "none", "#2040f0"),
+        (32, 3, "pad", "#f0a020"),
+        ((24, 40), 3, "center", "white"),
+        ((44, 28), 1, "pad", "black"),
+    ],
 )
-def test_the_graph_sees_the_pixels_that_training_saw(side: int, channels: int, crop: str, background: str) -> None:
-    frame = Frame(side, channels, crop, background)
-    settings = preprocess.Frame((side, side, channels), crop == "center", frame.background_rgb, crop == "pad")
+def test_the_graph_sees_the_pixels_that_training_saw(size: Size, channels: int, crop: str, background: str) -> None:
+    frame = Frame(written(size), channels, crop, background)
+    settings = preprocess.Frame((*both(size), channels), crop == "center", frame.background_rgb, crop == "pad")
     decode = tf.function(lambda files: preprocess.decoded(files, settings))
     table = pictures_of_all_kinds()
     found = np.rint(decode(tf.constant(list(table.values()))).numpy() * 255)
     for kind, content, pixels in zip(table, table.values(), found, strict=True):
-        difference = np.abs(pixels - fitted(io.BytesIO(content), frame, side, channels))
+        difference = np.abs(pixels - fitted(io.BytesIO(content), frame, size, channels))
         assert (kind, difference.max() <= 2, difference.mean() < 0.5) == (kind, True, True), difference
 
 
