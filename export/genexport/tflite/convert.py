@@ -24,7 +24,7 @@ from genexport.generator import layer_names
 from genexport.generator.load import Generator
 from genexport.progress import Progress
 from genexport.savedmodel import saved_model, signatures
-from genexport.tflite import float16, kept_floats, metadata, ops, quantize, subpixel
+from genexport.tflite import dynamic, float16, kept_floats, metadata, ops, quantize, subpixel
 
 
 class Loaded(Protocol):
@@ -162,7 +162,30 @@ class Converter:
         made, expected = self._images(content, self._few)
         if (parity.compare(made, expected).psnr_db or np.inf) >= self.limits.dynamic_db + HEADROOM_DB:
             return content
-        return self._from_floats("dynamic")
+        return self._restored(self._from_floats("dynamic"))
+
+    def _restored(self, content: bytes) -> bytes:
+        """A dynamic file that starts from pictures: where it would be past the limit, the worst weights are float32."""
+        if not any(tensor.role == "image" for tensor in self.generator.inputs):
+            return content
+        made, expected = self._images(content, np.arange(self.generator.compared))
+        if (parity.compare(made, expected).psnr_db or np.inf) >= self.limits.dynamic_db:
+            return content
+        worst = np.argsort(np.square(made - expected).mean(axis=tuple(range(1, made.ndim))))[-FEW:]
+        enough, float32 = self.limits.dynamic_db, self._make("float32")
+
+        def decibels(content: bytes) -> float:
+            return parity.compare(*self._images(content, worst)).psnr_db or np.inf
+
+        progress = Progress(self.report, "TFLite dynamic: looking for weights that have to stay in float32")
+        weights = {name: [name] for name in dynamic.in_int8(content, float32)}
+        make = partial(dynamic.restored, content, float32)
+        file, kept = kept_floats.within(weights, make, decibels, enough, progress)
+        if file is None:
+            return content
+        layers = dict.fromkeys(layer_names.find(self.generator.model, name) or name for name in kept)
+        self.report(f"TFLite dynamic: {', '.join(layers)} stay in float32: in integers the images are past the limit")
+        return file
 
     def _images(self, content: bytes, rows: Any) -> tuple[Any, Any]:
         """A file's images of some of the examples, and Keras'."""

@@ -63,18 +63,18 @@ def within(
 
 def halved(half: bytes) -> list[str]:
     """The names of the tensors that hold weights in float16 in a file."""
-    model = _model(half)
+    model = read_model(half)
     graph = model.subgraphs[0]
     return [graph.tensors[op.inputs[0]].name.decode() for op in graph.operators if _widens(model, op)]
 
 
 def restored(half: bytes, whole: bytes, names: list[str]) -> bytes:
     """The float16 file with the weights of these names as they are in the float32 file."""
-    model, original = _model(half), _model(whole)
+    model, original = read_model(half), read_model(whole)
     graph = model.subgraphs[0]
     for name, uses in _places(model, original).items():
         if name in names:
-            tensor = _copy(model, original, uses[0][2])
+            tensor = copy_tensor(model, original, uses[0][2])
             for op, slot, _ in uses:
                 op.inputs[slot] = tensor
     read = {i for op in graph.operators for i in op.inputs}
@@ -85,7 +85,8 @@ def restored(half: bytes, whole: bytes, names: list[str]) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _model(content: bytes) -> Any:
+def read_model(content: bytes) -> Any:
+    """A file as objects of the schema, which may be changed."""
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 
@@ -97,7 +98,7 @@ def _places(half: Any, whole: Any) -> dict[str, list[tuple[Any, int, int]]]:
     graph, original = half.subgraphs[0], whole.subgraphs[0]
     widened = {op.outputs[0] for op in graph.operators if _widens(half, op)}
     ops = [op for op in graph.operators if not _widens(half, op)]
-    if _kinds(half, ops) != _kinds(whole, original.operators):
+    if op_kinds(half, ops) != op_kinds(whole, original.operators):
         return {}
     places: dict[str, list[tuple[Any, int, int]]] = {}
     for op, same in zip(ops, original.operators, strict=True):
@@ -115,11 +116,12 @@ def _widens(model: Any, op: Any) -> bool:
     return bool(tensor.type == FLOAT16 and model.buffers[tensor.buffer].data is not None)
 
 
-def _kinds(model: Any, ops: list[Any]) -> list[str]:
+def op_kinds(model: Any, ops: list[Any]) -> list[str]:
+    """What each op is, such as CONV_2D."""
     return [str(flatbuffer_utils.opcode_to_name(model, op.opcodeIndex)) for op in ops]
 
 
-def _copy(model: Any, original: Any, number: int) -> int:
+def copy_tensor(model: Any, original: Any, number: int) -> int:
     """The number of a new tensor that is like one of the float32 file."""
     tensor = original.subgraphs[0].tensors[number]
     model.buffers.append(original.buffers[tensor.buffer])
@@ -130,9 +132,9 @@ def _copy(model: Any, original: Any, number: int) -> int:
 
 def _most_moved(half: bytes, whole: bytes) -> list[str]:
     """The names of the weights that the rounding to float16 moves most, as the float32 file has them."""
-    original = _model(whole)
+    original = read_model(whole)
     moved = {}
-    for name, uses in _places(_model(half), original).items():
+    for name, uses in _places(read_model(half), original).items():
         buffer = original.buffers[original.subgraphs[0].tensors[uses[0][2]].buffer]
         values = np.frombuffer(bytes(buffer.data), np.float32)
         moved[name] = float(np.abs(values - values.astype(np.float16)).max(initial=0.0))

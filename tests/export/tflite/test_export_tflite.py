@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from described import metadata_of
+from genexport.compare import parity
 from genexport.compare.parity import Limits
 from genexport.errors import CannotBeMade, ExportError
 from genexport.generator.load import Generator, load
 from genexport.progress import Progress
-from genexport.tflite import convert, float16, metadata, quantize
+from genexport.tflite import convert, dynamic, float16, metadata, quantize
 from keras import layers
 
 SIZE = 8
@@ -276,3 +277,29 @@ def test_weights_that_float16_cannot_hold_well_enough_stay_in_float32(tmp_path: 
     assert 1e-5 < np.abs(made - exact).max() <= 5e-3
     assert len(contents["float16"]) < len(contents["float32"]) - 2 * SIZE * 4
     assert float16.halved(contents["float16"]), "the other weights are float16 still"
+
+
+def test_weights_that_int8_cannot_hold_stay_in_float32_in_a_dynamic_file_that_starts_from_pictures(
+    tmp_path: Path,
+) -> None:
+    """Of three layers one has weights that are a hundred times as large as the others, on a channel that is dark."""
+    picture = keras.Input((16, 16, 3), name="image")
+    first, steep, last = (
+        layers.Conv2D(n, 3, padding="same", name=name) for n, name in ((40, "a"), (40, "steep"), (40, "b"))
+    )
+    x = layers.ReLU()(last(layers.ReLU()(steep(layers.ReLU()(first(picture))))))
+    x = layers.Conv2D(3, 3, padding="same", activation="tanh", name="out")(x)
+    model = keras.Model(picture, x)
+    for layer, channel, value in ((first, (..., 0), 0.0), (steep, (slice(None), slice(None), 0), 10.0)):
+        kernel, bias = layer.get_weights()
+        kernel[channel] = value
+        layer.set_weights([kernel, bias])
+    model.save(tmp_path / "model.keras")
+    told: list[str] = []
+    with convert.Converter(load(tmp_path / "model.keras"), "mine", told.append, Limits()) as converter:
+        whole = converter._make("float32")
+        content, rows = converter.make("dynamic"), np.arange(converter.generator.compared)
+        assert parity.compare(*converter._images(content, rows)).psnr_db >= 40
+    assert [line for line in told if "steep (Conv2D) stay in float32" in line]
+    assert len(dynamic.in_int8(content, whole)) == 3
+    assert len(content) < 0.7 * len(whole)
