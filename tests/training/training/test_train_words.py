@@ -18,7 +18,7 @@ from gentrain.conditions.vocabulary import Vocabulary
 from gentrain.data.dataset import Dataset
 from gentrain.errors import UsageError
 from gentrain.losses.auxiliary import Seen
-from gentrain.losses.captions import APART, Diversity, Likeness, Mismatch, normal
+from gentrain.losses.captions import APART, CHOICES, Diversity, Likeness, Mismatch, normal
 from gentrain.metrics import captions
 from gentrain.metrics.features import FeatureNet
 from gentrain.metrics.generate import generate
@@ -145,10 +145,26 @@ def test_a_picture_is_to_fit_its_caption_better_than_the_others_do_and_what_says
     seen = factors_of(features, 2 * features, tokens)
     # The second caption says nothing that is not true of the first picture; the first says more than the second one.
     of_first, of_others = -np.log(np.exp(2) / (np.exp(2) + 1)), -np.log(np.exp(2) / (np.exp(2) + 2))
-    for loss in (Mismatch().of_discriminator, Mismatch().of_generator):
-        assert loss(seen).numpy() == pytest.approx((of_first + 2 * of_others) / 3, abs=1e-5)
+    assert Mismatch().of_discriminator(seen).numpy() == pytest.approx((of_first + 2 * of_others) / 3, abs=1e-5)
     swapped = factors_of(features, 2 * features[[1, 2, 0]], tokens)
-    assert Mismatch().of_generator(swapped).numpy() > Mismatch().of_generator(seen).numpy() + 1
+    assert Mismatch().of_discriminator(swapped).numpy() > Mismatch().of_discriminator(seen).numpy() + 1
+
+
+def test_a_generated_picture_is_to_fit_its_caption_as_well_as_the_real_one_does_and_no_better() -> None:
+    better, worse = (factors_of(np.eye(3), size * np.eye(3), [[2], [3], [4]]) for size in (2, 1))
+    told = [Mismatch().of_discriminator(seen).numpy() for seen in (better, worse)]
+    lacking = Mismatch().of_generator(replace(worse, real_factors=better.factors)).numpy()
+    assert lacking == pytest.approx(told[1] - told[0], abs=1e-5)
+    assert lacking > 0.1
+    assert Mismatch().of_generator(replace(better, real_factors=worse.factors)).numpy() == 0
+
+
+def test_likeness_leads_a_training_of_words() -> None:
+    """The generator's other terms begin at a tenth; the weight of its own stays."""
+    data = tf.constant(0.0), tf.constant(0.1), tf.constant(0.5)
+    likeness = Likeness(8.0, painted)
+    assert [float(likeness.others_at(each)) for each in data] == pytest.approx([0.1, 0.55, 1.0])
+    assert [float(likeness.weight_at(each)) for each in data] == [8.0] * 3
 
 
 def painted(given: list[tf.Tensor], training: bool) -> tf.Tensor:
@@ -158,12 +174,13 @@ def painted(given: list[tf.Tensor], training: bool) -> tf.Tensor:
 
 def test_of_several_pictures_of_a_caption_the_nearest_is_held_to_the_real_one_and_the_rest_is_free() -> None:
     real = tf.ones((8, 16, 16, 3)) * tf.linspace(-0.5, 0.5, 8)[:, None, None, None]
-    latents, uniform = tf.random.stateless_normal((8, 2), (1, 2)), tf.random.stateless_uniform((6, 8), (3, 4))
+    latents = tf.random.stateless_normal((8, 2), (1, 2))
+    uniform = tf.random.stateless_uniform((6, 4 * (CHOICES - 1)), (3, 4))
     inputs = {"tokens": tf.zeros((8, 2), tf.int32)}
     likeness = Likeness(4.0, painted)
     seen = Seen(real, real, inputs, None, None, lambda k, n: uniform[:n, :k], latents)
     chosen = likeness.choose(latents, seen).numpy()
-    others = normal(uniform).numpy().reshape(6, 2, 2)
+    others = normal(uniform).numpy().reshape(6, CHOICES - 1, 2)
     for grey, mine, first, more in zip(real[:6, 0, 0, 0].numpy(), chosen, latents.numpy(), others, strict=False):
         every = np.array([first, *more])
         assert np.array_equal(mine, min(every, key=lambda latent, g=grey: abs(latent[0] - g)))

@@ -28,6 +28,7 @@ class Seen:
         latents: those of `fake`, float32 (N, Z); None in what the discriminator minimises, and without latents.
         factors: where the discriminator compares images with captions, float32 (N, F) each: the features of the real
             images, or in what the generator minimises of `fake`, and those that the captions ask for; else none.
+        real_factors: in what the generator minimises the same of the real images, or none.
         kept: what a loss computed for one network and needs again for another.
     """
 
@@ -39,6 +40,7 @@ class Seen:
     uniform: Callable[[int, int], tf.Tensor]
     latents: tf.Tensor | None = None
     factors: Sequence[tf.Tensor] = ()
+    real_factors: Sequence[tf.Tensor] = ()
     kept: dict[str, Any] = field(default_factory=dict)
 
 
@@ -89,6 +91,10 @@ class Auxiliary:
     def weight_at(self, progress: tf.Tensor) -> Any:
         """The weight now, `progress` being how much of the training is done, float32 from 0 to 1."""
         return self.weight
+
+    def others_at(self, progress: tf.Tensor) -> Any:
+        """By how much all other terms of the generator are multiplied now, the adversarial one included."""
+        return 1.0
 
 
 class L1(Auxiliary):

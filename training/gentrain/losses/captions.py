@@ -22,7 +22,8 @@ COARSE = 8
 class Mismatch(Auxiliary):
     """A picture is to fit its caption better than those of all others in the batch.
 
-    Of real ones the discriminator learns to say so, and of its own the generator.
+    Of real ones the discriminator learns to say so, and of its own the generator, until they do so as well as the real
+    one that has the caption: beyond that all pictures of a caption would be the one that is told best.
 
     The difference of two logits of a picture is that of two products, since only these have to do with captions.
 
@@ -34,11 +35,14 @@ class Mismatch(Auxiliary):
 
     def of_discriminator(self, seen: Seen) -> tf.Tensor:
         """The mean cross-entropy of finding the right caption, in nats."""
-        return contrast(seen.factors, seen.inputs["tokens"])
+        return tf.reduce_mean(contrast(seen.factors, seen.inputs["tokens"]))
 
     def of_generator(self, seen: Seen) -> tf.Tensor | None:
-        """The same, of the generator's pictures; nothing where no discriminator compares them."""
-        return contrast(seen.factors, seen.inputs["tokens"]) if seen.factors else None
+        """By how much the generator's pictures are told worse than real ones; None where no discriminator compares."""
+        if not seen.factors:
+            return None
+        fake, real = (contrast(factors, seen.inputs["tokens"]) for factors in (seen.factors, seen.real_factors))
+        return tf.reduce_mean(tf.nn.relu(fake - tf.stop_gradient(real)))
 
 
 def contrast(factors: Sequence[tf.Tensor], tokens: tf.Tensor) -> tf.Tensor:
@@ -49,23 +53,30 @@ def contrast(factors: Sequence[tf.Tensor], tokens: tf.Tensor) -> tf.Tensor:
         tokens: the captions, int32 (N, L).
 
     Returns:
-        The mean over pictures of −log of the part that its own caption has in all, by the products' exponentials. A
-        caption whose words are all among the picture's own is no wrong one, and left out.
+        For each picture −log of the part that its own caption has in all, by the products' exponentials, float32 (N,).
+        A caption whose words are all among the picture's own is no wrong one, and left out.
     """
     fits = tf.matmul(*factors, transpose_b=True)
     among = tf.reduce_any(tokens[:, None, :, None] == tokens[None, :, None, :], axis=2)
     within = tf.reduce_all(among | (tokens == 0)[None], axis=2)
     right = tf.eye(tokens.shape[0], dtype=tf.bool)
     fits = tf.where(within & ~right, -1e9, fits)
-    return -tf.reduce_mean(tf.linalg.diag_part(tf.nn.log_softmax(fits)))
+    return -tf.linalg.diag_part(tf.nn.log_softmax(fits))
 
 
-CHOICES = 3
+CHOICES = 6
 """Of so many latents those are taken whose picture is nearest to the real one."""
 
 HELD, COMPARED = 0.75, 0.25
 """The part of a batch that is held to real pictures, and the part that is compared by features too, which take time."""
 
+
+LEADS = 0.2
+"""The part of the run over which the generator's other losses rise: with all of them from the start, seeds of a caption
+become one drawing before they have shared out the real pictures."""
+
+OTHERS = 0.1
+"""So much of them there is at first."""
 
 CELL = 8
 """Pixels of a place of the coarsest of the maps that pictures are compared by."""
@@ -85,6 +96,9 @@ class Likeness(Auxiliary):
     def __init__(self, weight: float, generator: Any = None, maps: Any = None, features: float = 0.0) -> None:
         super().__init__(weight)
         self.generator, self.maps, self.features = generator, maps, features
+
+    def others_at(self, progress: tf.Tensor) -> tf.Tensor:
+        return tf.minimum(OTHERS + (1.0 - OTHERS) * progress / LEADS, 1.0)
 
     def choose(self, latents: tf.Tensor, seen: Seen) -> tf.Tensor:
         count, size = self._held(latents.shape[0]), latents.shape[1]

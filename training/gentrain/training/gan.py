@@ -7,6 +7,7 @@ and cut, so several devices together make the step that one would make alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -185,8 +186,8 @@ class GAN(keras.Model):
             fake = self._make(latents, given)
             fake_logits, *factors = self._look(fake, given, draws)
             # No gradient goes through this one: in one batch with the fakes it would be computed all the same.
-            real_logits = self._judge(real, given, draws)
-            seen = self._seen(real, fake, given, draws, latents, factors)
+            real_logits, *of_real = self._look(real, given, draws)
+            seen = self._seen(real, fake, given, draws, latents, factors, of_real)
             loss = self._generator_objective(seen, real_logits, fake_logits)
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
@@ -209,8 +210,8 @@ class GAN(keras.Model):
         latents = self._chosen(latents, real, given, draws)
         with tf.GradientTape(persistent=True) as tape:
             fake = self._make(latents, given)
-            objective, real_logits, fake_logits, *factors = self._objective(real, fake, given, draws)
-            seen = self._seen(real, fake, given, draws, latents, factors)
+            objective, real_logits, fake_logits, of_real, of_fake = self._objective(real, fake, given, draws)
+            seen = self._seen(real, fake, given, draws, latents, of_fake, of_real)
             loss = self._generator_objective(seen, real_logits, fake_logits)
         self._apply_generator(tape, loss)
         self._apply_rivals(seen)
@@ -230,27 +231,27 @@ class GAN(keras.Model):
         terms = [(auxiliary, auxiliary.of_generator(seen)) for auxiliary in self.auxiliary]
         return self._added(loss, "g", terms)
 
-    def _seen(
-        self, real: Any, fake: Any, given: Tensors, draws: Draws, latents: Any = None, factors: Sequence[Any] = ()
-    ) -> Seen:
+    def _seen(self, real: Any, fake: Any, given: Tensors, draws: Draws, latents: Any = None, *factors: Any) -> Seen:
         def change(images: tf.Tensor, probability: float) -> tf.Tensor:
             return augment(images, tf.constant(probability), lambda values: draws.uniform(values, images.shape[0]))
 
         def judge(images: tf.Tensor, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
             return self._judge(images, dict(inputs), draws)
 
-        return Seen(real, fake, given, judge, change, draws.uniform, latents, factors)
+        return Seen(real, fake, given, judge, change, draws.uniform, latents, *factors)
 
     def _added(self, loss: tf.Tensor, network: str, terms: list[tuple[Auxiliary, tf.Tensor | None]]) -> tf.Tensor:
         """The loss of `g` or `d` and the terms of the auxiliary ones, each by its weight."""
-        for auxiliary, term in terms:
+        leads = [auxiliary.others_at(self.progress()) if network == "g" else 1.0 for auxiliary, _ in terms]
+        loss *= math.prod(leads)
+        for (auxiliary, term), lead in zip(terms, leads, strict=True):
             if term is not None:
                 self.means[f"{network}_{auxiliary.name}"].update_state(term)
-                loss += auxiliary.weight_at(self.progress()) * term
+                loss += math.prod(leads) / lead * auxiliary.weight_at(self.progress()) * term
         return loss
 
-    def _objective(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> list[tf.Tensor]:
-        """What the discriminator minimises, its loss and penalties on its slope; its logits; the factors of fakes."""
+    def _objective(self, real: tf.Tensor, fake: tf.Tensor, given: Tensors, draws: Draws) -> tuple[Any, ...]:
+        """What the discriminator minimises, its loss and penalties on its slope; its logits; the factors of both."""
         s, means = self.settings, self.means
         with tf.GradientTape(watch_accessed_variables=False) as at_images:
             at_images.watch([real, fake])
@@ -274,9 +275,9 @@ class GAN(keras.Model):
             means["r1"].update_state(r1)
             means["r2"].update_state(r2)
             loss += self.gamma() / 2 * (r1 + r2)
-        seen = self._seen(real, fake, given, draws, factors=of_real)
+        seen = self._seen(real, fake, given, draws, None, of_real)
         terms = [(auxiliary, auxiliary.of_discriminator(seen)) for auxiliary in self.auxiliary]
-        return [self._added(loss, "d", terms), real_logits, fake_logits, *of_fake]
+        return self._added(loss, "d", terms), real_logits, fake_logits, of_real, of_fake
 
     def _look_at_both(self, real: Any, fake: Any, given: Tensors, draws: Draws) -> Iterable[Sequence[tf.Tensor]]:
         """`_look` at each. Second derivatives are a tenth faster in one batch, first ones need the fakes' alone."""
