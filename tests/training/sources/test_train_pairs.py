@@ -192,5 +192,5 @@ def test_inputs_that_cannot_be_made_are_told(tmp_path: Path) -> None:
     root = folders(tmp_path, ["1", "2"])
     with pytest.raises(TrainError, match="brings its own inputs"):
         read(f"pairs:{root}/a,{root}/b", input_from="blur")
-    with pytest.raises(UsageError, match="input_from must be one of outline"):
+    with pytest.raises(UsageError, match=r"^--from \(input_from\) must be one of outline"):
         Frame(SIDE, input_from="sepia")

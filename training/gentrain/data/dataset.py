@@ -109,9 +109,9 @@ class Frame:
         if not 0 < self.max_megapixels < math.inf:
             raise UsageError(f"max_megapixels must be above 0, got {self.max_megapixels:g}")
         if self.input_from not in INPUTS:
-            raise UsageError(f"input_from must be one of {', '.join(INPUTS[1:])}, got {self.input_from!r}")
+            raise UsageError(f"--from (input_from) must be one of {', '.join(INPUTS[1:])}, got {self.input_from!r}")
         if self.input_side not in SIDES:
-            raise UsageError(f"input_side must be {' or '.join(SIDES)}, got {self.input_side!r}")
+            raise UsageError(f"--side (input_side) must be {' or '.join(SIDES)}, got {self.input_side!r}")
         if self.frames and not FEWEST_FRAMES <= self.frames <= MOST_FRAMES:
             raise UsageError(f"frames must be from {FEWEST_FRAMES} to {MOST_FRAMES}, or 0, got {self.frames}")
         if self.frames and (self.input_from or self.style or self.captions):
