@@ -194,3 +194,10 @@ def test_inputs_that_cannot_be_made_are_told(tmp_path: Path) -> None:
         read(f"pairs:{root}/a,{root}/b", input_from="blur")
     with pytest.raises(UsageError, match=r"^--from \(input_from\) must be one of outline"):
         Frame(SIDE, input_from="sepia")
+
+
+@pytest.mark.parametrize("source", ["digits", "{folder}/a", "pairs:{folder}/a,{folder}/b"])
+def test_a_side_is_for_pictures_side_by_side(tmp_path: Path, source: str) -> None:
+    folders(tmp_path, ["1", "2"])
+    with pytest.raises(UsageError, match="--side right is for pictures side by side, pairs:FOLDER, not"):
+        read(source.format(folder=tmp_path), input_side="right")

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gentrain.data import cache
-from gentrain.data.dataset import Dataset, Frame, Show, Source
+from gentrain.data.dataset import SIDES, Dataset, Frame, Show, Source
 from gentrain.errors import TrainError, UsageError
 from gentrain.sources import (
     celeba,
@@ -118,7 +118,7 @@ def read(
         in the frame they are those of the style, and the source's own are their `inputs`.
 
     Raises:
-        UsageError: a name without the path that it needs.
+        UsageError: a name without the path that it needs; a side of pictures that are not side by side.
         TrainError: no such source, nothing in it, more than half of it broken, or no place to keep the images.
 
     Example:
@@ -128,6 +128,8 @@ def read(
     dataset.class_names  # ("cat", "dog")
     ```
     """
+    if frame.input_side != SIDES[0] and not pairs.are_side_by_side(source):
+        raise UsageError(f"--side {frame.input_side} is for pictures side by side, pairs:FOLDER, not {shown(source)}")
     if frame.style:
         return unpaired.read(source, frame, lambda each, alone: read(each, alone, show))
     found = _moving(source) if frame.frames else find(source)

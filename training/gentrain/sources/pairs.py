@@ -42,6 +42,12 @@ def open(path: str) -> Source:
     return Source(f"pairs:{shown(path)}", identity, partial(_two_folders, first, second))
 
 
+def are_side_by_side(source: str) -> bool:
+    """Whether a source is pairs of which a file holds both halves."""
+    name, _, path = source.partition(":")
+    return name == "pairs" and len(places(path)) == 1
+
+
 def places(path: str) -> list[str]:
     """The folders that are meant; a comma may be part of a name that is there."""
     if os.path.exists(path):
