@@ -41,7 +41,7 @@ class Asked:
         real: uint8 (2, 32, 32, 3).
         said: what is asked for.
         briefly: the same in fewer words.
-        group: its subcategory.
+        group: its subcategory; the most frequent one of its kind where it is not trained on.
     """
 
     name: str
@@ -69,6 +69,12 @@ def picture(file: Path) -> Pixels:
 def _heard() -> Counter[str]:
     """Of how many emoji in training each word is."""
     return Counter(word for row in rows("train")[::2] for word in set(words_of(" ".join(row["text"]))))
+
+
+@cache
+def _groups(kind: str) -> Counter[str]:
+    """The subcategories of a kind that are trained on, and how many emoji of each."""
+    return Counter(row["group"] for row in rows("train")[::2] if row["kind"] == kind)
 
 
 def is_heard(words: Sequence[str]) -> bool:
@@ -106,7 +112,9 @@ def asked(part: str) -> list[Asked]:
         text, said, briefly = _of(google)
         files = [KEPT / "captioned" / folder / row["file_name"] for row in (google, twitter)]
         real = np.stack([picture(file) for file in files])
-        found[concept] = Asked(google["name"], text, google["kind"], real, said, briefly, google["group"])
+        groups = _groups(google["kind"])
+        group = google["group"] if google["group"] in groups else groups.most_common(1)[0][0]
+        found[concept] = Asked(google["name"], text, google["kind"], real, said, briefly, group)
     return list(found.values())
 
 

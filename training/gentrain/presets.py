@@ -129,8 +129,8 @@ def clips() -> Settings:
 def text() -> Settings:
     """Pictures from words, up to 32×32: words beside the latents, likeness to real pictures, a contrast of captions.
 
-    Captioned emoji, 32×32 in colour: 250 images a CPU second, 240 kimg in sixteen CPU minutes; of 100 captions the own
-    one is found for .550 of the pictures, for .250 of those of other things, for .640 and .724 of real ones. A third of
+    Captioned emoji, 32×32 in colour: 180 images a CPU second, 200 kimg in eighteen CPU minutes; of 100 captions the own
+    one is found for .432 of the pictures, for .234 of those of other things, for .660 and .691 of real ones. A third of
     the usual penalties, since the discriminator has captions to tell apart too. Not measured while it trains: the
     snapshot that the Fréchet distance found best in a run of an earlier recipe was of few words.
     """
