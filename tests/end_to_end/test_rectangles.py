@@ -20,7 +20,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 HEIGHT, WIDTH = 16, 24
 FIT = ["--preset", "quick", "--resolution", f"{WIDTH}x{HEIGHT}", "--conditional", "--flip", "--batch", 8]
 SMALL = ["generator_width=8", "discriminator_width=8", "latent_size=6", "augment=0"]
-OFTEN = ["kimg_per_checkpoint=0.128", "kimg_per_evaluation=0"]
+OFTEN = ["kimg_per_checkpoint=0.128", "kimg_per_tick=0.128", "kimg_per_evaluation=0"]
 SETS = [part for change in (*SMALL, *OFTEN) for part in ("--set", change)]
 LENGTH = ["--kimg", 0.768]
 
