@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from killed import kill_after_a_checkpoint
 from PIL import Image
 from real_server import genserve
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -100,12 +99,7 @@ def test_after_kill_9_it_goes_on_to_the_very_weights_of_an_undisturbed_run(
 ) -> None:
     killed = tmp_path / "killed"
     process = forked.start("gentrain", *fitted(data, killed))
-    while not any((killed / "checkpoints").glob("[0-9]*")):
-        assert process.poll() is None, "the training ended before its first checkpoint"
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait(60) == -signal.SIGKILL
-    assert max(int(path.name) for path in (killed / "checkpoints").glob("[0-9]*")) < 768
+    assert kill_after_a_checkpoint(process, killed) < 768
     other = command("gentrain", *fitted(data, killed), "--resolution", "16x24")
     assert (other.returncode, "began with resolution 24x16 (now 16x24)" in other.stderr) == (1, True), other.stderr
     done = command("gentrain", *fitted(data, killed))

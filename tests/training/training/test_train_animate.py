@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from pathlib import Path
 
 import keras
@@ -19,6 +17,7 @@ from gentrain.settings import Settings
 from gentrain.training.draws import Draws
 from gentrain.training.frames import as_channels, as_clips
 from gentrain.training.gan import GAN
+from killed import kill_after_a_checkpoint
 from PIL import Image
 
 SIDE, FRAMES, COUNT = 16, 4, 40
@@ -126,11 +125,7 @@ def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_on
 ) -> None:
     killed = tmp_path / "killed"
     process = forked.start("gentrain", *fitted(source, killed))
-    while not any((killed / "checkpoints").glob("[0-9]*")):
-        assert process.poll() is None, "the training ended before its first checkpoint"
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait(60) == -signal.SIGKILL
+    kill_after_a_checkpoint(process, killed)
     code, _, err = gentrain("fit", "--run", killed)
     assert code == 0, err
     whole, again = (keras.models.load_model(folder / "generator.keras").get_weights() for folder in (run, killed))

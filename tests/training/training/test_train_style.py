@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +24,7 @@ from gentrain.run import _stream
 from gentrain.settings import Settings
 from gentrain.sources import read as read_source
 from gentrain.training.gan import GAN
+from killed import kill_after_a_checkpoint
 from PIL import Image as Pillow
 from real_server import genserve
 from tensorflow_serving.apis import predict_pb2
@@ -127,11 +126,7 @@ def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_on
 ) -> None:
     killed, last = tmp_path / "killed", "000000000128"
     process = forked.start("gentrain", *fitted(folders), "--run", killed, first=ALSO_QUICK)
-    while not any((killed / "checkpoints").glob("[0-9]*")):
-        assert process.poll() is None, "the training ended before its first checkpoint"
-        time.sleep(0.005)
-    process.kill()
-    assert process.wait(60) == -signal.SIGKILL
+    kill_after_a_checkpoint(process, killed)
     assert not (killed / "checkpoints" / last).exists(), "the kill should come in the middle"
     code, _, err = gentrain("fit", "--run", killed)
     assert code == 0, err

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from pathlib import Path
 
 import keras
@@ -21,6 +19,7 @@ from gentrain.sources import read as read_source
 from gentrain.training import examples
 from gentrain.training.draws import Draws
 from gentrain.training.gan import GAN
+from killed import kill_after_a_checkpoint
 from PIL import Image as Pillow
 
 SIDE, COUNT = 16, 60
@@ -105,13 +104,7 @@ def test_a_run_that_kill_9_ends_goes_on_to_the_very_weights_of_an_undisturbed_on
 ) -> None:
     killed = tmp_path / "killed"
     process = forked.start("gentrain", *fitted(source), "--run", killed)
-    while not any((killed / "checkpoints").glob("[0-9]*")):
-        assert process.poll() is None, "the training ended before its first checkpoint"
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait(60) == -signal.SIGKILL
-    kept = max(int(path.name) for path in (killed / "checkpoints").glob("[0-9]*"))
-    assert 0 < kept < 192, "the kill should come in the middle"
+    assert 0 < kill_after_a_checkpoint(process, killed) < 192, "the kill should come in the middle"
     code, _, err = gentrain("fit", "--run", killed)
     assert code == 0, err
     assert "going on at" in err

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from gentrain.metrics.generate import generate
 from gentrain.networks import build_generator, projected
 from gentrain.presets import PRESETS
 from gentrain.settings import Settings
+from killed import kill_after_a_checkpoint
 from PIL import Image
 
 TINY = {"generator_width": 4, "discriminator_width": 4, "latent_size": 6, "batch": 8, "precision": "float32"}
@@ -92,11 +91,7 @@ def test_a_run_leaves_what_it_was_told_and_goes_on_to_the_same_weights_after_kil
 
     killed = tmp_path / "killed"
     process = forked.start("gentrain", *fit, "--run", killed, "--kimg", 0.128, "--holdout", 15)
-    while not any((killed / "checkpoints").glob("[0-9]*")):
-        assert process.poll() is None, "the training ended before its first checkpoint"
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait(60) == -signal.SIGKILL
+    kill_after_a_checkpoint(process, killed)
     code, _, err = gentrain(*fit, "--run", killed, "--kimg", 0.128)
     assert code == 0, err
     assert "going on at 0.064 kimg" in err
