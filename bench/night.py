@@ -39,11 +39,12 @@ def sharpness(images: Pixels) -> float:
 
 def cities(images: Pixels, true: Pixels) -> float:
     """How well lights are where lights are: F1 of light cells of 4×4 pixels."""
-    lit, should = (_cells(each) for each in (images, true))
+    lit, should = (lit_cells(each) for each in (images, true))
     return float(2 * (lit & should).sum() / max(1, lit.sum() + should.sum()))
 
 
-def _cells(images: Pixels) -> Any:
+def lit_cells(images: Pixels) -> Any:
+    """Bool (N, 16, 16): whether a cell of 4×4 pixels has a light in it."""
     lit = (images[..., 0] > LIGHT) & (images[..., 0] > images[..., 2])
     return lit.reshape(len(lit), 16, 4, 16, 4).any(axis=(2, 4))
 
