@@ -26,13 +26,17 @@ Gentrain = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(autouse=True)
 def photos(tmp_path: Path) -> None:
-    """Twelve pictures of two classes in `photos/`, partly transparent."""
+    """Twelve pictures of two classes in `photos/`, partly transparent; two pairs side by side in `beside/`."""
     for number in range(12):
         path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = np.full((20, 30, 4), (200, 40, 10 * number, 255), np.uint8)
         picture[:6, 5:] = 0  # transparent
         Image.fromarray(picture).save(path)
+    for number in range(2):
+        path = tmp_path / "beside" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((16, 32, 3), 10 * number, np.uint8)).save(path)
 
 
 # Option of fit → how it is given, and what config.json says then: of the run, or of its settings.
@@ -62,6 +66,9 @@ FIT = {
     "sets": (["--set", "latent_size=7"], {"latent_size": 7}),
 }
 
+# Of what it is told, unless of photos/.
+OF = {"input_side": "pairs:beside"}
+
 # Tested where their effect is: a file, a line, several processes.
 ELSEWHERE = {
     "data": "every test here",
@@ -81,9 +88,10 @@ ELSEWHERE = {
 @pytest.mark.parametrize("option", FIT)
 def test_an_option_of_fit_reaches_the_run(gentrain: Gentrain, option: str) -> None:
     given, expected = FIT[option]
-    code, out, err = gentrain("fit", "--data", "photos", "--run", "run", "--dry-run", *given)
+    dry = ("fit", "--data", OF.get(option, "photos"), "--run", "run", "--dry-run")
+    code, out, err = gentrain(*dry, *given)
     assert code == 0, err
-    standard = json.loads(gentrain("fit", "--data", "photos", "--run", "run", "--dry-run")[1])
+    standard = json.loads(gentrain(*dry)[1])
     printed = json.loads(out)
     for name, value in expected.items():
         now, before = ((found if name in found else found["settings"])[name] for found in (printed, standard))

@@ -76,7 +76,7 @@ def test_what_is_no_size_is_refused_in_one_line(wrong: str, gentrain) -> None:
     code, _, err = gentrain("fit", "--data", "digits", "--run", "run", "--resolution", wrong)
     assert code == 2
     assert err.count("\n") == 1
-    assert "WIDTHxHEIGHT such as 96x64, multiples of 4 from 8 to 256" in err
+    assert "resolution must be a multiple of 4 from 8 to 256, or two of them as WIDTHxHEIGHT such as 96x64" in err
     with pytest.raises(UsageError, match="WIDTHxHEIGHT"):
         parse_change(f"resolution={wrong}")
 

@@ -170,7 +170,7 @@ def test_penalties_reach_the_discriminators_weights_in_both_precisions() -> None
         gan = tiny_gan(loss="rpgan", gamma=1000.0, gamma_final=1000.0, precision=precision, augment=0.0)
         draws = Draws(0, gan.images_seen, 8, 1)
         with tf.GradientTape() as tape:
-            objective, _, _ = gan._objective(real, fake, {}, draws)
+            objective, *_ = gan._objective(real, fake, {}, draws)
         return tape.gradient(objective, gan.discriminator.trainable_variables[0]).numpy().ravel()
 
     def written_out() -> np.ndarray:

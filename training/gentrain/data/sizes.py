@@ -44,8 +44,8 @@ def requested(resolution: int | str) -> tuple[int, int]:
     for side in (width, height):
         if not isinstance(side, int) or not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % 4:
             raise UsageError(
-                "resolution must be one number or WIDTHxHEIGHT such as 96x64, multiples of 4 from "
-                f"{SMALLEST_SIDE} to {LARGEST_SIDE}, got {resolution}"
+                f"resolution must be a multiple of 4 from {SMALLEST_SIDE} to {LARGEST_SIDE}, or two of them as "
+                f"WIDTHxHEIGHT such as 96x64, got {resolution}"
             )
     return int(height), int(width)
 
