@@ -200,7 +200,7 @@ def test_weights_that_are_equal_in_float16_go_back_to_their_own_values(tmp_path:
     generator = loaded(x, latents, tmp_path)
     with convert.Converter(generator, "x", lambda _: None, Limits(float16=1.0)) as converter:
         half, whole = converter.make("float16"), converter.make("float32")
-    names = list(float16._places(float16._model(half), float16._model(whole)))
+    names = list(float16._places(float16.read_model(half), float16.read_model(whole)))
     everything = float16.restored(half, whole, names)
     assert float16.halved(half)
     assert not float16.halved(everything)
