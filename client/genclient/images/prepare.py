@@ -68,7 +68,7 @@ def fitted(
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     if how.crop == "pad":
         picture = _padded(picture, height, width, how.background)
-    box = _middle(picture, height, width) if how.crop not in ("none", "pad") else (0, 0, *picture.size)
+    box = _middle(picture, height, width) if how.crop != "none" else (0, 0, *picture.size)
     if how.resize == "nearest":
         resized = picture.resize((width, height), Image.Resampling.NEAREST, box=box)
     else:
