@@ -141,6 +141,15 @@ def test_parquet_files_give_images_classes_and_splits(tmp_path: Path) -> None:
         sources.read(str(file), FRAME)
 
 
+@pytest.mark.parametrize("place", ["", "deeper"])
+def test_images_beside_parquet_files_are_what_is_meant(tmp_path: Path, place: str) -> None:
+    parquet(tmp_path / "data" / "a.parquet", [1, 2, 3], [0, 0, 1])
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "one.PNG").write_bytes(png(7))
+    (tmp_path / place / "two.png").write_bytes(png(8))
+    assert sorted(sources.read(str(tmp_path), FRAME).images[:, 0, 0, 0]) == [7, 8]
+
+
 def test_without_pyarrow_a_line_says_what_to_install(tmp_path: Path, command) -> None:
     parquet(tmp_path / "data" / "a.parquet", [1], [0])
     (tmp_path / "pyarrow").mkdir()

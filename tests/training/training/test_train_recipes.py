@@ -79,7 +79,7 @@ def test_every_preset_says_what_it_is_for(command) -> None:
         assert f"{name} {' '.join(str(preset.__doc__).split())}" in listed
 
 
-SIZES: list[Size] = [8, 28, 36, 256, (16, 24), (36, 8)]
+SIZES: list[Size] = [8, 28, 36, 256, (16, 24), (36, 8), (64, 36)]
 
 
 @pytest.mark.parametrize(
